@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bh_base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+size_t
+bh_size_mul(size_t a, size_t b)
+{
+    size_t r;
+    return __builtin_mul_overflow(a, b, &r) ? SIZE_MAX : r;
+}
+
+void *
+bh_pages_new(size_t size, bool huge)
+{
+    if (size > PTRDIFF_MAX) {
+        return NULL;
+    }
+    /* Huge pages only come to addresses that are a multiple of their size: take some more and
+     * give the ragged ends back. */
+    size_t align = huge ? (size_t)2 << 20 : 4096;
+    size_t whole = (size + 4095) & ~(size_t)4095;
+    char *p = mmap(NULL, whole + align, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    size_t front = (align - (uintptr_t)p % align) % align;
+    if (front > 0) {
+        munmap(p, front);
+    }
+    if (align > front) {
+        munmap(p + front + whole, align - front);
+    }
+    if (huge) {
+        madvise(p + front, whole, MADV_HUGEPAGE);
+    }
+    return p + front;
+}
+
+void
+bh_pages_free(void *p, size_t size)
+{
+    if (p != NULL) {
+        munmap(p, (size + 4095) & ~(size_t)4095);
+    }
+}
+
+int
+bh_map_open(const char *path, struct bh_map *ret_map, struct bh_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return bh_error_errno(err, errno, path, "cannot open", "開けません");
+    }
+    struct stat st;
+    int r = 0;
+    struct bh_map map = { (const uint8_t *)"", 0 };
+    if (fstat(fd, &st) != 0) {
+        r = bh_error_errno(err, errno, path, "cannot read", "読めません");
+        goto out;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        r = bh_error_set(err, -EISDIR, path, "this is a directory; give a file",
+                         "ディレクトリです。ファイルを指定してください");
+        goto out;
+    }
+    if (st.st_size > 0) {
+        map.size = (size_t)st.st_size;
+        void *p = mmap(NULL, map.size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            r = bh_error_errno(err, errno, path, "cannot map", "メモリに割り当てられません");
+            goto out;
+        }
+        map.data = p;
+    }
+    *ret_map = map;
+out:
+    close(fd);
+    return r;
+}
+
+void
+bh_map_done(struct bh_map *m)
+{
+    if (m->size > 0) {
+        munmap((void *)(uintptr_t)m->data, m->size);
+    }
+    *m = (struct bh_map){ 0 };
+}
+
+int
+bh_file_replace(const char *path, const void *data, size_t size, struct bh_error *err)
+{
+    char tmp[PATH_MAX];
+    if (snprintf(tmp, sizeof tmp, "%s.tmp.%ld", path, (long)getpid()) >= (int)sizeof tmp) {
+        return bh_error_errno(err, ENAMETOOLONG, path, "cannot write", "書けません");
+    }
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return bh_error_errno(err, errno, path, "cannot write", "書けません");
+    }
+    int r = 0;
+    const char *p = data;
+    size_t left = size;
+    while (left > 0) {
+        ssize_t n = write(fd, p, left);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            r = bh_error_errno(err, errno, path, "cannot write", "書けません");
+            goto out;
+        }
+        p += n;
+        left -= (size_t)n;
+    }
+    if (fsync(fd) != 0) {
+        r = bh_error_errno(err, errno, path, "cannot write", "書けません");
+    }
+out:
+    if (close(fd) != 0 && r == 0) {
+        r = bh_error_errno(err, errno, path, "cannot write", "書けません");
+    }
+    if (r == 0 && rename(tmp, path) != 0) {
+        r = bh_error_errno(err, errno, path, "cannot write", "書けません");
+    }
+    if (r != 0) {
+        unlink(tmp);
+    }
+    return r;
+}
+
+const char *
+bh_program_dir(char *buf, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+    if (n <= 0) {
+        buf[0] = '\0';
+        return buf;
+    }
+    buf[n] = '\0';
+    char *slash = strrchr(buf, '/');
+    if (slash != NULL) {
+        *(slash == buf ? slash + 1 : slash) = '\0';
+    }
+    return buf;
+}
