@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kobold.h - from an IP address to the country it is registered in, or to its special use.
+ *
+ *     kobold *k;
+ *     int r = kobold_open(NULL, &k);
+ *     if (r < 0)
+ *         return complain(kobold_strerror(r, 0));
+ *     uint16_t v = kobold_v4(k, 0x08080808);
+ *     struct kobold_value info;
+ *     kobold_value_info(k, v, &info);              // info.code is "US"
+ *     kobold_close(k);
+ *
+ * An address has a *value*: a small number, 0 .. kobold_value_count() - 1, that stands for one
+ * country, one region (EU, AP), one special use (RFC 6890), "unallocated" or "unknown". Values
+ * are good for one database: compare and count by value, translate with kobold_value_info().
+ * Value 0 is always "unknown" (ZZ), value 1 always "unallocated". The country is that of the
+ * registered holder, not the place of the machine.
+ *
+ * IPv6 addresses that carry an IPv4 address (::ffff:0:0/96, 64:ff9b::/96, 2002::/16, 2001::/32)
+ * are answered with the value of that IPv4 address; kobold_lookup() says which carrier it was.
+ *
+ * Threads:   an open database never changes; any number of threads may look up in it.
+ *            kobold_close() comes after the last look-up.
+ * Ownership: a handle is the caller's; results are values, texts are static. The memory given
+ *            to kobold_open_memory() stays the caller's and must outlive the handle.
+ * Errors:    0, or a negative code: -errno or KOBOLD_E... below. Look-ups cannot fail, whatever
+ *            the file holds: a damaged database may answer wrongly, never crash.
+ *
+ * Sources: RFC 6890 and 8190 (special-use addresses), 6052, 4291, 3056, 4380 (embedded IPv4),
+ * 8805 (geofeeds); the statistics exchange format of the internet registries; UN M49.
+ */
+#ifndef KOBOLD_H
+#define KOBOLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kobold kobold;
+
+/* Kinds of values. */
+enum {
+    KOBOLD_COUNTRY = 0,
+    KOBOLD_SPECIAL = 1,
+    KOBOLD_UNALLOCATED = 2, /* no entry in the country data                             */
+    KOBOLD_REGION = 3,      /* EU, AP: the registry names no country                    */
+    KOBOLD_UNKNOWN = 4,     /* ZZ: the data has an entry that says "unknown"            */
+};
+
+/* What carried an embedded IPv4 address. */
+enum {
+    KOBOLD_CARRIER_NONE = 0,
+    KOBOLD_CARRIER_MAPPED = 1, /* ::ffff:0:0/96, RFC 4291                     */
+    KOBOLD_CARRIER_NAT64 = 2,  /* 64:ff9b::/96, RFC 6052                      */
+    KOBOLD_CARRIER_6TO4 = 3,   /* 2002::/16, RFC 3056                         */
+    KOBOLD_CARRIER_TEREDO = 4, /* 2001::/32, RFC 4380: the client's address   */
+};
+
+enum {
+    KOBOLD_VALUE_UNKNOWN = 0,
+    KOBOLD_VALUE_UNALLOCATED = 1,
+    KOBOLD_VALUES_MAX = 1024,
+};
+
+/* Beside -errno. */
+enum {
+    KOBOLD_EFORMAT = -2001,  /* no Kobold database                              */
+    KOBOLD_EDAMAGED = -2002, /* a Kobold database, but cut or damaged           */
+    KOBOLD_EVERSION = -2006, /* made by a newer version, with what we cannot do */
+};
+
+struct kobold_value {
+    char code[4];            /* "US", "EU", "ZZ" (unknown); "" for special use and unallocated */
+    uint8_t kind;            /* KOBOLD_COUNTRY ... */
+    bool globally_reachable; /* the registry's column; true for countries */
+    char class_name[48];     /* short stable key, "private-use"; "" but for special use */
+    char rfc[24];            /* "RFC 1918"; "" but for special use */
+};
+
+struct kobold_result {
+    uint16_t value;
+    uint8_t carrier;      /* KOBOLD_CARRIER_... */
+    uint32_t embedded_v4; /* host order; 0 without a carrier */
+};
+
+struct kobold_meta {
+    char name[64], date[16], licence[64], source[128];
+    uint64_t id; /* differs when anything in the file differs */
+    uint32_t v4_ranges, v6_ranges, values;
+};
+
+/* ---- the database ------------------------------------------------------------------------ */
+
+/* NULL opens kobold_default_path(). Maps the file; reads a few pages of it. */
+int kobold_open(const char *path, kobold **ret);
+/* A database in memory: for embedding, tests and fuzzing. The memory is borrowed. */
+int kobold_open_memory(const void *data, size_t size, kobold **ret);
+void kobold_close(kobold *k);
+const char *kobold_strerror(int code, int lang /* 0: English, 1: Japanese */);
+/* Reads the whole file and compares its checksum: 0 or KOBOLD_EDAMAGED. */
+int kobold_verify(const kobold *k);
+/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists: beside the
+ * program or library (../share/beholder/country.kdb, then a build tree), then
+ * /usr/share/beholder/country.kdb. Returns `buf`. */
+const char *kobold_default_path(char *buf, size_t size);
+void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
+
+/* ---- look-up ------------------------------------------------------------------------------ */
+
+uint16_t kobold_v4(const kobold *k, uint32_t host_order);
+uint16_t kobold_v6(const kobold *k, uint64_t hi, uint64_t lo);
+void kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size_t n);
+void kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n);
+/* 4 or 16 octets in network order. Another family is "unknown". */
+struct kobold_result kobold_lookup(const kobold *k, const uint8_t *octets, int family);
+
+/* ---- what a value means -------------------------------------------------------------------- */
+
+bool kobold_value_info(const kobold *k, uint16_t value, struct kobold_value *ret);
+unsigned kobold_value_count(const kobold *k); /* 256 .. KOBOLD_VALUES_MAX */
+
+/* ---- names (static; they need no database) -------------------------------------------------- */
+
+const char *kobold_country_name(const char code[2], int lang);  /* NULL: no code we know */
+const char *kobold_country_region(const char code[2]);          /* UN M49, "142"; NULL */
+const char *kobold_region_name(const char *m49, int lang);      /* NULL */
+const char *kobold_class_name(const char *class_key, int lang); /* NULL */
+/* "mapped", "nat64", "6to4", "teredo"; "" for none. */
+const char *kobold_carrier_name(int carrier);
+/* The codes of ISO 3166-1 in use (and XK), in order: start with 0, hand back what it returned;
+ * -1 after the last. */
+int kobold_country_next(int index, char ret_code[3]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

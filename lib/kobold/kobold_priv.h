@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kobold_priv.h - what the files of this folder share: the layout of the database file
+ * (docs/format/kdb.md), the open handle, and the generated tables of names.
+ */
+#ifndef KOBOLD_PRIV_H
+#define KOBOLD_PRIV_H
+
+#include "kobold.h"
+
+#include "bh_base.h"
+
+/* ---- the file -------------------------------------------------------------------------------- */
+
+/* Not ASCII at the front, both line ends inside: a transfer in text mode shows at once. */
+#define KDB_MAGIC "\x89KDB\r\n\x1a\n"
+#define KDB_MAGIC_SIZE 8
+
+enum {
+    KDB_VERSION = 1,
+    KDB_HEADER_SIZE = 1024,
+    KDB_VALUE_SIZE = 80,
+    KDB_SECTIONS_MAX = 20,
+    KDB_SECTION_SIZE = 24,
+
+    /* Octets of the header. */
+    KDB_AT_VERSION = 8,
+    KDB_AT_HEADER_SIZE = 12,
+    KDB_AT_COMPATIBLE = 16,
+    KDB_AT_INCOMPATIBLE = 20,
+    KDB_AT_FILE_SIZE = 24,
+    KDB_AT_BODY_SUM = 32,
+    KDB_AT_V4_RANGES = 40,
+    KDB_AT_V6_RANGES = 44,
+    KDB_AT_VALUES = 48,
+    KDB_AT_SECTIONS = 52,
+    KDB_AT_NAME = 64,
+    KDB_AT_DATE = 128,
+    KDB_AT_LICENCE = 144,
+    KDB_AT_SOURCE = 208,
+    KDB_AT_TABLE = 336,
+    KDB_AT_HEADER_SUM = 1016,
+};
+
+enum {
+    KDB_VALUES = 1,
+    KDB_V4_TOP = 2,
+    KDB_V4_NODE = 3,
+    KDB_V4_LEAF = 4,
+    KDB_V4_ESCAPE = 5,
+    KDB_V4_RECORD_AT = 6,
+    KDB_V4_RECORD = 7,
+    KDB_V6_INNER = 8,
+    KDB_V6_BLOCK = 9,
+    KDB_V6_SIDE = 10,
+    KDB_V6_SIDE_VALUE = 11,
+    KDB_SECTION_KINDS = 12,
+};
+
+enum {
+    KDB_ESCAPE = 255,   /* a leaf octet: one level deeper                             */
+    KDB_WORD_SIZE = 12, /* 64-bit map, 32-bit position                                */
+    KDB_NODE_SIZE = 4 * KDB_WORD_SIZE,
+    KDB_LEAF_SLACK = 64,     /* leaves after the highest position a word may name          */
+    KDB_RECORD_SLACK = 1024, /* octets after the highest offset a record may have          */
+    KDB_FANOUT = 16,
+    KDB_BLOCK_SIZE = 128,
+    KDB_BLOCK_KEYS = 24,
+    KDB_BLOCK_VALUES = 96, /* octet of the block where values begin                      */
+    KDB_BLOCK_SHIFT = 120,
+    KDB_LEVELS_MAX = 8,
+    KDB_VALUES_MIN = 256, /* every octet is then a good value, whatever the file holds  */
+};
+
+/* FNV-1a, 64 bits: three lines for whoever writes another reader, and verify is no hot path. */
+static inline uint64_t
+kdb_sum(const uint8_t *p, size_t n)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    for (size_t i = 0; i < n; i++) {
+        h = (h ^ p[i]) * 0x100000001b3U;
+    }
+    return h;
+}
+
+/* ---- the open handle --------------------------------------------------------------------------- */
+
+struct kobold {
+    /* Read by every look-up. */
+    const uint8_t *v4_top, *v4_node, *v4_leaf;
+    const uint8_t *v6_level[KDB_LEVELS_MAX], *v6_block;
+    uint32_t v6_levels;
+    int cpu; /* KOBOLD_CPU_... */
+
+    /* Read by the few that go deeper. */
+    const uint8_t *v4_escape, *v4_record_at, *v4_record;
+    const uint8_t *v6_side, *v6_side_value;
+    uint32_t v4_escape_words, v4_records, v4_record_last, v6_sides;
+    uint32_t value_count;
+
+    const uint8_t *values;
+    const uint8_t *data;
+    size_t size;
+    bool is_mapped;
+};
+
+/* What the look-ups were compiled for. A test may set `cpu` to anything not above kobold_cpu(). */
+enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_POPCNT = 1, KOBOLD_CPU_AVX2 = 2 };
+int kobold_cpu(void);
+void kobold_set_cpu(kobold *k, int cpu);
+
+enum { KOBOLD_OPEN_ANY_SUM = 1 }; /* for fuzzing: damaged checksums are no obstacle */
+int kobold_open_memory_flags(const void *data, size_t size, unsigned flags, kobold **ret);
+
+/* ---- embedded IPv4 -------------------------------------------------------------------------------- */
+
+static inline uint8_t
+kobold_carrier(uint64_t hi, uint64_t lo, uint32_t *ret_v4)
+{
+    if (hi >> 48 == 0x2002) {
+        *ret_v4 = (uint32_t)(hi >> 16);
+        return KOBOLD_CARRIER_6TO4;
+    }
+    if (hi >> 32 == 0x20010000) {
+        *ret_v4 = (uint32_t)~lo;
+        return KOBOLD_CARRIER_TEREDO;
+    }
+    if (hi == 0 && lo >> 32 == 0xffff) {
+        *ret_v4 = (uint32_t)lo;
+        return KOBOLD_CARRIER_MAPPED;
+    }
+    if (hi == 0x0064ff9b00000000U && lo >> 32 == 0) {
+        *ret_v4 = (uint32_t)lo;
+        return KOBOLD_CARRIER_NAT64;
+    }
+    return KOBOLD_CARRIER_NONE;
+}
+
+/* ---- generated tables (tools/gen_countries.py) ------------------------------------------------------ */
+
+enum { /* kind of a row of countries.tsv */
+       KOBOLD_ROW_ISO = 0,
+       KOBOLD_ROW_USER = 1,
+       KOBOLD_ROW_REGION = 2,
+       KOBOLD_ROW_UNKNOWN = 3,
+       KOBOLD_ROW_FORMER = 4,
+};
+
+struct kobold_country_row {
+    char code[3], m49[4];
+    uint8_t kind;
+    const char *names[2];
+};
+
+struct kobold_region_row {
+    char m49[4];
+    const char *names[2];
+};
+
+struct kobold_special_row {
+    uint64_t hi, lo; /* IPv4: lo */
+    uint8_t family, prefix_len;
+    bool is_reachable;
+    const char *class_name, *rfc;
+    const char *names[2];
+};
+
+extern const struct kobold_country_row kobold_countries[]; /* ISO and XK first, in order */
+extern const unsigned kobold_countries_count, kobold_countries_listed;
+extern const uint16_t kobold_country_at[26 * 26]; /* row + 1; aliases too */
+extern const struct kobold_region_row kobold_regions[];
+extern const unsigned kobold_regions_count;
+extern const struct kobold_special_row kobold_specials[];
+extern const unsigned kobold_specials_count;
+
+/* The row of a code in capitals or not; NULL. */
+const struct kobold_country_row *kobold_country_row(const char code[2]);
+
+#endif

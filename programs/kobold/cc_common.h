@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cc_common.h - what kobold, cclookup and ccstatistics share: start-up, opening the database,
+ * finding addresses in text, saying what an address is.
+ *
+ * Threads: one. Ownership: as noted. Errors: said on standard error here, once; the result is
+ * the exit status.
+ */
+#ifndef CC_COMMON_H
+#define CC_COMMON_H
+
+#include "bh_option.h"
+#include "kobold.h"
+
+enum { CC_OK = 0, CC_FAILED = 1, CC_USAGE = 2 };
+
+struct cc_program {
+    const struct bh_command *command;
+    struct bh_args *args;
+    enum bh_lang lang;
+};
+
+/* Options, --lang, --help, --version. Returns -1 to go on, else the exit status. */
+int cc_start(struct cc_program *p, const struct bh_command *command, int argc, char **argv);
+void cc_done(struct cc_program *p);
+/* Print "PROGRAM: text" and return `status`. */
+int cc_complain(const struct cc_program *p, int status, const struct bh_error *e);
+int cc_complain_text(const struct cc_program *p, int status, const char *en, const char *ja);
+
+/* The database of --country-db or --db, or the default one. NULL after a complaint. */
+kobold *cc_open(const struct cc_program *p, const char *path);
+
+/* The next address at or after `from`. */
+bool cc_find_address(const char *text, size_t len, size_t from, struct bh_ip *ret_ip,
+                     size_t *ret_at, size_t *ret_len);
+
+struct cc_answer {
+    struct kobold_result result;
+    struct kobold_value value;
+    char label[48];                /* code, class, or "unallocated"               */
+    const char *name;              /* in the language asked for; never NULL       */
+    char embedded[BH_IP_TEXT_MAX]; /* "" without a carrier                   */
+};
+
+void
+cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret);
+void cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a);
+const char *cc_kind_name(unsigned kind);
+
+/* Write and empty; a closed pipe ends the program quietly, another failure is said. */
+int cc_flush(const struct cc_program *p, struct bh_buf *out);
+
+/* Text comes in whole lines: calls `take` with as many as there are (the last may lack its end).
+ * Returns an exit status; `take` returns CC_OK to go on. */
+int cc_read_lines(const struct cc_program *p, const char *path,
+                  int (*take)(void *arg, const char *text, size_t len), void *arg);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cclookup - the registered country of addresses: of its arguments, or of every address in a
+ * text on standard input, written in brackets behind it.
+ */
+#include "cc_common.h"
+#include "cclookup_command.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct annotate {
+    const struct cc_program *p;
+    const kobold *k;
+    struct bh_buf out;
+    bool is_json, is_terminal;
+};
+
+/* "8.8.8.8  US  United States" */
+static void
+put_line(const struct cc_program *p, struct bh_buf *out, const char *address,
+         const struct cc_answer *a)
+{
+    const struct kobold_value *v = &a->value;
+    bh_buf_printf(out, "%s  ", address);
+    if (v->kind == KOBOLD_SPECIAL) {
+        bh_buf_printf(out, "%s %s (%s)", p->lang == BH_JA ? "特殊用途" : "special-use", a->name,
+                      v->rfc);
+    } else if (v->kind == KOBOLD_UNALLOCATED) {
+        bh_buf_puts(out, a->name);
+    } else {
+        bh_buf_printf(out, "%s  %s", v->code, a->name);
+    }
+    if (a->embedded[0] != '\0') {
+        bh_buf_printf(out, "  (%s %s)", kobold_carrier_name(a->result.carrier), a->embedded);
+    }
+    bh_buf_putc(out, '\n');
+}
+
+static int
+answer_operands(const struct cc_program *p, const kobold *k, char *const *operands, size_t count,
+                bool is_json)
+{
+    struct bh_buf out = { 0 };
+    int status = CC_OK;
+    for (size_t i = 0; i < count; i++) {
+        struct bh_ip ip;
+        struct cc_answer a;
+        if (!bh_ip_parse(operands[i], strlen(operands[i]), &ip)) {
+            struct bh_error err;
+            bh_error_set(&err, BH_EUSAGE, operands[i], "not an IPv4 or IPv6 address%s",
+                         "IPv4・IPv6アドレスではありません%s", "");
+            status = cc_complain(p, CC_FAILED, &err);
+            continue;
+        }
+        cc_ask(p, k, &ip, &a);
+        if (is_json) {
+            cc_put_json(&out, operands[i], &a);
+            bh_buf_puts(&out, "}\n");
+        } else {
+            put_line(p, &out, operands[i], &a);
+        }
+    }
+    int flushed = cc_flush(p, &out);
+    bh_buf_done(&out);
+    return flushed != CC_OK ? flushed : status;
+}
+
+/* Text between the addresses: as it is, but for a terminal, which would obey what a stranger
+ * wrote into a log. */
+static void
+put_between(struct annotate *t, const char *text, size_t len)
+{
+    if (!t->is_terminal) {
+        bh_buf_add(&t->out, text, len);
+        return;
+    }
+    for (size_t at = 0; at < len;) {
+        /* Line ends and tabs are the text's own layout. */
+        size_t n = 0;
+        while (at + n < len && text[at + n] != '\n' && text[at + n] != '\t') {
+            n++;
+        }
+        bh_buf_put_safe(&t->out, text + at, n);
+        at += n;
+        if (at < len) {
+            bh_buf_putc(&t->out, text[at++]);
+        }
+    }
+}
+
+static void
+put_note(struct annotate *t, const char *address, size_t len, const struct bh_ip *ip)
+{
+    struct cc_answer a;
+    cc_ask(t->p, t->k, ip, &a);
+    if (t->is_json) {
+        char text[BH_IP_TEXT_MAX];
+        bh_ip_format(ip, text);
+        cc_put_json(&t->out, text, &a);
+        bh_buf_puts(&t->out, "}\n");
+        return;
+    }
+    bh_buf_add(&t->out, address, len);
+    bh_buf_puts(&t->out, " [");
+    bh_buf_puts(&t->out, a.label);
+    if (a.embedded[0] != '\0') {
+        bh_buf_puts(&t->out, ", ");
+        bh_buf_puts(&t->out, kobold_carrier_name(a.result.carrier));
+        bh_buf_putc(&t->out, ' ');
+        bh_buf_puts(&t->out, a.embedded);
+    }
+    bh_buf_putc(&t->out, ']');
+}
+
+static int
+annotate(void *arg, const char *text, size_t len)
+{
+    struct annotate *t = arg;
+    struct bh_ip ip;
+    size_t done = 0;
+    size_t at;
+    size_t n;
+    while (cc_find_address(text, len, done, &ip, &at, &n)) {
+        if (!t->is_json) {
+            put_between(t, text + done, at - done);
+        }
+        put_note(t, text + at, n, &ip);
+        done = at + n;
+    }
+    if (!t->is_json) {
+        put_between(t, text + done, len - done);
+    }
+    return cc_flush(t->p, &t->out);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct cc_program p;
+    int status = cc_start(&p, &cclookup_command, argc, argv);
+    if (status >= 0) {
+        goto out;
+    }
+    const char *db = bh_arg(p.args, "country-db");
+    kobold *k = cc_open(&p, db != NULL ? db : bh_arg(p.args, "db"));
+    if (k == NULL) {
+        status = CC_FAILED;
+        goto out;
+    }
+    char *const *operands;
+    size_t count = bh_arg_operands(p.args, &operands);
+    bool is_json = bh_arg_given(p.args, "json");
+    if (count > 0) {
+        status = answer_operands(&p, k, operands, count, is_json);
+    } else {
+        struct annotate t = { .p = &p, .k = k, .is_json = is_json };
+        t.is_terminal = isatty(STDOUT_FILENO) == 1;
+        status = cc_read_lines(&p, "-", annotate, &t);
+        bh_buf_done(&t.out);
+    }
+    kobold_close(k);
+out:
+    cc_done(&p);
+    return status;
+}
