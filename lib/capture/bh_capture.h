@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_capture.h - frames out of capture files: pcap, pcapng; plain, .gz, .zst, .lz4; one or
+ * several, merged by time. Octets are read into storages that blocks of frames share.
+ *
+ * The reader walks record headers only. It hands out blocks of frames (a pointer and lengths
+ * each), so that several threads can decode different blocks at the same time: the walk is
+ * the one serial part, and a block never starts anywhere but where record lengths led.
+ *
+ * Threads:   one thread at a time calls bh_capture_read() (callers hold a lock); a block that
+ *            was filled belongs to whoever filled it until it is read into again.
+ * Ownership: octets of a frame stay valid until its block is read into again or freed, and
+ *            while the capture is open.
+ * Errors:    damage ends the file it is in; what was read before it stays good, the next file
+ *            goes on, and bh_capture_notes() says what and where.
+ */
+#ifndef BH_CAPTURE_H
+#define BH_CAPTURE_H
+
+#include "bh_base.h"
+
+#define BH_FRAMES_MAX 1024U
+
+struct bh_frame {
+    int64_t ts_ns;       /* UTC; with BH_FRAME_BAD_TIME 0, or of a record that has no
+                          * time (pcapng simple packet) the one before it in its file  */
+    const uint8_t *data; /* cap_len octets                                             */
+    uint32_t cap_len;
+    uint32_t wire_len;  /* as the record says; never below cap_len                    */
+    uint16_t link_type; /* LINKTYPE_..., see bh_packet.h                              */
+    uint16_t interface; /* number in its capture, 0-based                             */
+    uint16_t flags;     /* BH_FRAME_...                                               */
+    uint16_t file;      /* index in the list given to open                            */
+};
+enum { BH_FRAME_BAD_TIME = 1, BH_FRAME_INBOUND = 2, BH_FRAME_OUTBOUND = 4 };
+
+/* A block of frames, and a hold on the octets they lie in. From bh_frames_new() only. */
+struct bh_frames {
+    uint32_t count;
+    uint64_t sequence; /* 0, 1, 2 ... in stream order                                  */
+    struct bh_frame frame[BH_FRAMES_MAX];
+    void *priv; /* the reader's: the storages it holds                          */
+};
+struct bh_frames *bh_frames_new(void);
+void bh_frames_free(struct bh_frames *f);
+
+struct bh_capture; /* opaque */
+
+struct bh_capture_options {
+    bool stdin_allowed; /* "-" means standard input */
+};
+
+/* `paths` are borrowed until close. An unreadable or unrecognised first file is an error here;
+ * errors name the file, the octet, and what the file looks like instead (directory, empty,
+ * JPEG, text ...). */
+BH_NODISCARD int bh_capture_open(const char *const *paths, size_t count,
+                                 struct bh_capture **ret_capture, struct bh_error *err);
+/* From memory, for tests and fuzzing; `data` is borrowed until close. */
+BH_NODISCARD int bh_capture_open_memory(const void *data, size_t size,
+                                        struct bh_capture **ret_capture, struct bh_error *err);
+void bh_capture_close(struct bh_capture *c);
+
+/* Fill `f` with the next 1 .. BH_FRAMES_MAX frames. 1: filled, 0: the end. Damage never makes
+ * this fail: it becomes a note. Negative: out of memory only. */
+BH_NODISCARD int bh_capture_read(struct bh_capture *c, struct bh_frames *f);
+
+/* What to tell about the files after (or while) reading. */
+struct bh_capture_note {
+    uint16_t file;
+    bool damaged; /* else: worth saying, nothing lost (e.g. an unknown block was passed over) */
+    struct bh_error error;
+};
+size_t bh_capture_notes(const struct bh_capture *c, const struct bh_capture_note **ret_notes);
+
+/* Octets in all files (as stored) and how far the reader is, for progress bars and for
+ * choosing table sizes. total 0: unknown (a pipe). */
+void bh_capture_progress(const struct bh_capture *c, uint64_t *ret_total, uint64_t *ret_done);
+/* A guess of how many frames there are, from file sizes; 0: unknown. */
+uint64_t bh_capture_expected_frames(const struct bh_capture *c);
+
+#endif
