@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_filter.h - which records are counted: pcap's words over record fields (MEANING.md 7).
+ *
+ * The words are parsed once into a tree; the tree is evaluated over the columns of a batch,
+ * one leaf at a time. Tests are three-valued: a test on a field that a record does not have
+ * is unknown, and so is its negation; only "true" selects.
+ *
+ * Threads:   a filter is read-only once parsed.
+ * Ownership: the caller's; the country database is borrowed until free.
+ */
+#ifndef BH_FILTER_H
+#define BH_FILTER_H
+
+#include "bh_event.h"
+#include "kobold.h"
+
+struct bh_filter; /* opaque */
+
+enum { BH_FILTER_NEEDS_COLD = 1, BH_FILTER_NEEDS_COUNTRY = 2, BH_FILTER_NEEDS_CLASS = 4, BH_FILTER_NEEDS_OUTCOME = 8, BH_FILTER_NEEDS_DIRECTION = 16 };
+
+/* The words of a command line, joined by blanks. No words: *ret_filter is NULL (selects all).
+ * Errors name the word and its place, and the nearest word that exists. */
+BH_NODISCARD int bh_filter_parse(const char *const *words, size_t count, const kobold *countries,
+                                 struct bh_filter **ret_filter, struct bh_error *err);
+void bh_filter_free(struct bh_filter *f);
+uint32_t bh_filter_needs(const struct bh_filter *f);
+/* The filter as the parser understood it, fully bracketed: for the report's header. */
+void bh_filter_text(const struct bh_filter *f, struct bh_buf *out);
+
+/* ret_selected[row] = 1 or 0 for every row of the batch. Returns how many rows were left out
+ * because the answer is unknown. */
+uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_import.h - other people's logs as records: CSV with a mapping of its columns.
+ *
+ * A row becomes one row of a batch. What the log does not have is absent, not zero: no TCP
+ * flags is BH_MARK_NO_FLAGS, no destination sets all_inbound. Rows come out in time order
+ * within a window of BH_IMPORT_WINDOW rows (logs of several hosts are often joined one after
+ * the other); a row older than what was handed out already is still handed out, and counted
+ * as late. A row that cannot be used is counted by reason, and the first is kept to be shown.
+ * A TCP row without flags has tcp_flags = SYN beside BH_MARK_NO_FLAGS: such logs hold
+ * connections that came in, and lib/track counts them as what opens one.
+ *
+ * Threads:   one thread per object.
+ * Ownership: the caller's; paths are borrowed until close.
+ */
+#ifndef BH_IMPORT_H
+#define BH_IMPORT_H
+
+#include "bh_event.h"
+
+#define BH_IMPORT_WINDOW (1U << 20)
+
+struct bh_import; /* opaque */
+
+/* `columns`: "time=datetime,src=src,proto=proto,dport=dpt,sport=spt,type=type,dst=dst,flags=f"
+ * (docs/format/input-csv.md); NULL or "auto": by the names in the header line. "-" is standard
+ * input. All files are opened and their header lines read here; several are merged by time. */
+BH_NODISCARD int bh_import_open(const char *const *paths, size_t count, const char *columns,
+                                struct bh_import **ret_import, struct bh_error *err);
+/* From memory, for tests and fuzzing; `data` is borrowed until close. */
+BH_NODISCARD int bh_import_open_memory(const void *data, size_t size, const char *columns,
+                                       struct bh_import **ret_import, struct bh_error *err);
+void bh_import_close(struct bh_import *im);
+/* Fill `b` (reset by this call). 1: rows came, 0: the end, negative: an error of reading (after
+ * all that could be read was handed out). */
+BH_NODISCARD int bh_import_read(struct bh_import *im, struct bh_batch *b, struct bh_error *err);
+
+#define BH_IMPORT_REASONS_MAX 20
+
+struct bh_import_stats {
+    uint64_t rows;     /* of the files so far, bad ones too; neither header nor empty lines  */
+    uint64_t bad_rows, late_rows, bytes;
+    uint64_t steps_back;       /* rows older than the row before them in their file       */
+    uint64_t zoneless_rows;    /* times without a zone; they were taken as UTC            */
+    char columns[320];         /* "time=datetime, src=src, proto:=tcp": what was taken    */
+    char bad_example[200];     /* "line 7: no port: ..." of the first bad row; escaped    */
+    char bad_example_ja[200];
+    struct {
+        char reason[48];    /* English */
+        char reason_ja[64];
+        uint64_t count;
+    } reasons[BH_IMPORT_REASONS_MAX]; /* bad rows by reason */
+    size_t reason_count;
+};
+void bh_import_get_stats(const struct bh_import *im, struct bh_import_stats *ret_stats);
+
+#endif
