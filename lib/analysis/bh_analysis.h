@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_analysis.h - numbers out of records: the tally, and the trend made from it.
+ *
+ * A tally adds up batches (one tally per thread; each gets the records of its share of the
+ * remote addresses, so tallies are disjoint and merging is adding). bh_trend_new() turns the
+ * merged tally into the ranked result of MEANING.md 8; no report ever counts a packet.
+ *
+ * Memory of a tally (docs/design/tally.md): counters 32 MiB, sources 32 octets each up to 2^20,
+ * pairs 4 octets each up to 2^22; beyond these, HyperLogLog, and `approximate` says so.
+ *
+ * Threads:   one thread per tally; the country database is shared read-only.
+ * Ownership: the caller's. A trend owns all it points to.
+ */
+#ifndef BH_ANALYSIS_H
+#define BH_ANALYSIS_H
+
+#include "bh_event.h"
+#include "bh_filter.h"
+#include "bh_track.h"
+#include "bh_zone.h"
+#include "kobold.h"
+
+enum bh_count_unit { BH_COUNT_ACCESSES, BH_COUNT_SOURCES, BH_COUNT_PACKETS, BH_COUNT_BYTES };
+
+#define BH_PLACES_MAX 512U /* countries, regions and address classes of one report */
+#define BH_PLACE_UNKNOWN 0U
+
+/* One line of --served: a port and to whom it is offered. */
+struct bh_served {
+    uint16_t port;
+    uint8_t proto;
+    bool to_all;
+    bool to_home_country;
+    char codes[32][3]; /* country codes */
+    size_t code_count;
+    struct { struct bh_ip ip; unsigned prefix_len; } nets[16];
+    size_t net_count;
+    char offered_to[256]; /* as the user wrote it after '@'; "" = everyone */
+};
+#define BH_SERVED_MAX 64U
+BH_NODISCARD int bh_served_parse(const char *text, struct bh_served *ret_served, size_t max,
+                                 size_t *ret_count, struct bh_error *err);
+
+/* Places: what a remote address belongs to, numbered as they are met. Shared by all tallies. */
+struct bh_place {
+    char code[4];         /* "US"; region: M49 code; "" for a class                      */
+    uint8_t kind;         /* KOBOLD_COUNTRY, _SPECIAL, _UNALLOCATED, _REGION, _UNKNOWN   */
+    char class_name[48];  /* "private-use", "unallocated"; "" for a country              */
+    char rfc[24];
+};
+struct bh_places {
+    struct bh_place place[BH_PLACES_MAX];
+    size_t count;
+    uint16_t of_value[1024]; /* Kobold value -> place */
+};
+/* by_region: countries are joined to M49 regions, but for `home_country`. */
+void bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,
+                    const char home_country[3]);
+
+struct bh_tally_config {
+    const kobold *countries;
+    const struct bh_places *places;
+    const struct bh_home *home;
+    const struct bh_filter *filter; /* NULL: all */
+    struct bh_period period;        /* half-open  */
+    enum bh_count_unit count;
+    const struct bh_served *served;
+    size_t served_count;
+    char home_country[3];
+    bool list_sources;   /* --country or --port: keep what sources[] needs */
+    char list_country[4];
+    int list_port;       /* -1: any */
+    int list_proto;      /* -1: any */
+    bool outcomes;
+    bool hold;           /* outcomes come with the records (bh_track hold) */
+    uint64_t expected_frames; /* for table sizes; 0: unknown */
+    int64_t start_ns;         /* time of the first record: where sparklines begin              */
+    bool two_sided;           /* as bh_track_config                                            */
+    const uint32_t *frequent; /* udp << 16 | port of up to 63 ports worth a bit in each source */
+    size_t frequent_count;
+    unsigned shards;
+    _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
+    uint64_t key;             /* the same for all shards                                       */
+};
+
+struct bh_tally; /* opaque */
+BH_NODISCARD int bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally);
+void bh_tally_free(struct bh_tally *t);
+/* Between bh_track_classify() and bh_track_flows(): sources, countries, what is counted. */
+void bh_tally_sources(struct bh_tally *t, struct bh_batch *b);
+/* After bh_track_flows(). */
+void bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves,
+                     size_t moves_count);
+/* The view has become two-sided (before bh_tally_counts() of that batch): what was not
+ * answered until now is unknown, but for what the moves take back. */
+void bh_tally_two_sided(struct bh_tally *t);
+/* Add `from` to `into`; `from` is empty afterwards. */
+BH_NODISCARD int bh_tally_merge(struct bh_tally *into, struct bh_tally *from);
+
+/* ---- the result ------------------------------------------------------------------------ */
+
+struct bh_trend_port {
+    uint16_t port;
+    uint8_t proto;
+    uint64_t count, sources;
+    uint64_t outcomes[BH_OUTCOME_COUNT]; /* TCP only */
+};
+
+struct bh_trend_place {
+    struct bh_place place;
+    uint64_t count, sources;
+    uint64_t accesses;          /* whatever the chosen count */
+    uint64_t ports_distinct;
+    uint64_t top_source_count;  /* accesses of its busiest source */
+    struct bh_ip top_source;
+    int64_t first_ns, last_ns;
+    struct bh_trend_port *ports; /* the top ports, ranked */
+    size_t port_count;
+    uint32_t *trend;             /* trend_bins counts over the period, for a sparkline */
+};
+
+struct bh_trend_cell {
+    uint16_t country; /* index into countries[] */
+    uint64_t count;
+    bool top;
+};
+struct bh_trend_row {
+    uint16_t port;
+    uint8_t proto;
+    struct bh_trend_cell *cells;
+    size_t cell_count;
+};
+
+enum bh_bin { BH_BIN_HOUR, BH_BIN_DAY, BH_BIN_WEEK };
+struct bh_trend_bin {
+    int64_t start_ns;
+    uint64_t count, sources;
+    bool gap; /* the sensor saw nothing at all */
+};
+struct bh_trend_gap {
+    int64_t start_ns, end_ns; /* last frame before, first frame after */
+    uint64_t regular_sources; /* independent senders seen regularly before and after, but not inside */
+};
+
+struct bh_trend_visit {
+    uint16_t port;
+    uint8_t proto;
+    const char *offered_to;
+    uint64_t count, sources;
+};
+
+struct bh_trend_source {
+    struct bh_ip ip;
+    char code[4];
+    char class_name[48];
+    uint64_t count, ports;
+    int64_t first_ns, last_ns;
+    uint16_t port;  /* neighbours: what they last asked for */
+    uint8_t proto;
+    bool same_network;
+    uint64_t mac; /* of a neighbour on the link; 0: none */
+};
+
+struct bh_trend_burst { /* many accesses of one source to one port inside one hour */
+    struct bh_ip ip;
+    char code[4];
+    uint16_t port;
+    uint8_t proto;
+    uint64_t count;       /* in that hour */
+    int64_t hour_ns;
+};
+
+struct bh_trend {
+    enum bh_count_unit count;
+    bool by_region;
+    bool outcomes_known; /* --outcomes yes */
+    int64_t start_ns, end_ns;
+    uint64_t frames, packets, accesses, sources, source_networks, countries_total, pings, visits_total;
+    uint64_t count_total;   /* in the chosen count: shares are of this */
+    bool approximate;       /* distinct counts went beyond exact */
+    double approximate_error;
+
+    struct bh_trend_place *countries; /* every foreign country, ranked; the first `shown` are the list */
+    size_t country_count, shown;
+    struct bh_trend_place home;       /* home country; count 0 when none came */
+    struct bh_trend_place *classes;   /* no_country: special, unallocated, unknown; ranked */
+    size_t class_count;
+    uint64_t no_country_count;
+    uint64_t others_countries, others_count;
+    struct bh_trend_row *crosstab;
+    size_t crosstab_count;
+    struct bh_trend_place *regions;   /* code, count, sources only */
+    size_t region_count;
+    enum bh_bin bin;
+    struct bh_trend_bin *bins;
+    size_t bin_count;
+    size_t trend_bins;
+    struct bh_trend_gap *gaps;
+    size_t gap_count;
+    struct bh_trend_visit *visits;
+    size_t visit_count;
+    struct bh_trend_source *listed; /* sources[], with --country/--port */
+    size_t listed_count;
+    struct bh_trend_burst *bursts;
+    size_t burst_count;
+    struct bh_trend_source *neighbours; /* senders of our own networks, most accesses first */
+    size_t neighbour_count;
+    uint64_t ping_sources, ping_then_accessed;
+    uint64_t not_accesses[BH_CLASS_COUNT];
+    uint64_t tcp_accesses, udp_accesses;
+    struct bh_trend_port *offered; /* home ports that completed with payload: to be suggested as served */
+    size_t offered_count;
+
+    /* health */
+    uint64_t layers[BH_LAYER_COUNT];
+    uint64_t layer_sources, layer_dst_ports;
+    uint64_t cut_frames;   /* stored shorter than sent */
+    uint64_t cut_headers;  /* BH_MARK_TRUNCATED        */
+    uint64_t malformed[BH_REASON_COUNT];
+    uint64_t bad_time, duplicates, out_of_order, filter_unknown, outgoing_packets, inbound_packets;
+    struct bh_track_bounds bounds;
+    uint64_t sources_over, pairs_over, places_over, bins_over; /* bounds reached: how much */
+};
+
+struct bh_trend_options {
+    unsigned top, ports;
+    bool crosstab_all;
+    struct bh_period period; /* as asked for; open bounds become first and last record */
+    char home_country[3];
+    bool by_region;
+};
+BH_NODISCARD int bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o,
+                              const struct bh_track_bounds *bounds, struct bh_trend **ret_trend);
+void bh_trend_free(struct bh_trend *t);
+
+#endif

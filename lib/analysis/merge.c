@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tallies of several threads into one. Each thread saw other remote addresses, so nothing has
+ * to be joined: numbers are added, tables of sources are appended.
+ */
+#include "tally_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Sources of two shards are different ones; the second table is kept beside the first, see
+ * sources_each(). Merging them into one table would touch every slot for nothing. */
+static void
+append_sources(struct bh_tally *into, struct bh_tally *from)
+{
+    struct bh_tally **end = &into->more;
+    while (*end != NULL) {
+        end = &(*end)->more;
+    }
+    *end = from;
+}
+
+static void
+merge_listed(struct bh_tally *into, const struct bh_tally *from)
+{
+    if (from->listed == NULL) {
+        return;
+    }
+    size_t n = into->listed == NULL ? 0 : into->listed_mask + 1UL, m = from->listed_mask + 1UL;
+    struct listed *all = realloc(into->listed, (n + m) * sizeof *all);
+    if (all == NULL) {
+        return;
+    }
+    memcpy(all + n, from->listed, m * sizeof *all);
+    into->listed = all;
+    into->listed_mask = (uint32_t)(n + m - 1); /* from here on a list, not a table */
+    into->listed_used += from->listed_used;
+}
+
+static void
+merge_gaps(struct bh_tally *into, const struct bh_tally *from)
+{
+    for (size_t i = 0; i < from->gap_count; i++) {
+        size_t k = 0;
+        while (k < into->gap_count && into->gap_hour[k] != from->gap_hour[i]) {
+            k++;
+        }
+        if (k < into->gap_count) {
+            into->gap_regular[k] += from->gap_regular[i];
+        } else if (k < BH_COUNT(into->gap_hour)) {
+            into->gap_hour[k] = from->gap_hour[i];
+            into->gap_regular[into->gap_count++] = from->gap_regular[i];
+        }
+    }
+}
+
+static void
+merge_places(struct bh_tally *into, const struct bh_tally *from)
+{
+    for (unsigned p = 0; p < BH_PLACES_MAX; p++) {
+        into->place_count[p] += from->place_count[p];
+        into->place[p].accesses += from->place[p].accesses;
+        into->place[p].sources += from->place[p].sources;
+        into->place[p].first_ns = from->place[p].first_ns < into->place[p].first_ns ? from->place[p].first_ns : into->place[p].first_ns;
+        into->place[p].last_ns = from->place[p].last_ns > into->place[p].last_ns ? from->place[p].last_ns : into->place[p].last_ns;
+        if (from->place[p].accesses > 0) {
+            cells_merge_place(&into->cells, &from->cells, p);
+        }
+    }
+    cells_merge_carries(&into->cells, &from->cells);
+}
+
+static void
+merge_own(struct bh_tally *into, const struct bh_tally *from)
+{
+    for (uint32_t i = 0; i <= from->own_mask; i++) {
+        if (from->own_set[i] != 0) {
+            tally_own_add(into, from->own_set[i]);
+        }
+    }
+}
+
+#define ADD(field) into->field += from->field
+int
+bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
+{
+    merge_places(into, from);
+    merge_listed(into, from);
+    merge_gaps(into, from);
+    merge_own(into, from);
+    pairs_merge_sketches(&into->pairs, &from->pairs);
+    int r = bins_merge(&into->bins, &from->bins);
+    if (r != 0) {
+        return r;
+    }
+    for (uint32_t i = 0; i <= from->wide.mask; i++) {
+        if (from->wide.entry[i].key1 != 0) {
+            map_add(&into->wide, from->wide.entry[i].key1 - 1, from->wide.entry[i].value);
+        }
+    }
+    for (unsigned k = 0; k < BH_CLASS_COUNT; k++) {
+        ADD(classes[k]);
+    }
+    for (unsigned k = 0; k < BH_LAYER_COUNT; k++) {
+        ADD(layers[k]);
+    }
+    for (unsigned k = 0; k < BH_REASON_COUNT; k++) {
+        ADD(malformed[k]);
+    }
+    for (unsigned k = 0; k < BH_SERVED_MAX; k++) {
+        ADD(visit_count[k]), ADD(visit_sources[k]);
+    }
+    for (size_t k = 0; k < sizeof into->dst_ports; k++) {
+        into->dst_ports[k] |= from->dst_ports[k];
+    }
+    for (size_t k = 0; k < from->burst_count && into->burst_count < BH_COUNT(into->bursts); k++) {
+        into->bursts[into->burst_count++] = from->bursts[k];
+    }
+    ADD(frames), ADD(packets), ADD(accesses), ADD(visits), ADD(tcp_accesses), ADD(udp_accesses);
+    ADD(cut_frames), ADD(cut_headers), ADD(bad_time), ADD(duplicates), ADD(filter_unknown);
+    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(ping_sources), ADD(ping_first), ADD(unit_total);
+    into->first_ns = from->first_ns < into->first_ns ? from->first_ns : into->first_ns;
+    into->last_ns = from->last_ns > into->last_ns ? from->last_ns : into->last_ns;
+    append_sources(into, from);
+    return 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What happens seldom in a tally: sources beyond the table, the list of --country/--port,
+ * bursts, gaps.
+ */
+#include "tally_priv.h"
+
+#include <stdlib.h>
+
+/* An access of a source for which the table has no room: everything is counted, but what is
+ * kept per source (its own count, its hours, its pings) is not. */
+void
+tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell, struct hour *h)
+{
+    const unsigned place = cell >> 17;
+    const int64_t ts = b->ts_ns[row];
+    struct place_sum *sum = &t->place[place];
+    sum->accesses++;
+    sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
+    sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
+    if (pairs_add(&t->pairs, bh_mix64(hash, 0x1000000000ULL), PAIR_KEY_PLACE(place))) {
+        sum->sources++;
+        h->sources++; /* distinct within the report, a lower bound within the hour */
+        h->day_sources++;
+        h->week_sources++;
+    }
+    if (b->kind[row] == BH_KIND_IP4) {
+        if (t->net_bits == NULL) {
+            t->net_bits = calloc(1U << 18, sizeof *t->net_bits);
+        }
+        if (t->net_bits != NULL) {
+            uint32_t net = b->src[row] >> 8;
+            t->net_bits[net >> 6] |= 1ULL << (net & 63);
+        }
+    }
+    if (t->cfg.list_sources) {
+        tally_list(t, b, row, (uint16_t)place);
+    }
+}
+
+/* ---- the sources of --country / --port ---------------------------------------------------------- */
+
+#define LISTED_MAX (1U << 20)
+
+static uint64_t
+ip_hash(const struct bh_ip *ip, uint64_t key)
+{
+    return bh_mix64(bh_get_be64(ip->octets) ^ key, bh_get_be64(ip->octets + 8) ^ ip->family);
+}
+
+static struct listed *
+listed_slot(struct listed *table, uint32_t mask, const struct bh_ip *ip, uint64_t key)
+{
+    uint32_t at = (uint32_t)ip_hash(ip, key) & mask;
+    while (table[at].used && bh_ip_cmp(&table[at].ip, ip) != 0) {
+        at = (at + 1) & mask;
+    }
+    return &table[at];
+}
+
+static bool
+listed_room(struct bh_tally *t)
+{
+    if (t->listed != NULL && t->listed_used < t->listed_mask / 4 * 3) {
+        return true;
+    }
+    uint32_t slots = t->listed == NULL ? 1024 : (t->listed_mask + 1) * 2;
+    if (slots > LISTED_MAX) {
+        return t->listed_used < t->listed_mask / 8 * 7;
+    }
+    struct listed *table = calloc(slots, sizeof *table);
+    if (table == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; t->listed != NULL && i <= t->listed_mask; i++) {
+        if (t->listed[i].used) {
+            *listed_slot(table, slots - 1, &t->listed[i].ip, t->cfg.key) = t->listed[i];
+        }
+    }
+    free(t->listed);
+    t->listed = table;
+    t->listed_mask = slots - 1;
+    return true;
+}
+
+/* True when (source, port) is new: a set of hashes, growing up to 2^22. */
+static bool
+listed_pair(struct bh_tally *t, uint64_t hash)
+{
+    hash |= 1;
+    if (t->listed_pairs == NULL || t->listed_pairs_used >= t->listed_pairs_mask / 4 * 3) {
+        uint32_t slots = t->listed_pairs == NULL ? 4096 : (t->listed_pairs_mask + 1) * 2;
+        uint64_t *set = slots > 1U << 22 ? NULL : calloc(slots, sizeof *set);
+        if (set == NULL) {
+            return false;
+        }
+        for (uint32_t i = 0; t->listed_pairs != NULL && i <= t->listed_pairs_mask; i++) {
+            uint64_t v = t->listed_pairs[i];
+            if (v != 0) {
+                uint32_t at = (uint32_t)(v >> 32) & (slots - 1);
+                while (set[at] != 0) {
+                    at = (at + 1) & (slots - 1);
+                }
+                set[at] = v;
+            }
+        }
+        free(t->listed_pairs);
+        t->listed_pairs = set;
+        t->listed_pairs_mask = slots - 1;
+    }
+    uint32_t at = (uint32_t)(hash >> 32) & t->listed_pairs_mask;
+    while (t->listed_pairs[at] != 0) {
+        if (t->listed_pairs[at] == hash) {
+            return false;
+        }
+        at = (at + 1) & t->listed_pairs_mask;
+    }
+    t->listed_pairs[at] = hash;
+    t->listed_pairs_used++;
+    return true;
+}
+
+void
+tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place)
+{
+    const struct bh_place *p = &t->cfg.places->place[place];
+    const unsigned port = b->ports[row] & 0xffff;
+    if ((t->cfg.list_country[0] != '\0' && strcmp(p->code, t->cfg.list_country) != 0) ||
+        (t->cfg.list_port >= 0 && (unsigned)t->cfg.list_port != port) ||
+        (t->cfg.list_proto >= 0 && (unsigned)t->cfg.list_proto != b->proto[row])) {
+        return;
+    }
+    if (!listed_room(t)) {
+        t->sources_over++;
+        return;
+    }
+    struct bh_ip ip = bh_batch_src(b, row);
+    struct listed *l = listed_slot(t->listed, t->listed_mask, &ip, t->cfg.key);
+    if (!l->used) {
+        *l = (struct listed){ .ip = ip, .place = place, .first_ns = b->ts_ns[row], .last_ns = b->ts_ns[row], .used = true };
+        t->listed_used++;
+    }
+    l->count++;
+    l->first_ns = b->ts_ns[row] < l->first_ns ? b->ts_ns[row] : l->first_ns;
+    l->last_ns = b->ts_ns[row] > l->last_ns ? b->ts_ns[row] : l->last_ns;
+    l->mac = b->want & BH_WANT_COLD ? b->src_mac[row] : 0;
+    l->ports += listed_pair(t, bh_mix64(ip_hash(&ip, t->cfg.key), (uint64_t)b->proto[row] << 16 | port));
+}
+
+/* ---- bursts and gaps ------------------------------------------------------------------------------- */
+
+void
+tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port)
+{
+    struct bh_trend_burst x = { .ip = ip, .port = port, .count = s->hour_count,
+                                .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+                                .hour_ns = bins_hour_start_ns(&t->bins, s->hour) };
+    memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);
+    size_t at = t->burst_count;
+    if (at == BH_COUNT(t->bursts)) { /* keep the largest */
+        at = 0;
+        for (size_t k = 1; k < t->burst_count; k++) {
+            at = t->bursts[k].count < t->bursts[at].count ? k : at;
+        }
+        if (t->bursts[at].count >= x.count) {
+            return;
+        }
+    } else {
+        t->burst_count++;
+    }
+    t->bursts[at] = x;
+}
+
+/* Records stop for hours and come back: who knocked in the day before? Those of them who are
+ * back within a day were there all the time, and the hole is the sensor's. */
+void
+tally_gap(struct bh_tally *t, uint32_t hour_before, uint32_t hour_after, int64_t now_ns)
+{
+    if (t->gap_count == BH_COUNT(t->gap_hour)) {
+        return;
+    }
+    t->gap_hour[t->gap_count] = hour_after;
+    t->gap_regular[t->gap_count++] = 0;
+    t->gap_watch_until_ns = now_ns + 86400000000000LL;
+    for (uint32_t i = 0; i <= t->sources.mask4; i++) {
+        struct source *s = &t->sources.v4[i].s;
+        if ((s->flags & SRC_USED) != 0 && s->hour != UINT32_MAX && hour_before - s->hour <= 24) {
+            s->flags |= SRC_BEFORE_GAP;
+        }
+    }
+    for (uint32_t i = 0; i <= t->sources.mask6; i++) {
+        struct source *s = &t->sources.v6[i].s;
+        if ((s->flags & SRC_USED) != 0 && s->hour != UINT32_MAX && hour_before - s->hour <= 24) {
+            s->flags |= SRC_BEFORE_GAP;
+        }
+    }
+}

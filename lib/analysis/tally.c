@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tally: stages over one batch, each a loop over small arrays; the loop before a table is
+ * touched asks for its lines (docs/design/tally.md has the nanoseconds).
+ *
+ *   select   period and filter                             -> counted[]
+ *   sources  one line per inbound packet's source          -> country[], the list of accesses
+ *   counts   one line per access (its cell), one more where the port is not frequent (its pair)
+ *   frames   sums over columns
+ */
+#include "tally_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- select --------------------------------------------------------------------------------- */
+
+static void
+select_rows(struct bh_tally *t, struct bh_batch *b)
+{
+    const int64_t start = t->cfg.period.start_ns, end = t->cfg.period.end_ns;
+    const uint32_t n = b->rows;
+    uint8_t *restrict counted = b->counted;
+    const int64_t *restrict ts = b->ts_ns;
+    if (start == INT64_MIN && end == INT64_MAX) {
+        memset(counted, 1, n);
+    } else {
+        for (uint32_t i = 0; i < n; i++) {
+            counted[i] = (uint8_t)((ts[i] >= start) & (ts[i] < end));
+        }
+    }
+    if (t->cfg.filter == NULL) {
+        return;
+    }
+    bh_filter_batch(t->cfg.filter, b, t->selected);
+    for (uint32_t i = 0; i < n; i++) {
+        counted[i] &= t->selected[i];
+    }
+}
+
+/* ---- sources ---------------------------------------------------------------------------------- */
+
+/* A source comes into another hour: the distinct counts of hour, day and week. */
+static BH_ALWAYS_INLINE void
+source_hour(struct source *s, uint16_t *hour_port, struct hour *h, uint32_t key)
+{
+    h->sources++;
+    h->day_sources += s->hour == UINT32_MAX || s->hour - h->day_first >= h->day_next - h->day_first;
+    h->week_sources += s->hour == UINT32_MAX || s->hour - h->week_first >= h->week_next - h->week_first;
+    s->hour = h->id;
+    s->hour_count = 1;
+    *hour_port = (uint16_t)key;
+    s->flags = (uint16_t)((s->flags & ~SRC_PORT_UDP) | ((key >> 16) != 0 ? SRC_PORT_UDP : 0));
+}
+
+/* Is this access offered to whoever asks? Then it is a visit. */
+static BH_NOINLINE bool
+is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash)
+{
+    if ((t->served[key >> 3] >> (key & 7) & 1) == 0) {
+        return false;
+    }
+    for (size_t k = 0; k < t->cfg.served_count; k++) {
+        const struct bh_served *s = &t->cfg.served[k];
+        if (s->port != (key & 0xffff) || (s->proto != BH_PROTO_TCP) != (key >> 16)) {
+            continue;
+        }
+        const char *code = t->cfg.places->place[place].code;
+        bool hit = s->to_all || (s->to_home_country && strcmp(code, t->cfg.home_country) == 0);
+        for (size_t c = 0; c < s->code_count && !hit; c++) {
+            hit = strcmp(code, s->codes[c]) == 0;
+        }
+        struct bh_ip ip = bh_batch_src(b, i);
+        for (size_t c = 0; c < s->net_count && !hit; c++) {
+            unsigned len = s->nets[c].prefix_len, whole = len / 8;
+            const uint8_t *net = s->nets[c].ip.octets;
+            hit = s->nets[c].ip.family == ip.family && memcmp(net, ip.octets, whole) == 0 &&
+                  (len % 8 == 0 || ((net[whole] ^ ip.octets[whole]) >> (8 - len % 8)) == 0);
+        }
+        if (hit) {
+            t->visit_count[k]++;
+            /* Distinct visitors of a served port: few enough for the set of pairs. */
+            t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), UINT32_MAX);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the loop over accesses keeps in registers; put back once per batch. */
+struct stage {
+    struct bh_tally *t;
+    struct bh_batch *b;
+    struct hour *h;
+    int64_t hour_start_ns;
+    uint32_t *trend_row;
+    uint64_t hour_count;
+    uint32_t accesses, visits, pings, listed, pairs;
+};
+
+static BH_ALWAYS_INLINE void
+stage_begin(struct stage *g, struct bh_tally *t, struct bh_batch *b)
+{
+    *g = (struct stage){ .t = t, .b = b, .hour_start_ns = INT64_MIN / 2 };
+}
+
+static BH_NOINLINE void
+stage_hour(struct stage *g, int64_t ts)
+{
+    if (g->h != NULL) {
+        g->h->count += g->hour_count;
+    }
+    g->h = bins_at(&g->t->bins, ts);
+    g->hour_start_ns = g->t->bins.current_start_ns;
+    g->trend_row = g->t->bins.trend_row;
+    g->hour_count = 0;
+}
+
+static void
+stage_end(struct stage *g)
+{
+    if (g->h != NULL) {
+        g->h->count += g->hour_count;
+    }
+    g->t->accesses += g->accesses;
+    g->t->visits += g->visits;
+    g->t->pings += g->pings;
+    g->t->access_count = g->listed;
+    g->t->pair_count = g->pairs;
+}
+
+/* A knock of a source that has not knocked before, or was there before a gap. */
+static BH_NOINLINE void
+source_first(struct bh_tally *t, struct source *s, int64_t ts)
+{
+    if ((s->flags & SRC_KNOCKED) == 0) {
+        t->place[s->place].sources++;
+        t->ping_first += (s->flags & SRC_PINGED) != 0;
+        s->flags |= SRC_KNOCKED;
+    }
+    if ((s->flags & SRC_BEFORE_GAP) != 0) {
+        s->flags &= (uint16_t)~SRC_BEFORE_GAP;
+        if (ts <= t->gap_watch_until_ns && t->gap_count > 0) {
+            t->gap_regular[t->gap_count - 1]++;
+        }
+    }
+}
+
+static BH_ALWAYS_INLINE void
+access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash)
+{
+    struct bh_tally *t = g->t;
+    struct bh_batch *b = g->b;
+    const unsigned place = s->place;
+    const uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
+    const int64_t ts = b->ts_ns[i];
+    g->accesses++;
+    if (BH_UNLIKELY(t->has_served) && is_visit(t, b, i, key, place, hash)) {
+        g->visits++;
+        s->flags |= SRC_VISITED;
+        return;
+    }
+    if (BH_UNLIKELY((uint64_t)(ts - g->hour_start_ns) >= 3600000000000ULL)) {
+        stage_hour(g, ts);
+    }
+    if (s->hour != g->h->id) {
+        if (BH_UNLIKELY(s->hour_count >= BURST_LEAST)) {
+            struct bh_ip ip = bh_batch_src(b, i);
+            tally_burst(t, ip, s, *hour_port);
+        }
+        source_hour(s, hour_port, g->h, key);
+    } else {
+        s->hour_count += *hour_port == (uint16_t)key;
+    }
+    if (BH_UNLIKELY((s->flags & (SRC_KNOCKED | SRC_BEFORE_GAP)) != SRC_KNOCKED)) {
+        source_first(t, s, ts);
+    }
+    s->count++;
+    g->hour_count++;
+    g->trend_row[place]++;
+    struct place_sum *sum = &t->place[place];
+    sum->accesses++;
+    sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
+    sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
+    const uint32_t cell = place << 17 | key;
+    t->access_row[g->listed] = (uint16_t)i;
+    t->access_cell[g->listed++] = cell;
+    const unsigned bit = t->frequent[key];
+    s->ports |= (uint64_t)(bit != 0) << bit;
+    t->pair_hash[g->pairs] = hash;
+    t->pair_cell[g->pairs] = cell;
+    g->pairs += bit == 0;
+    if (BH_UNLIKELY(t->cfg.list_sources)) {
+        tally_list(t, b, i, (uint16_t)place);
+    }
+}
+
+static BH_ALWAYS_INLINE void
+ping_one(struct stage *g, struct source *s)
+{
+    g->pings++;
+    g->t->ping_sources += (s->flags & SRC_PINGED) == 0;
+    s->flags |= SRC_PINGED;
+}
+
+static inline unsigned
+place_of_value(const struct bh_tally *t, uint16_t value)
+{
+    return t->cfg.places->of_value[value & 1023];
+}
+
+/* The table is full and does not know this source. */
+static BH_NOINLINE void
+overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
+{
+    struct bh_tally *t = g->t;
+    struct bh_batch *b = g->b;
+    unsigned place = place_of_value(t, value);
+    b->country[i] = (uint16_t)place;
+    uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
+    t->sources_over++;
+    if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
+        g->pings++;
+    } else if (b->cls[i] == BH_CLASS_ACCESS) {
+        g->accesses++;
+        if (t->has_served && is_visit(t, b, i, key, place, hash)) {
+            g->visits++;
+            return;
+        }
+        if ((uint64_t)(b->ts_ns[i] - g->hour_start_ns) >= 3600000000000ULL) {
+            stage_hour(g, b->ts_ns[i]);
+        }
+        g->hour_count++;
+        g->trend_row[place]++;
+        tally_overflow(t, b, i, hash, place << 17 | key, g->h);
+        t->access_row[g->listed] = (uint16_t)i;
+        t->access_cell[g->listed++] = place << 17 | key;
+        t->pair_hash[g->pairs] = hash;
+        t->pair_cell[g->pairs++] = place << 17 | key;
+    }
+}
+
+/* Addresses of our own side and of traffic that passes by: few, and wanted only as a number. */
+BH_NOINLINE void
+tally_own_add(struct bh_tally *t, uint64_t hash)
+{
+    hash |= 1;
+    if (hash == t->own_last_hash) {
+        return;
+    }
+    t->own_last_hash = hash;
+    uint32_t at = (uint32_t)(hash >> 32) & t->own_mask;
+    while (t->own_set[at] != 0) {
+        if (t->own_set[at] == hash) {
+            return;
+        }
+        at = (at + 1) & t->own_mask;
+    }
+    if (t->own_used >= t->own_mask / 4 * 3) {
+        if (t->own_mask >= (1U << 22) - 1) {
+            return;
+        }
+        uint32_t mask = t->own_mask * 2 + 1;
+        uint64_t *set = calloc(mask + 1UL, sizeof *set);
+        if (set == NULL) {
+            return;
+        }
+        for (uint32_t i = 0; i <= t->own_mask; i++) {
+            if (t->own_set[i] != 0) {
+                uint32_t k = (uint32_t)(t->own_set[i] >> 32) & mask;
+                while (set[k] != 0) {
+                    k = (k + 1) & mask;
+                }
+                set[k] = t->own_set[i];
+            }
+        }
+        free(t->own_set);
+        t->own_set = set;
+        t->own_mask = mask;
+        t->own_last_hash = 0;
+        tally_own_add(t, hash);
+        return;
+    }
+    t->own_set[at] = hash;
+    t->own_used++;
+}
+
+static void
+own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
+{
+    if (b->kind[i] == BH_KIND_IP4) {
+        tally_own_add(t, source4_hash(&t->sources, b->src[i]));
+    } else {
+        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+        tally_own_add(t, source6_hash(&t->sources, p->src_hi, p->src_lo) ^ 0x5555);
+    }
+}
+
+void
+bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
+{
+    struct sources *src = &t->sources;
+    const uint32_t n = b->rows;
+    uint16_t row4[BH_BATCH_STRIDE], row6[BH_BATCH_STRIDE];
+    uint64_t hash4[BH_BATCH_STRIDE];
+    uint32_t n4 = 0, n6 = 0;
+
+    struct stage g;
+    stage_begin(&g, t, b);
+    select_rows(t, b);
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned in = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
+        row4[n4] = (uint16_t)i;
+        n4 += in & (b->kind[i] == BH_KIND_IP4);
+        row6[n6] = (uint16_t)i;
+        n6 += in & (b->kind[i] == BH_KIND_IP6);
+        if (BH_UNLIKELY(!in) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
+            own_row(t, b, i);
+        }
+    }
+    sources_reserve(src, n4, n6);
+    for (uint32_t j = 0; j < n4; j++) {
+        uint64_t h = source4_hash(src, b->src[row4[j]]);
+        hash4[j] = h;
+        BH_PREFETCH_WRITE(&src->v4[(uint32_t)h & src->mask4]);
+    }
+    for (uint32_t j = 0; j < n4; j++) {
+        const uint32_t i = row4[j], addr = b->src[i];
+        struct source4 *v = source4_get(src, addr, hash4[j]);
+        if (BH_UNLIKELY(v == NULL)) {
+            overflow_row(&g, i, kobold_v4(t->cfg.countries, addr), hash4[j]);
+            continue;
+        }
+        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
+            v->s.place = (uint16_t)place_of_value(t, kobold_v4(t->cfg.countries, addr));
+        }
+        b->country[i] = v->s.place;
+        if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
+            access_one(&g, i, &v->s, &v->hour_port, hash4[j]);
+        } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
+            ping_one(&g, &v->s);
+        }
+    }
+    for (uint32_t j = 0; j < n6; j++) {
+        const uint32_t i = row6[j];
+        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+        uint64_t h = source6_hash(src, p->src_hi, p->src_lo);
+        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, h);
+        if (BH_UNLIKELY(v == NULL)) {
+            overflow_row(&g, i, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo), h);
+            continue;
+        }
+        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
+            v->s.place = (uint16_t)place_of_value(t, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo));
+        }
+        b->country[i] = v->s.place;
+        if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
+            access_one(&g, i, &v->s, &v->hour_port, h);
+        } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
+            ping_one(&g, &v->s);
+        }
+    }
+    stage_end(&g);
+    for (uint32_t j = 0; j < t->access_count; j++) {
+        BH_PREFETCH_WRITE(&t->cells.both[t->access_cell[j]]);
+    }
+    for (uint32_t j = 0; j < t->pair_count; j++) {
+        t->pair_hash[j] = bh_mix64(t->pair_hash[j], t->pair_cell[j] & 0x1ffff);
+        pairs_prefetch(&t->pairs, t->pair_hash[j]);
+    }
+}
+
+/* ---- counts ---------------------------------------------------------------------------------------- */
+
+void
+bh_tally_two_sided(struct bh_tally *t)
+{
+    if (t->two_sided) {
+        return;
+    }
+    t->two_sided = true;
+    for (uint32_t place = 0; place < t->cfg.places->count; place++) {
+        if (t->place[place].accesses == 0) {
+            continue;
+        }
+        for (uint32_t port = 0; port < 65536; port++) {
+            uint32_t cell = place << 17 | port;
+            uint64_t n = cell_get(&t->cells, cell, CELL_COUNT);
+            if (n > 0) {
+                map_add(&t->cells.unknown, cell, n);
+            }
+        }
+    }
+}
+
+static void
+apply_moves(struct bh_tally *t, const struct bh_move *moves, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        uint32_t cell = (uint32_t)moves[k].country << 17 | moves[k].port;
+        if (moves[k].from != BH_OUTCOME_NONE) {
+            cell_outcome(&t->cells, cell, moves[k].from, -(int)moves[k].n);
+        }
+        if (moves[k].to != BH_OUTCOME_NONE) {
+            cell_outcome(&t->cells, cell, moves[k].to, moves[k].n);
+        }
+    }
+}
+
+/* With `hold` the verdict came with the record. */
+static void
+count_outcomes(struct bh_tally *t, const struct bh_batch *b)
+{
+    for (uint32_t j = 0; j < t->access_count; j++) {
+        uint32_t i = t->access_row[j];
+        unsigned o = b->outcome[i];
+        if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
+            cell_outcome(&t->cells, t->access_cell[j], o, 1);
+        }
+    }
+}
+
+/* --count packets or bytes: every inbound IP packet, with or without a port. */
+static void
+count_wide(struct bh_tally *t, const struct bh_batch *b)
+{
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (b->direction[i] != BH_DIR_IN || b->counted[i] == 0 || b->kind[i] < BH_KIND_IP4) {
+            continue;
+        }
+        uint64_t n = t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1;
+        unsigned place = b->country[i];
+        t->place_count[place] += n;
+        t->unit_total += n;
+        struct hour *h = bins_at(&t->bins, b->ts_ns[i]);
+        h->count += n;
+        bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
+        if (has_port) {
+            map_add(&t->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
+        }
+    }
+}
+
+static void
+count_frames(struct bh_tally *t, const struct bh_batch *b)
+{
+    const uint32_t n = b->rows;
+    uint32_t layer[BH_LAYER_COUNT] = { 0 }, packets = 0, in = 0, out = 0, cut = 0, frames = 0;
+    const uint8_t *restrict counted = b->counted;
+    const uint16_t *restrict layers = b->layers;
+    for (unsigned k = 0; k < BH_LAYER_COUNT; k++) {
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            sum += (uint32_t)(layers[i] >> k & 1) & counted[i];
+        }
+        layer[k] = sum;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned ip = (b->kind[i] >= BH_KIND_IP4) & counted[i];
+        packets += ip;
+        in += ip & (b->direction[i] == BH_DIR_IN);
+        out += ip & (b->direction[i] == BH_DIR_OUT);
+        frames += counted[i];
+        cut += (uint32_t)((layers[i] & BH_LAYER_CUT) != 0) & counted[i];
+    }
+    for (unsigned k = 0; k < BH_LAYER_COUNT; k++) {
+        t->layers[k] += layer[k];
+    }
+    t->frames += frames;
+    t->packets += packets;
+    t->inbound += in;
+    t->outbound += out;
+    t->cut_frames += cut;
+}
+
+/* What is not whole. */
+static BH_NOINLINE void
+count_marks(struct bh_tally *t, const struct bh_batch *b)
+{
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (b->counted[i] != 0) {
+            t->cut_headers += (b->marks[i] & BH_MARK_TRUNCATED) != 0;
+            t->bad_time += (b->marks[i] & BH_MARK_BAD_TIME) != 0;
+            t->duplicates += (b->marks[i] & BH_MARK_DUPLICATE) != 0;
+            t->malformed[b->reason[i] < BH_REASON_COUNT ? b->reason[i] : 0] += b->reason[i] != 0;
+        }
+    }
+}
+
+/* Class of each record and ports seen. Two histograms in turn: the same class comes often in a
+ * row, and an addition should not wait for the one before it. */
+static void
+count_rows(struct bh_tally *t, const struct bh_batch *b)
+{
+    uint32_t classes[2][256] = { { 0 } };
+    const uint32_t n = b->rows;
+    uint8_t odd = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        classes[i & 1][b->cls[i]] += b->counted[i];
+        odd |= b->marks[i] | b->reason[i];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned port = b->ports[i] & 0xffff;
+        unsigned has = (unsigned)((b->proto[i] == BH_PROTO_TCP) | (b->proto[i] == BH_PROTO_UDP)) &
+                       (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) & b->counted[i];
+        t->dst_ports[port >> 3] |= (uint8_t)(has << (port & 7));
+    }
+    if (BH_UNLIKELY(odd != 0)) {
+        count_marks(t, b);
+    }
+    for (unsigned k = 0; k < BH_CLASS_COUNT; k++) {
+        t->classes[k] += classes[0][k] + classes[1][k];
+    }
+}
+
+/* One frame, in whatever hour. */
+static BH_NOINLINE void
+count_hour(struct bh_tally *t, int64_t ts)
+{
+    struct bins *s = &t->bins;
+    if (ts < s->current_start_ns || ts >= s->current_end_ns) {
+        uint32_t before = s->current == UINT32_MAX ? UINT32_MAX : s->hour[s->current].id;
+        bins_go(s, ts);
+        uint32_t after = s->hour[s->current].id;
+        if (before != UINT32_MAX && (int32_t)(after - before) >= 6) {
+            tally_gap(t, before, after, ts);
+        }
+    }
+    struct hour *h = &s->hour[s->current];
+    h->frames++;
+    h->first_frame_ns = ts < h->first_frame_ns ? ts : h->first_frame_ns;
+    h->last_frame_ns = ts > h->last_frame_ns ? ts : h->last_frame_ns;
+}
+
+/* Frames by hour, first and last time: a batch lies mostly inside one hour. */
+static void
+count_hours(struct bh_tally *t, const struct bh_batch *b)
+{
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    uint32_t frames = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        const bool use = (b->counted[i] != 0) & ((b->marks[i] & BH_MARK_BAD_TIME) == 0);
+        const int64_t ts = b->ts_ns[i];
+        first = use & (ts < first) ? ts : first;
+        last = use & (ts > last) ? ts : last;
+        frames += use;
+    }
+    if (frames == 0) {
+        return;
+    }
+    t->first_ns = first < t->first_ns ? first : t->first_ns;
+    t->last_ns = last > t->last_ns ? last : t->last_ns;
+    struct bins *s = &t->bins;
+    if (first >= s->current_start_ns && last < s->current_end_ns) {
+        struct hour *h = &s->hour[s->current];
+        h->frames += frames;
+        h->first_frame_ns = first < h->first_frame_ns ? first : h->first_frame_ns;
+        h->last_frame_ns = last > h->last_frame_ns ? last : h->last_frame_ns;
+        return;
+    }
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (b->counted[i] != 0 && (b->marks[i] & BH_MARK_BAD_TIME) == 0) {
+            count_hour(t, b->ts_ns[i]);
+        }
+    }
+}
+
+void
+bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
+{
+    apply_moves(t, moves, moves_count);
+    uint32_t tcp = 0;
+    for (uint32_t j = 0; j < t->access_count; j++) {
+        cell_count(&t->cells, t->access_cell[j]);
+        tcp += (t->access_cell[j] >> 16 & 1) == 0;
+    }
+    t->tcp_accesses += tcp;
+    t->udp_accesses += t->access_count - tcp;
+    for (uint32_t j = 0; j < t->pair_count; j++) {
+        if (pairs_add(&t->pairs, t->pair_hash[j], t->pair_cell[j])) {
+            cell_source(&t->cells, t->pair_cell[j]);
+        }
+    }
+    if (t->cfg.hold && t->cfg.outcomes) {
+        count_outcomes(t, b);
+    }
+    if (t->cfg.count == BH_COUNT_PACKETS || t->cfg.count == BH_COUNT_BYTES) {
+        count_wide(t, b);
+    }
+    count_frames(t, b);
+    count_rows(t, b);
+    count_hours(t, b);
+}
+
+/* ---- life -------------------------------------------------------------------------------------------- */
+
+static void
+mark_served(struct bh_tally *t)
+{
+    for (size_t k = 0; k < t->cfg.served_count; k++) {
+        uint32_t key = (uint32_t)(t->cfg.served[k].proto != BH_PROTO_TCP) << 16 | t->cfg.served[k].port;
+        t->served[key >> 3] |= (uint8_t)(1U << (key & 7));
+        t->has_served = true;
+    }
+}
+
+static void
+mark_frequent(struct bh_tally *t)
+{
+    for (size_t k = 0; k < t->cfg.frequent_count && k < FREQUENT_MAX; k++) {
+        t->frequent[t->cfg.frequent[k]] = (uint8_t)(k + 1);
+        t->frequent_cell[k + 1] = t->cfg.frequent[k];
+    }
+}
+
+int
+bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
+{
+    struct bh_tally *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return -ENOMEM;
+    }
+    t->cfg = *cfg;
+    t->two_sided = cfg->two_sided;
+    t->first_ns = INT64_MAX;
+    t->last_ns = INT64_MIN;
+    for (unsigned p = 0; p < BH_PLACES_MAX; p++) {
+        t->place[p].first_ns = INT64_MAX;
+        t->place[p].last_ns = INT64_MIN;
+    }
+    mark_served(t);
+    mark_frequent(t);
+    const uint64_t expected = cfg->expected_frames;
+    t->access_row = malloc(BH_BATCH_STRIDE * sizeof *t->access_row);
+    t->access_cell = malloc(BH_BATCH_STRIDE * sizeof *t->access_cell);
+    t->pair_hash = malloc(BH_BATCH_STRIDE * sizeof *t->pair_hash);
+    t->pair_cell = malloc(BH_BATCH_STRIDE * sizeof *t->pair_cell);
+    t->selected = malloc(BH_BATCH_STRIDE);
+    t->own_mask = 1023;
+    t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
+    bool ok = t->access_row != NULL && t->access_cell != NULL && t->pair_hash != NULL && t->pair_cell != NULL &&
+              t->selected != NULL && t->own_set != NULL;
+    ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
+    ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
+    ok = ok && pairs_init(&t->pairs, expected, cfg->pairs_total) == 0;
+    ok = ok && bins_init(&t->bins) == 0 && map_init(&t->wide, 1024) == 0;
+    if (!ok) {
+        bh_tally_free(t);
+        return -ENOMEM;
+    }
+    if (cfg->start_ns != 0) {
+        bins_go(&t->bins, cfg->start_ns); /* every shard's sparkline begins at the same hour */
+    }
+    *ret_tally = t;
+    return 0;
+}
+
+void
+bh_tally_free(struct bh_tally *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    bh_tally_free(t->more);
+    cells_done(&t->cells);
+    sources_done(&t->sources);
+    pairs_done(&t->pairs);
+    bins_done(&t->bins);
+    map_done(&t->wide);
+    free(t->access_row);
+    free(t->access_cell);
+    free(t->pair_hash);
+    free(t->pair_cell);
+    free(t->selected);
+    free(t->own_set);
+    free(t->listed);
+    free(t->listed_pairs);
+    free(t->net_bits);
+    free(t);
+}

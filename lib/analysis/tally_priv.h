@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of lib/analysis share: the tables of a tally. */
+#ifndef TALLY_PRIV_H
+#define TALLY_PRIV_H
+
+#include "bh_analysis.h"
+
+/* ---- map.c: a small number -> a sum ---------------------------------------------------------- */
+
+struct map_entry {
+    uint32_t key1; /* key + 1; 0: empty */
+    uint32_t spare;
+    uint64_t value;
+};
+struct map {
+    struct map_entry *entry;
+    uint32_t mask, used;
+    uint64_t lost; /* added while no memory was to be had */
+};
+BH_NODISCARD int map_init(struct map *m, uint32_t slots);
+void map_done(struct map *m);
+void map_add(struct map *m, uint32_t key, uint64_t value);
+uint64_t map_get(const struct map *m, uint32_t key);
+
+/* ---- cells.c: counts by (place, protocol, port) -------------------------------------------------- */
+
+/* A cell is place << 17 | udp << 16 | port. Each has one octet: four bits of its count, four of
+ * its sources; what does not fit is carried into a map, in sixteens. 32 MiB for all 2^25 cells
+ * of 256 places, and only touched pages exist. */
+#define CELL_BITS 26
+#define CELLS (1U << CELL_BITS)
+enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN, CELL_KINDS };
+
+struct cells {
+    uint8_t *both;      /* low nibble: count, high: sources                          */
+    uint16_t *outcomes; /* TCP only, index place << 16 | port: four nibbles             */
+    size_t both_size, outcomes_size;
+    struct map carry;   /* key: kind << 26 | cell; value: sixteens                   */
+    struct map unknown; /* key: cell; accesses known to be "unknown"                 */
+};
+BH_NODISCARD int cells_init(struct cells *c, bool huge);
+void cells_done(struct cells *c);
+
+static inline uint32_t
+cell_of(uint32_t place, unsigned proto, unsigned port)
+{
+    return place << 17 | (uint32_t)(proto != BH_PROTO_TCP) << 16 | port;
+}
+
+static inline void
+cell_count(struct cells *c, uint32_t cell)
+{
+    uint8_t v = (uint8_t)(c->both[cell] + 1);
+    if (BH_UNLIKELY((v & 15) == 0)) {
+        v = (uint8_t)(v - 16);
+        map_add(&c->carry, (uint32_t)CELL_COUNT << CELL_BITS | cell, 1);
+    }
+    c->both[cell] = v;
+}
+
+static inline void
+cell_source(struct cells *c, uint32_t cell)
+{
+    uint8_t v = (uint8_t)(c->both[cell] + 16);
+    if (BH_UNLIKELY(v < 16)) {
+        map_add(&c->carry, (uint32_t)CELL_SOURCES << CELL_BITS | cell, 1);
+    }
+    c->both[cell] = v;
+}
+void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n);
+uint64_t cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind);
+void cells_merge_place(struct cells *into, const struct cells *from, uint32_t place);
+void cells_merge_carries(struct cells *into, const struct cells *from);
+
+/* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
+
+enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_BEFORE_GAP = 16, SRC_USED = 32, SRC_PORT_UDP = 64 };
+
+/* What both families share; 24 octets. */
+struct source {
+    uint16_t place, flags;
+    uint32_t count;      /* accesses that are no visits          */
+    uint32_t hour;       /* of the last access (bins.c numbering) */
+    uint32_t hour_count; /* accesses in it to hour_port           */
+    uint64_t ports;      /* bit k: knocked at frequent port k     */
+};
+struct source4 { /* 32 octets: never crosses a line */
+    uint32_t addr;
+    uint16_t hour_port, spare;
+    struct source s;
+};
+struct source6 { /* 64 octets: a line of its own */
+    uint64_t hi, lo;
+    uint16_t hour_port, spare[3];
+    struct source s;
+    uint64_t spare2[2];
+};
+#define SOURCES4_MAX (1U << 20) /* slots */
+#define SOURCES6_MAX (1U << 18)
+
+struct sources {
+    struct source4 *v4;
+    struct source6 *v6;
+    uint32_t mask4, mask6, used4, used6, limit4, limit6;
+    uint64_t key;
+};
+BH_NODISCARD int sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key);
+void sources_done(struct sources *s);
+/* The slot, made when there is room; NULL when the table is full. A slot just made has no place
+ * yet (PLACE_NONE). */
+#define PLACE_NONE UINT16_MAX
+struct source4 *source4_search(struct sources *s, uint32_t addr, uint64_t hash);
+struct source6 *source6_search(struct sources *s, uint64_t hi, uint64_t lo, uint64_t hash);
+/* Room for `more` sources of each family, growing up to the bound. */
+void sources_reserve(struct sources *s, uint32_t more4, uint32_t more6);
+
+static inline uint64_t
+source4_hash(const struct sources *s, uint32_t addr)
+{
+    return bh_mix64(addr ^ s->key, 0x9e3779b97f4a7c15ULL);
+}
+
+static inline uint64_t
+source6_hash(const struct sources *s, uint64_t hi, uint64_t lo)
+{
+    return bh_mix64(hi ^ s->key, lo);
+}
+
+/* Mostly the first slot is the one: that much is inlined. */
+static BH_ALWAYS_INLINE struct source4 *
+source4_get(struct sources *s, uint32_t addr, uint64_t hash)
+{
+    struct source4 *v = &s->v4[(uint32_t)hash & s->mask4];
+    return BH_LIKELY(v->addr == addr && (v->s.flags & SRC_USED) != 0) ? v : source4_search(s, addr, hash);
+}
+
+static BH_ALWAYS_INLINE struct source6 *
+source6_get(struct sources *s, uint64_t hi, uint64_t lo, uint64_t hash)
+{
+    struct source6 *v = &s->v6[(uint32_t)hash & s->mask6];
+    return BH_LIKELY(v->hi == hi && v->lo == lo && (v->s.flags & SRC_USED) != 0) ? v : source6_search(s, hi, lo, hash);
+}
+
+/* ---- pairs.c: distinct (source, cell) ------------------------------------------------------------ */
+
+#define PAIRS_MAX (1U << 22)
+#define HLL_BITS 10
+#define HLL_SIZE (1U << HLL_BITS)
+#define HLLS_MAX 4096U
+
+struct pairs {
+    uint32_t *tag;
+    uint32_t mask, used;
+    size_t size;
+    bool full;
+    _Atomic uint64_t *total; /* of all shards; may be NULL */
+    /* beyond the bound: what is not in the set goes to a sketch per key */
+    struct map hll_of; /* key -> index + 1 */
+    uint8_t (*hll)[HLL_SIZE];
+    uint32_t hll_used;
+    uint64_t over, unsketched;
+};
+BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, _Atomic uint64_t *total);
+void pairs_done(struct pairs *p);
+static inline void
+pairs_prefetch(const struct pairs *p, uint64_t hash)
+{
+    BH_PREFETCH_WRITE(&p->tag[hash >> 32 & p->mask]);
+}
+/* True when the pair is new and exactly counted; `key` is where the sketch goes beyond. */
+bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
+/* What the sketch of a key adds to its exact count. */
+uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
+void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
+#define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
+#define PAIR_KEY_TOTAL 0xc0000000U
+
+/* ---- bins.c: hours --------------------------------------------------------------------------------- */
+
+struct hour {
+    uint32_t id;                      /* hours since 1970, on the zone's full hours */
+    uint32_t day_first, day_next, week_first, week_next; /* ids of the hours that begin them */
+    uint64_t frames, count, sources, day_sources, week_sources;
+    int64_t first_frame_ns, last_frame_ns;
+};
+#define HOURS_MAX 262144U
+#define TREND_BINS 256U
+struct bins {
+    struct hour *hour; /* sorted by id only at the end */
+    uint32_t used, cap;
+    struct map index;  /* id -> index + 1 */
+    uint32_t current;  /* index, UINT32_MAX: none */
+    int64_t current_start_ns, current_end_ns;
+    int32_t zone_shift_s;
+    uint32_t trend_first, trend_width; /* hours */
+    uint32_t (*trend)[BH_PLACES_MAX];
+    uint32_t *trend_row;
+    uint64_t lost;
+};
+BH_NODISCARD int bins_init(struct bins *b);
+void bins_done(struct bins *b);
+void bins_go(struct bins *b, int64_t ts_ns); /* makes the hour of ts_ns the current one */
+static inline struct hour *
+bins_at(struct bins *b, int64_t ts_ns)
+{
+    if (BH_UNLIKELY(ts_ns < b->current_start_ns || ts_ns >= b->current_end_ns)) {
+        bins_go(b, ts_ns);
+    }
+    return &b->hour[b->current];
+}
+BH_NODISCARD int bins_merge(struct bins *into, const struct bins *from);
+int64_t bins_hour_start_ns(const struct bins *b, uint32_t id);
+
+/* ---- the tally ---------------------------------------------------------------------------------------- */
+
+#define FREQUENT_MAX 63U
+
+struct listed { /* a source of --country/--port */
+    struct bh_ip ip;
+    uint16_t place;
+    uint64_t count;
+    int64_t first_ns, last_ns;
+    uint64_t mac;
+    uint32_t ports;
+    bool used;
+};
+
+/* What every access adds to its place: together, as they are touched together. */
+struct place_sum {
+    uint64_t accesses, sources;
+    int64_t first_ns, last_ns;
+};
+
+struct bh_tally {
+    struct bh_tally_config cfg;
+    struct cells cells;
+    struct sources sources;
+    struct pairs pairs;
+    struct bins bins;
+    struct map wide;      /* --count packets or bytes: cell -> sum                        */
+    uint8_t frequent[1U << 17]; /* udp << 16 | port -> bit + 1                          */
+    uint32_t frequent_cell[FREQUENT_MAX + 1];
+    uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
+    bool has_served;
+    bool two_sided;
+
+    uint64_t place_count[BH_PLACES_MAX];    /* in the chosen unit, visits left out        */
+    struct place_sum place[BH_PLACES_MAX];
+    uint64_t classes[BH_CLASS_COUNT];
+    uint64_t layers[BH_LAYER_COUNT];
+    uint64_t malformed[BH_REASON_COUNT];
+    uint64_t frames, packets, accesses, visits, tcp_accesses, udp_accesses, cut_frames, cut_headers;
+    uint64_t bad_time, duplicates, filter_unknown, inbound, outbound, pings, sources_over;
+    uint64_t ping_sources, ping_first; /* sources; those of them that knocked later */
+    uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
+    uint64_t unit_total;
+    int64_t first_ns, last_ns;
+    uint8_t dst_ports[8192];
+    uint64_t *own_set; /* hashes of the addresses of all other directions */
+    uint32_t own_mask, own_used;
+    uint64_t own_last_hash;
+
+    struct listed *listed;
+    uint32_t listed_mask, listed_used;
+    uint64_t *listed_pairs;
+    uint32_t listed_pairs_mask, listed_pairs_used;
+
+    struct bh_trend_burst bursts[64];
+    size_t burst_count;
+    uint64_t gap_scans;
+    uint64_t gap_regular[64];
+    uint32_t gap_hour[64];
+    size_t gap_count;
+    int64_t gap_watch_until_ns;
+    uint64_t *net_bits; /* sources beyond the table: bit per /24 */
+
+    /* of the batch between the two steps */
+    uint32_t access_count;
+    uint16_t *access_row;
+    uint32_t *access_cell;
+    uint64_t *pair_hash;
+    uint32_t *pair_cell;
+    uint32_t pair_count;
+    uint8_t *selected;
+
+    struct bh_tally *more; /* merged: the next tally with sources of its own */
+};
+
+void tally_own_add(struct bh_tally *t, uint64_t hash);
+void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
+                    struct hour *h);
+#define BURST_LEAST 256U /* accesses of one source to one port in one hour */
+void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place);
+void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port);
+void tally_gap(struct bh_tally *t, uint32_t hour_before, uint32_t hour_after, int64_t now_ns);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One walk over all sources: networks, frequent ports, the busiest of each place, neighbours. */
+#include "trend_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NEIGHBOURS_MAX 16U
+#define NEIGHBOUR_LEAST 10U
+
+struct walk {
+    struct build *b;
+    uint64_t *net_bits; /* /24 */
+    uint64_t *net6;     /* hashes of /64 */
+    size_t net6_count;
+    uint64_t networks;
+};
+
+static void
+neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint16_t port)
+{
+    struct bh_trend *o = b->out;
+    struct bh_trend_source x = {
+        .ip = *ip, .count = s->count, .same_network = true, .port = port,
+        .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+    };
+    memcpy(x.code, b->t->cfg.places->place[s->place].code, sizeof x.code);
+    size_t at = o->neighbour_count;
+    if (at < NEIGHBOURS_MAX) {
+        o->neighbour_count++;
+    } else if (o->neighbours[at - 1].count >= x.count) {
+        return;
+    } else {
+        at--;
+    }
+    while (at > 0 && (o->neighbours[at - 1].count < x.count ||
+                      (o->neighbours[at - 1].count == x.count && bh_ip_cmp(&x.ip, &o->neighbours[at - 1].ip) < 0))) {
+        o->neighbours[at] = o->neighbours[at - 1];
+        at--;
+    }
+    o->neighbours[at] = x;
+}
+
+static void
+source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint16_t port)
+{
+    struct build *b = w->b;
+    if ((s->flags & (SRC_KNOCKED | SRC_VISITED)) == SRC_VISITED) {
+        b->visited_only++;
+    }
+    for (uint64_t bits = s->ports; bits != 0; bits &= bits - 1) {
+        b->frequent[s->place][__builtin_ctzll(bits)]++;
+    }
+    uint64_t top = b->top_count[s->place];
+    if (s->count > top || (s->count == top && top > 0 && bh_ip_cmp(ip, &b->top_ip[s->place]) < 0)) {
+        b->top_count[s->place] = s->count;
+        b->top_ip[s->place] = *ip;
+    }
+    if (s->count >= NEIGHBOUR_LEAST && bh_home_is_near(b->t->cfg.home, ip)) {
+        neighbour(b, ip, s, port);
+    }
+    if (s->hour_count >= BURST_LEAST) {
+        tally_burst(b->t, *ip, s, port);
+    }
+}
+
+static void
+walk4(struct walk *w, const struct sources *s)
+{
+    for (uint32_t i = 0; i <= s->mask4; i++) {
+        const struct source4 *v = &s->v4[i];
+        if ((v->s.flags & (SRC_KNOCKED | SRC_VISITED)) == 0) {
+            continue;
+        }
+        uint32_t net = v->addr >> 8;
+        w->networks += (w->net_bits[net >> 6] >> (net & 63) & 1) == 0;
+        w->net_bits[net >> 6] |= 1ULL << (net & 63);
+        struct bh_ip ip = bh_ip_from_v4(v->addr);
+        source_seen(w, &ip, &v->s, v->hour_port);
+    }
+}
+
+static void
+walk6(struct walk *w, const struct sources *s)
+{
+    for (uint32_t i = 0; i <= s->mask6; i++) {
+        const struct source6 *v = &s->v6[i];
+        if ((v->s.flags & (SRC_KNOCKED | SRC_VISITED)) == 0) {
+            continue;
+        }
+        w->net6[w->net6_count++] = v->hi;
+        struct bh_ip ip = bh_ip_from_v6(v->hi, v->lo);
+        source_seen(w, &ip, &v->s, v->hour_port);
+    }
+}
+
+static int
+cmp_u64(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x < y ? -1 : x > y;
+}
+
+int
+build_sources(struct build *b)
+{
+    struct walk w = { .b = b };
+    size_t v6 = 0;
+    for (const struct bh_tally *t = b->t; t != NULL; t = t->more) {
+        v6 += t->sources.used6;
+    }
+    w.net_bits = calloc(1U << 18, sizeof *w.net_bits);
+    w.net6 = calloc(v6 + 1, sizeof *w.net6);
+    b->out->neighbours = calloc(NEIGHBOURS_MAX, sizeof *b->out->neighbours);
+    int r = w.net_bits == NULL || w.net6 == NULL || b->out->neighbours == NULL ? -ENOMEM : 0;
+    for (const struct bh_tally *t = b->t; t != NULL && r == 0; t = t->more) {
+        for (size_t i = 0; t->net_bits != NULL && i < 1U << 18; i++) {
+            uint64_t fresh = t->net_bits[i] & ~w.net_bits[i];
+            w.networks += (unsigned)__builtin_popcountll(fresh);
+            w.net_bits[i] |= fresh;
+        }
+        walk4(&w, &t->sources);
+        walk6(&w, &t->sources);
+    }
+    if (r == 0) {
+        qsort(w.net6, w.net6_count, sizeof *w.net6, cmp_u64);
+        for (size_t i = 0; i < w.net6_count; i++) {
+            w.networks += i == 0 || w.net6[i] != w.net6[i - 1];
+        }
+        b->out->source_networks = w.networks;
+    }
+    free(w.net_bits);
+    free(w.net6);
+    return r;
+}
+
+/* ---- --country / --port ---------------------------------------------------------------------------- */
+
+static int
+cmp_listed(const void *a, const void *b)
+{
+    const struct bh_trend_source *x = a, *y = b;
+    if (x->count != y->count) {
+        return x->count > y->count ? -1 : 1;
+    }
+    return bh_ip_cmp(&x->ip, &y->ip);
+}
+
+int
+build_listed(struct build *b)
+{
+    const struct bh_tally *t = b->t;
+    if (t->listed == NULL) {
+        return 0;
+    }
+    struct bh_trend_source *list = calloc(t->listed_used + 1UL, sizeof *list);
+    if (list == NULL) {
+        return -ENOMEM;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i <= t->listed_mask; i++) {
+        const struct listed *l = &t->listed[i];
+        if (!l->used) {
+            continue;
+        }
+        const struct bh_place *p = &t->cfg.places->place[l->place];
+        bool near = bh_home_is_near(t->cfg.home, &l->ip);
+        list[n] = (struct bh_trend_source){ .ip = l->ip, .count = l->count, .ports = l->ports, .first_ns = l->first_ns,
+                                            .last_ns = l->last_ns, .same_network = near, .mac = near ? l->mac : 0 };
+        memcpy(list[n].code, p->code, sizeof p->code);
+        memcpy(list[n].class_name, p->class_name, sizeof p->class_name);
+        n++;
+    }
+    qsort(list, n, sizeof *list, cmp_listed);
+    b->out->listed = list;
+    b->out->listed_count = n;
+    return 0;
+}

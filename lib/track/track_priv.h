@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of lib/track share. */
+#ifndef TRACK_PRIV_H
+#define TRACK_PRIV_H
+
+#include "bh_track.h"
+
+bool home_in4(const struct bh_home4 *r, size_t n, uint32_t a);
+bool home_in6(const struct bh_home6 *r, size_t n, uint64_t hi, uint64_t lo);
+void home_finish(struct bh_home *h); /* sort and join the ranges */
+BH_NODISCARD int home_add_range4(struct bh_home *h, uint32_t first, uint32_t last);
+BH_NODISCARD int home_add_host6(struct bh_home *h, uint64_t hi, uint64_t lo);
+
+/*
+ * A connection in 16 octets, four to a bucket, a bucket in one cache line: word by word, so
+ * that one comparison looks at four tags. Times are in ticks of 2^20 ns (1.05 ms).
+ *   tag       32 more bits of the keyed hash, never 0; 0: the place is empty
+ *   syn_tick  of its first SYN
+ *   seq_seen  sequence number of the SYN folded to 16 bits << 16 | second it was last seen
+ *   rest      8 bits of tag | 12 bits n | 3 bits state | 9 bits country
+ * With `hold`, n and country together are the connection's number (21 bits).
+ */
+#define BUCKET 4U
+struct bucket {
+    uint32_t tag[BUCKET], syn_tick[BUCKET], seq_seen[BUCKET], rest[BUCKET];
+};
+
+/* One connection of a bucket. */
+struct flow {
+    struct bucket *in;
+    unsigned at;
+};
+
+enum flow_state { FLOW_NONE, FLOW_SYN, FLOW_HALF, FLOW_OPEN, FLOW_DONE, FLOW_REFUSED, FLOW_RESET, FLOW_OTHER };
+
+/* Values of a class beyond enum bh_class, while it is open who decides. */
+enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202 };
+
+/* A UDP conversation: who opened it, and when a datagram was last seen. */
+struct talk {
+    uint32_t tag, tag2, tick, opener; /* opener: 0 empty, 1 outside, 2 we */
+};
+
+#define TICK_SHIFT 20
+#define VERDICT_NS 30000000000LL
+#define VERDICT_TICKS ((uint32_t)(VERDICT_NS >> TICK_SHIFT))
+#define TALK_NS 60000000000LL
+#define TALK_TICKS ((uint32_t)(TALK_NS >> TICK_SHIFT))
+#define FLOW_IDLE_S 300U
+#define ACK_SCAN_AFTER_NS 600000000000LL /* DETECTION 4.3: has run for 10 min */
+#define N_MAX 4095U
+#define CONN_BITS 21U
+#define CONN_MAX (1U << CONN_BITS)
+
+/* Accesses of the last 30 s while the view is one-sided: at its end some are not decided. */
+#define PENDING_SLOTS (1U << 18)
+struct pending {
+    int64_t ts_ns;
+    uint16_t country, port;
+};
+
+/* Home addresses and ports that lately sent to broadcast or multicast: their answers come
+ * from anywhere and are no accesses. */
+#define CALL_SLOTS 1024U
+struct call {
+    uint64_t key;
+    int64_t ts_ns, before_ns; /* the last two times */
+};
+
+struct bh_track {
+    struct bh_track_config cfg;
+    bool two_sided;
+    int64_t two_sided_ns;
+
+    struct bucket *flows;
+    uint32_t flow_mask; /* buckets - 1 */
+    struct talk *talks;
+    uint32_t talk_mask;
+    struct call *calls;
+    uint64_t key1, key2;
+
+    struct pending *pending; /* ring */
+    uint64_t pending_head;   /* next place to write */
+
+    uint8_t *verdicts; /* hold: by connection number */
+    uint32_t next_connection;
+
+    struct bh_move *moves;
+    size_t move_count, move_cap;
+    struct bh_track_bounds bounds;
+    uint32_t *served; /* [port] connections that carried payload */
+
+    /* of the batch between classify and flows */
+    uint32_t flow_rows, talk_rows;
+    uint16_t *flow_row, *talk_row;
+    uint64_t *flow_hash, *talk_hash;
+    uint8_t cls_table[5][5][256];
+};
+
+void classify_init(struct bh_track *t);
+uint64_t quote_hash(const struct bh_track *t, const struct bh_quote *q);
+
+static inline uint32_t
+tick_of(int64_t ts_ns)
+{
+    return (uint32_t)((uint64_t)ts_ns >> TICK_SHIFT);
+}
+
+#endif
