@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_report.h - the access-trend report: from files to a result, from a result to text, JSON,
+ * CSV or Markdown, in English or Japanese.
+ *
+ * A report is computed once (bh_report_run); writers walk it once. Every number keeps the
+ * meaning of MEANING.md; JSON is "beholder.report/1".
+ *
+ * Threads:   one thread per report; bh_report_run() makes and ends its own.
+ * Ownership: the caller's.
+ */
+#ifndef BH_REPORT_H
+#define BH_REPORT_H
+
+#include "bh_analysis.h"
+#include "bh_capture.h"
+#include "bh_packet.h"
+
+struct bh_report_options {
+    const char *const *files;
+    size_t file_count;
+    const char *home;          /* NULL: guess                    */
+    const char *home_country;  /* NULL: from home, or the zone   */
+    const char *served;        /* NULL: nothing                  */
+    enum bh_count_unit count;
+    unsigned top, ports;
+    const char *since, *until, *last;
+    const char *tz;
+    const char *country;       /* --country CC: list its sources */
+    const char *port;          /* --port P[/proto]               */
+    bool by_region, crosstab_all, outcomes, all_accesses;
+    const char *country_db;
+    const char *input_format;  /* auto, pcap, csv                */
+    const char *input_columns; /* csv: docs/format/input-csv.md  */
+    const char *const *filter_words;
+    size_t filter_count;
+    const char *const *decap;
+    size_t decap_count;
+    unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
+    int64_t now_ns;            /* for words like "yesterday"      */
+    void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
+    void *progress_arg;
+};
+
+/* How a home country was found. */
+enum bh_home_country_from { BH_FROM_OPTION, BH_FROM_HOME_ADDRESS, BH_FROM_TIME_ZONE, BH_FROM_NOTHING };
+
+struct bh_remark {
+    char id[96];    /* stable: kind and what it is about, "first-port-differs:TW" */
+    char kind[48];
+    char countries[16][4];
+    size_t country_count;
+    struct { uint16_t port; uint8_t proto; } ports[16];
+    size_t port_count;
+    struct { char name[32]; double value; } numbers[12];
+    size_t number_count;
+    char *text[BH_LANGS];
+    bool general; /* not on countries[0] alone: text shows more of these */
+};
+
+struct bh_report {
+    struct bh_trend *trend;
+    struct bh_home home;
+    char home_country[3];
+    enum bh_home_country_from home_country_from;
+    char zone[64];
+    struct kobold_meta country_data;
+    char country_data_path[512];
+    struct bh_report_options options; /* as asked; pointers borrowed */
+    struct bh_remark *remarks;
+    size_t remark_count;
+    struct bh_capture_note *notes;    /* damage and other things to say about the files */
+    size_t note_count;
+    struct bh_served *served;         /* what trend->visits[].offered_to points into */
+    char filter_text[512];
+    uint64_t input_bytes;
+    uint64_t import_bad_rows;         /* csv: rows that could not be used */
+    char import_bad_example[200];
+    double seconds;                   /* wall time of the run             */
+    unsigned threads_used;
+};
+
+BH_NODISCARD int bh_report_run(const struct bh_report_options *o, struct bh_report **ret_report,
+                               struct bh_error *err);
+void bh_report_free(struct bh_report *r);
+
+/* Fill r->remarks from r->trend. */
+BH_NODISCARD int bh_report_remark(struct bh_report *r);
+
+struct bh_write_options {
+    enum bh_lang lang;
+    unsigned columns; /* text: terminal width, at least 80 */
+    bool color;
+};
+typedef void bh_writer_fn(const struct bh_report *r, const struct bh_write_options *o, struct bh_buf *out);
+struct bh_writer {
+    const char *name; /* text, json, csv, md */
+    bh_writer_fn *write;
+};
+extern const struct bh_writer bh_writers[];
+extern const size_t bh_writers_count;
+const struct bh_writer *bh_writer_find(const char *name);
+
+/* What knocking at a port means, in the years of a period. */
+struct bh_meaning {
+    const char *service; /* never NULL; "" when unknown */
+    const char *purpose[BH_LANGS];
+    const char *concerns[BH_LANGS];
+    char cve[256], kev[256]; /* comma-joined, those of the period's years or before */
+    const char *certainty, *source, *date;
+};
+bool bh_port_meaning(uint16_t port, uint8_t proto, int first_year, int last_year,
+                     struct bh_meaning *ret_meaning);
+
+#endif

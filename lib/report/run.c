@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A report from files: everything is set up, the first 65,536 IP packets are read ahead (for
+ * the guess of home, for whether both sides are seen, for the ports worth a bit per source),
+ * then all batches are worked on, and the tally becomes a trend.
+ */
+#include "run_priv.h"
+#include "bh_report_priv.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SHARDS_MAX 8U
+#define WORTH_THREADS 3000000U /* frames from which a second thread pays for its tables */
+
+struct run {
+    const struct bh_report_options *o;
+    struct bh_report *r;
+    struct bh_error *err;
+    kobold *countries;
+    struct bh_filter *filter;
+    struct bh_period period;
+    struct bh_served *served; /* BH_SERVED_MAX */
+    size_t served_count;
+    struct bh_places *places;
+    struct feed feed;
+    struct bh_tally_config tally;
+    struct shard shard[SHARDS_MAX];
+    unsigned shards;
+    struct hold *hold;
+    bool two_sided;
+    uint32_t frequent[63];
+    size_t frequent_count;
+    _Atomic uint64_t pairs_total;
+    uint64_t expected;
+};
+
+/* ---- options ------------------------------------------------------------------------------------- */
+
+static int
+check_code(const char *option, const char *text, char ret_code[4], struct bh_error *err)
+{
+    char code[4] = { 0 };
+    if (strlen(text) == 2) {
+        code[0] = (char)(text[0] & ~0x20);
+        code[1] = (char)(text[1] & ~0x20);
+    }
+    if (kobold_country_name(code, 0) == NULL) {
+        char where[64];
+        snprintf(where, sizeof where, "%s %.32s", option, text);
+        return bh_error_set(err, BH_EUSAGE, where, "no such country code; give two letters of ISO 3166-1, like JP",
+                            "国コードではありません。JP のような ISO 3166-1 の 2 文字で指定してください");
+    }
+    memcpy(ret_code, code, sizeof code);
+    return 0;
+}
+
+static int
+parse_port(struct run *x)
+{
+    struct bh_tally_config *c = &x->tally;
+    c->list_port = c->list_proto = -1;
+    if (x->o->port == NULL) {
+        return 0;
+    }
+    char where[64], *end = NULL;
+    snprintf(where, sizeof where, "--port %.40s", x->o->port);
+    unsigned long port = strtoul(x->o->port, &end, 10);
+    if (x->o->port[0] < '0' || x->o->port[0] > '9' || port > 65535 || (*end != '\0' && *end != '/')) {
+        return bh_error_set(x->err, BH_EUSAGE, where, "write it as 138 or 138/udp", "138 や 138/udp のように書きます");
+    }
+    c->list_port = (int)port;
+    if (*end == '/') {
+        c->list_proto = bh_proto_number(end + 1, strlen(end + 1));
+        if (c->list_proto != BH_PROTO_TCP && c->list_proto != BH_PROTO_UDP) {
+            return bh_error_set(x->err, BH_EUSAGE, where, "the protocol is tcp or udp", "プロトコルは tcp か udp です");
+        }
+    }
+    return 0;
+}
+
+static int
+parse_options(struct run *x)
+{
+    const struct bh_report_options *o = x->o;
+    int r = bh_zone_set(o->tz, x->err);
+    if (r == 0) {
+        snprintf(x->r->zone, sizeof x->r->zone, "%s", bh_zone_name());
+        r = bh_period_parse(o->since, o->until, o->last, o->now_ns, &x->period, x->err);
+    }
+    if (r == 0 && o->served != NULL) {
+        r = bh_served_parse(o->served, x->served, BH_SERVED_MAX, &x->served_count, x->err);
+    }
+    if (r == 0 && o->country != NULL) {
+        r = check_code("--country", o->country, x->tally.list_country, x->err);
+    }
+    if (r == 0 && o->home_country != NULL) {
+        char code[4];
+        r = check_code("--home-country", o->home_country, code, x->err);
+        if (r == 0) {
+            memcpy(x->r->home_country, code, 3);
+            x->r->home_country_from = BH_FROM_OPTION;
+        }
+    }
+    r = r != 0 ? r : parse_port(x);
+    x->tally.list_sources = o->country != NULL || o->port != NULL;
+    return r;
+}
+
+static int
+open_countries(struct run *x)
+{
+    char path[sizeof x->r->country_data_path];
+    const char *where = x->o->country_db;
+    if (where == NULL) {
+        where = kobold_default_path(path, sizeof path);
+    }
+    int r = kobold_open(where, &x->countries);
+    if (r != 0) {
+        return bh_error_set(x->err, r, where == NULL ? "country.kdb" : where,
+                            "%s%.0s; compile one with: kobold compile -o FILE INPUT..., then --country-db FILE",
+                            "%.0s%s。kobold compile -o FILE INPUT... で作り、--country-db FILE で指定してください",
+                            kobold_strerror(r, 0), kobold_strerror(r, 1));
+    }
+    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where == NULL ? "" : where);
+    kobold_get_meta(x->countries, &x->r->country_data);
+    return 0;
+}
+
+static int
+parse_filter(struct run *x)
+{
+    int r = bh_filter_parse(x->o->filter_words, x->o->filter_count, x->countries, &x->filter, x->err);
+    if (r != 0 || x->filter == NULL) {
+        return r;
+    }
+    struct bh_buf text = { 0 };
+    bh_filter_text(x->filter, &text);
+    snprintf(x->r->filter_text, sizeof x->r->filter_text, "%s", text.data == NULL ? "" : text.data);
+    bh_buf_done(&text);
+    return 0;
+}
+
+/* ---- what reading ahead tells ----------------------------------------------------------------------- */
+
+static int
+find_home(struct run *x)
+{
+    struct bh_home *h = &x->r->home;
+    if (x->o->home != NULL) {
+        return bh_home_parse(x->o->home, h, x->err);
+    }
+    if (x->feed.ahead_count > 0 && x->feed.ahead[0]->all_inbound) {
+        bh_buf_puts(&h->text[BH_EN], "whoever wrote the log (it has no destination addresses)");
+        bh_buf_puts(&h->text[BH_JA], "ログを書いた側 (宛先アドレスの列がないため)");
+        h->guessed = true;
+        return 0;
+    }
+    uint64_t packets = x->feed.ahead_packets < BH_HOME_GUESS_PACKETS ? x->feed.ahead_packets : BH_HOME_GUESS_PACKETS;
+    struct bh_home_guess *g = bh_home_guess_new((uint32_t)packets);
+    if (g == NULL) {
+        return bh_error_errno(x->err, ENOMEM, "", "cannot guess home", "自分側を推定できません");
+    }
+    for (size_t i = 0; i < x->feed.ahead_count && bh_home_guess_batch(g, x->feed.ahead[i]); i++) {
+    }
+    int r = bh_home_guess_end(g, h, x->err);
+    bh_home_guess_free(g);
+    return r;
+}
+
+static bool
+country_of_home(const struct run *x, char ret_code[3])
+{
+    const struct bh_home *h = &x->r->home;
+    for (size_t i = 0; i < h->v4_count + h->v6_count; i++) {
+        uint16_t value = i < h->v4_count ? kobold_v4(x->countries, h->v4[i].first)
+                                         : kobold_v6(x->countries, h->v6[i - h->v4_count].first_hi, h->v6[i - h->v4_count].first_lo);
+        struct kobold_value v;
+        if (kobold_value_info(x->countries, value, &v) && v.kind == KOBOLD_COUNTRY) {
+            memcpy(ret_code, v.code, 3);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+find_home_country(struct run *x)
+{
+    struct bh_report *r = x->r;
+    if (r->home_country[0] != '\0') {
+        return;
+    }
+    if (country_of_home(x, r->home_country)) {
+        r->home_country_from = BH_FROM_HOME_ADDRESS;
+    } else if (bh_zone_country(r->home_country)) {
+        r->home_country_from = BH_FROM_TIME_ZONE;
+    } else {
+        r->home_country[0] = '\0';
+        r->home_country_from = BH_FROM_NOTHING;
+    }
+}
+
+/* An IP packet of ours among the first: then no answer means silence. */
+static bool
+find_two_sided(const struct run *x)
+{
+    for (size_t i = 0; i < x->feed.ahead_count; i++) {
+        if (bh_track_first_ours(&x->r->home, x->feed.ahead[i]) != INT64_MAX) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The ports asked for most: they get a bit in each source. Any choice is right; a good one is
+ * fast. */
+static int
+find_frequent(struct run *x)
+{
+    if (x->feed.ahead_packets < 8192) {
+        return 0; /* not worth its own tables */
+    }
+    uint32_t *count = calloc(1U << 17, sizeof *count);
+    if (count == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t k = 0; k < x->feed.ahead_count; k++) {
+        const struct bh_batch *b = x->feed.ahead[k];
+        for (uint32_t i = 0; i < b->rows; i++) {
+            bool syn = b->proto[i] == BH_PROTO_TCP && ((b->tcp_flags[i] & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN || x->o->all_accesses);
+            if ((syn || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0) {
+                count[(uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff)]++;
+            }
+        }
+    }
+    uint32_t least = 0; /* the count of the last one in the list */
+    for (uint32_t k = 0; k < 1U << 17; k++) {
+        if (count[k] < 2 || (x->frequent_count == BH_COUNT(x->frequent) && count[k] <= least)) {
+            continue;
+        }
+        size_t at = x->frequent_count < BH_COUNT(x->frequent) ? x->frequent_count++ : x->frequent_count - 1;
+        while (at > 0 && count[x->frequent[at - 1]] < count[k]) {
+            x->frequent[at] = x->frequent[at - 1];
+            at--;
+        }
+        x->frequent[at] = k;
+        least = count[x->frequent[x->frequent_count - 1]];
+    }
+    free(count);
+    return 0;
+}
+
+/* ---- the run --------------------------------------------------------------------------------------------- */
+
+static unsigned
+choose_threads(const struct run *x)
+{
+    if (x->hold != NULL || x->feed.import != NULL) {
+        return 1;
+    }
+    if (x->o->threads != 0) {
+        return x->o->threads < SHARDS_MAX ? x->o->threads : SHARDS_MAX;
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < 2 || x->expected < WORTH_THREADS) {
+        return 1;
+    }
+    return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
+}
+
+static uint32_t
+flow_slots(const struct run *x)
+{
+    uint64_t slots = 1U << 20;
+    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * 2) {
+        slots >>= 1;
+    }
+    return (uint32_t)slots / x->shards;
+}
+
+static int
+make_shards(struct run *x)
+{
+    uint64_t key = bh_random_key();
+    x->shards = choose_threads(x);
+    x->r->threads_used = x->shards;
+    x->tally.countries = x->countries;
+    x->tally.places = x->places;
+    x->tally.home = &x->r->home;
+    x->tally.filter = x->filter;
+    x->tally.period = x->period;
+    x->tally.count = x->o->count;
+    x->tally.served = x->served;
+    x->tally.served_count = x->served_count;
+    memcpy(x->tally.home_country, x->r->home_country, 3);
+    x->tally.outcomes = x->o->outcomes;
+    x->tally.hold = x->hold != NULL;
+    x->tally.expected_frames = x->expected;
+    x->tally.start_ns = x->feed.first_ns;
+    x->tally.two_sided = x->two_sided;
+    x->tally.frequent = x->frequent;
+    x->tally.frequent_count = x->frequent_count;
+    x->tally.shards = x->shards;
+    x->tally.pairs_total = x->shards > 1 ? &x->pairs_total : NULL;
+    x->tally.key = key;
+    struct bh_track_config track = {
+        .home = &x->r->home,
+        .two_sided = x->two_sided,
+        .all_accesses = x->o->all_accesses,
+        .outcomes = x->o->outcomes,
+        .hold = x->hold != NULL,
+        .flow_slots = flow_slots(x),
+        .start_ns = x->feed.first_ns,
+        .key = key,
+    };
+    for (unsigned s = 0; s < x->shards; s++) {
+        int r = bh_track_new(&track, &x->shard[s].track);
+        r = r != 0 ? r : bh_tally_new(&x->tally, &x->shard[s].tally);
+        if (r != 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+#define OFFERED_MAX 4U
+
+static bool
+is_served(const struct run *x, uint32_t port)
+{
+    for (size_t k = 0; k < x->served_count; k++) {
+        if (x->served[k].port == port && x->served[k].proto == BH_PROTO_TCP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Ports that completed with payload and are not said to be served: one line to add. */
+static void
+suggest_served(struct run *x, struct bh_trend *t)
+{
+    t->offered = calloc(OFFERED_MAX, sizeof *t->offered);
+    for (uint32_t port = 0; t->offered != NULL && port < 65536; port++) {
+        uint64_t sum = 0;
+        for (unsigned s = 0; s < x->shards; s++) {
+            sum += bh_track_served_ports(x->shard[s].track)[port];
+        }
+        if (sum == 0 || is_served(x, port) || (t->offered_count == OFFERED_MAX && sum <= t->offered[OFFERED_MAX - 1].count)) {
+            continue;
+        }
+        size_t at = t->offered_count < OFFERED_MAX ? t->offered_count++ : OFFERED_MAX - 1;
+        while (at > 0 && t->offered[at - 1].count < sum) {
+            t->offered[at] = t->offered[at - 1];
+            at--;
+        }
+        t->offered[at] = (struct bh_trend_port){ .port = (uint16_t)port, .proto = BH_PROTO_TCP, .count = sum };
+    }
+}
+
+static int
+finish(struct run *x)
+{
+    struct bh_track_bounds bounds = { 0 };
+    for (unsigned s = 0; s < x->shards; s++) {
+        struct bh_track_bounds one;
+        bh_track_get_bounds(x->shard[s].track, &one);
+        bounds.flows_lost += one.flows_lost;
+        bounds.conversations_lost += one.conversations_lost;
+        bounds.repeats_lost += one.repeats_lost;
+        bounds.held_early += one.held_early;
+    }
+    bounds.held_early += x->hold != NULL ? x->hold->early : 0;
+    for (unsigned s = 1; s < x->shards; s++) {
+        int r = bh_tally_merge(x->shard[0].tally, x->shard[s].tally);
+        if (r != 0) {
+            return r;
+        }
+        x->shard[s].tally = NULL; /* belongs to the first now */
+    }
+    struct bh_trend_options to = { .top = x->o->top, .ports = x->o->ports, .crosstab_all = x->o->crosstab_all,
+                                   .period = x->period, .by_region = x->o->by_region };
+    memcpy(to.home_country, x->r->home_country, 3);
+    int r = bh_trend_new(x->shard[0].tally, &to, &bounds, &x->r->trend);
+    if (r != 0) {
+        return r;
+    }
+    x->r->trend->out_of_order = x->feed.steps_back;
+    suggest_served(x, x->r->trend);
+    return 0;
+}
+
+static int
+take_notes(struct run *x)
+{
+    struct bh_report *r = x->r;
+    if (x->feed.import != NULL) {
+        struct bh_import_stats s;
+        bh_import_get_stats(x->feed.import, &s);
+        r->import_bad_rows = s.bad_rows;
+        snprintf(r->import_bad_example, sizeof r->import_bad_example, "%s", s.bad_example);
+        r->trend->out_of_order = s.steps_back;
+        r->input_bytes = s.bytes;
+        return 0;
+    }
+    const struct bh_capture_note *notes;
+    size_t n = bh_capture_notes(x->feed.capture, &notes);
+    uint64_t done;
+    bh_capture_progress(x->feed.capture, &r->input_bytes, &done);
+    r->notes = calloc(n + 1, sizeof *r->notes);
+    if (r->notes == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(r->notes, notes, n * sizeof *notes);
+    r->note_count = n;
+    return 0;
+}
+
+static int
+prepare(struct run *x)
+{
+    int r = parse_options(x);
+    r = r != 0 ? r : open_countries(x);
+    r = r != 0 ? r : parse_filter(x);
+    if (r != 0) {
+        return r;
+    }
+    uint32_t needs = bh_filter_needs(x->filter);
+    if ((needs & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0) {
+        x->hold = calloc(1, sizeof *x->hold);
+        if (x->hold == NULL) {
+            return bh_error_errno(x->err, ENOMEM, "", "cannot start", "開始できません");
+        }
+    }
+    if (x->period.last_ns > 0) {
+        int64_t newest;
+        r = feed_newest(x->o, &newest, x->err);
+        if (r != 0) {
+            return r;
+        }
+        x->period.start_ns = newest == INT64_MIN ? 0 : newest - x->period.last_ns;
+    }
+    r = feed_open(&x->feed, x->o, x->err);
+    if (r != 0) {
+        return r;
+    }
+    x->feed.decoder.want = (needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
+    return 0;
+}
+
+static int
+calculate(struct run *x)
+{
+    int r = feed_read_ahead(&x->feed);
+    if (r != 0) {
+        return r;
+    }
+    r = find_home(x);
+    if (r != 0) {
+        return r;
+    }
+    find_home_country(x);
+    x->two_sided = find_two_sided(x);
+    x->expected = x->feed.capture != NULL ? bh_capture_expected_frames(x->feed.capture) : 0;
+    if (x->feed.ended) { /* all of it was read ahead */
+        x->expected = x->feed.ahead_count * BH_BATCH_ROWS;
+    }
+    bh_places_init(x->places, x->countries, x->o->by_region, x->r->home_country);
+    r = find_frequent(x);
+    r = r != 0 ? r : make_shards(x);
+    if (r != 0) {
+        return r;
+    }
+    struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold };
+    r = x->shards > 1 ? work_together(&w) : work_alone(&w);
+    r = r != 0 ? r : finish(x);
+    return r != 0 ? r : take_notes(x);
+}
+
+static void
+run_done(struct run *x)
+{
+    for (unsigned s = 0; s < SHARDS_MAX; s++) {
+        bh_track_free(x->shard[s].track);
+        bh_tally_free(x->shard[s].tally);
+    }
+    for (size_t i = 0; x->hold != NULL && i < HELD_MAX; i++) {
+        bh_batch_free(x->hold->batch[i]);
+    }
+    free(x->hold);
+    feed_close(&x->feed);
+    bh_filter_free(x->filter);
+    kobold_close(x->countries);
+    free(x->places);
+}
+
+static double
+seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int
+bh_report_run(const struct bh_report_options *o, struct bh_report **ret_report, struct bh_error *err)
+{
+    struct bh_error local = { 0 };
+    struct run *x = calloc(1, sizeof *x);
+    struct bh_report *rep = calloc(1, sizeof *rep);
+    int r = -ENOMEM;
+    if (x == NULL || rep == NULL) {
+        bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+        free(x);
+        free(rep);
+        return r;
+    }
+    double start = seconds_now();
+    x->o = o;
+    x->r = rep;
+    x->err = err != NULL ? err : &local;
+    x->err->code = 0;
+    rep->options = *o;
+    x->served = rep->served = calloc(BH_SERVED_MAX, sizeof *rep->served);
+    x->places = calloc(1, sizeof *x->places);
+    if (x->served != NULL && x->places != NULL) {
+        r = prepare(x);
+        r = r != 0 ? r : calculate(x);
+        r = r != 0 ? r : bh_report_remark(rep);
+    }
+    if (r != 0 && x->err->code == 0) {
+        if (x->feed.error.code != 0) {
+            *x->err = x->feed.error;
+        } else {
+            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot finish the report", "レポートを作成できません");
+        }
+    }
+    run_done(x);
+    free(x);
+    rep->seconds = seconds_now() - start;
+    if (r != 0) {
+        bh_report_free(rep);
+        return r;
+    }
+    *ret_report = rep;
+    return 0;
+}
+
+void
+bh_report_free(struct bh_report *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < r->remark_count; i++) {
+        for (int lang = 0; lang < BH_LANGS; lang++) {
+            free(r->remarks[i].text[lang]);
+        }
+    }
+    free(r->remarks);
+    free(r->notes);
+    free(r->served);
+    bh_trend_free(r->trend);
+    bh_home_done(&r->home);
+    free(r);
+}

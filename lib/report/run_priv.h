@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From files to a tally: what run.c, feed.c, hold.c and work.c share. */
+#ifndef RUN_PRIV_H
+#define RUN_PRIV_H
+
+#include "bh_import.h"
+#include "bh_report.h"
+
+/* ---- feed.c: batches, in the order of the stream -------------------------------------------- */
+
+struct feed {
+    struct bh_capture *capture; /* or */
+    struct bh_import *import;
+    struct bh_decoder decoder;
+    struct bh_frames *frames;
+    uint32_t frame_at;
+    bool ended;
+    int failed; /* out of memory, or an import that could not be read on */
+    struct bh_error error;
+
+    struct bh_batch **ahead; /* read before anything was decided; handed out first */
+    size_t ahead_count, ahead_at;
+    uint64_t ahead_packets; /* IP packets */
+
+    uint64_t steps_back;
+    int64_t newest_ns, first_ns;
+    bool any;
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    void *progress_arg;
+    unsigned progress_turn;
+};
+
+BH_NODISCARD int feed_open(struct feed *f, const struct bh_report_options *o, struct bh_error *err);
+void feed_close(struct feed *f);
+/* Read batches ahead: BH_HOME_GUESS_PACKETS IP packets, or to the end. */
+BH_NODISCARD int feed_read_ahead(struct feed *f);
+/* The next batch into `b`, or one read ahead (then *b is swapped with it). False at the end. */
+bool feed_next(struct feed *f, struct bh_batch **b);
+/* For several threads: the next block of frames. Batches read ahead come first, by feed_next(). */
+bool feed_frames(struct feed *f, struct bh_frames *frames);
+bool feed_has_ahead(const struct feed *f);
+/* Time of the newest record, in a pass of its own. */
+BH_NODISCARD int feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error *err);
+
+/* ---- work.c ------------------------------------------------------------------------------------- */
+
+struct shard {
+    struct bh_track *track;
+    struct bh_tally *tally;
+};
+
+/* Held records: a batch waits until the verdicts on it are final. */
+#define HELD_MAX 512U
+struct hold {
+    struct bh_batch *batch[HELD_MAX];
+    size_t first, count;
+    uint64_t early;
+};
+
+struct work {
+    struct feed *feed;
+    const struct bh_home *home;
+    struct shard *shard;
+    unsigned shards;
+    struct hold *hold; /* NULL: verdicts are counted as moves */
+};
+
+void work_batch(struct shard *s, struct bh_batch *b);
+BH_NODISCARD int work_alone(struct work *w);
+BH_NODISCARD int work_together(struct work *w);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* beholder report: options in, a report out. */
+#include "beholder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bh_report.h"
+#include "beholder_report_command.h"
+
+struct operands {
+    const char **files;
+    size_t file_count;
+    const char *const *words;
+    size_t word_count;
+};
+
+/* Files come first; the first word that is neither a file nor "-" begins the filter. A first
+ * operand that does not exist is meant as a file: its error says more than the filter's. */
+static int
+split_operands(const struct bh_args *a, struct operands *ret, struct bh_error *err)
+{
+    char *const *all;
+    const char *const *named;
+    size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named), i = 0;
+    ret->files = calloc(n + r + 1, sizeof *ret->files);
+    if (ret->files == NULL) {
+        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+    }
+    for (size_t k = 0; k < r; k++) {
+        ret->files[ret->file_count++] = named[k];
+    }
+    for (; i < n; i++) {
+        struct stat st;
+        bool is_file = strcmp(all[i], "-") == 0 || stat(all[i], &st) == 0;
+        bool looks_like_path = strchr(all[i], '/') != NULL || strchr(all[i], '.') != NULL;
+        if (!is_file && (ret->file_count > 0 && !looks_like_path)) {
+            break;
+        }
+        if (!is_file && ret->file_count > 0) {
+            struct bh_ip ip; /* "host 192.0.2.1" never begins here, but be kind to an address */
+            if (bh_ip_parse(all[i], strlen(all[i]), &ip)) {
+                break;
+            }
+        }
+        ret->files[ret->file_count++] = all[i];
+    }
+    ret->words = (const char *const *)(all + i);
+    ret->word_count = n - i;
+    if (ret->file_count == 0) {
+        return bh_error_set(err, BH_EUSAGE, "beholder report", "give a capture file, or - for standard input; try beholder report --help",
+                            "キャプチャファイルを指定してください (- は標準入力)。beholder report --help をご覧ください");
+    }
+    return 0;
+}
+
+static enum bh_count_unit
+count_unit(const char *word)
+{
+    static const char *const names[] = { "accesses", "sources", "packets", "bytes" };
+    for (unsigned i = 0; i < BH_COUNT(names); i++) {
+        if (strcmp(word, names[i]) == 0) {
+            return (enum bh_count_unit)i;
+        }
+    }
+    return BH_COUNT_ACCESSES;
+}
+
+static int
+check_bounds(const struct bh_args *a, struct bh_error *err)
+{
+    static const struct {
+        const char *name;
+        uint64_t least, most;
+    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 } };
+    for (size_t i = 0; i < BH_COUNT(bounds); i++) {
+        uint64_t v = bh_arg_uint(a, bounds[i].name);
+        if (v < bounds[i].least || v > bounds[i].most) {
+            char where[32];
+            snprintf(where, sizeof where, "--%s", bounds[i].name);
+            return bh_error_set(err, BH_EUSAGE, where, "give a number from %u to %u", "%u から %u までの数を指定してください",
+                                (unsigned)bounds[i].least, (unsigned)bounds[i].most);
+        }
+    }
+    return 0;
+}
+
+/* ---- terminal ------------------------------------------------------------------------------- */
+
+static bool
+use_color(const char *word)
+{
+    if (strcmp(word, "auto") != 0) {
+        return strcmp(word, "always") == 0;
+    }
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return (no == NULL || no[0] == '\0') && (term == NULL || strcmp(term, "dumb") != 0) && isatty(STDOUT_FILENO) == 1;
+}
+
+static unsigned
+terminal_columns(void)
+{
+    struct winsize size;
+    const char *columns = getenv("COLUMNS");
+    unsigned long n = columns == NULL ? 0 : strtoul(columns, NULL, 10);
+    if (n == 0 && isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        n = size.ws_col;
+    }
+    return n < 80 ? 80 : n > 400 ? 400 : (unsigned)n;
+}
+
+struct bar {
+    struct timespec start;
+    bool drawn;
+};
+
+static double
+since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+/* On a terminal, and only when it takes longer than half a second. */
+static void
+draw_bar(void *arg, uint64_t done, uint64_t total)
+{
+    struct bar *bar = arg;
+    if (total == 0 || since(&bar->start) < 0.5) {
+        return;
+    }
+    char cells[31];
+    unsigned full = (unsigned)(done * 30 / total);
+    full = full > 30 ? 30 : full;
+    memset(cells, '.', 30);
+    memset(cells, '#', full);
+    cells[30] = '\0';
+    fprintf(stderr, "\r[%s] %3u %%", cells, (unsigned)(done * 100 / total));
+    bar->drawn = true;
+}
+
+static void
+clear_bar(struct bar *bar)
+{
+    if (bar->drawn) {
+        fputs("\r\033[K", stderr);
+    }
+}
+
+/* ---- the verb --------------------------------------------------------------------------------- */
+
+/* Damage and the like: on stderr too, as the report may go to a file. */
+static int
+say_notes(const struct bh_report *r, enum bh_lang lang, bool quiet)
+{
+    int code = 0;
+    char line[1200];
+    for (size_t i = 0; i < r->note_count; i++) {
+        if (r->notes[i].damaged) {
+            code = 1;
+        }
+        if (r->notes[i].damaged || !quiet) {
+            fprintf(stderr, "beholder: %s\n", bh_error_line(&r->notes[i].error, lang, line, sizeof line));
+        }
+    }
+    return code;
+}
+
+static void
+fill_options(const struct bh_args *a, const struct operands *w, struct bh_report_options *o)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *o = (struct bh_report_options){
+        .files = w->files,
+        .file_count = w->file_count,
+        .home = bh_arg(a, "home"),
+        .home_country = bh_arg(a, "home-country"),
+        .served = bh_arg(a, "served"),
+        .count = count_unit(bh_arg(a, "count")),
+        .top = (unsigned)bh_arg_uint(a, "top"),
+        .ports = (unsigned)bh_arg_uint(a, "ports"),
+        .since = bh_arg(a, "since"),
+        .until = bh_arg(a, "until"),
+        .last = bh_arg(a, "last"),
+        .tz = bh_arg(a, "tz"),
+        .country = bh_arg(a, "country"),
+        .port = bh_arg(a, "port"),
+        .by_region = strcmp(bh_arg(a, "by"), "region") == 0,
+        .crosstab_all = strcmp(bh_arg(a, "crosstab"), "all") == 0,
+        .outcomes = strcmp(bh_arg(a, "outcomes"), "yes") == 0,
+        .all_accesses = bh_arg_given(a, "all-accesses"),
+        .country_db = bh_arg(a, "country-db"),
+        .input_format = bh_arg(a, "input-format"),
+        .input_columns = bh_arg(a, "input-columns"),
+        .filter_words = w->words,
+        .filter_count = w->word_count,
+        .threads = (unsigned)bh_arg_uint(a, "threads"),
+        .now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec,
+    };
+    o->decap_count = bh_arg_all(a, "decap", &o->decap);
+}
+
+static int
+report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
+{
+    struct bh_error err = { 0 };
+    struct bh_report_options o;
+    struct bh_report *r = NULL;
+    struct bar bar = { 0 };
+    fill_options(a, w, &o);
+    clock_gettime(CLOCK_MONOTONIC, &bar.start);
+    if (!bh_arg_given(a, "quiet") && isatty(STDERR_FILENO) == 1) {
+        o.progress = draw_bar;
+        o.progress_arg = &bar;
+    }
+    int code = bh_report_run(&o, &r, &err);
+    clear_bar(&bar);
+    if (code != 0) {
+        return program_fail(&err, lang);
+    }
+    const struct bh_writer *writer = bh_writer_find(bh_arg_given(a, "json") ? "json" : bh_arg(a, "output"));
+    struct bh_write_options wo = { .lang = lang, .columns = terminal_columns(), .color = use_color(bh_arg(a, "color")) };
+    struct bh_buf out = { 0 };
+    writer->write(r, &wo, &out);
+    code = program_write(&out, &err);
+    bh_buf_done(&out);
+    if (code == -EPIPE) {
+        code = 1; /* the reader had enough: nothing to say */
+    } else if (code != 0) {
+        code = program_fail(&err, lang);
+    } else {
+        code = say_notes(r, lang, bh_arg_given(a, "quiet"));
+    }
+    bh_report_free(r);
+    return code;
+}
+
+int
+verb_report(int argc, char **argv)
+{
+    enum bh_lang lang = program_lang(argc, argv);
+    struct bh_error err = { 0 };
+    struct bh_args *a = NULL;
+    struct operands w = { 0 };
+    if (bh_args_parse(&beholder_report_command, argc, argv, &a, &err) != 0) {
+        return program_fail(&err, lang);
+    }
+    int code = 0;
+    if (bh_arg_given(a, "help")) {
+        bh_command_help(&beholder_report_command, lang, stdout);
+    } else if (bh_arg_given(a, "version")) {
+        puts("beholder " BH_VERSION);
+    } else if (check_bounds(a, &err) != 0 || split_operands(a, &w, &err) != 0) {
+        code = program_fail(&err, lang);
+    } else {
+        code = report(a, &w, lang);
+    }
+    free(w.files);
+    bh_args_free(a);
+    return code;
+}
