@@ -39,6 +39,17 @@ def split_list(text):
     return text.split(",") if text else []
 
 
+def ports_of(text):
+    """(first, last) of "25" or "0-1023"; None when it is neither."""
+    match = re.fullmatch(r"(0|[1-9]\d{0,4})(?:-([1-9]\d{0,4}))?", text)
+    if not match:
+        return None
+    first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+    if last > 65535 or (match.group(2) and last <= first):
+        return None
+    return first, last
+
+
 def check_row(row, fault):
     """Check the fields of one row; row is a dict of strings."""
     for key, value in row.items():
@@ -46,8 +57,8 @@ def check_row(row, fault):
             fault("%s: blanks at an end" % key)
         if any(unicodedata.category(c) == "Cc" for c in value):
             fault("%s: control character" % key)
-    if not re.fullmatch(r"0|[1-9]\d{0,4}", row["port"]) or int(row["port"]) > 65535:
-        fault("port: '%s' is not 0..65535" % row["port"])
+    if ports_of(row["port"]) is None:
+        fault("port: '%s' is neither 0..65535 nor FIRST-LAST" % row["port"])
     if row["proto"] not in PROTO_NUMBER:
         fault("proto: '%s' is neither tcp nor udp" % row["proto"])
     if not SERVICE.fullmatch(row["service"]):
@@ -128,13 +139,16 @@ def read_rows(path):
         check_row(row, fault)
         if len(faults) > before:
             continue
-        row["port"] = int(row["port"])
+        row["port"], row["port_last"] = ports_of(row["port"])
         row["from"] = int(row["from"])
         row["until"] = int(row["until"]) if row["until"] else OPEN_END
         row["line"] = number
-        key = (row["port"], PROTO_NUMBER[row["proto"]])
+        # Ranges stand last: what to say of ports without a row of their own.
+        is_range = row["port_last"] != row["port"]
+        key = (is_range, row["port"], PROTO_NUMBER[row["proto"]])
         if last is not None:
-            last_key = (last["port"], PROTO_NUMBER[last["proto"]])
+            last_key = (last["port_last"] != last["port"], last["port"],
+                        PROTO_NUMBER[last["proto"]])
             if (key, row["from"]) < (last_key, last["from"]):
                 fault("not sorted by port, proto, from")
             elif key == last_key and row["from"] <= last["until"]:
@@ -160,9 +174,9 @@ def c_string(text):
 def c_row(row):
     pair = lambda name: "{ %s, %s }" % (c_string(row[name + "_en"]),
                                         c_string(row[name + "_ja"]))
-    return ("    { %d, %d, %d, %d, %s,\n      %s,\n      %s,\n"
+    return ("    { %d, %d, %d, %d, %d, %s,\n      %s,\n      %s,\n"
             "      %s, %s, %s,\n      %s, %s },\n"
-            % (row["port"], PROTO_NUMBER[row["proto"]], row["from"],
+            % (row["port"], row["port_last"], PROTO_NUMBER[row["proto"]], row["from"],
                row["until"], c_string(row["service"]), pair("purpose"),
                pair("concerns"), c_string(row["cve"]), c_string(row["kev"]),
                c_string(row["certainty"]), c_string(row["source"]),
@@ -184,8 +198,11 @@ def main(argv):
     text = ["/* Made by tools/gen_ports.py from data/ports.tsv. Do not edit. */\n",
             '#include "bh_report_priv.h"\n\n',
             "const struct bh_port_row bh_port_rows[] = {\n"]
+    single = [row for row in rows if row["port_last"] == row["port"]]
     text += [c_row(row) for row in rows]
-    text += ["};\n\n", "const size_t bh_port_rows_count = %d;\n" % len(rows)]
+    text += ["};\n\n", "const size_t bh_port_rows_count = %d;\n" % len(single),
+             "const size_t bh_port_ranges_count = %d; /* behind them */\n"
+             % (len(rows) - len(single))]
     try:
         part = argv[2] + ".part"
         with open(part, "w", encoding="utf-8", newline="\n") as stream:

@@ -12,9 +12,10 @@
 
 #include "bh_report.h"
 
-/* One row of data/ports.tsv, compiled in by tools/gen_ports.py; sorted by port, proto, from. */
+/* One row of data/ports.tsv, compiled in by tools/gen_ports.py; sorted by port, proto, from; behind
+ * them the ranges, which speak for ports without a row. */
 struct bh_port_row {
-    uint16_t port;
+    uint16_t port, port_last;
     uint8_t proto;
     uint16_t from, until; /* years, inclusive */
     const char *service;
@@ -24,7 +25,7 @@ struct bh_port_row {
     const char *certainty, *source, *date;
 };
 extern const struct bh_port_row bh_port_rows[];
-extern const size_t bh_port_rows_count;
+extern const size_t bh_port_rows_count, bh_port_ranges_count;
 
 /* The years of a report's period, for bh_port_meaning(). */
 struct bh_years {

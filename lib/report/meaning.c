@@ -46,6 +46,18 @@ choose(uint16_t port, uint8_t proto, int first, int last)
     return best;
 }
 
+static const struct bh_port_row *
+choose_range(uint16_t port, uint8_t proto, int first, int last)
+{
+    const struct bh_port_row *row = bh_port_rows + bh_port_rows_count;
+    for (size_t i = 0; i < bh_port_ranges_count; i++, row++) {
+        if (row->port <= port && port <= row->port_last && row->proto == proto && row->from <= last && row->until >= first) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
 /* "CVE-2003-0352": 2003; 0 when it is not one. */
 static int
 cve_year(const char *cve, size_t len)
@@ -89,6 +101,9 @@ bh_port_meaning(uint16_t port, uint8_t proto, int first_year, int last_year,
                 struct bh_meaning *ret_meaning)
 {
     const struct bh_port_row *row = choose(port, proto, first_year, last_year);
+    if (row == NULL) {
+        row = choose_range(port, proto, first_year, last_year);
+    }
     if (row == NULL) {
         return false;
     }

@@ -82,7 +82,13 @@ def frequent(counts, keys):
 def check_log(path, rows, minimum):
     counts, year, dirty = read_log(path)
     chosen = {(r["port"], r["proto"]): r for r in rows
-              if r["from"] <= year <= r["until"]}
+              if r["from"] <= year <= r["until"] and r["port"] == r["port_last"]}
+    own = [k for k in counts if k in chosen]
+    for r in rows:  # ranges speak for what has no row of its own
+        if r["from"] <= year <= r["until"] and r["port"] != r["port_last"]:
+            for k in counts:
+                if k not in chosen and k[1] == r["proto"] and r["port"] <= k[0] <= r["port_last"]:
+                    chosen[k] = r
     named = [k for k in counts if k in chosen]
     told = [k for k in named if not chosen[k]["purpose_en"].startswith(SWEEP)]
     by_rows = share(counts, named)
@@ -90,6 +96,7 @@ def check_log(path, rows, minimum):
           % (os.path.basename(path), year, sum(counts.values()), dirty, len(counts)))
     print("  rows %.2f %%, missing most: %s"
           % (by_rows, frequent(counts, set(counts) - set(named))))
+    print("  rows of their own %.2f %%" % share(counts, own))
     print("  purpose %.2f %%, sweep or missing most: %s"
           % (share(counts, told), frequent(counts, set(counts) - set(told))))
     for level in ("high", "medium", "low"):
