@@ -38,6 +38,17 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
     }
 }
 
+bool
+tally_own_has(const struct bh_tally *t, uint64_t hash)
+{
+    for (uint32_t at = (uint32_t)(hash >> 32) & t->own_mask; t->own_set[at] != 0; at = (at + 1) & t->own_mask) {
+        if (t->own_set[at] == hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- the sources of --country / --port ---------------------------------------------------------- */
 
 #define LISTED_MAX (1U << 20)

@@ -244,7 +244,6 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
 BH_NOINLINE void
 tally_own_add(struct bh_tally *t, uint64_t hash)
 {
-    hash |= 1;
     if (hash == t->own_last_hash) {
         return;
     }
@@ -289,10 +288,10 @@ static void
 own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
 {
     if (b->kind[i] == BH_KIND_IP4) {
-        tally_own_add(t, source4_hash(&t->sources, b->src[i]));
+        tally_own_add(t, own_hash4(&t->sources, b->src[i]));
     } else {
         const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-        tally_own_add(t, source6_hash(&t->sources, p->src_hi, p->src_lo) ^ 0x5555);
+        tally_own_add(t, own_hash6(&t->sources, p->src_hi, p->src_lo));
     }
 }
 
@@ -487,6 +486,27 @@ count_marks(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
+/* Tunnels: what is counted of the frame is not what its columns say. */
+static BH_NOINLINE void
+count_seen(struct bh_tally *t, const struct bh_batch *b)
+{
+    for (uint32_t k = 0; k < b->seen_rows; k++) {
+        const struct bh_seen *s = &b->seen[k];
+        if (b->counted[s->row] == 0) {
+            continue;
+        }
+        if (s->port_proto != 0) {
+            t->dst_ports[(unsigned)(s->port_proto == BH_PROTO_UDP) << 13 | s->port >> 3] |= (uint8_t)(1U << (s->port & 7));
+        }
+        if (s->has_src4) {
+            tally_own_add(t, own_hash4(&t->sources, s->src4));
+        }
+        if (s->has_src6) {
+            tally_own_add(t, own_hash6(&t->sources, s->src6_hi, s->src6_lo));
+        }
+    }
+}
+
 /* Class of each record and ports seen. Two histograms in turn: the same class comes often in a
  * row, and an addition should not wait for the one before it. */
 static void
@@ -502,8 +522,11 @@ count_rows(struct bh_tally *t, const struct bh_batch *b)
     for (uint32_t i = 0; i < n; i++) {
         unsigned port = b->ports[i] & 0xffff;
         unsigned has = (unsigned)((b->proto[i] == BH_PROTO_TCP) | (b->proto[i] == BH_PROTO_UDP)) &
-                       (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) & b->counted[i];
-        t->dst_ports[port >> 3] |= (uint8_t)(has << (port & 7));
+                       (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) & (unsigned)((b->layers[i] & BH_LAYER_SEEN) == 0) & b->counted[i];
+        t->dst_ports[(unsigned)(b->proto[i] == BH_PROTO_UDP) << 13 | port >> 3] |= (uint8_t)(has << (port & 7));
+    }
+    if (BH_UNLIKELY(b->seen_rows > 0)) {
+        count_seen(t, b);
     }
     if (BH_UNLIKELY(odd != 0)) {
         count_marks(t, b);

@@ -126,6 +126,19 @@ source6_hash(const struct sources *s, uint64_t hi, uint64_t lo)
     return bh_mix64(hi ^ s->key, lo);
 }
 
+/* In the set of all other addresses (tally_own_add); never 0. */
+static inline uint64_t
+own_hash4(const struct sources *s, uint32_t addr)
+{
+    return source4_hash(s, addr) | 1;
+}
+
+static inline uint64_t
+own_hash6(const struct sources *s, uint64_t hi, uint64_t lo)
+{
+    return (source6_hash(s, hi, lo) ^ 0x5555) | 1;
+}
+
 /* Mostly the first slot is the one: that much is inlined. */
 static BH_ALWAYS_INLINE struct source4 *
 source4_get(struct sources *s, uint32_t addr, uint64_t hash)
@@ -255,7 +268,7 @@ struct bh_tally {
     uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
     uint64_t unit_total;
     int64_t first_ns, last_ns;
-    uint8_t dst_ports[8192];
+    uint8_t dst_ports[16384]; /* a bit per udp << 16 | port */
     uint64_t *own_set; /* hashes of the addresses of all other directions */
     uint32_t own_mask, own_used;
     uint64_t own_last_hash;
@@ -287,6 +300,7 @@ struct bh_tally {
 };
 
 void tally_own_add(struct bh_tally *t, uint64_t hash);
+bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
                     struct hour *h);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */

@@ -340,10 +340,7 @@ build_health(struct build *b)
     const struct bh_tally *t = b->t;
     memcpy(o->layers, t->layers, sizeof o->layers);
     memcpy(o->malformed, t->malformed, sizeof o->malformed);
-    o->layer_sources = t->own_used;
-    for (const struct bh_tally *m = t; m != NULL; m = m->more) {
-        o->layer_sources += m->sources.used4 + m->sources.used6;
-    }
+    o->layer_sources = t->own_used + b->outside_sources;
     o->layer_dst_ports = bits_in(t->dst_ports, sizeof t->dst_ports);
     o->cut_frames = t->cut_frames;
     o->cut_headers = t->cut_headers;

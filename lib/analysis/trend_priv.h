@@ -15,6 +15,7 @@ struct build {
     uint32_t *carry_first; /* [place]: first entry of cells.carry that is a count */
     uint32_t *carry_next;  /* per entry                                            */
     uint64_t visited_only;
+    uint64_t outside_sources; /* in the tables, and not among the other addresses */
 };
 
 bool port_before(const struct bh_trend_port *a, const struct bh_trend_port *b);

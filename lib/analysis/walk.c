@@ -69,6 +69,9 @@ walk4(struct walk *w, const struct sources *s)
 {
     for (uint32_t i = 0; i <= s->mask4; i++) {
         const struct source4 *v = &s->v4[i];
+        if ((v->s.flags & SRC_USED) != 0 && !tally_own_has(w->b->t, own_hash4(s, v->addr))) {
+            w->b->outside_sources++;
+        }
         if ((v->s.flags & (SRC_KNOCKED | SRC_VISITED)) == 0) {
             continue;
         }
@@ -85,6 +88,9 @@ walk6(struct walk *w, const struct sources *s)
 {
     for (uint32_t i = 0; i <= s->mask6; i++) {
         const struct source6 *v = &s->v6[i];
+        if ((v->s.flags & SRC_USED) != 0 && !tally_own_has(w->b->t, own_hash6(s, v->hi, v->lo))) {
+            w->b->outside_sources++;
+        }
         if ((v->s.flags & (SRC_KNOCKED | SRC_VISITED)) == 0) {
             continue;
         }

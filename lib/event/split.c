@@ -54,6 +54,25 @@ take_quotes(struct bh_batch *to, const struct bh_batch *from, const uint16_t *ro
     }
 }
 
+/* `seen` and `fragments` are lists in row order, and so are the rows taken. */
+#define TAKE_LIST(list, list_rows)                                                         \
+    for (uint32_t k = 0, j = 0; k < from->list_rows; k++) {                                \
+        while (j < n && rows[j] < from->list[k].row) {                                     \
+            j++;                                                                           \
+        }                                                                                  \
+        if (j < n && rows[j] == from->list[k].row && to->list_rows < BH_BATCH_ROWS) {      \
+            to->list[to->list_rows] = from->list[k];                                       \
+            to->list[to->list_rows++].row = (uint16_t)(at + j);                            \
+        }                                                                                  \
+    }
+
+static void
+take_lists(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows, uint32_t at, uint32_t n)
+{
+    TAKE_LIST(seen, seen_rows)
+    TAKE_LIST(fragments, fragment_rows)
+}
+
 uint32_t
 bh_batch_take_rows(struct bh_batch *restrict to, const struct bh_batch *restrict from, const uint16_t *restrict rows,
                    uint32_t n)
@@ -83,6 +102,9 @@ bh_batch_take_rows(struct bh_batch *restrict to, const struct bh_batch *restrict
     }
     if (from->quote_rows > 0) {
         take_quotes(to, from, rows, at, n);
+    }
+    if ((from->seen_rows | from->fragment_rows) != 0) {
+        take_lists(to, from, rows, at, n);
     }
     to->rows = at + n;
     return n;

@@ -51,6 +51,13 @@ static const uint8_t odd[ODD_ROWS] = {
 #undef I
 #undef I6
 
+/* Stored shorter than it was sent. */
+static BH_ALWAYS_INLINE uint32_t
+is_cut(const struct bh_frame *f)
+{
+    return (uint32_t)(f->cap_len < f->wire_len) * BH_LAYER_CUT;
+}
+
 struct transport {
     uint32_t ports, seq;
     uint16_t payload, layers;
@@ -139,7 +146,7 @@ fast_ip4(struct bh_batch *restrict b, uint32_t row, const struct bh_frame *f, bo
     b->tcp_seq[row] = t.seq;
     b->ip_len[row] = total;
     b->payload_len[row] = t.payload;
-    b->layers[row] = (uint16_t)(t.layers | BH_LAYER_IPV4);
+    b->layers[row] = (uint16_t)(t.layers | BH_LAYER_IPV4 | is_cut(f));
     b->proto[row] = (uint8_t)proto;
     b->tcp_flags[row] = t.flags;
     if (cold) {
@@ -178,7 +185,7 @@ fast_ip6(struct bh_batch *restrict b, uint32_t row, uint32_t v6_row, const struc
     b->tcp_seq[row] = t.seq;
     b->ip_len[row] = len + IP6_LEN;
     b->payload_len[row] = t.payload;
-    b->layers[row] = (uint16_t)(t.layers | BH_LAYER_IPV6);
+    b->layers[row] = (uint16_t)(t.layers | BH_LAYER_IPV6 | is_cut(f));
     b->kind[row] = BH_KIND_IP6;
     b->proto[row] = (uint8_t)proto;
     b->tcp_flags[row] = t.flags;
@@ -225,7 +232,7 @@ put_row(struct bh_batch *b, uint32_t row, const struct bh_walk *w, bool cold)
     b->tcp_seq[row] = r->tcp_seq;
     b->ip_len[row] = r->ip_len;
     b->payload_len[row] = r->payload_len;
-    b->layers[row] = w->layers;
+    b->layers[row] = (uint16_t)(w->layers | is_cut(f));
     b->kind[row] = r->kind;
     b->proto[row] = r->proto;
     b->tcp_flags[row] = r->tcp_flags;

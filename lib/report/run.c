@@ -487,6 +487,7 @@ run_done(struct run *x)
     for (unsigned s = 0; s < SHARDS_MAX; s++) {
         bh_track_free(x->shard[s].track);
         bh_tally_free(x->shard[s].tally);
+        bh_fragments_free(x->shard[s].fragments);
     }
     for (size_t i = 0; x->hold != NULL && i < HELD_MAX; i++) {
         bh_batch_free(x->hold->batch[i]);

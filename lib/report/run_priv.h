@@ -47,6 +47,7 @@ BH_NODISCARD int feed_newest(const struct bh_report_options *o, int64_t *ret_ns,
 struct shard {
     struct bh_track *track;
     struct bh_tally *tally;
+    struct bh_fragments *fragments; /* made when the first fragment comes */
 };
 
 /* Held records: a batch waits until the verdicts on it are final. */

@@ -16,10 +16,26 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* Layer counts of fragmented datagrams, as other decoders count them. */
+static void
+join_fragments(struct shard *s, struct bh_batch *b)
+{
+    if (BH_LIKELY(b->fragment_rows == 0)) {
+        return;
+    }
+    if (s->fragments == NULL) {
+        s->fragments = bh_fragments_new();
+    }
+    if (s->fragments != NULL) {
+        bh_fragments_apply(s->fragments, b);
+    }
+}
+
 void
 work_batch(struct shard *s, struct bh_batch *b)
 {
     const struct bh_move *moves;
+    join_fragments(s, b);
     bool before = bh_track_is_two_sided(s->track);
     bh_track_classify(s->track, b);
     if (!before && bh_track_is_two_sided(s->track)) {
@@ -60,6 +76,7 @@ hold_batch(struct work *w, struct bh_batch **b)
     struct hold *h = w->hold;
     const struct bh_move *moves;
     struct shard *s = &w->shard[0];
+    join_fragments(s, *b);
     bh_track_classify(s->track, *b);
     memset((*b)->counted, 1, (*b)->rows);
     memset((*b)->country, 0, (*b)->rows * sizeof *(*b)->country);

@@ -218,6 +218,13 @@ take(struct bh_home *h, const struct seen *s)
     return s->is_v6 ? home_add_host6(h, s->hi, s->lo) : home_add_range4(h, (uint32_t)s->lo, (uint32_t)s->lo);
 }
 
+/* The order of addresses: IPv4 first. What is as good as another must not depend on hashes. */
+static bool
+is_before(const struct seen *a, const struct seen *b)
+{
+    return a->is_v6 != b->is_v6 ? b->is_v6 : a->hi != b->hi ? a->hi < b->hi : a->lo < b->lo;
+}
+
 int
 bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_error *err)
 {
@@ -232,7 +239,7 @@ bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_e
         if (s->source_count >= 3 || s->answered) {
             r = take(&h, s);
         }
-        if (most == NULL || s->packets > most->packets) {
+        if (most == NULL || s->packets > most->packets || (s->packets == most->packets && is_before(s, most))) {
             most = s;
         }
     }

@@ -127,11 +127,14 @@ add_host(struct bh_home *h, const struct bh_ip *ip, unsigned len)
     }
     uint32_t a = bh_get_be32(ip->octets), mask = len == 0 ? 0 : UINT32_MAX << (32 - len);
     int r = add4(&h->v4, &h->v4_count, a, a);
-    if (r != 0 || len >= 31) {
-        return r; /* RFC 3021: a /31 has no broadcast address */
+    if (r != 0 || len == 32) {
+        return r;
     }
     r = add4(&h->near4, &h->near4_count, a & mask, a | ~mask);
-    return r != 0 ? r : add4(&h->bcast, &h->bcast_count, a | ~mask, a | ~mask);
+    if (r != 0 || len == 31) {
+        return r; /* RFC 3021: a /31 has no broadcast address */
+    }
+    return add4(&h->bcast, &h->bcast_count, a | ~mask, a | ~mask);
 }
 
 static bool
@@ -162,12 +165,18 @@ parse_len(const char *s, size_t n, unsigned max, unsigned *ret_len)
     return v <= max;
 }
 
+/* What is written into `networks` is read as the same home again: a network without its host
+ * bits, a host without any as host:. */
 static void
-describe(struct bh_home *h, const struct bh_ip *ip, unsigned len, bool is_net)
+describe(struct bh_home *h, struct bh_ip ip, unsigned len, bool is_net)
 {
     char text[BH_IP_TEXT_MAX];
-    bh_ip_format(ip, text);
-    unsigned max = ip->family == 6 ? 128 : 32;
+    const char *force = is_net || has_host_bits(&ip, len) ? "" : "host:";
+    for (unsigned bit = len; is_net && bit < (ip.family == 6 ? 128U : 32U); bit++) {
+        ip.octets[bit / 8] &= (uint8_t)~(0x80U >> bit % 8);
+    }
+    bh_ip_format(&ip, text);
+    unsigned max = ip.family == 6 ? 128 : 32;
     for (int lang = 0; lang < BH_LANGS; lang++) {
         if (h->text[lang].len > 0) {
             bh_buf_puts(&h->text[lang], lang == BH_JA ? "、" : ", ");
@@ -183,7 +192,7 @@ describe(struct bh_home *h, const struct bh_ip *ip, unsigned len, bool is_net)
     } else if (len < max) {
         bh_buf_printf(&h->text[BH_EN], "%s, a host in its /%u", text, len);
         bh_buf_printf(&h->text[BH_JA], "%s (/%u 内の 1 台)", text, len);
-        bh_buf_printf(&h->networks, "%s/%u", text, len);
+        bh_buf_printf(&h->networks, "%s%s/%u", force, text, len);
     } else {
         bh_buf_printf(&h->text[BH_EN], "%s", text);
         bh_buf_printf(&h->text[BH_JA], "%s", text);
@@ -226,7 +235,7 @@ parse_one(struct bh_home *h, const char *s, size_t n, struct bh_error *err)
     if (r != 0) {
         return bh_error_errno(err, -r, word, "out of memory", "メモリが足りません");
     }
-    describe(h, &ip, len, is_net);
+    describe(h, ip, len, is_net);
     return 0;
 }
 
