@@ -58,6 +58,17 @@ struct bh_places {
 void bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,
                     const char home_country[3]);
 
+/* Long silences in the stream, found while it is read: whoever reads adds one before any record
+ * behind it is handed on. */
+#define BH_GAPS_MAX 64U
+#define BH_GAP_LEAST_NS (2 * 3600000000000LL)
+struct bh_silences {
+    _Atomic uint32_t count;
+    struct {
+        int64_t start_ns, end_ns; /* last record before, first record after */
+    } silence[BH_GAPS_MAX];
+};
+
 struct bh_tally_config {
     const kobold *countries;
     const struct bh_places *places;
@@ -79,6 +90,7 @@ struct bh_tally_config {
     bool two_sided;           /* as bh_track_config                                            */
     const uint32_t *frequent; /* udp << 16 | port of up to 63 ports worth a bit in each source */
     size_t frequent_count;
+    const struct bh_silences *silences; /* may be NULL                                         */
     unsigned shards;
     _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
     uint64_t key;             /* the same for all shards                                       */

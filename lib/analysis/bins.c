@@ -42,6 +42,12 @@ floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+uint32_t
+bins_hour_id(const struct bins *b, int64_t ts_ns)
+{
+    return (uint32_t)(int32_t)floor_div(floor_div(ts_ns, 1000000000LL) + b->zone_shift_s, 3600);
+}
+
 int64_t
 bins_hour_start_ns(const struct bins *b, uint32_t id)
 {

@@ -11,10 +11,9 @@
 int
 cells_init(struct cells *c, bool huge)
 {
-    *c = (struct cells){ .both_size = (size_t)BH_PLACES_MAX << 17, .outcomes_size = ((size_t)BH_PLACES_MAX << 16) * 2 };
+    *c = (struct cells){ .both_size = (size_t)BH_PLACES_MAX << 17, .dense_size = ((size_t)BH_PLACES_MAX << 16) * 2 };
     c->both = bh_pages_new(c->both_size, huge);
-    c->outcomes = bh_pages_new(c->outcomes_size, false);
-    if (c->both == NULL || c->outcomes == NULL || map_init(&c->carry, 4096) != 0 || map_init(&c->unknown, 64) != 0) {
+    if (c->both == NULL || map_init(&c->carry, 4096) != 0 || map_init(&c->sparse, 1024) != 0 || map_init(&c->unknown, 64) != 0) {
         cells_done(c);
         return -ENOMEM;
     }
@@ -25,16 +24,12 @@ void
 cells_done(struct cells *c)
 {
     bh_pages_free(c->both, c->both_size);
-    bh_pages_free(c->outcomes, c->outcomes_size);
+    bh_pages_free(c->dense, c->dense_size);
     map_done(&c->carry);
+    map_done(&c->sparse);
     map_done(&c->unknown);
     *c = (struct cells){ 0 };
 }
-
-/* Which nibble of the outcome word, and its carry's name. */
-static const uint8_t nibble_of[BH_OUTCOME_COUNT] = {
-    [BH_OUTCOME_COMPLETE] = 0, [BH_OUTCOME_RESET_BY_CLIENT] = 1, [BH_OUTCOME_HALF_OPEN] = 2, [BH_OUTCOME_REFUSED] = 3,
-};
 
 static inline uint32_t
 word_of(uint32_t cell)
@@ -42,22 +37,72 @@ word_of(uint32_t cell)
     return cell >> 17 << 16 | (cell & 0xffff);
 }
 
+static inline uint32_t
+key_of(enum cell_kind kind, uint32_t cell)
+{
+    return (uint32_t)kind << CELL_BITS | cell;
+}
+
+static void
+dense_add(struct cells *c, enum cell_kind kind, uint32_t cell, int64_t n)
+{
+    unsigned shift = (unsigned)(kind - CELL_COMPLETE) * 4U;
+    uint16_t *word = &c->dense[word_of(cell)];
+    int64_t v = (int64_t)(*word >> shift & 15) + n;
+    int64_t carry = v >> 4; /* rounds down: a borrow is -1 */
+    if (carry != 0) {
+        map_add(&c->carry, key_of(kind, cell), (uint64_t)carry);
+    }
+    *word = (uint16_t)((*word & ~(15U << shift)) | ((unsigned)v & 15) << shift);
+}
+
+/* Answers come from a few open ports, or - a host that resets everything - from all of them:
+ * a map serves the first, an array the second. */
+#define SPARSE_MAX (1U << 18)
+
+static void
+make_dense(struct cells *c)
+{
+    c->dense = bh_pages_new(c->dense_size, false);
+    if (c->dense == NULL) {
+        return; /* the map goes on */
+    }
+    for (uint32_t i = 0; i <= c->sparse.mask; i++) {
+        const struct map_entry *e = &c->sparse.entry[i];
+        if (e->key1 != 0) {
+            dense_add(c, (enum cell_kind)((e->key1 - 1) >> CELL_BITS), (e->key1 - 1) & (CELLS - 1), (int64_t)e->value);
+        }
+    }
+    map_done(&c->sparse);
+    bh_ignore(map_init(&c->sparse, 2)); /* empty from here on; two entries cannot fail to matter */
+}
+
+static void
+outcome_add(struct cells *c, enum cell_kind kind, uint32_t cell, int64_t n)
+{
+    if (c->dense != NULL) {
+        dense_add(c, kind, cell, n);
+        return;
+    }
+    map_add(&c->sparse, key_of(kind, cell), (uint64_t)n); /* wraps back: sums are never below zero */
+    if (BH_UNLIKELY(c->sparse.used > SPARSE_MAX)) {
+        make_dense(c);
+    }
+}
+
+static const uint8_t kind_of[BH_OUTCOME_COUNT] = {
+    [BH_OUTCOME_COMPLETE] = CELL_COMPLETE, [BH_OUTCOME_RESET_BY_CLIENT] = CELL_RESET,
+    [BH_OUTCOME_HALF_OPEN] = CELL_HALF,    [BH_OUTCOME_REFUSED] = CELL_REFUSED,
+};
+
 void
 cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n)
 {
     if (outcome == BH_OUTCOME_UNKNOWN) {
-        map_add(&c->unknown, cell, (uint64_t)(int64_t)n); /* wraps back: never below zero in sum */
-        return;
+        map_add(&c->unknown, cell, (uint64_t)(int64_t)n);
+    } else {
+        outcome_add(c, (enum cell_kind)kind_of[outcome], cell, n);
     }
-    unsigned shift = nibble_of[outcome] * 4U;
-    uint16_t *word = &c->outcomes[word_of(cell)];
-    int v = (*word >> shift & 15) + n;
-    int carry = v >> 4; /* rounds down: borrows are -1 */
-    if (carry != 0) {
-        uint32_t key = (uint32_t)(CELL_COMPLETE + nibble_of[outcome]) << CELL_BITS | cell;
-        map_add(&c->carry, key, (uint64_t)(int64_t)carry);
-    }
-    *word = (uint16_t)((*word & ~(15U << shift)) | (unsigned)(v & 15) << shift);
 }
 
 uint64_t
@@ -66,10 +111,13 @@ cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind)
     if (kind == CELL_UNKNOWN) {
         return map_get(&c->unknown, cell);
     }
+    if (kind >= CELL_COMPLETE && c->dense == NULL) {
+        return map_get(&c->sparse, key_of(kind, cell));
+    }
     uint64_t low = kind == CELL_COUNT     ? c->both[cell] & 15U
                    : kind == CELL_SOURCES ? c->both[cell] >> 4
-                                          : c->outcomes[word_of(cell)] >> ((unsigned)(kind - CELL_COMPLETE) * 4) & 15U;
-    return low + 16 * map_get(&c->carry, (uint32_t)kind << CELL_BITS | cell);
+                                          : c->dense[word_of(cell)] >> ((unsigned)(kind - CELL_COMPLETE) * 4) & 15U;
+    return low + 16 * map_get(&c->carry, key_of(kind, cell));
 }
 
 static void
@@ -84,21 +132,6 @@ merge_both(struct cells *into, const struct cells *from, size_t i)
         map_add(&into->carry, (uint32_t)CELL_SOURCES << CELL_BITS | (uint32_t)i, 1);
     }
     into->both[i] = (uint8_t)((count & 15) | (sources & 15) << 4);
-}
-
-static void
-merge_outcomes(struct cells *into, const struct cells *from, size_t i)
-{
-    uint32_t cell = (uint32_t)(i >> 16 << 17 | (i & 0xffff));
-    unsigned sum = 0;
-    for (unsigned k = 0; k < 4; k++) {
-        unsigned v = (into->outcomes[i] >> k * 4 & 15U) + (from->outcomes[i] >> k * 4 & 15U);
-        if (v > 15) {
-            map_add(&into->carry, (uint32_t)(CELL_COMPLETE + k) << CELL_BITS | cell, 1);
-        }
-        sum |= (v & 15) << k * 4;
-    }
-    into->outcomes[i] = (uint16_t)sum;
 }
 
 static void
@@ -122,12 +155,16 @@ cells_merge_place(struct cells *into, const struct cells *from, uint32_t place)
             merge_both(into, from, k);
         }
     }
-    base = (size_t)place << 16;
-    for (size_t i = base; i < base + (1U << 16); i += 4) {
-        uint64_t any;
-        memcpy(&any, from->outcomes + i, 8);
-        for (size_t k = i; any != 0 && k < i + 4; k++) {
-            merge_outcomes(into, from, k);
+    if (from->dense == NULL) {
+        return;
+    }
+    for (uint32_t port = 0; port < 65536; port++) {
+        unsigned word = from->dense[(size_t)place << 16 | port];
+        for (unsigned k = 0; word >> 4 * k != 0; k++) {
+            unsigned n = word >> 4 * k & 15;
+            if (n > 0) {
+                outcome_add(into, (enum cell_kind)(CELL_COMPLETE + k), place << 17 | port, n);
+            }
         }
     }
 }
@@ -135,6 +172,15 @@ cells_merge_place(struct cells *into, const struct cells *from, uint32_t place)
 void
 cells_merge_carries(struct cells *into, const struct cells *from)
 {
+    if (from->dense != NULL && into->dense == NULL) {
+        make_dense(into); /* its carries are in sixteens, like those of the other */
+    }
     merge_map(&into->carry, &from->carry);
     merge_map(&into->unknown, &from->unknown);
+    for (uint32_t i = 0; i <= from->sparse.mask; i++) {
+        const struct map_entry *e = &from->sparse.entry[i];
+        if (e->key1 != 0) {
+            outcome_add(into, (enum cell_kind)((e->key1 - 1) >> CELL_BITS), (e->key1 - 1) & (CELLS - 1), (int64_t)e->value);
+        }
+    }
 }

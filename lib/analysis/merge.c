@@ -38,23 +38,6 @@ merge_listed(struct bh_tally *into, const struct bh_tally *from)
 }
 
 static void
-merge_gaps(struct bh_tally *into, const struct bh_tally *from)
-{
-    for (size_t i = 0; i < from->gap_count; i++) {
-        size_t k = 0;
-        while (k < into->gap_count && into->gap_hour[k] != from->gap_hour[i]) {
-            k++;
-        }
-        if (k < into->gap_count) {
-            into->gap_regular[k] += from->gap_regular[i];
-        } else if (k < BH_COUNT(into->gap_hour)) {
-            into->gap_hour[k] = from->gap_hour[i];
-            into->gap_regular[into->gap_count++] = from->gap_regular[i];
-        }
-    }
-}
-
-static void
 merge_places(struct bh_tally *into, const struct bh_tally *from)
 {
     for (unsigned p = 0; p < BH_PLACES_MAX; p++) {
@@ -84,9 +67,10 @@ merge_own(struct bh_tally *into, const struct bh_tally *from)
 int
 bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
 {
+    tally_settle(into);
+    tally_settle(from);
     merge_places(into, from);
     merge_listed(into, from);
-    merge_gaps(into, from);
     merge_own(into, from);
     pairs_merge_sketches(&into->pairs, &from->pairs);
     int r = bins_merge(&into->bins, &from->bins);
@@ -109,6 +93,9 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     }
     for (unsigned k = 0; k < BH_SERVED_MAX; k++) {
         ADD(visit_count[k]), ADD(visit_sources[k]);
+    }
+    for (unsigned k = 0; k < BH_GAPS_MAX; k++) {
+        ADD(gap_regular[k]);
     }
     for (size_t k = 0; k < sizeof into->dst_ports; k++) {
         into->dst_ports[k] |= from->dst_ports[k];

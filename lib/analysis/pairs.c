@@ -18,10 +18,10 @@
 #include <stdatomic.h>
 
 int
-pairs_init(struct pairs *p, uint64_t expected, _Atomic uint64_t *total)
+pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total)
 {
     uint64_t slots = 1U << 12;
-    while (slots < 2 * PAIRS_MAX && (expected == 0 || slots < expected * 2)) {
+    while (slots < 2 * PAIRS_MAX / shards && (expected == 0 || slots < expected * 2)) {
         slots *= 2;
     }
     *p = (struct pairs){ .mask = (uint32_t)slots - 1, .size = slots * sizeof *p->tag, .total = total };

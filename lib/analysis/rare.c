@@ -158,7 +158,7 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
     l->ports += listed_pair(t, bh_mix64(ip_hash(&ip, t->cfg.key), (uint64_t)b->proto[row] << 16 | port));
 }
 
-/* ---- bursts and gaps ------------------------------------------------------------------------------- */
+/* ---- bursts ------------------------------------------------------------------------------- */
 
 void
 tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port)
@@ -180,29 +180,4 @@ tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_
         t->burst_count++;
     }
     t->bursts[at] = x;
-}
-
-/* Records stop for hours and come back: who knocked in the day before? Those of them who are
- * back within a day were there all the time, and the hole is the sensor's. */
-void
-tally_gap(struct bh_tally *t, uint32_t hour_before, uint32_t hour_after, int64_t now_ns)
-{
-    if (t->gap_count == BH_COUNT(t->gap_hour)) {
-        return;
-    }
-    t->gap_hour[t->gap_count] = hour_after;
-    t->gap_regular[t->gap_count++] = 0;
-    t->gap_watch_until_ns = now_ns + 86400000000000LL;
-    for (uint32_t i = 0; i <= t->sources.mask4; i++) {
-        struct source *s = &t->sources.v4[i].s;
-        if ((s->flags & SRC_USED) != 0 && s->hour != UINT32_MAX && hour_before - s->hour <= 24) {
-            s->flags |= SRC_BEFORE_GAP;
-        }
-    }
-    for (uint32_t i = 0; i <= t->sources.mask6; i++) {
-        struct source *s = &t->sources.v6[i].s;
-        if ((s->flags & SRC_USED) != 0 && s->hour != UINT32_MAX && hour_before - s->hour <= 24) {
-            s->flags |= SRC_BEFORE_GAP;
-        }
-    }
 }

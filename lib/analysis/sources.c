@@ -24,8 +24,8 @@ int
 sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key)
 {
     *s = (struct sources){ .key = key };
-    /* A file of n frames seldom has more than n / 16 sources; the table grows when it does. */
-    uint64_t guess = expected == 0 ? 1U << 14 : expected / 16 / shards;
+    /* The table grows: begin with what a file of so many frames has at least. */
+    uint64_t guess = expected == 0 ? 1U << 14 : expected / 64 / shards;
     uint32_t n4 = slots_for(guess, 1U << 10, SOURCES4_MAX), n6 = slots_for(guess / 8, 1U << 8, SOURCES6_MAX);
     s->v4 = bh_pages_new(n4 * sizeof *s->v4, n4 >= 1U << 16);
     s->v6 = bh_pages_new(n6 * sizeof *s->v6, n6 >= 1U << 15);

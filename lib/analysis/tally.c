@@ -11,6 +11,7 @@
 #include "tally_priv.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* ---- select --------------------------------------------------------------------------------- */
@@ -45,8 +46,8 @@ static BH_ALWAYS_INLINE void
 source_hour(struct source *s, uint16_t *hour_port, struct hour *h, uint32_t key)
 {
     h->sources++;
-    h->day_sources += s->hour == UINT32_MAX || s->hour - h->day_first >= h->day_next - h->day_first;
-    h->week_sources += s->hour == UINT32_MAX || s->hour - h->week_first >= h->week_next - h->week_first;
+    h->day_sources += s->hour - h->day_first >= h->day_next - h->day_first; /* also for "never" */
+    h->week_sources += s->hour - h->week_first >= h->week_next - h->week_first;
     s->hour = h->id;
     s->hour_count = 1;
     *hour_port = (uint16_t)key;
@@ -94,6 +95,8 @@ struct stage {
     struct hour *h;
     int64_t hour_start_ns;
     uint32_t *trend_row;
+    uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
+    uint32_t before_hour; /* the last hour before it */
     uint64_t hour_count;
     uint32_t accesses, visits, pings, listed, pairs;
 };
@@ -102,6 +105,21 @@ static BH_ALWAYS_INLINE void
 stage_begin(struct stage *g, struct bh_tally *t, struct bh_batch *b)
 {
     *g = (struct stage){ .t = t, .b = b, .hour_start_ns = INT64_MIN / 2 };
+}
+
+static void
+watch_silence(struct stage *g, int64_t ts)
+{
+    const struct bh_silences *s = g->t->cfg.silences;
+    uint32_t n = s == NULL ? 0 : atomic_load_explicit(&s->count, memory_order_acquire);
+    g->watched = NULL;
+    for (uint32_t k = 0; k < n && k < BH_GAPS_MAX; k++) {
+        int64_t end = s->silence[k].end_ns;
+        if (ts >= end && ts - end <= 86400000000000LL) {
+            g->watched = &g->t->gap_regular[k];
+            g->before_hour = bins_hour_id(&g->t->bins, s->silence[k].start_ns);
+        }
+    }
 }
 
 static BH_NOINLINE void
@@ -113,6 +131,7 @@ stage_hour(struct stage *g, int64_t ts)
     g->h = bins_at(&g->t->bins, ts);
     g->hour_start_ns = g->t->bins.current_start_ns;
     g->trend_row = g->t->bins.trend_row;
+    watch_silence(g, ts);
     g->hour_count = 0;
 }
 
@@ -129,21 +148,13 @@ stage_end(struct stage *g)
     g->t->pair_count = g->pairs;
 }
 
-/* A knock of a source that has not knocked before, or was there before a gap. */
+/* A knock of a source that has not knocked before. */
 static BH_NOINLINE void
-source_first(struct bh_tally *t, struct source *s, int64_t ts)
+source_first(struct bh_tally *t, struct source *s)
 {
-    if ((s->flags & SRC_KNOCKED) == 0) {
-        t->place[s->place].sources++;
-        t->ping_first += (s->flags & SRC_PINGED) != 0;
-        s->flags |= SRC_KNOCKED;
-    }
-    if ((s->flags & SRC_BEFORE_GAP) != 0) {
-        s->flags &= (uint16_t)~SRC_BEFORE_GAP;
-        if (ts <= t->gap_watch_until_ns && t->gap_count > 0) {
-            t->gap_regular[t->gap_count - 1]++;
-        }
-    }
+    t->place[s->place].sources++;
+    t->ping_first += (s->flags & SRC_PINGED) != 0;
+    s->flags |= SRC_KNOCKED;
 }
 
 static BH_ALWAYS_INLINE void
@@ -168,12 +179,16 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
             struct bh_ip ip = bh_batch_src(b, i);
             tally_burst(t, ip, s, *hour_port);
         }
+        /* There in the day before the silence, and back: it was there all the time. */
+        if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24) {
+            ++*g->watched;
+        }
         source_hour(s, hour_port, g->h, key);
     } else {
         s->hour_count += *hour_port == (uint16_t)key;
     }
-    if (BH_UNLIKELY((s->flags & (SRC_KNOCKED | SRC_BEFORE_GAP)) != SRC_KNOCKED)) {
-        source_first(t, s, ts);
+    if (BH_UNLIKELY((s->flags & SRC_KNOCKED) == 0)) {
+        source_first(t, s);
     }
     s->count++;
     g->hour_count++;
@@ -440,38 +455,6 @@ count_wide(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
-static void
-count_frames(struct bh_tally *t, const struct bh_batch *b)
-{
-    const uint32_t n = b->rows;
-    uint32_t layer[BH_LAYER_COUNT] = { 0 }, packets = 0, in = 0, out = 0, cut = 0, frames = 0;
-    const uint8_t *restrict counted = b->counted;
-    const uint16_t *restrict layers = b->layers;
-    for (unsigned k = 0; k < BH_LAYER_COUNT; k++) {
-        uint32_t sum = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            sum += (uint32_t)(layers[i] >> k & 1) & counted[i];
-        }
-        layer[k] = sum;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        unsigned ip = (b->kind[i] >= BH_KIND_IP4) & counted[i];
-        packets += ip;
-        in += ip & (b->direction[i] == BH_DIR_IN);
-        out += ip & (b->direction[i] == BH_DIR_OUT);
-        frames += counted[i];
-        cut += (uint32_t)((layers[i] & BH_LAYER_CUT) != 0) & counted[i];
-    }
-    for (unsigned k = 0; k < BH_LAYER_COUNT; k++) {
-        t->layers[k] += layer[k];
-    }
-    t->frames += frames;
-    t->packets += packets;
-    t->inbound += in;
-    t->outbound += out;
-    t->cut_frames += cut;
-}
-
 /* What is not whole. */
 static BH_NOINLINE void
 count_marks(struct bh_tally *t, const struct bh_batch *b)
@@ -507,32 +490,33 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
-/* Class of each record and ports seen. Two histograms in turn: the same class comes often in a
- * row, and an addition should not wait for the one before it. */
+/* Class, layers, direction of each record and ports seen, as histograms. Two of each in turn:
+ * the same value comes often in a row, and an addition should not wait for the one before. */
 static void
 count_rows(struct bh_tally *t, const struct bh_batch *b)
 {
-    uint32_t classes[2][256] = { { 0 } };
     const uint32_t n = b->rows;
     uint8_t odd = 0;
     for (uint32_t i = 0; i < n; i++) {
-        classes[i & 1][b->cls[i]] += b->counted[i];
+        const uint32_t c = b->counted[i];
+        struct histograms *h = &t->histograms[i & 1];
+        h->classes[b->cls[i]] += c;
+        h->layers[layers_index(b->layers[i])] += c;
+        h->directions[(b->kind[i] & 7) << 3 | (b->direction[i] & 7)] += c;
         odd |= b->marks[i] | b->reason[i];
     }
     for (uint32_t i = 0; i < n; i++) {
-        unsigned port = b->ports[i] & 0xffff;
-        unsigned has = (unsigned)((b->proto[i] == BH_PROTO_TCP) | (b->proto[i] == BH_PROTO_UDP)) &
-                       (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) & (unsigned)((b->layers[i] & BH_LAYER_SEEN) == 0) & b->counted[i];
-        t->dst_ports[(unsigned)(b->proto[i] == BH_PROTO_UDP) << 13 | port >> 3] |= (uint8_t)(has << (port & 7));
+        const unsigned tcp = b->proto[i] == BH_PROTO_TCP, udp = b->proto[i] == BH_PROTO_UDP;
+        const unsigned port = b->ports[i] & 0xffff;
+        const unsigned has = (tcp | udp) & b->counted[i] & (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) &
+                             (unsigned)((b->layers[i] & BH_LAYER_SEEN) == 0);
+        t->dst_ports[udp << 13 | port >> 3] |= (uint8_t)(has << (port & 7));
     }
     if (BH_UNLIKELY(b->seen_rows > 0)) {
         count_seen(t, b);
     }
     if (BH_UNLIKELY(odd != 0)) {
         count_marks(t, b);
-    }
-    for (unsigned k = 0; k < BH_CLASS_COUNT; k++) {
-        t->classes[k] += classes[0][k] + classes[1][k];
     }
 }
 
@@ -542,12 +526,7 @@ count_hour(struct bh_tally *t, int64_t ts)
 {
     struct bins *s = &t->bins;
     if (ts < s->current_start_ns || ts >= s->current_end_ns) {
-        uint32_t before = s->current == UINT32_MAX ? UINT32_MAX : s->hour[s->current].id;
         bins_go(s, ts);
-        uint32_t after = s->hour[s->current].id;
-        if (before != UINT32_MAX && (int32_t)(after - before) >= 6) {
-            tally_gap(t, before, after, ts);
-        }
     }
     struct hour *h = &s->hour[s->current];
     h->frames++;
@@ -610,9 +589,34 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
     if (t->cfg.count == BH_COUNT_PACKETS || t->cfg.count == BH_COUNT_BYTES) {
         count_wide(t, b);
     }
-    count_frames(t, b);
     count_rows(t, b);
     count_hours(t, b);
+}
+
+/* What the histograms hold, as sums. */
+void
+tally_settle(struct bh_tally *t)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        const struct histograms *h = &t->histograms[k];
+        for (unsigned c = 0; c < BH_CLASS_COUNT; c++) {
+            t->classes[c] += h->classes[c];
+        }
+        for (unsigned i = 0; i < BH_COUNT(h->layers); i++) {
+            for (unsigned l = 0; l < BH_LAYER_COUNT; l++) {
+                t->layers[l] += (i >> l & 1) * h->layers[i];
+            }
+            t->cut_frames += (i >> BH_LAYER_COUNT & 1) * h->layers[i];
+            t->frames += h->layers[i];
+        }
+        for (unsigned i = 0; i < BH_COUNT(h->directions); i++) {
+            uint64_t n = i >> 3 >= BH_KIND_IP4 ? h->directions[i] : 0;
+            t->packets += n;
+            t->inbound += (i & 7) == BH_DIR_IN ? n : 0;
+            t->outbound += (i & 7) == BH_DIR_OUT ? n : 0;
+        }
+    }
+    memset(t->histograms, 0, sizeof t->histograms);
 }
 
 /* ---- life -------------------------------------------------------------------------------------------- */
@@ -665,7 +669,7 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
               t->selected != NULL && t->own_set != NULL;
     ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
-    ok = ok && pairs_init(&t->pairs, expected, cfg->pairs_total) == 0;
+    ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && bins_init(&t->bins) == 0 && map_init(&t->wide, 1024) == 0;
     if (!ok) {
         bh_tally_free(t);

@@ -29,12 +29,14 @@ uint64_t map_get(const struct map *m, uint32_t key);
  * of 256 places, and only touched pages exist. */
 #define CELL_BITS 26
 #define CELLS (1U << CELL_BITS)
-enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN, CELL_KINDS };
+enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN };
 
 struct cells {
     uint8_t *both;      /* low nibble: count, high: sources                          */
-    uint16_t *outcomes; /* TCP only, index place << 16 | port: four nibbles             */
-    size_t both_size, outcomes_size;
+    struct map sparse;  /* outcomes; key: kind << 26 | cell                            */
+    uint16_t *dense;    /* the same once the map is large: TCP only, place << 16 | port,
+                         * four nibbles; else NULL                                     */
+    size_t both_size, dense_size;
     struct map carry;   /* key: kind << 26 | cell; value: sixteens                   */
     struct map unknown; /* key: cell; accesses known to be "unknown"                 */
 };
@@ -74,7 +76,7 @@ void cells_merge_carries(struct cells *into, const struct cells *from);
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
-enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_BEFORE_GAP = 16, SRC_USED = 32, SRC_PORT_UDP = 64 };
+enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8, SRC_PORT_UDP = 16 };
 
 /* What both families share; 24 octets. */
 struct source {
@@ -173,7 +175,7 @@ struct pairs {
     uint32_t hll_used;
     uint64_t over, unsketched;
 };
-BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, _Atomic uint64_t *total);
+BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total);
 void pairs_done(struct pairs *p);
 static inline void
 pairs_prefetch(const struct pairs *p, uint64_t hash)
@@ -222,6 +224,7 @@ bins_at(struct bins *b, int64_t ts_ns)
     return &b->hour[b->current];
 }
 BH_NODISCARD int bins_merge(struct bins *into, const struct bins *from);
+uint32_t bins_hour_id(const struct bins *b, int64_t ts_ns);
 int64_t bins_hour_start_ns(const struct bins *b, uint32_t id);
 
 /* ---- the tally ---------------------------------------------------------------------------------------- */
@@ -244,8 +247,22 @@ struct place_sum {
     int64_t first_ns, last_ns;
 };
 
+struct histograms {
+    uint64_t classes[256];
+    uint64_t layers[1U << (BH_LAYER_COUNT + 1)]; /* by layers_index() */
+    uint64_t directions[64];                     /* kind << 3 | direction */
+};
+
+/* The layer bits, and BH_LAYER_CUT above them. */
+static inline unsigned
+layers_index(unsigned layers)
+{
+    return (layers & ((1U << BH_LAYER_COUNT) - 1)) | (layers >> 14 & 1) << BH_LAYER_COUNT;
+}
+
 struct bh_tally {
     struct bh_tally_config cfg;
+    struct histograms histograms[2];
     struct cells cells;
     struct sources sources;
     struct pairs pairs;
@@ -280,11 +297,7 @@ struct bh_tally {
 
     struct bh_trend_burst bursts[64];
     size_t burst_count;
-    uint64_t gap_scans;
-    uint64_t gap_regular[64];
-    uint32_t gap_hour[64];
-    size_t gap_count;
-    int64_t gap_watch_until_ns;
+    uint64_t gap_regular[BH_GAPS_MAX]; /* sources there in the day before and the day after */
     uint64_t *net_bits; /* sources beyond the table: bit per /24 */
 
     /* of the batch between the two steps */
@@ -299,6 +312,7 @@ struct bh_tally {
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };
 
+void tally_settle(struct bh_tally *t);
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
@@ -306,6 +320,5 @@ void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, 
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */
 void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place);
 void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port);
-void tally_gap(struct bh_tally *t, uint32_t hour_before, uint32_t hour_after, int64_t now_ns);
 
 #endif

@@ -59,8 +59,9 @@ find_gaps(struct build *b, const struct hour *h, size_t n)
         }
         struct bh_trend_gap *g = &out->gaps[out->gap_count++];
         *g = (struct bh_trend_gap){ .start_ns = h[i - 1].last_frame_ns, .end_ns = h[i].first_frame_ns };
-        for (size_t k = 0; k < b->t->gap_count; k++) {
-            g->regular_sources += b->t->gap_hour[k] == h[i].id ? b->t->gap_regular[k] : 0;
+        const struct bh_silences *s = b->t->cfg.silences;
+        for (uint32_t k = 0; s != NULL && k < s->count && k < BH_GAPS_MAX; k++) {
+            g->regular_sources += s->silence[k].end_ns == g->end_ns ? b->t->gap_regular[k] : 0;
         }
     }
     return 0;

@@ -394,6 +394,7 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
     b.top_count = calloc(BH_PLACES_MAX, sizeof *b.top_count);
     b.top_ip = calloc(BH_PLACES_MAX, sizeof *b.top_ip);
     int r = b.out == NULL || b.frequent == NULL || b.top_count == NULL || b.top_ip == NULL ? -ENOMEM : 0;
+    tally_settle(t);
     if (r == 0) {
         b.out->bounds = *bounds;
         b.out->start_ns = o->period.start_ns != INT64_MIN ? o->period.start_ns : t->first_ns == INT64_MAX ? 0 : t->first_ns;

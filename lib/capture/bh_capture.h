@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bh_capture.h - frames out of capture files: pcap, pcapng; plain, .gz, .zst, .lz4; one or
- * several, merged by time. Octets are read into storages that blocks of frames share.
+ * bh_capture.h - frames out of capture files: pcap, pcapng, ERF; plain, .gz, .zst, .lz4; one
+ * or several, merged by time. Octets are read into storages that blocks of frames share.
  *
  * The reader walks record headers only. It hands out blocks of frames (a pointer and lengths
  * each), so that several threads can decode different blocks at the same time: the walk is
@@ -26,13 +26,19 @@ struct bh_frame {
                           * time (pcapng simple packet) the one before it in its file  */
     const uint8_t *data; /* cap_len octets                                             */
     uint32_t cap_len;
-    uint32_t wire_len;  /* as the record says; never below cap_len                    */
+    uint32_t wire_len;  /* as the record says; never below cap_len: see BH_FRAME_LONG */
     uint16_t link_type; /* LINKTYPE_..., see bh_packet.h                              */
     uint16_t interface; /* number in its capture, 0-based                             */
     uint16_t flags;     /* BH_FRAME_...                                               */
     uint16_t file;      /* index in the list given to open                            */
 };
-enum { BH_FRAME_BAD_TIME = 1, BH_FRAME_INBOUND = 2, BH_FRAME_OUTBOUND = 4 };
+enum {
+    BH_FRAME_BAD_TIME = 1,
+    BH_FRAME_INBOUND = 2,
+    BH_FRAME_OUTBOUND = 4,
+    BH_FRAME_LONG = 8, /* the record said it was shorter on the wire than captured: wire_len
+                        * is raised to cap_len */
+};
 
 /* A block of frames, and a hold on the octets they lie in. From bh_frames_new() only. */
 struct bh_frames {
@@ -45,10 +51,6 @@ struct bh_frames *bh_frames_new(void);
 void bh_frames_free(struct bh_frames *f);
 
 struct bh_capture; /* opaque */
-
-struct bh_capture_options {
-    bool stdin_allowed; /* "-" means standard input */
-};
 
 /* `paths` are borrowed until close. An unreadable or unrecognised first file is an error here;
  * errors name the file, the octet, and what the file looks like instead (directory, empty,

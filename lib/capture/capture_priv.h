@@ -4,7 +4,7 @@
  *
  *   source   octets as stored (descriptor, map, memory), unpacked when packed
  *   window   the stretch of octets that can be walked now: one storage, or the whole map
- *   walk     record headers of the window -> frames; pcap.c and pcapng.c
+ *   walk     record headers of the window -> frames; pcap.c, pcapng.c, erf.c
  *   merge    frames of several files -> one order of time
  */
 #ifndef BH_CAPTURE_PRIV_H
@@ -148,6 +148,7 @@ struct cap_pcap {
     uint8_t header_size; /* of a record: 16, modified 24 */
     bool big_endian;
     bool nanoseconds;
+    uint16_t minor_new;   /* a minor version above those we know; 0: none */
     uint8_t lengths_swap; /* 0: no, 1: yes, 2: when they make no sense otherwise */
     uint16_t link_type;
 };
@@ -177,7 +178,7 @@ struct cap_file {
     bool no_memory;
     bool is_finished;
     bool is_parked;
-    bool is_pcapng;
+    const struct cap_format *format;
     struct cap_pcap pcap;
     struct cap_pcapng ng;
     struct cap_storage *storage; /* where the window lies; NULL: a map */
@@ -206,6 +207,9 @@ cap_file_offset(const struct cap_file *f)
 
 /* The source is open; look at it, unpack, parse the header. */
 int bh_cap_file_begin(struct cap_file *f, struct bh_error *err);
+/* Have `size` octets in the window, unless the file ends before. It may move. Negative: out of
+ * memory. */
+int bh_cap_file_ensure(struct cap_file *f, size_t size);
 /* Frames; 0 when the file is finished. All lie in f->storage. Negative: out of memory. */
 int bh_cap_file_read(struct bh_capture *c, struct cap_file *f, struct bh_frame *out, uint32_t max,
                      uint32_t *ret_count);
@@ -215,16 +219,18 @@ void bh_cap_file_done(struct cap_file *f);
 
 /* ---- formats ----------------------------------------------------------------------------- */
 
-bool bh_cap_pcap_is(const uint8_t *head, size_t size);
-int bh_cap_pcap_begin(struct cap_file *f, struct bh_error *err);
-/* Records and octets of the first `max` records, for the estimate. */
-uint32_t bh_cap_pcap_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets);
+/* One file each, tried in the order of the list in file.c. */
+struct cap_format {
+    /* Is it this one? The window has CAP_HEAD_SIZE octets, or all of a smaller file, and one at
+     * least. 1, 0 or negative: out of memory. */
+    int (*is)(struct cap_file *f);
+    /* Parse what is before the records and choose the walk. */
+    int (*begin)(struct cap_file *f, struct bh_error *err);
+    /* Records and octets of the first `max` records, for the estimate. */
+    uint32_t (*count)(const struct cap_file *f, uint32_t max, uint64_t *ret_octets);
+};
 
-bool bh_cap_pcapng_is(const uint8_t *head, size_t size);
-/* Octets the first block has; 0: it makes no sense. `head` has 12. */
-uint32_t bh_cap_pcapng_first(const uint8_t *head);
-int bh_cap_pcapng_begin(struct cap_file *f, struct bh_error *err);
-uint32_t bh_cap_pcapng_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets);
+extern const struct cap_format bh_cap_pcap, bh_cap_pcapng, bh_cap_erf;
 
 /* ---- all of it (capture.c, merge.c) ------------------------------------------------------ */
 

@@ -90,9 +90,10 @@ window_fill(struct cap_file *f)
     return 0;
 }
 
-static int
-window_ensure(struct cap_file *f, size_t size)
+int
+bh_cap_file_ensure(struct cap_file *f, size_t size)
 {
+    f->need = size; /* how far the window may have to grow */
     while (window_size(f) < size && is_fed(f) && !f->source.at_end) {
         int r = window_fill(f);
         if (r != 0) {
@@ -114,6 +115,13 @@ window_drop(struct cap_file *f)
 
 /* ---- the beginning ------------------------------------------------------------------------- */
 
+/* Those without a magic come last. */
+static const struct cap_format *const formats[] = {
+    &bh_cap_pcap,
+    &bh_cap_pcapng,
+    &bh_cap_erf,
+};
+
 static int
 no_memory(struct cap_file *f, struct bh_error *err)
 {
@@ -124,19 +132,21 @@ no_memory(struct cap_file *f, struct bh_error *err)
 static int
 header(struct cap_file *f, struct bh_error *err)
 {
-    if (window_ensure(f, CAP_HEAD_SIZE) != 0) {
+    if (bh_cap_file_ensure(f, CAP_HEAD_SIZE) != 0) {
         return no_memory(f, err);
     }
-    size_t size = window_size(f);
-    if (size > 0 && bh_cap_pcap_is(f->at, size)) {
-        return bh_cap_pcap_begin(f, err);
-    }
-    if (size > 0 && bh_cap_pcapng_is(f->at, size)) {
-        if (size >= 12 && window_ensure(f, bh_cap_pcapng_first(f->at)) != 0) {
+    for (size_t i = 0; i < BH_COUNT(formats) && window_size(f) > 0; i++) {
+        int r = formats[i]->is(f);
+        if (r > 0) {
+            f->format = formats[i];
+            r = f->format->begin(f, err);
+            return r == -ENOMEM ? no_memory(f, err) : r;
+        }
+        if (r < 0) {
             return no_memory(f, err);
         }
-        return bh_cap_pcapng_begin(f, err);
     }
+    size_t size = window_size(f);
     if (size == 0 && f->source.error.code != 0) {
         if (err != NULL) {
             *err = f->source.error;
@@ -152,8 +162,7 @@ estimate(const struct cap_file *f)
 {
     const struct cap_source *s = &f->source;
     uint64_t octets;
-    uint32_t n = f->is_pcapng ? bh_cap_pcapng_count(f, ESTIMATE_RECORDS, &octets)
-                              : bh_cap_pcap_count(f, ESTIMATE_RECORDS, &octets);
+    uint32_t n = f->format->count(f, ESTIMATE_RECORDS, &octets);
     double all = (double)window_size(f);
 
     if (s->size == 0 || n == 0 || octets == 0) {
@@ -231,6 +240,18 @@ unknown_block_note(struct bh_capture *c, struct cap_file *f)
     return bh_cap_note(c, f, false, &e);
 }
 
+static int
+new_version_note(struct bh_capture *c, struct cap_file *f)
+{
+    struct bh_error e;
+    bh_error_set(&e, BH_EVERSION, f->source.name,
+                 "this is version 2.%u of the pcap format, which we do not know; it was read like"
+                 " version 2.4",
+                 "pcap 形式のバージョン 2.%u は知らないバージョンです。2.4 として読みました",
+                 (unsigned)f->pcap.minor_new);
+    return bh_cap_note(c, f, false, &e);
+}
+
 static void
 set_cut(struct cap_file *f)
 {
@@ -261,6 +282,9 @@ finish(struct bh_capture *c, struct cap_file *f)
     f->is_finished = true;
     if (f->ng.unknown_seen) {
         r = unknown_block_note(c, f);
+    }
+    if (r == 0 && f->pcap.minor_new != 0) {
+        r = new_version_note(c, f);
     }
     if (f->damage.code == 0 && f->source.error.code != 0) {
         f->damage = f->source.error;

@@ -40,10 +40,10 @@ is_magic(uint32_t v)
     return v == MAGIC_US || v == MAGIC_NS || v == MAGIC_MODIFIED;
 }
 
-bool
-bh_cap_pcap_is(const uint8_t *head, size_t size)
+static int
+pcap_is(struct cap_file *f)
 {
-    return size >= 4 && (is_magic(bh_get_le32(head)) || is_magic(bh_get_be32(head)));
+    return f->end - f->at >= 4 && (is_magic(bh_get_le32(f->at)) || is_magic(bh_get_be32(f->at)));
 }
 
 /* Captured and wire length of the record, in the order the file has them. */
@@ -123,8 +123,12 @@ walk(struct cap_file *f, struct bh_frame *out, uint32_t max, bool big_endian, in
                    (int64_t)get32(at + 4, big_endian) * unit_ns;
         o->data = at + RECORD_HEADER;
         o->cap_len = cap_len;
-        o->wire_len = wire_len < cap_len ? cap_len : wire_len;
+        o->wire_len = wire_len;
         memcpy((uint8_t *)o + TAIL_AT, &tail, sizeof tail);
+        if (BH_UNLIKELY(wire_len < cap_len)) {
+            o->wire_len = cap_len;
+            o->flags = BH_FRAME_LONG;
+        }
         at += RECORD_HEADER + cap_len;
         left -= RECORD_HEADER + cap_len;
     }
@@ -197,6 +201,9 @@ walk_rare(struct cap_file *f, struct bh_frame *out, uint32_t max)
             .flags = p->header_size == RECORD_HEADER_MODIFIED ? modified_flags(f->at) : 0,
             .file = f->index,
         };
+        if (wire_len < cap_len) {
+            out[n].flags |= BH_FRAME_LONG;
+        }
         f->at += p->header_size + cap_len;
     }
     if (n < max) {
@@ -205,25 +212,26 @@ walk_rare(struct cap_file *f, struct bh_frame *out, uint32_t max)
     return n;
 }
 
-/* 2.4 is what everybody writes since 1998; 543.0 was a version of 2.2 (libpcap knows it too). */
+/* 2.4 is what everybody writes since 1998; 543.0 was a version of 2.2 (libpcap knows it too). A
+ * higher minor version may not change what is there, if it is one: read, and said. */
 static int
 version_check(struct cap_pcap *p, const uint8_t *head, const char *name, struct bh_error *err)
 {
     unsigned major = get16(head + 4, p->big_endian);
     unsigned minor = get16(head + 6, p->big_endian);
 
-    if (!(major == 2 && minor <= 4) && !(major == 543 && minor == 0)) {
-        return bh_error_set(err, BH_EVERSION, name,
-                            "this is version %u.%u of the pcap format; 2.0 to 2.4 can be read",
-                            "pcap 形式のバージョン %u.%u です。読めるのは 2.0 から 2.4 です", major,
-                            minor);
+    if (major != 2 && !(major == 543 && minor == 0)) {
+        return bh_error_set(
+            err, BH_EVERSION, name, "this is version %u.%u of the pcap format; only 2 can be read",
+            "pcap 形式のバージョン %u.%u です。読めるのは 2 だけです", major, minor);
     }
+    p->minor_new = major == 2 && minor > 4 ? (uint16_t)minor : 0;
     p->lengths_swap = major == 543 || minor < 3 ? 1 : minor == 3 ? 2 : 0;
     return 0;
 }
 
-int
-bh_cap_pcap_begin(struct cap_file *f, struct bh_error *err)
+static int
+pcap_begin(struct cap_file *f, struct bh_error *err)
 {
     struct cap_pcap *p = &f->pcap;
     const uint8_t *head = f->at;
@@ -260,8 +268,8 @@ bh_cap_pcap_begin(struct cap_file *f, struct bh_error *err)
     return 0;
 }
 
-uint32_t
-bh_cap_pcap_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets)
+static uint32_t
+pcap_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets)
 {
     const struct cap_pcap *p = &f->pcap;
     const uint8_t *at = f->at;
@@ -279,3 +287,5 @@ bh_cap_pcap_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets)
     *ret_octets = (uint64_t)(at - f->at);
     return n;
 }
+
+const struct cap_format bh_cap_pcap = { pcap_is, pcap_begin, pcap_count };

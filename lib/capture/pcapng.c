@@ -9,6 +9,7 @@
  */
 #include "capture_priv.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -167,16 +168,23 @@ packet_flags(const uint8_t *at, const uint8_t *end, bool big_endian)
 
 /* ---- sections and interfaces --------------------------------------------------------------- */
 
-bool
-bh_cap_pcapng_is(const uint8_t *head, size_t size)
+static bool
+is_section(const uint8_t *head, size_t size)
 {
     return size >= 4 && bh_get_le32(head) == BLOCK_SECTION &&
            (size < BLOCK_MIN || bh_get_le32(head + 8) == ORDER_MARK ||
             bh_get_be32(head + 8) == ORDER_MARK);
 }
 
-uint32_t
-bh_cap_pcapng_first(const uint8_t *head)
+static int
+pcapng_is(struct cap_file *f)
+{
+    return is_section(f->at, (size_t)(f->end - f->at));
+}
+
+/* Octets a section header has; 0: it makes no sense. `head` has 12. */
+static uint32_t
+section_length(const uint8_t *head)
 {
     uint32_t size = get32(head + 4, bh_get_be32(head + 8) == ORDER_MARK);
     return size < SECTION_MIN || size % 4 != 0 || size > BLOCK_MAX ? 0 : size;
@@ -187,12 +195,12 @@ static uint32_t
 section_size(struct cap_file *f, bool *ret_big_endian)
 {
     const uint8_t *p = f->at;
-    if (!bh_cap_pcapng_is(p, 12)) {
+    if (!is_section(p, BLOCK_MIN)) {
         damage(f, "a section header without its byte-order mark; the rest is not read",
                "バイト順マークのないセクションヘッダーがあります。以降は読みません");
         return 0;
     }
-    uint32_t size = bh_cap_pcapng_first(p);
+    uint32_t size = section_length(p);
     if (size == 0) {
         damage(f, "a section header of impossible length; the rest is not read",
                "セクションヘッダーの長さが不正です。以降は読みません");
@@ -315,12 +323,16 @@ packet(struct cap_file *f, struct bh_frame *o, const uint8_t *b, uint32_t size, 
     o->flags = 0;
     o->data = b + 28;
     o->cap_len = cap_len;
-    o->wire_len = wire_len < cap_len ? cap_len : wire_len;
+    o->wire_len = wire_len;
+    if (BH_UNLIKELY(wire_len < cap_len)) {
+        o->wire_len = cap_len;
+        o->flags = BH_FRAME_LONG;
+    }
     o->link_type = i->link_type;
     o->interface = i->number;
     o->file = f->index;
     if (options + 8 <= size - 4) {
-        o->flags = packet_flags(b + options, b + size - 4, big_endian);
+        o->flags |= packet_flags(b + options, b + size - 4, big_endian);
     }
     uint64_t units = (uint64_t)get32(b + 12, big_endian) << 32 | get32(b + 16, big_endian);
     time_set(f, i, units, o);
@@ -486,15 +498,18 @@ walk(struct cap_file *f, struct bh_frame *out, uint32_t max)
     return n;
 }
 
-int
-bh_cap_pcapng_begin(struct cap_file *f, struct bh_error *err)
+static int
+pcapng_begin(struct cap_file *f, struct bh_error *err)
 {
     f->walk = walk;
-    f->is_pcapng = true;
     f->ng.interface_count = 0;
     f->ng.interface_next = 0;
     f->ng.last_ts_ns = 0;
     f->ng.unknown_seen = false;
+    if ((size_t)(f->end - f->at) >= BLOCK_MIN &&
+        bh_cap_file_ensure(f, section_length(f->at)) != 0) {
+        return -ENOMEM;
+    }
     f->need = SECTION_MIN;
     if ((size_t)(f->end - f->at) >= BLOCK_MIN && section_begin(f)) {
         return 0;
@@ -512,8 +527,8 @@ bh_cap_pcapng_begin(struct cap_file *f, struct bh_error *err)
     return f->damage.code;
 }
 
-uint32_t
-bh_cap_pcapng_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets)
+static uint32_t
+pcapng_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets)
 {
     bool big_endian = f->ng.big_endian;
     const uint8_t *at = f->at;
@@ -531,3 +546,5 @@ bh_cap_pcapng_count(const struct cap_file *f, uint32_t max, uint64_t *ret_octets
     *ret_octets = (uint64_t)(at - f->at);
     return n;
 }
+
+const struct cap_format bh_cap_pcapng = { pcapng_is, pcapng_begin, pcapng_count };

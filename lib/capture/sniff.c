@@ -107,27 +107,6 @@ bh_cap_sniff_packed(const uint8_t *head, size_t size)
     return NULL;
 }
 
-/* Endace's ERF has no magic. A record: time (64-bit little-endian, seconds above), type, flags,
- * length of the record, 16 bits big-endian; the next record tells whether we guessed well. */
-static bool
-is_erf(const uint8_t *head, size_t size)
-{
-    if (size < 16) {
-        return false;
-    }
-    uint32_t seconds = bh_get_le32(head + 4);
-    unsigned type = head[8] & 0x7fU;
-    size_t length = bh_get_be16(head + 10);
-    if (seconds < 630720000U || type == 0 || type > 48 || length < 16 || length > size) {
-        return false;
-    }
-    if (length == size) {
-        return true;
-    }
-    return size - length >= 16 && bh_get_le32(head + length + 4) - seconds < 86400 &&
-           (head[length + 8] & 0x7fU) == type;
-}
-
 /* Octets of the UTF-8 character at `p`; 0: none that belongs into a text. */
 static size_t
 text_char(const uint8_t *p, size_t left)
@@ -226,15 +205,13 @@ bh_cap_sniff_error(struct bh_error *err, const char *name, const uint8_t *head, 
                             " (gzip, zstd, lz4 はそのまま読めます)",
                             m->en, m->ja);
     }
-    m = find(captures, BH_COUNT(captures), head, size);
-    if (m != NULL || is_erf(head, size)) {
+    if ((m = find(captures, BH_COUNT(captures), head, size)) != NULL) {
         return bh_error_set(err, BH_EFORMAT, name,
                             "it looks like %s, which is not read; make a pcap file of it:"
                             " editcap -F pcap IN OUT%.0s",
                             "%.0s%sのようで、この形式は読めません。"
                             "editcap -F pcap 入力 出力 で pcap にしてください",
-                            m != NULL ? m->en : "an Endace ERF capture",
-                            m != NULL ? m->ja : "Endace ERF のキャプチャ");
+                            m->en, m->ja);
     }
     if ((m = find(others, BH_COUNT(others), head, size)) != NULL) {
         return other_error(err, name, m->en, m->ja);

@@ -38,15 +38,15 @@ BH_NODISCARD int bh_import_read(struct bh_import *im, struct bh_batch *b, struct
 #define BH_IMPORT_REASONS_MAX 20
 
 struct bh_import_stats {
-    uint64_t rows;     /* of the files so far, bad ones too; neither header nor empty lines  */
+    uint64_t rows; /* of the files so far, bad ones too; neither header nor empty lines  */
     uint64_t bad_rows, late_rows, bytes;
-    uint64_t steps_back;       /* rows older than the row before them in their file       */
-    uint64_t zoneless_rows;    /* times without a zone; they were taken as UTC            */
-    char columns[320];         /* "time=datetime, src=src, proto:=tcp": what was taken    */
-    char bad_example[200];     /* "line 7: no port: ..." of the first bad row; escaped    */
+    uint64_t steps_back;    /* rows older than the row before them in their file       */
+    uint64_t zoneless_rows; /* times without a zone; they were taken as UTC            */
+    char columns[320];      /* "time=datetime, src=src, proto:=tcp": what was taken    */
+    char bad_example[200];  /* "line 7: no port: ..." of the first bad row; escaped    */
     char bad_example_ja[200];
     struct {
-        char reason[48];    /* English */
+        char reason[48]; /* English */
         char reason_ja[64];
         uint64_t count;
     } reasons[BH_IMPORT_REASONS_MAX]; /* bad rows by reason */

@@ -46,7 +46,7 @@ cell_same(struct cell c, const char *word)
 bool
 cell_is_absent(struct cell c)
 {
-    static const char *const words[] = { "-",    "null", "nan", "none",   "n/a",
+    static const char *const words[] = { "-",    "null", "nan", "none",    "n/a",
                                          "<na>", "nil",  "\\N", "(empty)", "?" };
     if (c.len == 0) {
         return true;
@@ -270,7 +270,10 @@ epoch_time(struct cell c, int64_t *ret_ns)
     if (at < c.len) {
         return TIME_BAD;
     }
-    int64_t unit = v < 100000000000 ? SECOND_NS : v < 100000000000000 ? 1000000 : v < 100000000000000000 ? 1000 : 1;
+    int64_t unit = v < 100000000000         ? SECOND_NS
+                   : v < 100000000000000    ? 1000000
+                   : v < 100000000000000000 ? 1000
+                                            : 1;
     if (v == 0 && fraction_ns == 0) {
         return TIME_UNSET;
     }
@@ -371,9 +374,9 @@ flag_word(struct cell w, unsigned *flags)
     static const struct {
         const char *name;
         unsigned flag;
-    } words[] = { { "FIN", BH_TCP_FIN }, { "SYN", BH_TCP_SYN }, { "RST", BH_TCP_RST },
+    } words[] = { { "FIN", BH_TCP_FIN }, { "SYN", BH_TCP_SYN },  { "RST", BH_TCP_RST },
                   { "PSH", BH_TCP_PSH }, { "PUSH", BH_TCP_PSH }, { "ACK", BH_TCP_ACK },
-                  { "URG", BH_TCP_URG }, { "ECE", BH_TCP_ECE }, { "ECN", BH_TCP_ECE },
+                  { "URG", BH_TCP_URG }, { "ECE", BH_TCP_ECE },  { "ECN", BH_TCP_ECE },
                   { "CWR", BH_TCP_CWR } };
     for (size_t i = 0; i < BH_COUNT(words); i++) {
         if (cell_same(w, words[i].name)) {

@@ -15,16 +15,16 @@ static const struct {
     const char *name; /* the first of a key is its own, the others are the event schema's */
     enum key key;
 } key_names[] = {
-    { "time", KEY_TIME },         { "src", KEY_SRC },
-    { "dst", KEY_DST },           { "proto", KEY_PROTO },
-    { "sport", KEY_SPORT },       { "dport", KEY_DPORT },
-    { "type", KEY_TYPE },         { "code", KEY_CODE },
-    { "flags", KEY_FLAGS },       { "len", KEY_LEN },
-    { "payload", KEY_PAYLOAD },   { "ttl", KEY_TTL },
-    { "weight", KEY_WEIGHT },     { "src_port", KEY_SPORT },
-    { "dst_port", KEY_DPORT },    { "icmp_type", KEY_TYPE },
-    { "icmp_code", KEY_CODE },    { "tcp_flags", KEY_FLAGS },
-    { "ip_len", KEY_LEN },        { "payload_len", KEY_PAYLOAD },
+    { "time", KEY_TIME },       { "src", KEY_SRC },
+    { "dst", KEY_DST },         { "proto", KEY_PROTO },
+    { "sport", KEY_SPORT },     { "dport", KEY_DPORT },
+    { "type", KEY_TYPE },       { "code", KEY_CODE },
+    { "flags", KEY_FLAGS },     { "len", KEY_LEN },
+    { "payload", KEY_PAYLOAD }, { "ttl", KEY_TTL },
+    { "weight", KEY_WEIGHT },   { "src_port", KEY_SPORT },
+    { "dst_port", KEY_DPORT },  { "icmp_type", KEY_TYPE },
+    { "icmp_code", KEY_CODE },  { "tcp_flags", KEY_FLAGS },
+    { "ip_len", KEY_LEN },      { "payload_len", KEY_PAYLOAD },
     { "packets", KEY_WEIGHT },
 };
 
@@ -35,10 +35,28 @@ static const char *const guesses[KEY_COUNT][GUESSES_MAX] = {
     [KEY_TIME] = { "timestamp", "time", "datetime", "date_time", "start_time", "starttime", "ts",
                    "event_time", "eventtime", "first_seen", "firstseen", "time_start", "date",
                    "frame_time_epoch", "frame_time", "epoch", "received", "start" },
-    [KEY_SRC] = { "src", "src_ip", "srcip", "source_ip", "sourceip", "source", "source_address",
-                  "src_addr", "srcaddr", "saddr", "sa", "ip_src", "id_orig_h", "remote_host",
-                  "remote_ip", "remote_addr", "client_ip", "c_ip", "attacker_ip", "peer_ip",
-                  "ip_address", "ip" },
+    [KEY_SRC] = { "src",
+                  "src_ip",
+                  "srcip",
+                  "source_ip",
+                  "sourceip",
+                  "source",
+                  "source_address",
+                  "src_addr",
+                  "srcaddr",
+                  "saddr",
+                  "sa",
+                  "ip_src",
+                  "id_orig_h",
+                  "remote_host",
+                  "remote_ip",
+                  "remote_addr",
+                  "client_ip",
+                  "c_ip",
+                  "attacker_ip",
+                  "peer_ip",
+                  "ip_address",
+                  "ip" },
     [KEY_DST] = { "dst", "dst_ip", "dstip", "dest_ip", "destip", "destination_ip", "destination",
                   "destination_address", "dst_addr", "dstaddr", "daddr", "da", "ip_dst",
                   "id_resp_h", "local_host", "local_ip", "server_ip", "s_ip" },
@@ -80,12 +98,13 @@ unknown_key(struct cell word, struct bh_error *err)
     }
     snprintf(text, sizeof text, "%.*s", word.len < 40 ? (int)word.len : 40, word.at);
     const char *near = bh_nearest(text, names, BH_COUNT(names));
-    return bh_error_set(err, BH_EUSAGE, text,
-                        "no such field%s%s; there are: time, src, dst, proto, sport, dport, type, "
-                        "code, flags, len, payload, ttl, weight",
-                        "そのような項目はありません%s%s。項目: time、src、dst、proto、sport、dport、"
-                        "type、code、flags、len、payload、ttl、weight",
-                        near != NULL ? ": " : "", near != NULL ? near : "");
+    return bh_error_set(
+        err, BH_EUSAGE, text,
+        "no such field%s%s; there are: time, src, dst, proto, sport, dport, type, "
+        "code, flags, len, payload, ttl, weight",
+        "そのような項目はありません%s%s。項目: time、src、dst、proto、sport、dport、"
+        "type、code、flags、len、payload、ttl、weight",
+        near != NULL ? ": " : "", near != NULL ? near : "");
 }
 
 static bool
@@ -180,7 +199,8 @@ take_item(struct mapping *m, const char **at, struct bh_error *err)
     m->text[key] = take_value(at);
     m->is_constant[key] = is_constant;
     if (m->text[key] == NULL || m->text[key][0] == '\0') {
-        return import_error(err, BH_EUSAGE, item, "no column is named here (or its quote does not end)",
+        return import_error(err, BH_EUSAGE, item,
+                            "no column is named here (or its quote does not end)",
                             "列の名前がありません (または引用符が閉じていません)");
     }
     struct cell value = { m->text[key], strlen(m->text[key]) };
@@ -345,8 +365,8 @@ no_column_for(const struct header *h, const struct csv *c, enum key key, struct 
         const char *word = key == KEY_TIME ? "time" : "src";
         snprintf(en, sizeof en, "no column looks like %s: add %s=COLUMN; the columns are: %s", word,
                  word, list);
-        snprintf(ja, sizeof ja,
-                 "%s らしい列が見つかりません。%s=列 を加えてください。列: %s", word, word, list);
+        snprintf(ja, sizeof ja, "%s らしい列が見つかりません。%s=列 を加えてください。列: %s", word,
+                 word, list);
     }
     import_error(err, BH_EUSAGE, c->name, en, ja);
     return header_error(c, err);
@@ -508,7 +528,8 @@ find_each(struct columns *cols, const struct mapping *m, const struct header *h,
 }
 
 static void
-tell_columns(const struct columns *cols, const struct header *h, bool by_name, char *buf, size_t size)
+tell_columns(const struct columns *cols, const struct header *h, bool by_name, char *buf,
+             size_t size)
 {
     struct bh_buf out = { 0 };
     for (int key = 0; key < KEY_COUNT; key++) {

@@ -27,10 +27,10 @@ struct csv {
     size_t cap, len, at;
     bool ended;
     char delimiter;
-    bool is_again; /* give the record read last again at the next call */
+    bool is_again;     /* give the record read last again at the next call */
     bool in_long_line; /* given up before its end was seen */
-    bool is_zeek;  /* Zeek's own form: "#fields", tabs, "#close" */
-    uint64_t line; /* of the record read last, 1-based           */
+    bool is_zeek;      /* Zeek's own form: "#fields", tabs, "#close" */
+    uint64_t line;     /* of the record read last, 1-based           */
     uint64_t next_line;
     uint64_t bytes;
     size_t count; /* cells of the record read last; those beyond CSV_CELLS_MAX are not kept */
@@ -94,12 +94,12 @@ int columns_find(struct columns *cols, const struct mapping *m, struct csv *c, c
 enum cell_time { TIME_OK, TIME_NONE, TIME_UNSET, TIME_BAD };
 
 struct cell cell_trim(struct cell c);
-bool cell_is_absent(struct cell c); /* "", "-", "NULL", "nan" ... */
+bool cell_is_absent(struct cell c);              /* "", "-", "NULL", "nan" ... */
 bool cell_same(struct cell c, const char *word); /* ASCII case does not matter */
 enum cell_time cell_time(struct cell c, int64_t *ret_ns, bool *ret_zoneless);
 bool cell_address(struct cell c, struct bh_ip *ret_ip);
 bool cell_number(struct cell c, uint64_t max, uint64_t *ret); /* "80", "80.0" */
-int cell_proto(struct cell c); /* -1: unknown */
+int cell_proto(struct cell c);                                /* -1: unknown */
 bool cell_flags(struct cell c, uint8_t *ret_flags);
 
 /* ---- row.c ------------------------------------------------------------------------------------ */
@@ -129,7 +129,7 @@ extern const char *const reason_texts[REASON_COUNT][BH_LANGS];
 
 struct row {
     int64_t ts_ns;
-    uint64_t order; /* place in the input: equal times stay as they were */
+    uint64_t order;    /* place in the input: equal times stay as they were */
     uint32_t src, dst; /* IPv4 */
     uint32_t ports, ip_len, weight;
     uint16_t payload_len;

@@ -204,7 +204,8 @@ take_extras(const struct columns *cols, const struct csv *c, struct row *r)
     if (cols->is_mapped[KEY_LEN] && cell_number(cell_of(cols, c, KEY_LEN), UINT32_MAX, &v)) {
         r->ip_len = (uint32_t)v;
     }
-    if (cols->is_mapped[KEY_PAYLOAD] && cell_number(cell_of(cols, c, KEY_PAYLOAD), UINT32_MAX, &v)) {
+    if (cols->is_mapped[KEY_PAYLOAD] &&
+        cell_number(cell_of(cols, c, KEY_PAYLOAD), UINT32_MAX, &v)) {
         r->payload_len = v > UINT16_MAX ? UINT16_MAX : (uint16_t)v;
     }
     if (cols->is_mapped[KEY_TTL] && cell_number(cell_of(cols, c, KEY_TTL), 255, &v)) {

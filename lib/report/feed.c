@@ -3,6 +3,7 @@
 #include "run_priv.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static bool
@@ -55,6 +56,17 @@ tell_progress(struct feed *f)
     f->progress(f->progress_arg, done, total);
 }
 
+static void
+note_silence(struct feed *f, int64_t start_ns, int64_t end_ns)
+{
+    uint32_t n = atomic_load_explicit(&f->silences.count, memory_order_relaxed);
+    if (n < BH_GAPS_MAX && start_ns != INT64_MIN) {
+        f->silences.silence[n].start_ns = start_ns;
+        f->silences.silence[n].end_ns = end_ns;
+        atomic_store_explicit(&f->silences.count, n + 1, memory_order_release);
+    }
+}
+
 /* A step back is against the record before it. */
 static void
 note_order(struct feed *f, const struct bh_frames *frames)
@@ -62,8 +74,12 @@ note_order(struct feed *f, const struct bh_frames *frames)
     int64_t before = f->newest_ns;
     uint32_t back = 0;
     for (uint32_t i = 0; i < frames->count; i++) {
-        back += frames->frame[i].ts_ns < before;
-        before = frames->frame[i].ts_ns;
+        const int64_t ts = frames->frame[i].ts_ns;
+        back += ts < before;
+        if (BH_UNLIKELY(ts > before && (uint64_t)ts - (uint64_t)before >= (uint64_t)BH_GAP_LEAST_NS)) {
+            note_silence(f, before, ts);
+        }
+        before = ts;
     }
     f->steps_back += back;
     f->newest_ns = before;

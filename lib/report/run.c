@@ -304,6 +304,7 @@ make_shards(struct run *x)
     x->tally.two_sided = x->two_sided;
     x->tally.frequent = x->frequent;
     x->tally.frequent_count = x->frequent_count;
+    x->tally.silences = &x->feed.silences;
     x->tally.shards = x->shards;
     x->tally.pairs_total = x->shards > 1 ? &x->pairs_total : NULL;
     x->tally.key = key;

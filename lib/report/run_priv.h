@@ -23,6 +23,7 @@ struct feed {
     uint64_t ahead_packets; /* IP packets */
 
     uint64_t steps_back;
+    struct bh_silences silences;
     int64_t newest_ns, first_ns;
     bool any;
     void (*progress)(void *arg, uint64_t done, uint64_t total);

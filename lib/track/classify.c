@@ -95,6 +95,7 @@ classify_init(struct bh_track *t)
             t->cls_table[BH_DIR_LOCAL][pc][i] = BH_CLASS_LOCAL;
         }
         t->cls_table[BH_DIR_TRANSIT][PC_ICMP][i] = icmp(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
+        t->cls_table[BH_DIR_TRANSIT][PC_ICMP6][i] = icmp6(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
     }
 }
 
@@ -216,32 +217,71 @@ call_key(const struct bh_batch *b, uint32_t i, bool is_dst)
     return (is_dst ? bh_mix64(p->dst_hi ^ port, p->dst_lo) : bh_mix64(p->src_hi ^ port, p->src_lo)) | 1;
 }
 
-static void
-call_note(struct bh_track *t, const struct bh_batch *b, uint32_t i)
+static inline struct call *
+call_bucket(const struct bh_track *t, uint64_t key)
 {
-    uint64_t key = call_key(b, i, false);
-    struct call *c = &t->calls[bh_mix64(key, t->key1) % CALL_SLOTS];
-    *c = (struct call){ key, b->ts_ns[i], c->key == key ? c->ts_ns : INT64_MIN / 2 };
+    return &t->calls[bh_mix64(key, t->key1) % (CALL_SLOTS / BUCKET) * BUCKET];
+}
+
+static void
+call_note(struct bh_track *t, uint64_t key, int64_t ts_ns)
+{
+    struct call *bucket = call_bucket(t, key);
+    unsigned k = 0;
+    while (k < BUCKET - 1 && bucket[k].key != key) {
+        k++;
+    }
+    t->bounds.conversations_lost += bucket[k].key != key && bucket[k].key != 0 && ts_ns - bucket[k].ts_ns <= TALK_NS;
+    memmove(bucket + 1, bucket, k * sizeof *bucket);
+    bucket[0] = (struct call){ key, ts_ns };
+}
+
+/* To broadcast or multicast; what we send to one host at home calls nobody. */
+static bool
+is_call(const struct bh_track *t, const struct bh_batch *b, uint32_t i)
+{
+    const struct bh_home *h = t->cfg.home;
+    if (b->kind[i] == BH_KIND_IP6) {
+        return b->ip6[b->src[i]].dst_hi >> 56 == 0xff;
+    }
+    return is_group4(b->dst[i]) || home_in4(h->bcast, h->bcast_count, b->dst[i]);
+}
+
+/* Calls learnt ahead come into force when their time has come: then the number of shards
+ * changes nothing. */
+static void
+calls_until(struct bh_track *t, int64_t now)
+{
+    while (t->coming_at < t->coming_count && t->coming[t->coming_at].ts_ns <= now) {
+        const struct call *c = &t->coming[t->coming_at++];
+        call_note(t, c->key, c->ts_ns);
+    }
 }
 
 void
 bh_track_calls(struct bh_track *t, const struct bh_batch *b)
 {
-    for (uint32_t i = 0; i < b->rows; i++) {
+    calls_until(t, INT64_MAX); /* of the chunk before */
+    t->coming_at = t->coming_count = 0;
+    for (uint32_t i = 0; i < b->rows && t->coming_count < BH_BATCH_ROWS; i++) {
         if (b->proto[i] == BH_PROTO_UDP && (b->marks[i] & BH_MARK_NO_PORTS) == 0) {
-            call_note(t, b, i);
+            t->coming[t->coming_count++] = (struct call){ call_key(b, i, false), b->ts_ns[i] };
         }
     }
 }
 
 static bool
-call_known(const struct bh_track *t, const struct bh_batch *b, uint32_t i)
+call_known(struct bh_track *t, const struct bh_batch *b, uint32_t i)
 {
+    calls_until(t, b->ts_ns[i]);
     uint64_t key = call_key(b, i, true);
-    const struct call *c = &t->calls[bh_mix64(key, t->key1) % CALL_SLOTS];
-    int64_t now = b->ts_ns[i];
-    return c->key == key && ((now >= c->ts_ns && now - c->ts_ns <= TALK_NS) ||
-                             (now >= c->before_ns && now - c->before_ns <= TALK_NS));
+    const struct call *bucket = call_bucket(t, key);
+    for (unsigned k = 0; k < BUCKET; k++) {
+        if (bucket[k].key == key) {
+            return b->ts_ns[i] - bucket[k].ts_ns <= TALK_NS;
+        }
+    }
+    return false;
 }
 
 static void
@@ -322,6 +362,18 @@ special_class(const struct bh_batch *b, uint32_t i, uint8_t cls)
 
 #define SPECIAL_MARKS (BH_MARK_NO_PORTS | BH_MARK_FRAGMENT | BH_MARK_DUPLICATE | BH_MARK_NO_FLAGS)
 
+static void
+look_for_ours(struct bh_track *t, const struct bh_batch *b)
+{
+    int64_t first = INT64_MAX;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        first = b->direction[i] == BH_DIR_OUT && b->ts_ns[i] < first ? b->ts_ns[i] : first;
+    }
+    if (first != INT64_MAX) {
+        bh_track_two_sided(t, first);
+    }
+}
+
 void
 bh_track_classify(struct bh_track *t, struct bh_batch *b)
 {
@@ -346,15 +398,13 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
     uint16_t *restrict flow_row = t->flow_row, *restrict talk_row = t->talk_row;
     /* Without outcomes an inbound SYN opens nothing that anybody asks for. */
     const bool follow_syn = t->cfg.outcomes;
-    int64_t home_ns = INT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
         const uint8_t pc = proto_class[b->proto[i]];
         const uint8_t sub = pc == PC_TCP ? b->tcp_flags[i] : (uint8_t)(b->ports[i] >> 16);
-        uint8_t dir = b->direction[i];
-        uint8_t cls = t->cls_table[dir][pc][sub];
+        uint8_t cls = t->cls_table[b->direction[i]][pc][sub];
         if (BH_UNLIKELY((b->marks[i] & SPECIAL_MARKS) != 0 || b->kind[i] < BH_KIND_IP4)) {
             if (b->kind[i] < BH_KIND_IP4) {
-                b->direction[i] = dir = BH_DIR_UNKNOWN;
+                b->direction[i] = BH_DIR_UNKNOWN;
             }
             cls = special_class(b, i, cls);
         }
@@ -363,12 +413,9 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
         flows += cls == BY_FLOW || cls == BY_QUOTE || (cls == BH_CLASS_ACCESS && pc == PC_TCP && follow_syn);
         talk_row[talks] = (uint16_t)i;
         talks += cls == BY_TALK || (cls == BH_CLASS_LOCAL && pc == PC_UDP);
-        if (dir == BH_DIR_OUT && b->ts_ns[i] < home_ns) {
-            home_ns = b->ts_ns[i];
-        }
     }
-    if (!t->two_sided && home_ns != INT64_MAX) {
-        bh_track_two_sided(t, home_ns);
+    if (BH_UNLIKELY(!t->two_sided)) {
+        look_for_ours(t, b);
     }
     for (uint32_t j = 0; j < flows; j++) {
         uint32_t i = flow_row[j];
@@ -383,8 +430,8 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
         uint32_t i = talk_row[j];
         if (b->cls[i] == BY_TALK) {
             b->cls[i] = talk_step(t, b, i, t->talk_hash[j]);
-        } else if (b->direction[i] == BH_DIR_LOCAL && (b->marks[i] & BH_MARK_NO_PORTS) == 0) {
-            call_note(t, b, i);
+        } else if (b->direction[i] == BH_DIR_LOCAL && (b->marks[i] & BH_MARK_NO_PORTS) == 0 && is_call(t, b, i)) {
+            call_note(t, call_key(b, i, false), b->ts_ns[i]);
         }
     }
     t->flow_rows = flows;
@@ -399,6 +446,21 @@ static inline uint8_t
 shard_of(uint64_t address, unsigned shards)
 {
     return (uint8_t)((((address * 0x9e3779b97f4a7c15ULL) >> 32) * shards) >> 32);
+}
+
+/* An error that a router on the way sends about a packet to us belongs to whom it tells. */
+static void
+shard_errors(const struct bh_home *h, const struct bh_batch *b, unsigned shards, uint8_t *ret_shard)
+{
+    for (uint32_t k = 0; k < b->quote_rows; k++) {
+        const uint32_t i = b->quotes[k].row;
+        if (b->kind[i] == BH_KIND_IP4 && !home_in4(h->v4, h->v4_count, b->src[i]) && !home_in4(h->v4, h->v4_count, b->dst[i])) {
+            ret_shard[i] = shard_of(b->dst[i], shards);
+        } else if (b->kind[i] == BH_KIND_IP6 && direction6(h, &b->ip6[b->src[i]]) == BH_DIR_TRANSIT) {
+            const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+            ret_shard[i] = shard_of(p->dst_hi ^ p->dst_lo * 3, shards);
+        }
+    }
 }
 
 void
@@ -426,6 +488,7 @@ bh_track_shard(const struct bh_home *h, const struct bh_batch *b, unsigned shard
             ret_shard[i] = 0;
         }
     }
+    shard_errors(h, b, shards, ret_shard);
 }
 
 int64_t

@@ -93,30 +93,53 @@ become(struct bh_track *t, struct flow f, unsigned state, unsigned port)
     }
 }
 
+static inline uint32_t
+tag8_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 24) & 0xff;
+}
+
 /* ---- one-sided views ---------------------------------------------------------------------- */
 
 static void
-pending_add(struct bh_track *t, int64_t ts_ns, uint16_t country, uint16_t port)
+pending_add(struct bh_track *t, struct pending x)
 {
     struct pending *p = &t->pending[t->pending_head++ % PENDING_SLOTS];
-    if (t->pending_head > PENDING_SLOTS && ts_ns - p->ts_ns <= VERDICT_NS) {
+    if (t->pending_head > PENDING_SLOTS && x.ts_ns - p->ts_ns <= VERDICT_NS) {
         t->bounds.held_early++;
     }
-    *p = (struct pending){ ts_ns, country, port };
+    *p = x;
 }
 
-/* A SYN whose 30 s may be over before the first packet of ours. */
-static void
-one_sided_syn(struct bh_track *t, const struct bh_batch *b, uint32_t i)
+/* A SYN nobody answered yet, in a view that was one-sided when it came. Its 30 s began at
+ * first_ns, with the first SYN of its connection. */
+static BH_NOINLINE void
+one_sided_syn(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t hash, int64_t first_ns)
 {
-    if (t->cfg.hold || b->counted[i] == 0) {
+    const uint16_t country = b->country[i], port = (uint16_t)b->ports[i];
+    if (t->cfg.hold || b->counted[i] != 1) {
         return;
     }
-    if (t->two_sided) { /* in the batch that made the view two-sided, but too early */
-        move_add(t, b->country[i], b->ports[i] & 0xffff, BH_OUTCOME_NONE, BH_OUTCOME_UNKNOWN, 1);
-    } else if (t->pending != NULL) {
-        pending_add(t, b->ts_ns[i], b->country[i], (uint16_t)b->ports[i]);
+    if (!t->two_sided) {
+        if (t->pending != NULL) {
+            pending_add(t, (struct pending){ first_ns, country, port, (uint32_t)hash });
+        }
+    } else if (first_ns + VERDICT_NS <= t->two_sided_ns) { /* in the batch that made it two-sided */
+        move_add(t, country, port, BH_OUTCOME_NONE, BH_OUTCOME_UNKNOWN, 1);
     }
+}
+
+/* A router on the way may have refused it, with nothing of ours seen. */
+static bool
+was_refused(const struct bh_track *t, const struct pending *p)
+{
+    const struct bucket *b = &t->flows[p->hash & t->flow_mask];
+    for (unsigned k = 0; k < BUCKET; k++) {
+        if (b->rest[k] >> 24 == tag8_of(p->hash) && b->syn_tick[k] == tick_of(p->ts_ns)) {
+            return (b->rest[k] >> 9 & 7) == FLOW_REFUSED;
+        }
+    }
+    return false;
 }
 
 void
@@ -134,7 +157,7 @@ bh_track_two_sided(struct bh_track *t, int64_t ts_ns)
     uint64_t n = t->pending_head < PENDING_SLOTS ? t->pending_head : PENDING_SLOTS;
     for (uint64_t k = 0; k < n; k++) {
         const struct pending *p = &t->pending[k];
-        if (ts_ns - p->ts_ns < VERDICT_NS) {
+        if (ts_ns - p->ts_ns < VERDICT_NS && !was_refused(t, p)) {
             move_add(t, p->country, p->port, BH_OUTCOME_UNKNOWN, BH_OUTCOME_NONE, 1);
         }
     }
@@ -204,12 +227,6 @@ tag_of(uint64_t hash)
 }
 
 static inline uint32_t
-tag8_of(uint64_t hash)
-{
-    return (uint32_t)(hash >> 24) & 0xff;
-}
-
-static inline uint32_t
 fold(uint32_t seq)
 {
     return (seq * 0x9e3779b1U) >> 16;
@@ -230,17 +247,20 @@ pack(uint32_t tag8, unsigned n, unsigned state, unsigned country)
 
 /* The same contact again, or a new one on the same addresses and ports. */
 static BH_NOINLINE bool
-syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uint32_t seq_seen)
+syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uint64_t hash, uint32_t seq_seen)
 {
-    const unsigned state = state_of(f), counted = b->counted[i];
-    if (state == FLOW_OTHER || (f.in->seq_seen[f.at] ^ seq_seen) >> 16 != 0 ||
-        age_of(f, tick_of(b->ts_ns[i])) > VERDICT_TICKS) {
+    const unsigned state = state_of(f), counted = b->counted[i] == 1;
+    const uint32_t age = age_of(f, tick_of(b->ts_ns[i]));
+    if (state == FLOW_OTHER || (f.in->seq_seen[f.at] ^ seq_seen) >> 16 != 0 || age > VERDICT_TICKS) {
         return false;
     }
     f.in->seq_seen[f.at] = seq_seen;
     if (t->cfg.hold) {
-        b->connection[i] = connection_of(f);
+        b->connection[i] = (age >> AGE_SHIFT) << CONN_BITS | connection_of(f);
         return true;
+    }
+    if (state == FLOW_SYN && (!t->two_sided || b->ts_ns[i] < t->two_sided_ns)) {
+        one_sided_syn(t, b, i, hash, b->ts_ns[i] - ((int64_t)age << TICK_SHIFT));
     }
     if (n_of(f) == N_MAX) {
         t->bounds.repeats_lost += counted;
@@ -252,19 +272,20 @@ syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uin
 }
 
 static BH_ALWAYS_INLINE void
-on_syn(struct bh_track *t, struct bh_batch *b, uint32_t i, struct bucket *bucket, uint32_t tag, uint32_t tag8)
+on_syn(struct bh_track *t, struct bh_batch *b, uint32_t i, struct bucket *bucket, uint64_t hash)
 {
+    const uint32_t tag = tag_of(hash), tag8 = tag8_of(hash);
     const uint32_t now = tick_of(b->ts_ns[i]);
     const uint32_t seq_seen = fold(b->tcp_seq[i]) << 16 | second_of(now);
     struct flow f;
-    if (BH_UNLIKELY(!t->two_sided || b->ts_ns[i] + VERDICT_NS <= t->two_sided_ns)) {
-        one_sided_syn(t, b, i);
-    }
     bool known = find(bucket, tag, tag8, &f);
-    if (BH_UNLIKELY(known) && syn_again(t, b, i, f, seq_seen)) {
+    if (BH_UNLIKELY(known) && syn_again(t, b, i, f, hash, seq_seen)) {
         return;
     }
-    uint32_t rest = pack(tag8, b->counted[i], FLOW_SYN, b->country[i] & 0x1ffU);
+    if (BH_UNLIKELY(!t->two_sided || b->ts_ns[i] < t->two_sided_ns)) {
+        one_sided_syn(t, b, i, hash, b->ts_ns[i]);
+    }
+    uint32_t rest = pack(tag8, b->counted[i] == 1, FLOW_SYN, b->country[i] & 0x1ffU);
     if (BH_UNLIKELY(t->cfg.hold)) {
         uint32_t c = t->next_connection++ & (CONN_MAX - 1);
         t->verdicts[c] = BH_OUTCOME_NONE;
@@ -352,21 +373,43 @@ on_inbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct buck
     return BH_CLASS_TCP_IN_FLOW;
 }
 
+/* Is the error told to who sent the quoted packet? Another is forged. */
+static bool
+tells_sender(const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
+{
+    if (q->kind != b->kind[i]) {
+        return false;
+    }
+    if (q->kind == BH_KIND_IP4) {
+        return q->src == b->dst[i];
+    }
+    const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+    return q->ip6.src_hi == p->dst_hi && q->ip6.src_lo == p->dst_lo;
+}
+
 /* ICMP destination unreachable, quoting what it answers. */
 static uint8_t
 on_unreachable(struct bh_track *t, const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
 {
     const bool out = b->direction[i] == BH_DIR_OUT;
     uint8_t cls = out ? BH_CLASS_ICMP_UNREACHABLE_SENT : b->direction[i] == BH_DIR_IN ? BH_CLASS_ICMP_BACKSCATTER : BH_CLASS_NONE;
-    if (q == NULL || !q->has_ports || q->proto != BH_PROTO_TCP) {
+    if (q == NULL || !q->has_ports || q->proto != BH_PROTO_TCP || b->direction[i] == BH_DIR_IN || !tells_sender(b, i, q)) {
         return cls;
     }
     uint64_t hash = quote_hash(t, q);
     struct flow f;
-    if (find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f) && state_of(f) == FLOW_SYN &&
-        age_of(f, tick_of(b->ts_ns[i])) <= VERDICT_TICKS) {
-        become(t, f, FLOW_REFUSED, q->ports & 0xffff);
+    if (!find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f) || state_of(f) != FLOW_SYN) {
+        return cls;
     }
+    const uint32_t age = age_of(f, tick_of(b->ts_ns[i]));
+    if (age > VERDICT_TICKS) {
+        return cls;
+    }
+    if (!t->cfg.hold && b->ts_ns[i] - ((int64_t)age << TICK_SHIFT) + VERDICT_NS <= t->two_sided_ns) {
+        /* A router's, in the batch of the first packet of ours: "unknown" was said too early. */
+        move_add(t, country_of(f), q->ports & 0xffff, BH_OUTCOME_UNKNOWN, BH_OUTCOME_NONE, n_of(f));
+    }
+    become(t, f, FLOW_REFUSED, q->ports & 0xffff);
     return cls;
 }
 
@@ -380,7 +423,7 @@ bh_track_flows(struct bh_track *t, struct bh_batch *b, const struct bh_move **re
         const uint32_t tag = tag_of(hash), tag8 = tag8_of(hash);
         struct bucket *bucket = &t->flows[hash & t->flow_mask];
         if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
-            on_syn(t, b, i, bucket, tag, tag8);
+            on_syn(t, b, i, bucket, hash);
         } else if (b->cls[i] == BY_QUOTE) {
             while (quote < b->quote_rows && b->quotes[quote].row < i) {
                 quote++;
@@ -407,6 +450,7 @@ bh_track_verdict(const struct bh_track *t, uint32_t connection, int64_t ts_ns)
     if (v != BH_OUTCOME_NONE) {
         return v;
     }
+    ts_ns -= (int64_t)(connection >> CONN_BITS) << (TICK_SHIFT + AGE_SHIFT); /* of its first SYN */
     return t->two_sided && t->two_sided_ns - ts_ns < VERDICT_NS ? BH_OUTCOME_SILENT : BH_OUTCOME_UNKNOWN;
 }
 
@@ -443,12 +487,13 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
     t->flows = bh_pages_new(sizeof *t->flows * (t->flow_mask + 1UL), huge);
     t->talks = bh_pages_new(sizeof *t->talks * BUCKET * (t->talk_mask + 1UL), huge);
     t->calls = calloc(CALL_SLOTS, sizeof *t->calls);
+    t->coming = calloc(BH_BATCH_ROWS, sizeof *t->coming);
     t->served = calloc(65536, sizeof *t->served);
     t->flow_row = malloc(BH_BATCH_STRIDE * sizeof *t->flow_row);
     t->talk_row = malloc(BH_BATCH_STRIDE * sizeof *t->talk_row);
     t->flow_hash = malloc(BH_BATCH_STRIDE * sizeof *t->flow_hash);
     t->talk_hash = malloc(BH_BATCH_STRIDE * sizeof *t->talk_hash);
-    bool ok = t->moves != NULL && t->flows != NULL && t->talks != NULL && t->calls != NULL && t->served != NULL &&
+    bool ok = t->moves != NULL && t->flows != NULL && t->talks != NULL && t->calls != NULL && t->coming != NULL && t->served != NULL &&
               t->flow_row != NULL && t->talk_row != NULL && t->flow_hash != NULL && t->talk_hash != NULL;
     if (ok && cfg->outcomes && !cfg->two_sided && !cfg->hold) {
         t->pending = bh_pages_new(sizeof *t->pending * PENDING_SLOTS, false);
@@ -478,6 +523,7 @@ bh_track_free(struct bh_track *t)
     bh_pages_free(t->pending, sizeof *t->pending * PENDING_SLOTS);
     free(t->moves);
     free(t->calls);
+    free(t->coming);
     free(t->served);
     free(t->flow_row);
     free(t->talk_row);

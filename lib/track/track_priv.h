@@ -51,12 +51,14 @@ struct talk {
 #define N_MAX 4095U
 #define CONN_BITS 21U
 #define CONN_MAX (1U << CONN_BITS)
+#define AGE_SHIFT 4 /* above the number: age of the connection of a repeated SYN, in 16 ticks */
 
 /* Accesses of the last 30 s while the view is one-sided: at its end some are not decided. */
 #define PENDING_SLOTS (1U << 18)
 struct pending {
-    int64_t ts_ns;
+    int64_t ts_ns; /* of the first SYN of the connection */
     uint16_t country, port;
+    uint32_t hash; /* low half: where the connection is */
 };
 
 /* Home addresses and ports that lately sent to broadcast or multicast: their answers come
@@ -64,7 +66,7 @@ struct pending {
 #define CALL_SLOTS 1024U
 struct call {
     uint64_t key;
-    int64_t ts_ns, before_ns; /* the last two times */
+    int64_t ts_ns; /* the last time */
 };
 
 struct bh_track {
@@ -77,6 +79,8 @@ struct bh_track {
     struct talk *talks;
     uint32_t talk_mask;
     struct call *calls;
+    struct call *coming; /* told by bh_track_calls(), in order of time; BH_BATCH_ROWS */
+    uint32_t coming_at, coming_count;
     uint64_t key1, key2;
 
     struct pending *pending; /* ring */

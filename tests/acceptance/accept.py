@@ -83,7 +83,22 @@ def check(condition, text, *args):
 
 def same(got, wanted, what):
     if got != wanted:
-        raise Failure("%s:\n  got      %s\n  expected %s" % (what, brief(got), brief(wanted)))
+        where, got, wanted = narrow(got, wanted, what)
+        raise Failure("%s:\n  got      %s\n  expected %s" % (where, brief(got), brief(wanted)))
+
+
+def narrow(got, wanted, where):
+    """To the first place where they differ."""
+    if isinstance(got, dict) and isinstance(wanted, dict) and got.keys() == wanted.keys():
+        for k in got:
+            if got[k] != wanted[k]:
+                return narrow(got[k], wanted[k], "%s: %s" % (where, k))
+    if isinstance(got, list) and isinstance(wanted, list) and len(got) == len(wanted) > 1 \
+            and isinstance(got[0], (dict, list, tuple)):
+        for i, pair in enumerate(zip(got, wanted)):
+            if pair[0] != pair[1]:
+                return narrow(pair[0], pair[1], "%s[%d]" % (where, i))
+    return where, got, wanted
 
 
 def brief(value):

@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CHECK(what)  \
-    do {             \
-        if (!(what)) \
-            abort(); \
+#define CHECK(what)                                                                                \
+    do {                                                                                           \
+        if (!(what))                                                                               \
+            abort();                                                                               \
     } while (0)
 
 static void

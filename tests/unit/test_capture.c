@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_capture.c - records of pcap and pcapng, from memory. Files, packed or several: see
+/* test_capture.c - records of pcap, pcapng and ERF, from memory. Files, packed or several: see
  * test_capture_files.c. */
 #include <errno.h>
 #include <setjmp.h>
@@ -146,7 +146,8 @@ pcap_versions(void **state)
         { 2, 4, 0, 20, 60 },           { 2, 3, 0, 20, 60 },
         { 2, 3, 0, 60, 20 },           { 2, 2, 0, 60, 20 },
         { 2, 0, 0, 60, 20 },           { 543, 0, 0, 60, 20 },
-        { 2, 5, BH_EVERSION, 20, 60 }, { 3, 0, BH_EVERSION, 20, 60 },
+        { 2, 5, 0, 20, 60 },           { 2, 65535, 0, 20, 60 },
+        { 0, 4, BH_EVERSION, 20, 60 }, { 3, 0, BH_EVERSION, 20, 60 },
         { 1, 4, BH_EVERSION, 20, 60 }, { 543, 1, BH_EVERSION, 60, 20 },
     };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
@@ -160,8 +161,11 @@ pcap_versions(void **state)
         struct result r = read_made(&m);
         assert_int_equal(r.open, cases[i].open);
         if (r.open == 0) {
+            bool is_new = cases[i].major == 2 && cases[i].minor > 4;
             assert_int_equal(r.count, 1);
-            assert_int_equal(r.notes, 0);
+            assert_int_equal(r.notes, is_new);
+            assert_int_equal(r.damages, 0);
+            assert_true(!is_new || strstr(r.first_note.error.text[BH_EN], "version 2.") != NULL);
             assert_int_equal(r.frame[0].cap_len, 20);
             assert_int_equal(r.frame[0].wire_len, 60);
         }
@@ -236,6 +240,8 @@ pcap_lengths(void **state)
         if (cases[i].is_good) {
             assert_int_equal(r.frame[1].cap_len, cases[i].cap_len);
             assert_int_equal(r.frame[1].wire_len, cases[i].ret_wire_len);
+            assert_int_equal(r.frame[1].flags,
+                             cases[i].wire_len < cases[i].cap_len ? BH_FRAME_LONG : 0);
         } else {
             assert_true(r.first_note.error.has_offset);
             assert_int_equal(r.first_note.error.offset, at);
@@ -268,6 +274,7 @@ pcapng_blocks(void **state)
         mc_ng_packet_simple(&m, octets, 44, 44);
         mc_ng_packet_obsolete(&m, 1, t * 1000 + 9, octets, 8, 3);
         mc_ng_packet_flags(&m, 0, t + 2, octets, 0, 0, 3);
+        mc_ng_packet_flags(&m, 0, t + 3, octets, 7, 6, 2);
         struct result r = read_made(&m);
         static const struct {
             int64_t ts_ns;
@@ -279,8 +286,9 @@ pcapng_blocks(void **state)
             { T0 * S + 7, 42, 42, 101, 1, BH_FRAME_INBOUND },
             { T0 * S + 1000, 43, 43, 1, 0, BH_FRAME_OUTBOUND },
             { T0 * S + 1000, 44, 44, 1, 0, BH_FRAME_BAD_TIME },
-            { T0 * S + 9, 8, 8, 101, 1, 0 },
+            { T0 * S + 9, 8, 8, 101, 1, BH_FRAME_LONG },
             { T0 * S + 2000, 0, 0, 1, 0, 0 },
+            { T0 * S + 3000, 7, 7, 1, 0, BH_FRAME_LONG | BH_FRAME_OUTBOUND },
         };
         assert_int_equal(r.open, 0);
         assert_int_equal(r.notes, 0);
@@ -512,6 +520,224 @@ pcapng_broken_options_do_no_harm(void **state)
     }
 }
 
+/* ---- ERF ----------------------------------------------------------------------------------- */
+
+struct erf {
+    uint8_t type;
+    uint8_t extensions; /* headers of 8 octets */
+    const char *before; /* octets between headers and frame */
+    uint8_t before_size;
+    const char *frame; /* what `octets` are after it */
+    uint8_t frame_size;
+    uint8_t flags;
+};
+
+/* `wire_len` as the record has it; the record is padded to 8 octets. Returns its size. */
+static size_t
+put_erf(struct mc *m, uint32_t seconds, const struct erf *e, uint16_t cap_len, uint16_t wire_len)
+{
+    size_t start = m->len;
+    size_t size = 16 + 8U * e->extensions + e->before_size + cap_len;
+    size_t padded = (size + 7) & ~(size_t)7;
+    mc_u32(m, 0x80000000U); /* half a second */
+    mc_u32(m, seconds);
+    mc_put(m, (uint8_t[]){ e->type | (e->extensions > 0 ? 0x80 : 0), e->flags }, 2);
+    m->big_endian = true;
+    mc_u16(m, (uint16_t)padded);
+    mc_u16(m, 0);
+    mc_u16(m, wire_len);
+    m->big_endian = false;
+    for (unsigned i = e->extensions; i > 0; i--) {
+        mc_put(m, (uint8_t[]){ i > 1 ? 0x91 : 0x11, 1, 2, 3, 4, 5, 6, 7 }, 8);
+    }
+    mc_put(m, e->before, e->before_size);
+    mc_put(m, e->frame, e->frame_size);
+    mc_put(m, octets, cap_len - e->frame_size);
+    while (m->len < start + padded) {
+        mc_put(m, "", 1);
+    }
+    return padded;
+}
+
+static const struct erf erf_ethernet = { 2, 0, "\0\0", 2, "", 0, 4 };
+
+static void
+erf_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        struct erf e;
+        uint16_t link_type, interface;
+    } cases[] = {
+        { { 1, 0, "", 0, "\x0f\0\x08\0", 4, 4 }, 104, 0 },
+        { { 1, 0, "", 0, "\x8f\0\x08\0", 4, 5 }, 104, 1 },
+        { { 1, 1, "", 0, "\xff\3\0\x21", 4, 6 }, 50, 2 },
+        { { 1, 0, "", 0, "\x18\x41\3\xcc", 4, 7 }, 107, 3 },
+        { { 2, 0, "\0\0", 2, "", 0, 0x44 }, 1, 4 },
+        { { 2, 3, "\0\0", 2, "", 0, 0x47 }, 1, 7 },
+        { { 3, 0, "", 0, "", 0, 4 }, 197, 0 },
+        { { 4, 0, "\0\0\0\0", 4, "\xaa\xaa\3\0", 4, 4 }, 100, 0 },
+        { { 5, 0, "\0\0\0\1", 4, "\xff\3\0\x21", 4, 4 }, 50, 0 },
+        { { 9, 2, "\0\0\0\1\0\0\0\0", 8, "\xaa\xaa\3\0", 4, 4 }, 100, 0 },
+        { { 10, 0, "", 0, "\x0f\0\x08\0", 4, 4 }, 104, 0 },
+        { { 11, 0, "\0\0", 2, "", 0, 4 }, 1, 0 },
+        { { 16, 1, "\0\0", 2, "", 0, 4 }, 1, 0 },
+        { { 20, 0, "\0\0", 2, "", 0, 4 }, 1, 0 },
+        { { 21, 0, "", 0, "", 0, 4 }, 247, 0 },
+        { { 22, 0, "", 0, "\x45", 1, 4 }, 228, 0 },
+        { { 23, 1, "", 0, "\x60", 1, 4 }, 229, 0 },
+        { { 27, 1, "", 0, "", 0, 4 }, 197, 0 },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        const struct erf *e = &cases[i].e;
+        bool is_whole = cases[i].link_type == 197;
+        uint32_t headers = is_whole ? 16 + 8U * e->extensions : 0;
+        struct mc m = { 0 };
+        put_erf(&m, T0, e, 21, 60);
+        put_erf(&m, T0 + 1, &(struct erf){ 48, 0, "", 0, "", 0, 0 }, 9, 9);
+        put_erf(&m, T0, e, 20, 20); /* a little late; its padding is not of the frame */
+        put_erf(&m, T0 + 9, &erf_ethernet, 5, 5);
+        struct result r = read_made(&m);
+        if (r.open != 0 || r.count != 3 || r.notes != 0) {
+            fail_msg("type %u: open %d, %zu frames", e->type, r.open, r.count);
+        }
+        assert_int_equal(r.frame[0].ts_ns, T0 * S + S / 2);
+        assert_int_equal(r.frame[0].link_type, cases[i].link_type);
+        assert_int_equal(r.frame[0].interface, cases[i].interface);
+        assert_int_equal(r.frame[0].wire_len, headers + 60);
+        /* Up to 7 octets of padding cannot be told from the frame when that is cut. */
+        assert_in_range(r.frame[0].cap_len, headers + 21, headers + 27);
+        assert_int_equal(r.frame[1].cap_len, headers + 20);
+        assert_int_equal(r.frame[1].wire_len, headers + 20);
+        assert_int_equal(r.frame[1].flags, 0);
+        assert_int_equal(r.frame[2].link_type, 1);
+        assert_int_equal(r.frame[2].cap_len, 5);
+        bool is_octets = e->frame_size == 0 && !is_whole;
+        bool is_padded = r.frame[0].cap_len > headers + 21;
+        assert_int_equal(r.octets_right, 1 + (is_octets ? 2 - is_padded : 0));
+    }
+}
+
+static void
+erf_times_are_rounded(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t fraction, seconds;
+        int64_t ts_ns;
+    } cases[] = {
+        { 0, T0, T0 * S },
+        { 1, T0, T0 * S },
+        { 4, T0, T0 * S + 1 },
+        { 0x80000000U, T0, T0 * S + S / 2 },
+        { UINT32_MAX, T0, T0 * S + S },
+        { 0, UINT32_MAX, UINT32_MAX * S },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        struct mc m = { 0 };
+        put_erf(&m, cases[i].seconds, &erf_ethernet, 20, 20);
+        bh_put_le32(m.data, cases[i].fraction);
+        struct result r = read_made(&m);
+        assert_int_equal(r.count, 1);
+        assert_int_equal(r.frame[0].ts_ns, cases[i].ts_ns);
+    }
+}
+
+/* One octet of the first of `records` good records is changed, which must make it something else;
+ * in the fourth and later ones it is damage. */
+static void
+erf_is_not_everything(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t at;
+        uint8_t octet;
+        bool is_damage; /* also to the walk */
+    } cases[] = {
+        { "type 0", 8, 0, true },
+        { "type 26", 8, 26, true },
+        { "type 49", 8, 49, true },
+        { "type 127", 8, 127, true },
+        { "too short", 11, 15, true },
+        { "too short for Ethernet", 11, 17, true },
+        { "extensions end", 8, 0x82, true },
+        { "1970", 7, 0, false },
+        { "far in the future", 7, 0xff, false },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        for (unsigned bad = 0; bad < 6; bad++) {
+            struct mc m = { 0 };
+            size_t start = 0;
+            for (uint32_t n = 0; n < 6; n++) {
+                size_t size = put_erf(&m, T0 + n, &erf_ethernet, 14, 60);
+                if (n == bad) {
+                    start = m.len - size;
+                    memset(m.data + start + 16, 0xff, 16); /* all are extension headers */
+                    m.data[start + cases[i].at] = cases[i].octet;
+                }
+            }
+            struct result r = read_made(&m);
+            bool is_recognised = bad > 3 ||
+                                 (bad == 3 && cases[i].at == 11 && cases[i].octet > 15) ||
+                                 (bad == 3 && cases[i].octet == 0x82);
+            if ((r.open == 0) != is_recognised || (r.open != 0 && r.open != BH_EFORMAT)) {
+                fail_msg("%s in record %u: open %d", cases[i].name, bad, r.open);
+            }
+            if (is_recognised && cases[i].is_damage) {
+                assert_int_equal(r.count, bad);
+                assert_int_equal(r.damages, 1);
+                assert_int_equal(r.first_note.error.offset, start);
+            } else if (is_recognised) {
+                assert_int_equal(r.count, 6);
+                assert_int_equal(r.notes, 0);
+            }
+        }
+    }
+}
+
+static void
+erf_cut(void **state)
+{
+    (void)state;
+    struct mc m = { 0 };
+    size_t size = 0;
+    for (uint32_t n = 0; n < 6; n++) {
+        size = put_erf(&m, T0 + n, &erf_ethernet, 14, 60);
+    }
+    for (size_t cut = 0; cut <= m.len; cut++) {
+        uint8_t *copy = malloc(cut + (cut == 0)); /* so that a sanitizer sees what is behind */
+        assert_non_null(copy);
+        memcpy(copy, m.data, cut);
+        struct result r = read_memory(copy, cut);
+        free(copy);
+        size_t complete = cut / size, rest = cut % size;
+        /* Less than that says too little about what it is. */
+        bool is_enough = rest == 0 ? complete > 0 : complete + (rest >= 16) >= 3;
+        if ((r.open == 0) != is_enough) {
+            fail_msg("cut at %zu: open %d", cut, r.open);
+        }
+        assert_int_equal(r.count, is_enough ? complete : 0);
+        assert_int_equal(r.octets_right, r.count);
+        assert_int_equal(r.damages, is_enough && rest != 0);
+    }
+    mc_done(&m);
+}
+
+static void
+erf_is_not_text(void **state)
+{
+    (void)state;
+    /* A tab, type 9, in the ninth place; the length is "  " and the times are those of 1987. */
+    struct mc m = { 0 };
+    for (unsigned i = 0; i < 5000; i++) {
+        mc_put(&m, "2007.7.2\t1 word\n", 16);
+    }
+    struct result r = read_made(&m);
+    assert_int_equal(r.open, BH_EFORMAT);
+    assert_non_null(strstr(r.error.text[BH_EN], "a text file"));
+}
+
 /* ---- cut anywhere -------------------------------------------------------------------------- */
 
 /* `ends`: where each record ends; the first `silent` of them give no frame. Every cut gives the
@@ -634,6 +860,11 @@ main(void)
         cmocka_unit_test(pcapng_unknown_blocks_are_said_once),
         cmocka_unit_test(pcapng_damage),
         cmocka_unit_test(pcapng_broken_options_do_no_harm),
+        cmocka_unit_test(erf_kinds),
+        cmocka_unit_test(erf_times_are_rounded),
+        cmocka_unit_test(erf_is_not_everything),
+        cmocka_unit_test(erf_cut),
+        cmocka_unit_test(erf_is_not_text),
         cmocka_unit_test(cut_pcap),
         cmocka_unit_test(cut_pcapng),
         cmocka_unit_test(blocks_are_full_and_numbered),

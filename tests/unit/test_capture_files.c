@@ -664,6 +664,81 @@ a_file_that_shrinks_ends_early(void **state)
     assert_int_equal(seen.damages, 1);
 }
 
+static void
+first_blocks_may_be_long(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = { 0, 200000, 229000, 262144, 300000, 3000000 };
+    uint8_t *zeros = calloc(1, 3000000);
+    assert_non_null(zeros);
+    for (size_t i = 0; i < BH_COUNT(sizes); i++) {
+        struct mc m = { 0 };
+        mc_ng_begin(&m, 0x0a0d0d0aU);
+        mc_u32(&m, 0x1a2b3c4dU);
+        mc_u32(&m, 1);
+        mc_number(&m, UINT64_MAX, 8);
+        mc_put(&m, zeros, sizes[i]);
+        mc_ng_end(&m);
+        mc_ng_interface(&m, 1, 0, -1, 0);
+        mc_ng_packet(&m, 0, 0, zeros, 5, 5);
+        struct seen seen = drain_path(write_made("long.pcapng", &m), 5);
+        assert_int_equal(seen.frames, 1);
+        assert_int_equal(seen.right, 1);
+        assert_int_equal(seen.notes, 0);
+    }
+    free(zeros);
+}
+
+/* Records of 64 KiB: more than one storage is looked at before it is known what it is. Alone it
+ * is read, among many mapped, and packed it is begun again. */
+static void
+erf_of_long_records(void **state)
+{
+    (void)state;
+    enum { RECORDS = 20, FILES = 17 };
+    uint8_t record[65528] = { 0 };
+    struct mc m = { 0 };
+    struct mc packed = { 0 };
+    const char *paths[FILES];
+    char names[FILES][128];
+    for (uint32_t n = 0; n < RECORDS; n++) {
+        bh_put_le32(record + 4, 1185000000U + n);
+        record[8] = 22;
+        bh_put_be16(record + 10, sizeof record);
+        bh_put_be16(record + 14, 1000);
+        mc_put(&m, record, sizeof record);
+    }
+    mc_gzip(&packed, m.data, m.len);
+    for (size_t i = 0; i < FILES; i++) {
+        bool is_packed = i == 1 && !is_missing(mc_gzip);
+        const struct mc *made = is_packed ? &packed : &m;
+        snprintf(names[i], sizeof names[i], "%s/long%zu.erf", dir, i);
+        paths[i] = names[i];
+        write_file(names[i] + strlen(dir) + 1, made->data, made->len);
+    }
+    for (size_t files = 1; files <= FILES; files += files == 2 ? FILES - 2 : 1) {
+        struct bh_capture *c;
+        assert_int_equal(bh_capture_open(paths, files, &c, NULL), 0);
+        assert_in_range(bh_capture_expected_frames(c), 1, 2 * RECORDS * files);
+        struct bh_frames *f = bh_frames_new();
+        uint64_t count = 0;
+        while (bh_capture_read(c, f) == 1) {
+            for (uint32_t i = 0; i < f->count; i++, count++) {
+                assert_int_equal(f->frame[i].ts_ns, (int64_t)(1185000000 + count / files) * S);
+                assert_int_equal(f->frame[i].cap_len, 1000);
+                assert_int_equal(f->frame[i].link_type, 228);
+            }
+        }
+        const struct bh_capture_note *notes;
+        assert_int_equal(count, RECORDS * files);
+        assert_int_equal(bh_capture_notes(c, &notes), 0);
+        bh_frames_free(f);
+        bh_capture_close(c);
+    }
+    mc_done(&m);
+    mc_done(&packed);
+}
+
 /* ---- what cannot be opened ----------------------------------------------------------------- */
 
 static void
@@ -709,7 +784,10 @@ files_that_are_no_captures(void **state)
           "7zXZ\0\0\0\0\0\0",
           BH_EFORMAT, "xz" },
         { 16, "snoop\0\0\0\0\0\0\2\0\0\0", BH_EFORMAT, "snoop" },
-        { 17, "\0\0\0\0\x40\x7c\xa1\x46\2\4\0\x11\0\0\0\0", BH_EFORMAT, "ERF" },
+        /* Would be an ERF record, but for the octets before an Ethernet frame; and one that is cut. */
+        { 16, "\0\0\0\0\x40\x7c\xa1\x46\2\4\0\x10\0\0\0\0", BH_EFORMAT, "begins with 00 00" },
+        { 20, "\0\0\0\0\x40\x7c\xa1\x46\2\4\0\x15\0\0\0\3\0\0\1\2", BH_EFORMAT,
+          "begins with 00 00" },
         { 21, "1.2.3.4 - - [21/Jul]\n", BH_EFORMAT, "a text file" },
         { 12, "\xe3\x81\x82\xe3\x81\x84\n\n\n\n\n\n", BH_EFORMAT, "a text file" },
         { 5, "\1\2\3\4\5", BH_EFORMAT, "begins with 01 02 03 04 05" },
@@ -815,6 +893,8 @@ main(void)
         cmocka_unit_test(merge_long_files),
         cmocka_unit_test(damage_ends_its_file_only),
         cmocka_unit_test(a_file_that_shrinks_ends_early),
+        cmocka_unit_test(first_blocks_may_be_long),
+        cmocka_unit_test(erf_of_long_records),
         cmocka_unit_test(files_that_are_no_captures),
         cmocka_unit_test(files_that_are_not_there),
         cmocka_unit_test(one_bad_file_is_an_error_for_all),

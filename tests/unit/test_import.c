@@ -13,7 +13,8 @@
 #include "bh_import.h"
 
 #define S_NS INT64_C(1000000000)
-#define MAP "time=t,src=s,dst=d,proto=p,sport=sp,dport=dp,type=ty,code=co,flags=f,len=l,ttl=tt,weight=w"
+#define MAP                                                                                        \
+    "time=t,src=s,dst=d,proto=p,sport=sp,dport=dp,type=ty,code=co,flags=f,len=l,ttl=tt,weight=w"
 #define HEADER "t,s,d,p,sp,dp,ty,co,f,l,tt,w\n"
 
 static struct bh_batch *batch;
@@ -220,8 +221,9 @@ test_rows(void **state)
           BH_LAYER_IPV4 | BH_LAYER_TCP | BH_LAYER_SYN_ONLY },
         { "192.0.2.1,192.0.2.2,tcp,1,80,,,0,,,", 6, 0, 0, 1 << 16 | 80,
           BH_LAYER_IPV4 | BH_LAYER_TCP },
-        { "192.0.2.1,192.0.2.2,tcp,1,80,,,\xc2\xb7\xc2\xb7" "A\xc2\xb7S\xc2\xb7,,,", 6,
-          BH_TCP_SYN | BH_TCP_ACK, 0, 1 << 16 | 80, BH_LAYER_IPV4 | BH_LAYER_TCP },
+        { "192.0.2.1,192.0.2.2,tcp,1,80,,,\xc2\xb7\xc2\xb7"
+          "A\xc2\xb7S\xc2\xb7,,,",
+          6, BH_TCP_SYN | BH_TCP_ACK, 0, 1 << 16 | 80, BH_LAYER_IPV4 | BH_LAYER_TCP },
         { "192.0.2.1,192.0.2.2,tcp,1,80,,,,,,", 6, BH_TCP_SYN, BH_MARK_NO_FLAGS, 1 << 16 | 80,
           BH_LAYER_IPV4 | BH_LAYER_TCP },
         { "192.0.2.1,192.0.2.2,Udp,65535,65535,,,,,,", 17, 0, 0, 0xffffffffU,
@@ -309,14 +311,17 @@ test_forms(void **state)
         { NULL, "time,src,proto\r\n1700000000,1.2.3.4,tcp\r\n", 1, 0 },
         { "auto", "\xef\xbb\xbftime;src;proto\n1700000000;1.2.3.4;tcp", 1, 0 },
         { "auto", "Time\tSource IP\tProtocol\n1700000000\t1.2.3.4\ttcp\n", 1, 0 },
-        { "auto", "@timestamp,\"note,s\",src_ip,transport\n1700000000,\"a,b\",1.2.3.4,tcp\n", 1, 0 },
+        { "auto", "@timestamp,\"note,s\",src_ip,transport\n1700000000,\"a,b\",1.2.3.4,tcp\n", 1,
+          0 },
         { "time=\"a,\"\"b\",src=SRC,proto:=udp", "\"a,\"\"b\",src\n1700000000,1.2.3.4\n", 1, 0 },
         { "auto", "time,note,src,proto\n1700000000,\"two\nlines\",1.2.3.4,tcp\n1,2\n", 1, 1 },
         { "auto", "time,note,src,proto\n1700000000,\"a\"\"b\"\"\",1.2.3.4,tcp\n", 1, 0 },
         { "auto", "time,note,src,proto\n1700000000,in\"side,1.2.3.4,tcp\n", 1, 0 },
         { "auto", "# a note\n# another\ntime,src,proto\n1700000000,1.2.3.4,tcp\n", 1, 0 },
-        { "auto", "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_h\tproto\n#types\ttime\n"
-                  "1700000000.5\t1.2.3.4\t5.6.7.8\ttcp\n#close\t2024\n", 1, 0 },
+        { "auto",
+          "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_h\tproto\n#types\ttime\n"
+          "1700000000.5\t1.2.3.4\t5.6.7.8\ttcp\n#close\t2024\n",
+          1, 0 },
         { "auto", "time,src,proto\n\n\n1700000000,1.2.3.4,tcp\n\n", 1, 0 },
         { "time=1,src=3,proto:=tcp", "1700000000,x,1.2.3.4\n1700000001,x,1.2.3.4\n", 2, 0 },
         { "time=1,src=3,proto:=tcp", "time,x,src\n1700000000,x,1.2.3.4\n", 1, 0 },
@@ -356,7 +361,8 @@ test_errors(void **state)
         { NULL, "\xff\xfet", BH_EFORMAT, "iconv", "iconv" },
         { NULL, "2013-03-03 21:53:59,1.2.3.4,tcp\n", BH_EFORMAT, "no header line", "番号" },
         { NULL, "\"time,src\n", BH_EFORMAT, "quote", "引用符" },
-        { NULL, "a,src,proto\n", BH_EUSAGE, "no column looks like time: add time=COLUMN", "time=列" },
+        { NULL, "a,src,proto\n", BH_EUSAGE, "no column looks like time: add time=COLUMN",
+          "time=列" },
         { NULL, ",x\n", BH_EUSAGE, "columns are: , x", "time=列" },
         { NULL, "time,b,proto\n", BH_EUSAGE, "columns are: time, b, proto", "src=列" },
         { NULL, "time,src\n", BH_EUSAGE, "proto:=tcp", "proto:=tcp" },
@@ -410,8 +416,8 @@ make_log(uint32_t n, int64_t (*at)(uint32_t i, uint32_t n), size_t *ret_size)
     assert_non_null(text);
     size_t len = (size_t)snprintf(text, cap, "time,src,proto,dport\n");
     for (uint32_t i = 0; i < n; i++) {
-        len += (size_t)snprintf(text + len, cap - len, "%lld,1.2.3.4,tcp,%u\n",
-                                (long long)at(i, n), i % 60000 + 1);
+        len += (size_t)snprintf(text + len, cap - len, "%lld,1.2.3.4,tcp,%u\n", (long long)at(i, n),
+                                i % 60000 + 1);
     }
     *ret_size = len;
     return text;
@@ -596,11 +602,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_times),   cmocka_unit_test(test_bad_times),
+        cmocka_unit_test(test_times),     cmocka_unit_test(test_bad_times),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_bad_rows), cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_errors),  cmocka_unit_test(test_order),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_bad_rows),  cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_errors),    cmocka_unit_test(test_order),
+        cmocka_unit_test(test_files),     cmocka_unit_test(test_long_rows),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
