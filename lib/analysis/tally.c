@@ -94,6 +94,7 @@ struct stage {
     struct bh_batch *b;
     struct hour *h;
     int64_t hour_start_ns;
+    uint64_t hour_len_ns; /* 0: no hour yet */
     uint32_t *trend_row;
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
@@ -104,7 +105,14 @@ struct stage {
 static BH_ALWAYS_INLINE void
 stage_begin(struct stage *g, struct bh_tally *t, struct bh_batch *b)
 {
-    *g = (struct stage){ .t = t, .b = b, .hour_start_ns = INT64_MIN / 2 };
+    *g = (struct stage){ .t = t, .b = b };
+}
+
+/* Any int64 may be a time: differences are taken without a sign. */
+static BH_ALWAYS_INLINE bool
+stage_is_in_hour(const struct stage *g, int64_t ts)
+{
+    return (uint64_t)ts - (uint64_t)g->hour_start_ns < g->hour_len_ns;
 }
 
 static void
@@ -115,9 +123,9 @@ watch_silence(struct stage *g, int64_t ts)
     g->watched = NULL;
     for (uint32_t k = 0; k < n && k < BH_GAPS_MAX; k++) {
         int64_t end = s->silence[k].end_ns;
-        if (ts >= end && ts - end <= 86400000000000LL) {
+        if (ts >= end && (uint64_t)ts - (uint64_t)end <= 86400000000000ULL) {
             g->watched = &g->t->gap_regular[k];
-            g->before_hour = bins_hour_id(&g->t->bins, s->silence[k].start_ns);
+            g->before_hour = bins_hour_id(s->silence[k].start_ns);
         }
     }
 }
@@ -130,6 +138,7 @@ stage_hour(struct stage *g, int64_t ts)
     }
     g->h = bins_at(&g->t->bins, ts);
     g->hour_start_ns = g->t->bins.current_start_ns;
+    g->hour_len_ns = (uint64_t)g->t->bins.current_end_ns - (uint64_t)g->hour_start_ns;
     g->trend_row = g->t->bins.trend_row;
     watch_silence(g, ts);
     g->hour_count = 0;
@@ -171,7 +180,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
         s->flags |= SRC_VISITED;
         return;
     }
-    if (BH_UNLIKELY((uint64_t)(ts - g->hour_start_ns) >= 3600000000000ULL)) {
+    if (BH_UNLIKELY(!stage_is_in_hour(g, ts))) {
         stage_hour(g, ts);
     }
     if (s->hour != g->h->id) {
@@ -180,7 +189,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
             tally_burst(t, ip, s, *hour_port);
         }
         /* There in the day before the silence, and back: it was there all the time. */
-        if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24) {
+        if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24 * HOUR_STEP) {
             ++*g->watched;
         }
         source_hour(s, hour_port, g->h, key);
@@ -242,7 +251,7 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
             g->visits++;
             return;
         }
-        if ((uint64_t)(b->ts_ns[i] - g->hour_start_ns) >= 3600000000000ULL) {
+        if (!stage_is_in_hour(g, b->ts_ns[i])) {
             stage_hour(g, b->ts_ns[i]);
         }
         g->hour_count++;
