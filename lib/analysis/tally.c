@@ -30,13 +30,7 @@ select_rows(struct bh_tally *t, struct bh_batch *b)
             counted[i] = (uint8_t)((ts[i] >= start) & (ts[i] < end));
         }
     }
-    if (t->cfg.filter == NULL) {
-        return;
-    }
-    bh_filter_batch(t->cfg.filter, b, t->selected);
-    for (uint32_t i = 0; i < n; i++) {
-        counted[i] &= t->selected[i];
-    }
+    t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
 }
 
 /* ---- sources ---------------------------------------------------------------------------------- */
@@ -671,11 +665,10 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->access_cell = malloc(BH_BATCH_STRIDE * sizeof *t->access_cell);
     t->pair_hash = malloc(BH_BATCH_STRIDE * sizeof *t->pair_hash);
     t->pair_cell = malloc(BH_BATCH_STRIDE * sizeof *t->pair_cell);
-    t->selected = malloc(BH_BATCH_STRIDE);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
     bool ok = t->access_row != NULL && t->access_cell != NULL && t->pair_hash != NULL && t->pair_cell != NULL &&
-              t->selected != NULL && t->own_set != NULL;
+              t->own_set != NULL;
     ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
@@ -707,7 +700,6 @@ bh_tally_free(struct bh_tally *t)
     free(t->access_cell);
     free(t->pair_hash);
     free(t->pair_cell);
-    free(t->selected);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);

@@ -307,7 +307,6 @@ struct bh_tally {
     uint64_t *pair_hash;
     uint32_t *pair_cell;
     uint32_t pair_count;
-    uint8_t *selected;
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };

@@ -1023,6 +1023,60 @@ test_period(void **state)
     lab_close(&l);
 }
 
+static struct bh_filter *
+filter_of(const char *words)
+{
+    struct bh_filter *f = NULL;
+    struct bh_error err = { 0 };
+    if (bh_filter_parse(&words, 1, world.countries, &f, &err) != 0) {
+        fail_msg("%s: %s", words, err.text[BH_EN]);
+    }
+    return f;
+}
+
+static void
+test_filter(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        unsigned accesses, frames, unknown;
+    } cases[] = {
+        { "tcp", 2, 2, 0 },
+        { "udp", 1, 1, 0 },
+        { "country cn", 1, 1, 0 },
+        { "not country cn", 2, 3, 0 },
+        { "dst port 22", 2, 2, 1 }, /* a ping has no port */
+        { "ttl > 5", 0, 0, 4 }, /* a column that was not asked for: absent, not zero */
+        { "not ttl > 5", 0, 0, 4 },
+        { "tcp or ttl > 5", 2, 2, 2 },
+        { "tcp and ttl > 5", 0, 0, 2 },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        struct bh_tally_config cfg = lab_config();
+        struct bh_filter *f = filter_of(cases[i].words);
+        cfg.filter = f;
+        cfg.period.start_ns = START; /* what lies outside is not asked about */
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        lab_tcp(&l, START - 1, "20.0.0.1", 22);
+        lab_tcp(&l, START, "20.0.0.1", 22);
+        lab_tcp(&l, START, "21.0.0.1", 22);
+        lab_udp(&l, START, "20.0.0.1", 53);
+        lab_ping(&l, START, "20.0.0.1");
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        if (t->accesses != cases[i].accesses || t->frames != cases[i].frames ||
+            t->filter_unknown != cases[i].unknown) {
+            fail_msg("%s: %u accesses of %u frames, %u unknown", cases[i].words,
+                     (unsigned)t->accesses, (unsigned)t->frames, (unsigned)t->filter_unknown);
+        }
+        bh_trend_free(t);
+        lab_close(&l);
+        bh_filter_free(f);
+    }
+}
+
 /* ---- --count -------------------------------------------------------------------------------------------- */
 
 /* ---- visits ----------------------------------------------------------------------------------------------- */
@@ -1213,6 +1267,7 @@ main(void)
         cmocka_unit_test(test_seen),
         cmocka_unit_test(test_dst_ports),
         cmocka_unit_test(test_period),
+        cmocka_unit_test(test_filter),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
         cmocka_unit_test(test_two_sided),
