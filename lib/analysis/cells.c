@@ -96,10 +96,10 @@ static const uint8_t kind_of[BH_OUTCOME_COUNT] = {
 };
 
 void
-cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n)
+cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n)
 {
     if (outcome == BH_OUTCOME_UNKNOWN) {
-        map_add(&c->unknown, cell, (uint64_t)(int64_t)n);
+        map_add(&c->unknown, cell, (uint64_t)n);
     } else {
         outcome_add(c, (enum cell_kind)kind_of[outcome], cell, n);
     }

@@ -10,12 +10,13 @@
 /* An access of a source for which the table has no room: everything is counted, but what is
  * kept per source (its own count, its hours, its pings) is not. */
 void
-tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell, struct hour *h)
+tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell, struct hour *h,
+               uint64_t weight)
 {
     const unsigned place = cell >> 17;
     const int64_t ts = b->ts_ns[row];
     struct place_sum *sum = &t->place[place];
-    sum->accesses++;
+    sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
     if (pairs_add(&t->pairs, bh_mix64(hash, 0x1000000000ULL), PAIR_KEY_PLACE(place))) {
@@ -34,7 +35,7 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
         }
     }
     if (t->cfg.list_sources) {
-        tally_list(t, b, row, (uint16_t)place);
+        tally_list(t, b, row, (uint16_t)place, weight);
     }
 }
 
@@ -132,7 +133,7 @@ listed_pair(struct bh_tally *t, uint64_t hash)
 }
 
 void
-tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place)
+tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight)
 {
     const struct bh_place *p = &t->cfg.places->place[place];
     const unsigned port = b->ports[row] & 0xffff;
@@ -151,7 +152,7 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
         *l = (struct listed){ .ip = ip, .place = place, .first_ns = b->ts_ns[row], .last_ns = b->ts_ns[row], .used = true };
         t->listed_used++;
     }
-    l->count++;
+    l->count += weight;
     l->first_ns = b->ts_ns[row] < l->first_ns ? b->ts_ns[row] : l->first_ns;
     l->last_ns = b->ts_ns[row] > l->last_ns ? b->ts_ns[row] : l->last_ns;
     l->mac = b->want & BH_WANT_COLD ? b->src_mac[row] : 0;

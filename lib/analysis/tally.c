@@ -33,24 +33,32 @@ select_rows(struct bh_tally *t, struct bh_batch *b)
     t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
 }
 
+/* What a record stands for: one, but for flows of an import. */
+static BH_ALWAYS_INLINE uint64_t
+weight_of(const struct bh_batch *b, uint32_t i, bool weighted)
+{
+    return weighted ? b->weight[i] : 1;
+}
+
 /* ---- sources ---------------------------------------------------------------------------------- */
 
 /* A source comes into another hour: the distinct counts of hour, day and week. */
 static BH_ALWAYS_INLINE void
-source_hour(struct source *s, uint16_t *hour_port, struct hour *h, uint32_t key)
+source_hour(struct source *s, uint16_t *hour_port, struct hour *h, uint32_t key, uint64_t weight)
 {
     h->sources++;
     h->day_sources += s->hour - h->day_first >= h->day_next - h->day_first; /* also for "never" */
     h->week_sources += s->hour - h->week_first >= h->week_next - h->week_first;
     s->hour = h->id;
-    s->hour_count = 1;
+    s->hour_count = add_up_to_max(0, weight);
     *hour_port = (uint16_t)key;
     s->flags = (uint16_t)((s->flags & ~SRC_PORT_UDP) | ((key >> 16) != 0 ? SRC_PORT_UDP : 0));
 }
 
 /* Is this access offered to whoever asks? Then it is a visit. */
 static BH_NOINLINE bool
-is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash)
+is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash,
+         uint64_t weight)
 {
     if ((t->served[key >> 3] >> (key & 7) & 1) == 0) {
         return false;
@@ -73,7 +81,7 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
                   (len % 8 == 0 || ((net[whole] ^ ip.octets[whole]) >> (8 - len % 8)) == 0);
         }
         if (hit) {
-            t->visit_count[k]++;
+            t->visit_count[k] += weight;
             /* Distinct visitors of a served port: few enough for the set of pairs. */
             t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), UINT32_MAX);
             return true;
@@ -92,8 +100,8 @@ struct stage {
     uint32_t *trend_row;
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
-    uint64_t hour_count;
-    uint32_t accesses, visits, pings, listed, pairs;
+    uint64_t hour_count, accesses, visits, pings;
+    uint32_t listed, pairs;
 };
 
 static BH_ALWAYS_INLINE void
@@ -160,17 +168,24 @@ source_first(struct bh_tally *t, struct source *s)
     s->flags |= SRC_KNOCKED;
 }
 
+static BH_ALWAYS_INLINE uint32_t
+plus(uint32_t sum, uint64_t weight, bool weighted)
+{
+    return weighted ? add_up_to_max(sum, weight) : sum + (uint32_t)weight;
+}
+
 static BH_ALWAYS_INLINE void
-access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash)
+access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash, bool weighted)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
     const unsigned place = s->place;
     const uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     const int64_t ts = b->ts_ns[i];
-    g->accesses++;
-    if (BH_UNLIKELY(t->has_served) && is_visit(t, b, i, key, place, hash)) {
-        g->visits++;
+    const uint64_t weight = weight_of(b, i, weighted);
+    g->accesses += weight;
+    if (BH_UNLIKELY(t->has_served) && is_visit(t, b, i, key, place, hash, weight)) {
+        g->visits += weight;
         s->flags |= SRC_VISITED;
         return;
     }
@@ -186,18 +201,18 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
         if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24 * HOUR_STEP) {
             ++*g->watched;
         }
-        source_hour(s, hour_port, g->h, key);
+        source_hour(s, hour_port, g->h, key, weight);
     } else {
-        s->hour_count += *hour_port == (uint16_t)key;
+        s->hour_count = plus(s->hour_count, *hour_port == (uint16_t)key ? weight : 0, weighted);
     }
     if (BH_UNLIKELY((s->flags & SRC_KNOCKED) == 0)) {
         source_first(t, s);
     }
-    s->count++;
-    g->hour_count++;
-    g->trend_row[place]++;
+    s->count = plus(s->count, weight, weighted);
+    g->hour_count += weight;
+    g->trend_row[place] = plus(g->trend_row[place], weight, weighted);
     struct place_sum *sum = &t->place[place];
-    sum->accesses++;
+    sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
     const uint32_t cell = place << 17 | key;
@@ -209,14 +224,14 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
     t->pair_cell[g->pairs] = cell;
     g->pairs += bit == 0;
     if (BH_UNLIKELY(t->cfg.list_sources)) {
-        tally_list(t, b, i, (uint16_t)place);
+        tally_list(t, b, i, (uint16_t)place, weight);
     }
 }
 
 static BH_ALWAYS_INLINE void
-ping_one(struct stage *g, struct source *s)
+ping_one(struct stage *g, struct source *s, uint64_t weight)
 {
-    g->pings++;
+    g->pings += weight;
     g->t->ping_sources += (s->flags & SRC_PINGED) == 0;
     s->flags |= SRC_PINGED;
 }
@@ -233,24 +248,25 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
+    const uint64_t weight = weight_of(b, i, b->has_weight);
     unsigned place = place_of_value(t, value);
     b->country[i] = (uint16_t)place;
     uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     t->sources_over++;
     if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-        g->pings++;
+        g->pings += weight;
     } else if (b->cls[i] == BH_CLASS_ACCESS) {
-        g->accesses++;
-        if (t->has_served && is_visit(t, b, i, key, place, hash)) {
-            g->visits++;
+        g->accesses += weight;
+        if (t->has_served && is_visit(t, b, i, key, place, hash, weight)) {
+            g->visits += weight;
             return;
         }
         if (!stage_is_in_hour(g, b->ts_ns[i])) {
             stage_hour(g, b->ts_ns[i]);
         }
-        g->hour_count++;
-        g->trend_row[place]++;
-        tally_overflow(t, b, i, hash, place << 17 | key, g->h);
+        g->hour_count += weight;
+        g->trend_row[place] = add_up_to_max(g->trend_row[place], weight);
+        tally_overflow(t, b, i, hash, place << 17 | key, g->h, weight);
         t->access_row[g->listed] = (uint16_t)i;
         t->access_cell[g->listed++] = place << 17 | key;
         t->pair_hash[g->pairs] = hash;
@@ -313,69 +329,99 @@ own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
     }
 }
 
+static BH_ALWAYS_INLINE void
+source_row(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash, bool weighted)
+{
+    struct bh_batch *b = g->b;
+    b->country[i] = s->place;
+    if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
+        access_one(g, i, s, hour_port, hash, weighted);
+    } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
+        ping_one(g, s, weight_of(b, i, weighted));
+    }
+}
+
+/* Inbound packets of each family. */
+struct inbound {
+    uint16_t row4[BH_BATCH_STRIDE], row6[BH_BATCH_STRIDE];
+    uint64_t hash4[BH_BATCH_STRIDE];
+    uint32_t n4, n6;
+};
+
+/* Made twice: flows with weights must not slow down packets. */
+static BH_ALWAYS_INLINE void
+sources_of(struct stage *g, const struct inbound *in, bool weighted)
+{
+    struct bh_tally *t = g->t;
+    struct bh_batch *b = g->b;
+    struct sources *src = &t->sources;
+    for (uint32_t j = 0; j < in->n4; j++) {
+        const uint32_t i = in->row4[j], addr = b->src[i];
+        struct source4 *v = source4_get(src, addr, in->hash4[j]);
+        if (BH_UNLIKELY(v == NULL)) {
+            overflow_row(g, i, kobold_v4(t->cfg.countries, addr), in->hash4[j]);
+            continue;
+        }
+        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
+            v->s.place = (uint16_t)place_of_value(t, kobold_v4(t->cfg.countries, addr));
+        }
+        source_row(g, i, &v->s, &v->hour_port, in->hash4[j], weighted);
+    }
+    for (uint32_t j = 0; j < in->n6; j++) {
+        const uint32_t i = in->row6[j];
+        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+        uint64_t h = source6_hash(src, p->src_hi, p->src_lo);
+        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, h);
+        if (BH_UNLIKELY(v == NULL)) {
+            overflow_row(g, i, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo), h);
+            continue;
+        }
+        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
+            v->s.place = (uint16_t)place_of_value(t, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo));
+        }
+        source_row(g, i, &v->s, &v->hour_port, h, weighted);
+    }
+}
+
+static BH_NOINLINE void
+sources_of_flows(struct stage *g, const struct inbound *in)
+{
+    sources_of(g, in, true);
+}
+
 void
 bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 {
     struct sources *src = &t->sources;
     const uint32_t n = b->rows;
-    uint16_t row4[BH_BATCH_STRIDE], row6[BH_BATCH_STRIDE];
-    uint64_t hash4[BH_BATCH_STRIDE];
+    struct inbound in;
     uint32_t n4 = 0, n6 = 0;
 
     struct stage g;
     stage_begin(&g, t, b);
     select_rows(t, b);
     for (uint32_t i = 0; i < n; i++) {
-        unsigned in = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
-        row4[n4] = (uint16_t)i;
-        n4 += in & (b->kind[i] == BH_KIND_IP4);
-        row6[n6] = (uint16_t)i;
-        n6 += in & (b->kind[i] == BH_KIND_IP6);
-        if (BH_UNLIKELY(!in) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
+        unsigned inbound = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
+        in.row4[n4] = (uint16_t)i;
+        n4 += inbound & (b->kind[i] == BH_KIND_IP4);
+        in.row6[n6] = (uint16_t)i;
+        n6 += inbound & (b->kind[i] == BH_KIND_IP6);
+        if (BH_UNLIKELY(!inbound) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
             own_row(t, b, i);
         }
     }
+    in.n4 = n4;
+    in.n6 = n6;
     sources_reserve(src, n4, n6);
     for (uint32_t j = 0; j < n4; j++) {
-        uint64_t h = source4_hash(src, b->src[row4[j]]);
-        hash4[j] = h;
+        uint64_t h = source4_hash(src, b->src[in.row4[j]]);
+        in.hash4[j] = h;
         BH_PREFETCH_WRITE(&src->v4[(uint32_t)h & src->mask4]);
     }
-    for (uint32_t j = 0; j < n4; j++) {
-        const uint32_t i = row4[j], addr = b->src[i];
-        struct source4 *v = source4_get(src, addr, hash4[j]);
-        if (BH_UNLIKELY(v == NULL)) {
-            overflow_row(&g, i, kobold_v4(t->cfg.countries, addr), hash4[j]);
-            continue;
-        }
-        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
-            v->s.place = (uint16_t)place_of_value(t, kobold_v4(t->cfg.countries, addr));
-        }
-        b->country[i] = v->s.place;
-        if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
-            access_one(&g, i, &v->s, &v->hour_port, hash4[j]);
-        } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-            ping_one(&g, &v->s);
-        }
-    }
-    for (uint32_t j = 0; j < n6; j++) {
-        const uint32_t i = row6[j];
-        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-        uint64_t h = source6_hash(src, p->src_hi, p->src_lo);
-        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, h);
-        if (BH_UNLIKELY(v == NULL)) {
-            overflow_row(&g, i, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo), h);
-            continue;
-        }
-        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
-            v->s.place = (uint16_t)place_of_value(t, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo));
-        }
-        b->country[i] = v->s.place;
-        if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
-            access_one(&g, i, &v->s, &v->hour_port, h);
-        } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-            ping_one(&g, &v->s);
-        }
+    if (BH_UNLIKELY(b->has_weight)) {
+        sources_of_flows(&g, &in);
+    } else {
+        sources_of(&g, &in, false);
     }
     stage_end(&g);
     for (uint32_t j = 0; j < t->access_count; j++) {
@@ -416,7 +462,7 @@ apply_moves(struct bh_tally *t, const struct bh_move *moves, size_t n)
     for (size_t k = 0; k < n; k++) {
         uint32_t cell = (uint32_t)moves[k].country << 17 | moves[k].port;
         if (moves[k].from != BH_OUTCOME_NONE) {
-            cell_outcome(&t->cells, cell, moves[k].from, -(int)moves[k].n);
+            cell_outcome(&t->cells, cell, moves[k].from, -(int64_t)moves[k].n);
         }
         if (moves[k].to != BH_OUTCOME_NONE) {
             cell_outcome(&t->cells, cell, moves[k].to, moves[k].n);
@@ -432,7 +478,7 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(&t->cells, t->access_cell[j], o, 1);
+            cell_outcome(&t->cells, t->access_cell[j], o, (int64_t)weight_of(b, i, b->has_weight));
         }
     }
 }
@@ -445,7 +491,7 @@ count_wide(struct bh_tally *t, const struct bh_batch *b)
         if (b->direction[i] != BH_DIR_IN || b->counted[i] == 0 || b->kind[i] < BH_KIND_IP4) {
             continue;
         }
-        uint64_t n = t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1;
+        uint64_t n = weight_of(b, i, b->has_weight) * (t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1);
         unsigned place = b->country[i];
         t->place_count[place] += n;
         t->unit_total += n;
@@ -495,19 +541,26 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
 
 /* Class, layers, direction of each record and ports seen, as histograms. Two of each in turn:
  * the same value comes often in a row, and an addition should not wait for the one before. */
+static BH_ALWAYS_INLINE uint8_t
+count_histograms(struct bh_tally *t, const struct bh_batch *b, bool weighted)
+{
+    uint8_t odd = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        const uint32_t c = b->counted[i];
+        struct histograms *h = &t->histograms[i & 1];
+        h->classes[b->cls[i]] += c * weight_of(b, i, weighted);
+        h->layers[layers_index(b->layers[i])] += c; /* frames: a row is one */
+        h->directions[(b->kind[i] & 7) << 3 | (b->direction[i] & 7)] += c * weight_of(b, i, weighted);
+        odd |= b->marks[i] | b->reason[i];
+    }
+    return odd;
+}
+
 static void
 count_rows(struct bh_tally *t, const struct bh_batch *b)
 {
     const uint32_t n = b->rows;
-    uint8_t odd = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t c = b->counted[i];
-        struct histograms *h = &t->histograms[i & 1];
-        h->classes[b->cls[i]] += c;
-        h->layers[layers_index(b->layers[i])] += c;
-        h->directions[(b->kind[i] & 7) << 3 | (b->direction[i] & 7)] += c;
-        odd |= b->marks[i] | b->reason[i];
-    }
+    const uint8_t odd = BH_UNLIKELY(b->has_weight) ? count_histograms(t, b, true) : count_histograms(t, b, false);
     for (uint32_t i = 0; i < n; i++) {
         const unsigned tcp = b->proto[i] == BH_PROTO_TCP, udp = b->proto[i] == BH_PROTO_UDP;
         const unsigned port = b->ports[i] & 0xffff;
@@ -570,17 +623,31 @@ count_hours(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
+static BH_NOINLINE void
+count_flows(struct bh_tally *t, const struct bh_batch *b)
+{
+    for (uint32_t j = 0; j < t->access_count; j++) {
+        uint64_t weight = b->weight[t->access_row[j]];
+        cell_add(&t->cells, t->access_cell[j], weight);
+        *((t->access_cell[j] >> 16 & 1) == 0 ? &t->tcp_accesses : &t->udp_accesses) += weight;
+    }
+}
+
 void
 bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
 {
     apply_moves(t, moves, moves_count);
-    uint32_t tcp = 0;
-    for (uint32_t j = 0; j < t->access_count; j++) {
-        cell_count(&t->cells, t->access_cell[j]);
-        tcp += (t->access_cell[j] >> 16 & 1) == 0;
+    if (BH_UNLIKELY(b->has_weight)) {
+        count_flows(t, b);
+    } else {
+        uint32_t tcp = 0;
+        for (uint32_t j = 0; j < t->access_count; j++) {
+            cell_count(&t->cells, t->access_cell[j]);
+            tcp += (t->access_cell[j] >> 16 & 1) == 0;
+        }
+        t->tcp_accesses += tcp;
+        t->udp_accesses += t->access_count - tcp;
     }
-    t->tcp_accesses += tcp;
-    t->udp_accesses += t->access_count - tcp;
     for (uint32_t j = 0; j < t->pair_count; j++) {
         if (pairs_add(&t->pairs, t->pair_hash[j], t->pair_cell[j])) {
             cell_source(&t->cells, t->pair_cell[j]);

@@ -5,6 +5,14 @@
 
 #include "bh_analysis.h"
 
+/* Flows of an import may stand for more than 32 bits hold. */
+static inline uint32_t
+add_up_to_max(uint32_t a, uint64_t b)
+{
+    uint64_t sum = a + b;
+    return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
 /* ---- map.c: a small number -> a sum ---------------------------------------------------------- */
 
 struct map_entry {
@@ -60,6 +68,17 @@ cell_count(struct cells *c, uint32_t cell)
     c->both[cell] = v;
 }
 
+/* A record that stands for `n`. */
+static inline void
+cell_add(struct cells *c, uint32_t cell, uint64_t n)
+{
+    uint64_t v = (c->both[cell] & 15U) + n;
+    if (v > 15) {
+        map_add(&c->carry, (uint32_t)CELL_COUNT << CELL_BITS | cell, v >> 4);
+    }
+    c->both[cell] = (uint8_t)((c->both[cell] & 0xf0) | (v & 15));
+}
+
 static inline void
 cell_source(struct cells *c, uint32_t cell)
 {
@@ -69,7 +88,7 @@ cell_source(struct cells *c, uint32_t cell)
     }
     c->both[cell] = v;
 }
-void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n);
+void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n);
 uint64_t cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind);
 void cells_merge_place(struct cells *into, const struct cells *from, uint32_t place);
 void cells_merge_carries(struct cells *into, const struct cells *from);
@@ -81,7 +100,7 @@ enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8, SRC_PORT_
 /* What both families share; 24 octets. */
 struct source {
     uint16_t place, flags;
-    uint32_t count;      /* accesses that are no visits          */
+    uint32_t count;      /* accesses that are no visits; stops at its maximum */
     uint32_t hour;       /* of the last access (bins.c numbering) */
     uint32_t hour_count; /* accesses in it to hour_port           */
     uint64_t ports;      /* bit k: knocked at frequent port k     */
@@ -315,9 +334,9 @@ void tally_settle(struct bh_tally *t);
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
-                    struct hour *h);
+                    struct hour *h, uint64_t weight);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */
-void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place);
+void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
 void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port);
 
 #endif

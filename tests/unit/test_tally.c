@@ -1079,6 +1079,27 @@ test_filter(void **state)
 
 /* ---- --count -------------------------------------------------------------------------------------------- */
 
+/* Every way over a border of a cell's nibble. */
+static void
+test_weights_carry(void **state)
+{
+    (void)state;
+    for (uint32_t first = 0; first < 18; first++) {
+        for (uint32_t second = 1; second < 50; second++) {
+            struct cells c;
+            assert_int_equal(cells_init(&c, false), 0);
+            if (first > 0) {
+                cell_add(&c, 70000, first);
+            }
+            cell_source(&c, 70000);
+            cell_add(&c, 70000, second);
+            assert_int_equal(cell_get(&c, 70000, CELL_COUNT), first + second);
+            assert_int_equal(cell_get(&c, 70000, CELL_SOURCES), 1);
+            cells_done(&c);
+        }
+    }
+}
+
 /* ---- visits ----------------------------------------------------------------------------------------------- */
 
 /* ---- pings --------------------------------------------------------------------------------------------------- */
@@ -1268,6 +1289,7 @@ main(void)
         cmocka_unit_test(test_dst_ports),
         cmocka_unit_test(test_period),
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_weights_carry),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
         cmocka_unit_test(test_two_sided),
