@@ -105,7 +105,7 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     }
     ADD(frames), ADD(packets), ADD(accesses), ADD(visits), ADD(tcp_accesses), ADD(udp_accesses);
     ADD(cut_frames), ADD(cut_headers), ADD(bad_time), ADD(duplicates), ADD(filter_unknown);
-    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(ping_sources), ADD(ping_first), ADD(unit_total);
+    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(ping_sources), ADD(ping_first);
     into->first_ns = from->first_ns < into->first_ns ? from->first_ns : into->first_ns;
     into->last_ns = from->last_ns > into->last_ns ? from->last_ns : into->last_ns;
     append_sources(into, from);

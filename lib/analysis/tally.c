@@ -82,6 +82,9 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
         }
         if (hit) {
             t->visit_count[k] += weight;
+            if (t->is_wide) {
+                t->visits_of_batch[i] = 1;
+            }
             /* Distinct visitors of a served port: few enough for the set of pairs. */
             t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), UINT32_MAX);
             return true;
@@ -135,13 +138,13 @@ watch_silence(struct stage *g, int64_t ts)
 static BH_NOINLINE void
 stage_hour(struct stage *g, int64_t ts)
 {
-    if (g->h != NULL) {
+    if (g->h != NULL && !g->t->is_wide) {
         g->h->count += g->hour_count;
     }
     g->h = bins_at(&g->t->bins, ts);
     g->hour_start_ns = g->t->bins.current_start_ns;
     g->hour_len_ns = (uint64_t)g->t->bins.current_end_ns - (uint64_t)g->hour_start_ns;
-    g->trend_row = g->t->bins.trend_row;
+    g->trend_row = g->t->is_wide ? g->t->trend_unused : g->t->bins.trend_row;
     watch_silence(g, ts);
     g->hour_count = 0;
 }
@@ -149,7 +152,7 @@ stage_hour(struct stage *g, int64_t ts)
 static void
 stage_end(struct stage *g)
 {
-    if (g->h != NULL) {
+    if (g->h != NULL && !g->t->is_wide) {
         g->h->count += g->hour_count;
     }
     g->t->accesses += g->accesses;
@@ -400,6 +403,9 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
     struct stage g;
     stage_begin(&g, t, b);
     select_rows(t, b);
+    if (BH_UNLIKELY(t->is_wide)) {
+        memset(t->visits_of_batch, 0, n);
+    }
     for (uint32_t i = 0; i < n; i++) {
         unsigned inbound = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
         in.row4[n4] = (uint16_t)i;
@@ -483,20 +489,24 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
-/* --count packets or bytes: every inbound IP packet, with or without a port. */
+/* --count packets or bytes: every inbound IP packet that is no visit, with or without a port. */
 static void
 count_wide(struct bh_tally *t, const struct bh_batch *b)
 {
     for (uint32_t i = 0; i < b->rows; i++) {
-        if (b->direction[i] != BH_DIR_IN || b->counted[i] == 0 || b->kind[i] < BH_KIND_IP4) {
+        if (b->direction[i] != BH_DIR_IN || b->counted[i] == 0 || b->kind[i] < BH_KIND_IP4 ||
+            (t->has_served && t->visits_of_batch[i] != 0)) {
             continue;
         }
         uint64_t n = weight_of(b, i, b->has_weight) * (t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1);
         unsigned place = b->country[i];
+        const int64_t ts = b->ts_ns[i];
+        struct place_sum *sum = &t->place[place];
         t->place_count[place] += n;
-        t->unit_total += n;
-        struct hour *h = bins_at(&t->bins, b->ts_ns[i]);
-        h->count += n;
+        sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
+        sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
+        bins_at(&t->bins, ts)->count += n;
+        t->bins.trend_row[place] = add_up_to_max(t->bins.trend_row[place], n);
         bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
         if (has_port) {
             map_add(&t->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
@@ -656,7 +666,7 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
     if (t->cfg.hold && t->cfg.outcomes) {
         count_outcomes(t, b);
     }
-    if (t->cfg.count == BH_COUNT_PACKETS || t->cfg.count == BH_COUNT_BYTES) {
+    if (t->is_wide) {
         count_wide(t, b);
     }
     count_rows(t, b);
@@ -719,6 +729,7 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     }
     t->cfg = *cfg;
     t->two_sided = cfg->two_sided;
+    t->is_wide = cfg->count == BH_COUNT_PACKETS || cfg->count == BH_COUNT_BYTES;
     t->first_ns = INT64_MAX;
     t->last_ns = INT64_MIN;
     for (unsigned p = 0; p < BH_PLACES_MAX; p++) {
@@ -732,10 +743,11 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->access_cell = malloc(BH_BATCH_STRIDE * sizeof *t->access_cell);
     t->pair_hash = malloc(BH_BATCH_STRIDE * sizeof *t->pair_hash);
     t->pair_cell = malloc(BH_BATCH_STRIDE * sizeof *t->pair_cell);
+    t->visits_of_batch = malloc(BH_BATCH_STRIDE);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
     bool ok = t->access_row != NULL && t->access_cell != NULL && t->pair_hash != NULL && t->pair_cell != NULL &&
-              t->own_set != NULL;
+              t->visits_of_batch != NULL && t->own_set != NULL;
     ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
@@ -767,6 +779,7 @@ bh_tally_free(struct bh_tally *t)
     free(t->access_cell);
     free(t->pair_hash);
     free(t->pair_cell);
+    free(t->visits_of_batch);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);

@@ -292,9 +292,11 @@ struct bh_tally {
     uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
     bool has_served;
     bool two_sided;
+    bool is_wide; /* --count packets or bytes */
 
     uint64_t place_count[BH_PLACES_MAX];    /* in the chosen unit, visits left out        */
     struct place_sum place[BH_PLACES_MAX];
+    uint32_t trend_unused[BH_PLACES_MAX]; /* where accesses go when the sparkline is of packets */
     uint64_t classes[BH_CLASS_COUNT];
     uint64_t layers[BH_LAYER_COUNT];
     uint64_t malformed[BH_REASON_COUNT];
@@ -302,7 +304,6 @@ struct bh_tally {
     uint64_t bad_time, duplicates, filter_unknown, inbound, outbound, pings, sources_over;
     uint64_t ping_sources, ping_first; /* sources; those of them that knocked later */
     uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
-    uint64_t unit_total;
     int64_t first_ns, last_ns;
     uint8_t dst_ports[16384]; /* a bit per udp << 16 | port */
     uint64_t *own_set; /* hashes of the addresses of all other directions */
@@ -326,6 +327,7 @@ struct bh_tally {
     uint64_t *pair_hash;
     uint32_t *pair_cell;
     uint32_t pair_count;
+    uint8_t *visits_of_batch; /* --count packets or bytes with --served: 1 per row */
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };

@@ -1079,6 +1079,156 @@ test_filter(void **state)
 
 /* ---- --count -------------------------------------------------------------------------------------------- */
 
+static void
+put_units(struct lab *l)
+{
+    for (unsigned k = 0; k < 30; k++) {
+        struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+        r.src.octets[3] = (uint8_t)(1 + k % 3);
+        r.payload = (uint16_t)(k * 10);
+        lab_put(l, &r, BH_DIR_IN, k < 20 ? BH_CLASS_ACCESS : BH_CLASS_TCP_IN_FLOW);
+        r.dport = 80;
+        lab_put(l, &r, BH_DIR_IN, BH_CLASS_TCP_STRAY);
+    }
+    struct row r = icmp_row(START + HOUR, "21.0.0.1", US, 8, 0); /* without a port */
+    r.payload = 1000;
+    lab_put(l, &r, BH_DIR_IN, BH_CLASS_ICMP_ECHO_REQUEST);
+    r = tcp_row(START + HOUR, US, 22, "21.0.0.1", 1, BH_TCP_ACK); /* not inbound */
+    r.payload = 5000;
+    lab_put(l, &r, BH_DIR_OUT, BH_CLASS_NONE);
+    lab_put(l, &r, BH_DIR_LOCAL, BH_CLASS_LOCAL);
+    row_add_frame(l->batch, START + HOUR, true);
+}
+
+static void
+test_count_units(void **state)
+{
+    (void)state;
+    /* 30 packets to 22 and 80 each: 40 octets, and 10 more each time. */
+    const uint64_t bytes = 30 * 40 + 10 * (29 * 30 / 2);
+    static const struct {
+        enum bh_count_unit unit;
+        uint64_t us, cn, port22, port80, first_hour, second_hour;
+    } cases[] = {
+        { BH_COUNT_ACCESSES, 20, 0, 20, 0, 20, 0 },
+        { BH_COUNT_SOURCES, 3, 0, 3, 0, 3, 0 },
+        { BH_COUNT_PACKETS, 60, 1, 30, 30, 60, 1 },
+        { BH_COUNT_BYTES, 2 * bytes, 1040, bytes, bytes, 2 * bytes, 1040 },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        struct bh_tally_config cfg = lab_config();
+        cfg.count = cases[i].unit;
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        put_units(&l);
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        const struct bh_trend_place *us = trend_place(t, "US"), *cn = trend_place(t, "CN");
+        const struct bh_trend_port *p22 = trend_port(us, 22, BH_PROTO_TCP),
+                                   *p80 = trend_port(us, 80, BH_PROTO_TCP);
+        assert_int_equal(us->count, cases[i].us);
+        assert_int_equal(cn == NULL ? 0 : cn->count, cases[i].cn);
+        assert_int_equal(t->count_total, cases[i].us + cases[i].cn);
+        assert_int_equal(p22->count, cases[i].port22);
+        assert_int_equal(p80 == NULL ? 0 : p80->count, cases[i].port80);
+        assert_int_equal(p22->sources, 3);
+        assert_int_equal(us->ports_distinct, cases[i].port80 > 0 ? 2 : 1);
+        assert_int_equal(t->bins[0].count, cases[i].first_hour);
+        assert_int_equal(t->bins[1].count, cases[i].second_hour);
+        assert_int_equal(t->bins[0].sources, 3);
+        /* These do not hang on the unit. */
+        assert_int_equal(t->accesses, 20);
+        assert_int_equal(us->accesses, 20);
+        assert_int_equal(us->sources, 3);
+        assert_int_equal(us->top_source_count, 7);
+        assert_int_equal(t->countries_total, 1);
+        assert_int_equal(p22->outcomes[BH_OUTCOME_UNKNOWN], 20);
+        bh_trend_free(t);
+        lab_close(&l);
+    }
+}
+
+/* MEANING.md 4: imports that carry flows count with their weight. */
+static void
+put_weighted(struct lab *l)
+{
+    static const uint32_t weights[] = { 1, 15, 16, 17, 255, 256, 1000000, 4294967295U };
+    for (unsigned k = 0; k < BH_COUNT(weights); k++) {
+        struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+        r.dport = (uint16_t)(1000 + k);
+        uint32_t i = lab_put(l, &r, BH_DIR_IN, BH_CLASS_ACCESS);
+        l->batch->weight[i] = weights[k];
+        l->batch->ip_len[i] = 100;
+        l->batch->outcome[i] = BH_OUTCOME_REFUSED;
+    }
+    for (unsigned k = 0; k < 3; k++) {
+        struct row r = icmp_row(START + 10, "21.0.0.1", US, 8, 0);
+        uint32_t i =
+            lab_put(l, &r, BH_DIR_IN, k < 2 ? BH_CLASS_ICMP_ECHO_REQUEST : BH_CLASS_ICMP_OTHER);
+        l->batch->weight[i] = 50;
+        l->batch->ip_len[i] = 84;
+    }
+    l->batch->has_weight = true;
+}
+
+static void
+test_weights(void **state)
+{
+    (void)state;
+    const uint64_t sum = 1 + 15 + 16 + 17 + 255 + 256 + 1000000 + 4294967295ULL;
+    static const enum bh_count_unit units[] = { BH_COUNT_ACCESSES, BH_COUNT_SOURCES,
+                                                BH_COUNT_PACKETS, BH_COUNT_BYTES };
+    for (size_t u = 0; u < BH_COUNT(units); u++) {
+        struct bh_tally_config cfg = lab_config();
+        cfg.count = units[u];
+        cfg.hold = true;
+        cfg.list_sources = true;
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        put_weighted(&l);
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        uint64_t of_unit = units[u] == BH_COUNT_BYTES     ? 100 * sum
+                           : units[u] == BH_COUNT_SOURCES ? 1
+                                                          : sum;
+        const struct bh_trend_place *us = trend_place(t, "US");
+        assert_int_equal(t->accesses, sum);
+        assert_int_equal(t->tcp_accesses, sum);
+        assert_int_equal(us->accesses, sum);
+        assert_int_equal(us->count, of_unit);
+        assert_int_equal(us->sources, 1);
+        assert_int_equal(us->ports_distinct, 8);
+        assert_int_equal(t->frames, 11);            /* records */
+        assert_int_equal(t->packets, sum + 3 * 50); /* what they stand for */
+        assert_int_equal(t->inbound_packets, sum + 3 * 50);
+        assert_int_equal(t->pings, 100);
+        assert_int_equal(t->ping_sources, 1);
+        assert_int_equal(t->not_accesses[BH_CLASS_ICMP_ECHO_REQUEST], 100);
+        assert_int_equal(t->not_accesses[BH_CLASS_ICMP_OTHER], 50);
+        assert_int_equal(t->listed_count, 1);
+        assert_int_equal(t->listed[0].count, sum);
+        assert_int_equal(t->listed[0].ports, 8);
+        const struct bh_trend_port *p = &us->ports[0];
+        if (units[u] != BH_COUNT_SOURCES) {
+            assert_int_equal(p->port, 1007);
+            assert_int_equal(p->count,
+                             units[u] == BH_COUNT_BYTES ? 429496729500ULL : 4294967295ULL);
+            assert_int_equal(p->outcomes[BH_OUTCOME_REFUSED], 4294967295ULL);
+            assert_int_equal(p->outcomes[BH_OUTCOME_UNKNOWN] + p->outcomes[BH_OUTCOME_SILENT], 0);
+            assert_int_equal(us->ports[1].count, units[u] == BH_COUNT_BYTES ? 100000000 : 1000000);
+            uint64_t timeline = 0;
+            for (size_t i = 0; i < t->bin_count; i++) {
+                timeline += t->bins[i].count;
+            }
+            assert_int_equal(timeline, units[u] == BH_COUNT_ACCESSES  ? sum
+                                       : units[u] == BH_COUNT_PACKETS ? sum + 150
+                                                                      : 100 * sum + 150 * 84);
+        }
+        bh_trend_free(t);
+        lab_close(&l);
+    }
+}
+
 /* Every way over a border of a cell's nibble. */
 static void
 test_weights_carry(void **state)
@@ -1101,6 +1251,79 @@ test_weights_carry(void **state)
 }
 
 /* ---- visits ----------------------------------------------------------------------------------------------- */
+
+static void
+test_visits(void **state)
+{
+    (void)state;
+    static struct bh_served served[BH_SERVED_MAX];
+    size_t count = 0;
+    assert_int_equal(bh_served_parse("443/tcp,25/tcp@home,22@cn+22.0.0.0/9+2a00:14::/32,53/udp@US",
+                                     served, BH_SERVED_MAX, &count, NULL),
+                     0);
+    static const struct {
+        const char *src;
+        unsigned port;
+        bool udp;
+        int visit; /* entry of the list; -1: a knock */
+    } cases[] = {
+        { "20.0.0.1", 443, false, 0 },      { "10.1.2.3", 443, false, 0 },
+        { "2a00:15::1", 443, false, 0 },    { "20.0.0.1", 443, true, -1 },
+        { "25.0.0.1", 25, false, 1 },       { "2a00:16::1", 25, false, 1 },
+        { "20.0.0.1", 25, false, -1 },      { "21.0.0.1", 22, false, 2 },
+        { "22.127.255.255", 22, false, 2 }, { "22.128.0.0", 22, false, -1 },
+        { "2a00:14::9", 22, false, 2 },     { "2a00:16::9", 22, false, -1 },
+        { "25.0.0.1", 22, false, -1 },      { "20.0.0.1", 53, true, 3 },
+        { "20.0.0.1", 53, false, -1 },      { "21.0.0.1", 53, true, -1 },
+        { "20.0.0.1", 444, false, -1 },     { "20.0.0.9", 443, false, 0 },
+    };
+    static const enum bh_count_unit units[] = { BH_COUNT_ACCESSES, BH_COUNT_SOURCES,
+                                                BH_COUNT_PACKETS };
+    for (size_t u = 0; u < BH_COUNT(units); u++) {
+        struct bh_tally_config cfg = lab_config();
+        cfg.count = units[u];
+        cfg.served = served;
+        cfg.served_count = count;
+        cfg.list_sources = true;
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        uint64_t visits[4] = { 0 }, knocks = 0;
+        for (unsigned round = 0; round < 3; round++) {
+            for (size_t i = 0; i < BH_COUNT(cases); i++) {
+                (cases[i].udp ? lab_udp : lab_tcp)(&l, START + round, cases[i].src, cases[i].port);
+                if (cases[i].visit < 0) {
+                    knocks++;
+                } else {
+                    visits[cases[i].visit]++;
+                }
+            }
+        }
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        assert_int_equal(t->accesses, 3 * BH_COUNT(cases)); /* visits included */
+        assert_int_equal(t->visits_total, 3 * BH_COUNT(cases) - knocks);
+        assert_int_equal(t->visit_count, 4);
+        static const uint64_t sources[4] = { 4, 2, 3, 1 };
+        for (size_t k = 0; k < 4; k++) {
+            assert_int_equal(t->visits[k].count, visits[k]);
+            assert_int_equal(t->visits[k].sources, sources[k]);
+        }
+        assert_string_equal(t->visits[0].offered_to, "");
+        assert_string_equal(t->visits[2].offered_to, "cn+22.0.0.0/9+2a00:14::/32");
+        /* Not in the ranking, whatever is counted: of CN, TW and GB only knocks remain. */
+        assert_int_equal(trend_place(t, "CN")->count, units[u] == BH_COUNT_SOURCES ? 1 : 3);
+        assert_int_equal(trend_place(t, "TW")->count, units[u] == BH_COUNT_SOURCES ? 1 : 3);
+        assert_null(trend_class(t, "private-use"));
+        assert_null(trend_port(trend_place(t, "US"), 443, BH_PROTO_TCP));
+        assert_int_equal(t->count_total, units[u] == BH_COUNT_SOURCES ? 5 : knocks);
+        /* Sources of accesses: those that only visited as well. */
+        assert_int_equal(t->sources, 11);
+        assert_int_equal(t->bins[0].count, units[u] == BH_COUNT_SOURCES ? 5 : knocks);
+        assert_int_equal(t->listed_count, 5);
+        bh_trend_free(t);
+        lab_close(&l);
+    }
+}
 
 /* ---- pings --------------------------------------------------------------------------------------------------- */
 
@@ -1289,7 +1512,10 @@ main(void)
         cmocka_unit_test(test_dst_ports),
         cmocka_unit_test(test_period),
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_count_units),
+        cmocka_unit_test(test_weights),
         cmocka_unit_test(test_weights_carry),
+        cmocka_unit_test(test_visits),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
         cmocka_unit_test(test_two_sided),
