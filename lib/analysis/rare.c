@@ -161,24 +161,42 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
 
 /* ---- bursts ------------------------------------------------------------------------------- */
 
-void
-tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port)
+/* The largest come first; of equal ones the earlier, then the lower address. */
+int
+burst_cmp(const void *a, const void *b)
 {
-    struct bh_trend_burst x = { .ip = ip, .port = port, .count = s->hour_count,
-                                .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
-                                .hour_ns = bins_hour_start_ns(s->hour) };
-    memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);
+    const struct bh_trend_burst *x = a, *y = b;
+    if (x->count != y->count) {
+        return x->count > y->count ? -1 : 1;
+    }
+    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1) : bh_ip_cmp(&x->ip, &y->ip);
+}
+
+/* There is room for some: they are the first by burst_cmp(), in whatever order they come. */
+void
+tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x)
+{
     size_t at = t->burst_count;
-    if (at == BH_COUNT(t->bursts)) { /* keep the largest */
+    if (at < BH_COUNT(t->bursts)) {
+        t->burst_count++;
+    } else {
         at = 0;
         for (size_t k = 1; k < t->burst_count; k++) {
-            at = t->bursts[k].count < t->bursts[at].count ? k : at;
+            at = burst_cmp(&t->bursts[k], &t->bursts[at]) > 0 ? k : at;
         }
-        if (t->bursts[at].count >= x.count) {
+        if (burst_cmp(x, &t->bursts[at]) >= 0) {
             return;
         }
-    } else {
-        t->burst_count++;
     }
-    t->bursts[at] = x;
+    t->bursts[at] = *x;
+}
+
+void
+tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key)
+{
+    struct bh_trend_burst x = { .ip = ip, .port = (uint16_t)key, .count = s->hour_count,
+                                .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+                                .hour_ns = bins_hour_start_ns(s->hour) };
+    memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);
+    tally_burst_keep(t, &x);
 }

@@ -44,15 +44,14 @@ weight_of(const struct bh_batch *b, uint32_t i, bool weighted)
 
 /* A source comes into another hour: the distinct counts of hour, day and week. */
 static BH_ALWAYS_INLINE void
-source_hour(struct source *s, uint16_t *hour_port, struct hour *h, uint32_t key, uint64_t weight)
+source_hour(struct source *s, uint32_t *hour_key, struct hour *h, uint32_t key, uint64_t weight)
 {
     h->sources++;
     h->day_sources += s->hour - h->day_first >= h->day_next - h->day_first; /* also for "never" */
     h->week_sources += s->hour - h->week_first >= h->week_next - h->week_first;
     s->hour = h->id;
     s->hour_count = add_up_to_max(0, weight);
-    *hour_port = (uint16_t)key;
-    s->flags = (uint16_t)((s->flags & ~SRC_PORT_UDP) | ((key >> 16) != 0 ? SRC_PORT_UDP : 0));
+    *hour_key = key;
 }
 
 /* Is this access offered to whoever asks? Then it is a visit. */
@@ -178,7 +177,7 @@ plus(uint32_t sum, uint64_t weight, bool weighted)
 }
 
 static BH_ALWAYS_INLINE void
-access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash, bool weighted)
+access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
@@ -198,15 +197,15 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
     if (s->hour != g->h->id) {
         if (BH_UNLIKELY(s->hour_count >= BURST_LEAST)) {
             struct bh_ip ip = bh_batch_src(b, i);
-            tally_burst(t, ip, s, *hour_port);
+            tally_burst(t, ip, s, *hour_key);
         }
         /* There in the day before the silence, and back: it was there all the time. */
         if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24 * HOUR_STEP) {
             ++*g->watched;
         }
-        source_hour(s, hour_port, g->h, key, weight);
+        source_hour(s, hour_key, g->h, key, weight);
     } else {
-        s->hour_count = plus(s->hour_count, *hour_port == (uint16_t)key ? weight : 0, weighted);
+        s->hour_count = plus(s->hour_count, *hour_key == key ? weight : 0, weighted);
     }
     if (BH_UNLIKELY((s->flags & SRC_KNOCKED) == 0)) {
         source_first(t, s);
@@ -333,12 +332,12 @@ own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
 }
 
 static BH_ALWAYS_INLINE void
-source_row(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash, bool weighted)
+source_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
 {
     struct bh_batch *b = g->b;
     b->country[i] = s->place;
     if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
-        access_one(g, i, s, hour_port, hash, weighted);
+        access_one(g, i, s, hour_key, hash, weighted);
     } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
         ping_one(g, s, weight_of(b, i, weighted));
     }
@@ -368,7 +367,7 @@ sources_of(struct stage *g, const struct inbound *in, bool weighted)
         if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
             v->s.place = (uint16_t)place_of_value(t, kobold_v4(t->cfg.countries, addr));
         }
-        source_row(g, i, &v->s, &v->hour_port, in->hash4[j], weighted);
+        source_row(g, i, &v->s, &v->hour_key, in->hash4[j], weighted);
     }
     for (uint32_t j = 0; j < in->n6; j++) {
         const uint32_t i = in->row6[j];
@@ -382,7 +381,7 @@ sources_of(struct stage *g, const struct inbound *in, bool weighted)
         if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
             v->s.place = (uint16_t)place_of_value(t, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo));
         }
-        source_row(g, i, &v->s, &v->hour_port, h, weighted);
+        source_row(g, i, &v->s, &v->hour_key, h, weighted);
     }
 }
 

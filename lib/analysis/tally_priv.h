@@ -95,24 +95,24 @@ void cells_merge_carries(struct cells *into, const struct cells *from);
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
-enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8, SRC_PORT_UDP = 16 };
+enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8 };
 
 /* What both families share; 24 octets. */
 struct source {
     uint16_t place, flags;
     uint32_t count;      /* accesses that are no visits; stops at its maximum */
     uint32_t hour;       /* of the last access (bins.c numbering) */
-    uint32_t hour_count; /* accesses in it to hour_port           */
+    uint32_t hour_count; /* accesses in it to hour_key            */
     uint64_t ports;      /* bit k: knocked at frequent port k     */
 };
 struct source4 { /* 32 octets: never crosses a line */
     uint32_t addr;
-    uint16_t hour_port, spare;
+    uint32_t hour_key; /* udp << 16 | port: what it asked for first in its hour */
     struct source s;
 };
 struct source6 { /* 64 octets: a line of its own */
     uint64_t hi, lo;
-    uint16_t hour_port, spare[3];
+    uint32_t hour_key, spare;
     struct source s;
     uint64_t spare2[2];
 };
@@ -339,6 +339,8 @@ void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, 
                     struct hour *h, uint64_t weight);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */
 void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
-void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port);
+void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key);
+int burst_cmp(const void *a, const void *b);
+void tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x);
 
 #endif

@@ -266,16 +266,6 @@ build_visits(struct build *b)
 }
 
 static int
-cmp_burst(const void *a, const void *b)
-{
-    const struct bh_trend_burst *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count > y->count ? -1 : 1;
-    }
-    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1) : bh_ip_cmp(&x->ip, &y->ip);
-}
-
-static int
 build_bursts(struct build *b)
 {
     struct bh_trend *o = b->out;
@@ -284,7 +274,7 @@ build_bursts(struct build *b)
     if (o->bursts == NULL) {
         return -ENOMEM;
     }
-    qsort(t->bursts, t->burst_count, sizeof *t->bursts, cmp_burst);
+    qsort(t->bursts, t->burst_count, sizeof *t->bursts, burst_cmp);
     o->burst_count = t->burst_count < 16 ? t->burst_count : 16;
     memcpy(o->bursts, t->bursts, o->burst_count * sizeof *o->bursts);
     return 0;

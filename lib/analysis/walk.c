@@ -17,12 +17,12 @@ struct walk {
 };
 
 static void
-neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint16_t port)
+neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
     struct bh_trend *o = b->out;
     struct bh_trend_source x = {
-        .ip = *ip, .count = s->count, .same_network = true, .port = port,
-        .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+        .ip = *ip, .count = s->count, .same_network = true, .port = (uint16_t)key,
+        .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
     };
     memcpy(x.code, b->t->cfg.places->place[s->place].code, sizeof x.code);
     size_t at = o->neighbour_count;
@@ -42,7 +42,7 @@ neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint1
 }
 
 static void
-source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint16_t port)
+source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
     struct build *b = w->b;
     if ((s->flags & (SRC_KNOCKED | SRC_VISITED)) == SRC_VISITED) {
@@ -57,10 +57,10 @@ source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint
         b->top_ip[s->place] = *ip;
     }
     if (s->count >= NEIGHBOUR_LEAST && bh_home_is_near(b->t->cfg.home, ip)) {
-        neighbour(b, ip, s, port);
+        neighbour(b, ip, s, key);
     }
     if (s->hour_count >= BURST_LEAST) {
-        tally_burst(b->t, *ip, s, port);
+        tally_burst(b->t, *ip, s, key);
     }
 }
 
@@ -79,7 +79,7 @@ walk4(struct walk *w, const struct sources *s)
         w->networks += (w->net_bits[net >> 6] >> (net & 63) & 1) == 0;
         w->net_bits[net >> 6] |= 1ULL << (net & 63);
         struct bh_ip ip = bh_ip_from_v4(v->addr);
-        source_seen(w, &ip, &v->s, v->hour_port);
+        source_seen(w, &ip, &v->s, v->hour_key);
     }
 }
 
@@ -96,7 +96,7 @@ walk6(struct walk *w, const struct sources *s)
         }
         w->net6[w->net6_count++] = v->hi;
         struct bh_ip ip = bh_ip_from_v6(v->hi, v->lo);
-        source_seen(w, &ip, &v->s, v->hour_port);
+        source_seen(w, &ip, &v->s, v->hour_key);
     }
 }
 

@@ -1432,6 +1432,99 @@ test_sources_over(void **state)
 
 /* ---- bursts ----------------------------------------------------------------------------------------------------------- */
 
+static void
+test_bursts(void **state)
+{
+    (void)state;
+    struct bh_tally_config cfg = lab_config();
+    struct lab l;
+    lab_open(&l, &cfg, false);
+    for (unsigned k = 0; k < 300; k++) {
+        if (k < 255) {
+            lab_tcp(&l, START + k, "20.0.0.1", 22); /* one too few */
+        }
+        if (k < 256) {
+            lab_udp(&l, START + k, "21.0.0.1", 1469);
+        }
+        lab_tcp(&l, START + k, "2a00:15::1", 25);
+        lab_tcp(&l, START + k, "22.0.0.1", k % 2 == 0 ? 22 : 23);        /* two ports */
+        (k % 2 == 0 ? lab_tcp : lab_udp)(&l, START + k, "23.0.0.1", 53); /* two protocols */
+    }
+    for (unsigned k = 0; k < 400; k++) { /* the hour ends in the middle */
+        lab_tcp(&l, START + HOUR - 200 + k, "24.0.0.1", 25);
+    }
+    for (unsigned k = 0; k < 600; k++) { /* both halves are enough */
+        lab_tcp(&l, START + HOUR - 300 + k, "29.0.0.1", 25);
+    }
+    struct bh_trend_options o = lab_options(&l);
+    struct bh_trend *t = lab_trend(&l, &o);
+    assert_int_equal(t->burst_count, 4);
+    static const struct {
+        const char *ip, *code;
+        unsigned port, proto, count;
+        int64_t hour_ns;
+    } want[] = {
+        { "29.0.0.1", "GB", 25, BH_PROTO_TCP, 300, START },
+        { "2a00:15::1", "CN", 25, BH_PROTO_TCP, 300, START },
+        { "29.0.0.1", "GB", 25, BH_PROTO_TCP, 300, START + HOUR },
+        { "21.0.0.1", "CN", 1469, BH_PROTO_UDP, 256, START },
+    };
+    for (size_t i = 0; i < BH_COUNT(want); i++) {
+        struct bh_ip ip = ip_of(want[i].ip);
+        assert_int_equal(t->bursts[i].count, want[i].count);
+        assert_int_equal(bh_ip_cmp(&t->bursts[i].ip, &ip), 0);
+        assert_string_equal(t->bursts[i].code, want[i].code);
+        assert_int_equal(t->bursts[i].port, want[i].port);
+        assert_int_equal(t->bursts[i].proto, want[i].proto);
+        assert_true(t->bursts[i].hour_ns == want[i].hour_ns);
+    }
+    bh_trend_free(t);
+    lab_close(&l);
+}
+
+/* More bursts than there is room for: the largest stay, whatever came first, in one tally and
+ * in two that are merged. */
+static void
+test_bursts_largest(void **state)
+{
+    (void)state;
+    for (unsigned tallies = 1; tallies <= 2; tallies++) {
+        for (int reverse = 0; reverse < 2; reverse++) {
+            struct bh_tally_config cfg = lab_config();
+            struct lab l[2];
+            lab_open(&l[0], &cfg, false);
+            lab_open(&l[1], &cfg, false);
+            for (unsigned s = 0; s < 100; s++) {
+                unsigned who = reverse ? 99 - s : s;
+                for (unsigned k = 0; k < 256 + who; k++) {
+                    struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+                    r.src.octets[3] = (uint8_t)who;
+                    lab_put(&l[who >= 40 && tallies == 2], &r, BH_DIR_IN, BH_CLASS_ACCESS);
+                }
+            }
+            for (unsigned s = 0; s < 100; s++) { /* the next hour: bursts are settled now */
+                struct row r = tcp_row(START + HOUR, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+                r.src.octets[3] = (uint8_t)s;
+                lab_put(&l[s >= 40 && tallies == 2], &r, BH_DIR_IN, BH_CLASS_ACCESS);
+            }
+            lab_flush(&l[1]);
+            lab_flush(&l[0]);
+            assert_int_equal(bh_tally_merge(l[0].tally, l[1].tally), 0);
+            l[1].tally = NULL;
+            struct bh_trend_options o = lab_options(&l[0]);
+            struct bh_trend *t = lab_trend(&l[0], &o);
+            assert_int_equal(t->burst_count, 16);
+            for (unsigned i = 0; i < 16; i++) {
+                assert_int_equal(t->bursts[i].count, 256 + 99 - i);
+                assert_int_equal(t->bursts[i].ip.octets[3], 99 - i);
+            }
+            bh_trend_free(t);
+            lab_close(&l[0]);
+            lab_close(&l[1]);
+        }
+    }
+}
+
 /* ---- outcomes ------------------------------------------------------------------------------------------------------------ */
 
 /* What was not answered until the view became two-sided is unknown, what is not answered after
@@ -1518,6 +1611,8 @@ main(void)
         cmocka_unit_test(test_visits),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
+        cmocka_unit_test(test_bursts),
+        cmocka_unit_test(test_bursts_largest),
         cmocka_unit_test(test_two_sided),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
