@@ -161,13 +161,16 @@ stage_end(struct stage *g)
     g->t->pair_count = g->pairs;
 }
 
-/* A knock of a source that has not knocked before. */
+/* The first knock of a source, or its first after a ping. */
 static BH_NOINLINE void
-source_first(struct bh_tally *t, struct source *s)
+source_knocks(struct bh_tally *t, struct source *s)
 {
-    t->place[s->place].sources++;
-    t->ping_first += (s->flags & SRC_PINGED) != 0;
-    s->flags |= SRC_KNOCKED;
+    t->place[s->place].sources += (s->flags & SRC_KNOCKED) == 0;
+    if ((s->flags & (SRC_PINGED | SRC_PING_FIRST)) == SRC_PINGED) {
+        t->ping_first++;
+        s->flags |= SRC_PING_FIRST;
+    }
+    s->flags |= SRC_KNOCKED | SRC_SETTLED;
 }
 
 static BH_ALWAYS_INLINE uint32_t
@@ -207,8 +210,8 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     } else {
         s->hour_count = plus(s->hour_count, *hour_key == key ? weight : 0, weighted);
     }
-    if (BH_UNLIKELY((s->flags & SRC_KNOCKED) == 0)) {
-        source_first(t, s);
+    if (BH_UNLIKELY((s->flags & SRC_SETTLED) == 0)) {
+        source_knocks(t, s);
     }
     s->count = plus(s->count, weight, weighted);
     g->hour_count += weight;
@@ -236,6 +239,9 @@ ping_one(struct stage *g, struct source *s, uint64_t weight)
     g->pings += weight;
     g->t->ping_sources += (s->flags & SRC_PINGED) == 0;
     s->flags |= SRC_PINGED;
+    if ((s->flags & SRC_PING_FIRST) == 0) {
+        s->flags = (uint16_t)(s->flags & ~SRC_SETTLED);
+    }
 }
 
 static inline unsigned

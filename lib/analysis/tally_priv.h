@@ -95,7 +95,14 @@ void cells_merge_carries(struct cells *into, const struct cells *from);
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
-enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8 };
+enum {
+    SRC_KNOCKED = 1,
+    SRC_VISITED = 2,
+    SRC_PINGED = 4,
+    SRC_USED = 8,
+    SRC_PING_FIRST = 16, /* pinged, and knocked later: counted      */
+    SRC_SETTLED = 32,    /* its next knock says nothing new of it */
+};
 
 /* What both families share; 24 octets. */
 struct source {

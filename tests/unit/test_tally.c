@@ -1327,6 +1327,58 @@ test_visits(void **state)
 
 /* ---- pings --------------------------------------------------------------------------------------------------- */
 
+static void
+test_pings(void **state)
+{
+    (void)state;
+    static struct bh_served served[1];
+    size_t count = 0;
+    assert_int_equal(bh_served_parse("443/tcp", served, 1, &count, NULL), 0);
+    static const struct {
+        const char *steps; /* p: ping, k: knock, v: visit */
+        bool pinged, then;
+    } cases[] = {
+        { "k", false, false },   { "p", true, false },   { "pk", true, true },
+        { "kp", true, false },   { "ppkk", true, true }, { "kpk", true, true },
+        { "kpkpk", true, true }, { "pkpk", true, true }, { "pv", true, false },
+        { "vpvk", true, true },  { "v", false, false },  { "kkp", true, false },
+    };
+    struct bh_tally_config cfg = lab_config();
+    cfg.served = served;
+    cfg.served_count = count;
+    struct lab l;
+    lab_open(&l, &cfg, false);
+    uint64_t pings = 0, pinged = 0, then = 0, knocks = 0, knockers = 0;
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        for (size_t i = 0; i < BH_COUNT(cases); i++) {
+            char src[32];
+            snprintf(src, sizeof src, v6 == 1 ? "2a00:15::%zu" : "20.0.0.%zu", i + 1);
+            pinged += cases[i].pinged;
+            then += cases[i].then;
+            knockers += strchr(cases[i].steps, 'k') != NULL;
+            for (const char *s = cases[i].steps; *s != '\0'; s++) {
+                if (*s == 'p') {
+                    lab_ping(&l, START, src);
+                    pings++;
+                } else {
+                    lab_tcp(&l, START, src, *s == 'k' ? 22 : 443);
+                    knocks += *s == 'k';
+                }
+            }
+        }
+    }
+    struct bh_trend_options o = lab_options(&l);
+    struct bh_trend *t = lab_trend(&l, &o);
+    assert_int_equal(t->pings, pings);
+    assert_int_equal(t->ping_sources, pinged);
+    assert_int_equal(t->ping_then_accessed, then);
+    assert_int_equal(t->count_total, knocks); /* pings are never in it */
+    assert_int_equal(trend_place(t, "US")->sources + trend_place(t, "CN")->sources, knockers);
+    assert_int_equal(t->not_accesses[BH_CLASS_ICMP_ECHO_REQUEST], pings);
+    bh_trend_free(t);
+    lab_close(&l);
+}
+
 /* ---- lists of sources ------------------------------------------------------------------------------------------ */
 
 static void
@@ -1609,6 +1661,7 @@ main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_weights_carry),
         cmocka_unit_test(test_visits),
+        cmocka_unit_test(test_pings),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
         cmocka_unit_test(test_bursts),
