@@ -85,7 +85,7 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
                 t->visits_of_batch[i] = 1;
             }
             /* Distinct visitors of a served port: few enough for the set of pairs. */
-            t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), UINT32_MAX);
+            t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
             return true;
         }
     }

@@ -214,7 +214,7 @@ bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
 uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
 void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
-#define PAIR_KEY_TOTAL 0xc0000000U
+#define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
 
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 

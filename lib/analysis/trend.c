@@ -260,7 +260,8 @@ build_visits(struct build *b)
     }
     for (size_t k = 0; k < b->t->cfg.served_count; k++) {
         const struct bh_served *s = &b->t->cfg.served[k];
-        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], b->t->visit_sources[k] };
+        uint64_t sources = b->t->visit_sources[k] + pairs_sketched(&b->t->pairs, PAIR_KEY_VISIT(k));
+        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], sources };
     }
     return 0;
 }

@@ -1482,6 +1482,55 @@ test_sources_over(void **state)
     lab_close(&l);
 }
 
+/* Pairs beyond the bound: `approximate`, and every count within three sigma. */
+static void
+test_approximate(void **state)
+{
+    (void)state;
+    enum { N = 60000 };
+    static struct bh_served served[2];
+    size_t count = 0;
+    _Atomic uint64_t total = PAIRS_MAX - 8192;
+    const uint32_t frequent[] = { 23 };
+    assert_int_equal(bh_served_parse("443/tcp,80/tcp", served, 2, &count, NULL), 0);
+    struct bh_tally_config cfg = lab_config();
+    cfg.pairs_total = &total;
+    cfg.frequent = frequent;
+    cfg.frequent_count = 1;
+    cfg.served = served;
+    cfg.served_count = count;
+    struct lab l;
+    lab_open(&l, &cfg, false);
+    for (unsigned round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < N; i++) {
+            static const unsigned ports[] = { 22, 23, 443, 80 };
+            for (size_t k = 0; k < BH_COUNT(ports); k++) {
+                struct row r = tcp_row(START + i, "20.0.0.1", 1, US, ports[k], BH_TCP_SYN);
+                r.src = bh_ip_from_v4(0x14000000 + i);
+                if (k < 3 || i % 10 == 0) {
+                    lab_put(&l, &r, BH_DIR_IN, BH_CLASS_ACCESS);
+                }
+            }
+        }
+    }
+    struct bh_trend_options o = lab_options(&l);
+    struct bh_trend *t = lab_trend(&l, &o);
+    const struct bh_trend_place *us = trend_place(t, "US");
+    assert_true(t->approximate);
+    assert_true(fabs(t->approximate_error - SIGMA) < 0.0001);
+    assert_true(t->pairs_over > 0);
+    assert_int_equal(us->accesses, 4 * N); /* counts are exact for ever */
+    assert_int_equal(us->sources, N);      /* and what the table of sources knows */
+    assert_int_equal(trend_port(us, 23, BH_PROTO_TCP)->sources, N); /* a bit of each source */
+    assert_within(trend_port(us, 22, BH_PROTO_TCP)->sources, N, 3 * SIGMA);
+    assert_int_equal(t->visits[0].count, 2 * N);
+    assert_within(t->visits[0].sources, N, 3 * SIGMA);
+    assert_within(t->visits[1].sources, N / 10, 3 * SIGMA);
+    assert_true(l.tally->pairs.hll_used <= 3); /* a sketch for each key, no more */
+    bh_trend_free(t);
+    lab_close(&l);
+}
+
 /* ---- bursts ----------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -1664,6 +1713,7 @@ main(void)
         cmocka_unit_test(test_pings),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
+        cmocka_unit_test(test_approximate),
         cmocka_unit_test(test_bursts),
         cmocka_unit_test(test_bursts_largest),
         cmocka_unit_test(test_two_sided),
