@@ -78,7 +78,7 @@ served_word(struct bh_served *s, const char *w, size_t n, const char *where, str
         if (slash != NULL) {
             char *end = NULL;
             unsigned long v = strtoul(slash + 1, &end, 10);
-            if (end != w + n || v > max) {
+            if (slash[1] < '0' || slash[1] > '9' || end != w + n || v > max) {
                 return bh_error_set(err, BH_EUSAGE, where, "the prefix length is a number from 0 to %u",
                                     "プレフィックス長は 0 から %u までの数です", max);
             }

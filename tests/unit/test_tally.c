@@ -1674,6 +1674,61 @@ test_two_sided(void **state)
 
 /* ---- --served ------------------------------------------------------------------------------------------------------------- */
 
+static void
+test_served_parse(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "443/icmp",
+        "tcp",
+        "65536",
+        "443/",
+        "443,",
+        ",443",
+        "443/tcp@",
+        "443/tcp@XX",
+        "443/tcp@jpn",
+        "443@1.2.3.4/33",
+        "443@1.2.3.4/",
+        "443@jp+",
+        "443@+jp",
+        "443/tcp/tcp",
+        "-1",
+        "443 ",
+        "443@2001:db8::/129",
+        "443@1.2.3.4/-1",
+        "443@1.2.3.4/1x",
+    };
+    struct bh_served s[4];
+    size_t n = 0;
+    for (size_t i = 0; i < BH_COUNT(bad); i++) {
+        struct bh_error err = { 0 };
+        if (bh_served_parse(bad[i], s, 4, &n, &err) == 0) {
+            fail_msg("'%s' was taken", bad[i]);
+        }
+        assert_true(err.text[BH_EN][0] != '\0' && err.text[BH_JA][0] != '\0');
+    }
+    assert_int_not_equal(bh_served_parse("1,2,3,4,5", s, 4, &n, NULL), 0);
+    assert_int_equal(bh_served_parse("1,2,3,65535", s, 4, &n, NULL), 0);
+    assert_int_equal(n, 4);
+    assert_int_equal(s[3].port, 65535);
+    assert_int_equal(s[3].proto, BH_PROTO_TCP);
+    assert_true(s[3].to_all);
+    assert_int_equal(bh_served_parse("0/udp@home+jp+De+192.0.2.0/24+2001:db8::1", s, 4, &n, NULL),
+                     0);
+    assert_int_equal(n, 1);
+    assert_true(s[0].port == 0 && s[0].proto == BH_PROTO_UDP && !s[0].to_all &&
+                s[0].to_home_country);
+    assert_int_equal(s[0].code_count, 2);
+    assert_string_equal(s[0].codes[0], "JP");
+    assert_string_equal(s[0].codes[1], "DE");
+    assert_int_equal(s[0].net_count, 2);
+    assert_int_equal(s[0].nets[0].prefix_len, 24);
+    assert_int_equal(s[0].nets[1].prefix_len, 128);
+    assert_string_equal(s[0].offered_to, "home+jp+De+192.0.2.0/24+2001:db8::1");
+}
+
 int
 main(void)
 {
@@ -1717,6 +1772,7 @@ main(void)
         cmocka_unit_test(test_bursts),
         cmocka_unit_test(test_bursts_largest),
         cmocka_unit_test(test_two_sided),
+        cmocka_unit_test(test_served_parse),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }
