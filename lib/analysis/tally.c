@@ -543,8 +543,8 @@ count_hours(struct bh_tally *t, const struct bh_batch *b)
     for (uint32_t i = 0; i < b->rows; i++) {
         const bool use = (b->counted[i] != 0) & ((b->marks[i] & BH_MARK_BAD_TIME) == 0);
         const int64_t ts = b->ts_ns[i];
-        first = use & (ts < first) ? ts : first;
-        last = use & (ts > last) ? ts : last;
+        first = (use & (ts < first)) != 0 ? ts : first;
+        last = (use & (ts > last)) != 0 ? ts : last;
         frames += use;
     }
     if (frames == 0) {
