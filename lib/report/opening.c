@@ -85,7 +85,7 @@ bh_opening_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *ou
 {
     const struct bh_trend *t = r->trend;
     struct bh_buf home = { 0 };
-    bh_home_words(r, &home);
+    bh_home_words(r, lang, &home);
     say_period(r, lang, out);
     bh_say(out, lang, OPEN_KNOCKED, bh_num(t->sources).s, bh_num(t->countries_total).s,
            bh_num(t->accesses - t->visits_total).s, home.data == NULL ? "" : home.data);
@@ -168,7 +168,7 @@ bh_nothing_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *ou
     struct bh_buf home = { 0 };
     const struct bh_report_options *o = &r->options;
     bool bounded = o->since != NULL || o->until != NULL || o->last != NULL;
-    bh_home_words(r, &home);
+    bh_home_words(r, lang, &home);
     const char *home_text = home.data == NULL ? "" : home.data;
     if (r->filter_text[0] != '\0') {
         bh_say(out, lang, NOTHING_FILTER, r->filter_text);

@@ -232,9 +232,13 @@ bh_place_in_text(const struct bh_place *p, enum bh_lang lang)
 }
 
 void
-bh_home_words(const struct bh_report *r, struct bh_buf *out)
+bh_home_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
 {
     const struct bh_home *h = &r->home;
+    if (h->networks.len == 0) { /* a log without destination addresses */
+        bh_buf_puts(out, bh_word(BH_W_HOME_OF_LOG, lang));
+        return;
+    }
     if (h->v4_count == 1 && h->v6_count == 0 && h->v4[0].first == h->v4[0].last) {
         struct bh_ip ip = bh_ip_from_v4(h->v4[0].first);
         bh_buf_puts(out, bh_ip_words(&ip).s);

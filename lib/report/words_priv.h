@@ -47,7 +47,7 @@ struct bh_short bh_time_words(int64_t ts_ns); /* 2007-04-01 00:00 */
 struct bh_short bh_date_words(int64_t ts_ns); /* 2007-04-01 */
 struct bh_short bh_mac_words(uint64_t mac);
 /* The one address that is home, or what was taken as home. */
-void bh_home_words(const struct bh_report *r, struct bh_buf *out);
+void bh_home_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out);
 /* "accesses", "sources" ... in the chosen count. */
 const char *bh_unit_word(const struct bh_trend *t, enum bh_lang lang);
 /* The mark between the entries of an enumeration: ", " and before the last " and ". */

@@ -90,6 +90,7 @@ BH_WORD(OPEN_APPROXIMATE, " Counts of sources are approximate (within {0}).", "�
 
 /* nothing to report */
 BH_WORD(NOTHING_FRAMES, "No frames: there is nothing in {0} to count.", "フレームがありません。{0} には数えるものがありません。")
+BH_WORD(HOME_OF_LOG, "the hosts that wrote the log", "ログの記録元")
 BH_WORD(NOTHING_INPUT, "the input", "入力")
 BH_WORD(NOTHING_PERIOD, "The period {0} holds no access.", "期間 {0} にアクセスはありません。")
 BH_WORD(NOTHING_PACKETS, "No access: {0} {0?frame|frames}, none of them an IP packet we can read.",
