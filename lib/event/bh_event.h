@@ -6,8 +6,8 @@
  * BH_BATCH_ROWS records as columns: what the counting needs of a packet then fits in 40
  * octets, and stages are loops over small arrays that stay in L1 and L2.
  *
- * The schema (bh_fields) names every field once, with type, unit and texts: what shows records
- * takes names and values from it. Field ids are permanent.
+ * The schema (bh_fields) says every field once: name, type, unit, texts, and how to get its
+ * value. What shows records uses its names. Field ids are permanent.
  *
  * Threads:   a batch has one owner at a time.
  * Ownership: bh_batch_new/free; columns lie inside the batch.
