@@ -6,8 +6,9 @@
  * remote addresses, so tallies are disjoint and merging is adding). bh_trend_new() turns the
  * merged tally into the ranked result of MEANING.md 8; no report ever counts a packet.
  *
- * Memory of a tally (docs/design/tally.md): counters 32 MiB, sources 32 octets each up to 2^20,
- * pairs 4 octets each up to 2^22; beyond these, HyperLogLog, and `approximate` says so.
+ * Memory of a tally (docs/design/tally.md): counters 128 KiB for each place that occurs, sources
+ * 32 octets a slot (IPv6: 64) for up to 655,360 (163,840) of them, pairs 4 octets a slot for up to
+ * 2^22; beyond these, HyperLogLog, and `approximate` says so.
  *
  * Threads:   one thread per tally; the country database is shared read-only.
  * Ownership: the caller's. A trend owns all it points to.

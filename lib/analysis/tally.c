@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The tally: stages over one batch, each a loop over small arrays; the loop before a table is
- * touched asks for its lines (docs/design/tally.md has the nanoseconds).
+ * touched asks for its lines (docs/design/tally.md counts them).
  *
  *   select   period and filter                             -> counted[]
  *   sources  one line per inbound packet's source          -> country[], the list of accesses

@@ -25,8 +25,8 @@ uint64_t map_get(const struct map *m, uint32_t key);
 /* ---- cells.c: counts by (place, protocol, port) -------------------------------------------------- */
 
 /* A cell is place << 17 | udp << 16 | port. Each has one octet: four bits of its count, four of
- * its sources; what does not fit is carried into a map, in sixteens. 32 MiB for all 2^25 cells
- * of 256 places, and only touched pages exist. */
+ * its sources; what does not fit is carried into a map, in sixteens. 64 MiB of addresses for the
+ * 2^26 cells of 512 places, 128 KiB each, and only touched pages exist. */
 #define CELL_BITS 26
 #define CELLS (1U << CELL_BITS)
 enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN };

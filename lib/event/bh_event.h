@@ -4,10 +4,10 @@
  *
  * One frame read is one record (docs/design/packet-path.md). A batch holds up to
  * BH_BATCH_ROWS records as columns: what the counting needs of a packet then fits in 40
- * octets that lie together, and stages are loops over small arrays that stay in L1 and L2.
+ * octets, and stages are loops over small arrays that stay in L1 and L2.
  *
- * The schema (bh_fields) names every column once; CSV headers, JSON keys, filters and the
- * manual come from it. Field ids are permanent.
+ * The schema (bh_fields) says every field once: name, type, unit, texts, and how to get its
+ * value. What shows records uses its names. Field ids are permanent.
  *
  * Threads:   a batch has one owner at a time.
  * Ownership: bh_batch_new/free; columns lie inside the batch.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Words of the report in both languages: one table of templates (words.c), and the small texts
- * that go into them (say.c).
+ * Words of the report in both languages: one table of templates (words_table_priv.h), and the
+ * small texts that go into them (say.c).
  *
  * A template names its arguments by number, so that the languages may order them as they like:
  *   {0}             the first argument
