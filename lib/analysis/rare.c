@@ -165,7 +165,7 @@ tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_
 {
     struct bh_trend_burst x = { .ip = ip, .port = port, .count = s->hour_count,
                                 .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
-                                .hour_ns = bins_hour_start_ns(&t->bins, s->hour) };
+                                .hour_ns = bins_hour_start_ns(s->hour) };
     memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);
     size_t at = t->burst_count;
     if (at == BH_COUNT(t->bursts)) { /* keep the largest */

@@ -30,13 +30,7 @@ select_rows(struct bh_tally *t, struct bh_batch *b)
             counted[i] = (uint8_t)((ts[i] >= start) & (ts[i] < end));
         }
     }
-    if (t->cfg.filter == NULL) {
-        return;
-    }
-    bh_filter_batch(t->cfg.filter, b, t->selected);
-    for (uint32_t i = 0; i < n; i++) {
-        counted[i] &= t->selected[i];
-    }
+    t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
 }
 
 /* ---- sources ---------------------------------------------------------------------------------- */
@@ -94,6 +88,7 @@ struct stage {
     struct bh_batch *b;
     struct hour *h;
     int64_t hour_start_ns;
+    uint64_t hour_len_ns; /* 0: no hour yet */
     uint32_t *trend_row;
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
@@ -104,7 +99,14 @@ struct stage {
 static BH_ALWAYS_INLINE void
 stage_begin(struct stage *g, struct bh_tally *t, struct bh_batch *b)
 {
-    *g = (struct stage){ .t = t, .b = b, .hour_start_ns = INT64_MIN / 2 };
+    *g = (struct stage){ .t = t, .b = b };
+}
+
+/* Any int64 may be a time: differences are taken without a sign. */
+static BH_ALWAYS_INLINE bool
+stage_is_in_hour(const struct stage *g, int64_t ts)
+{
+    return (uint64_t)ts - (uint64_t)g->hour_start_ns < g->hour_len_ns;
 }
 
 static void
@@ -115,9 +117,9 @@ watch_silence(struct stage *g, int64_t ts)
     g->watched = NULL;
     for (uint32_t k = 0; k < n && k < BH_GAPS_MAX; k++) {
         int64_t end = s->silence[k].end_ns;
-        if (ts >= end && ts - end <= 86400000000000LL) {
+        if (ts >= end && (uint64_t)ts - (uint64_t)end <= 86400000000000ULL) {
             g->watched = &g->t->gap_regular[k];
-            g->before_hour = bins_hour_id(&g->t->bins, s->silence[k].start_ns);
+            g->before_hour = bins_hour_id(s->silence[k].start_ns);
         }
     }
 }
@@ -130,6 +132,7 @@ stage_hour(struct stage *g, int64_t ts)
     }
     g->h = bins_at(&g->t->bins, ts);
     g->hour_start_ns = g->t->bins.current_start_ns;
+    g->hour_len_ns = (uint64_t)g->t->bins.current_end_ns - (uint64_t)g->hour_start_ns;
     g->trend_row = g->t->bins.trend_row;
     watch_silence(g, ts);
     g->hour_count = 0;
@@ -171,7 +174,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
         s->flags |= SRC_VISITED;
         return;
     }
-    if (BH_UNLIKELY((uint64_t)(ts - g->hour_start_ns) >= 3600000000000ULL)) {
+    if (BH_UNLIKELY(!stage_is_in_hour(g, ts))) {
         stage_hour(g, ts);
     }
     if (s->hour != g->h->id) {
@@ -180,7 +183,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
             tally_burst(t, ip, s, *hour_port);
         }
         /* There in the day before the silence, and back: it was there all the time. */
-        if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24) {
+        if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24 * HOUR_STEP) {
             ++*g->watched;
         }
         source_hour(s, hour_port, g->h, key);
@@ -242,7 +245,7 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
             g->visits++;
             return;
         }
-        if ((uint64_t)(b->ts_ns[i] - g->hour_start_ns) >= 3600000000000ULL) {
+        if (!stage_is_in_hour(g, b->ts_ns[i])) {
             stage_hour(g, b->ts_ns[i]);
         }
         g->hour_count++;
@@ -662,11 +665,10 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->access_cell = malloc(BH_BATCH_STRIDE * sizeof *t->access_cell);
     t->pair_hash = malloc(BH_BATCH_STRIDE * sizeof *t->pair_hash);
     t->pair_cell = malloc(BH_BATCH_STRIDE * sizeof *t->pair_cell);
-    t->selected = malloc(BH_BATCH_STRIDE);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
     bool ok = t->access_row != NULL && t->access_cell != NULL && t->pair_hash != NULL && t->pair_cell != NULL &&
-              t->selected != NULL && t->own_set != NULL;
+              t->own_set != NULL;
     ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
@@ -698,7 +700,6 @@ bh_tally_free(struct bh_tally *t)
     free(t->access_cell);
     free(t->pair_hash);
     free(t->pair_cell);
-    free(t->selected);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);

@@ -192,8 +192,9 @@ void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
 
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 
+#define HOUR_STEP 4U /* from the id of an hour to that of the next: ids are quarters of an hour */
 struct hour {
-    uint32_t id;                      /* hours since 1970, on the zone's full hours */
+    uint32_t id;                      /* quarters of an hour since 1970 at its begin, on the zone's full hours */
     uint32_t day_first, day_next, week_first, week_next; /* ids of the hours that begin them */
     uint64_t frames, count, sources, day_sources, week_sources;
     int64_t first_frame_ns, last_frame_ns;
@@ -206,7 +207,6 @@ struct bins {
     struct map index;  /* id -> index + 1 */
     uint32_t current;  /* index, UINT32_MAX: none */
     int64_t current_start_ns, current_end_ns;
-    int32_t zone_shift_s;
     uint32_t trend_first, trend_width; /* hours */
     uint32_t (*trend)[BH_PLACES_MAX];
     uint32_t *trend_row;
@@ -224,8 +224,8 @@ bins_at(struct bins *b, int64_t ts_ns)
     return &b->hour[b->current];
 }
 BH_NODISCARD int bins_merge(struct bins *into, const struct bins *from);
-uint32_t bins_hour_id(const struct bins *b, int64_t ts_ns);
-int64_t bins_hour_start_ns(const struct bins *b, uint32_t id);
+uint32_t bins_hour_id(int64_t ts_ns);
+int64_t bins_hour_start_ns(uint32_t id);
 
 /* ---- the tally ---------------------------------------------------------------------------------------- */
 
@@ -307,7 +307,6 @@ struct bh_tally {
     uint64_t *pair_hash;
     uint32_t *pair_cell;
     uint32_t pair_count;
-    uint8_t *selected;
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };

@@ -379,7 +379,7 @@ count_trend_bins(struct build *b)
 {
     const struct bins *bins = &b->t->bins;
     for (uint32_t i = 0; i < bins->used; i++) {
-        int32_t at = (int32_t)(bins->hour[i].id - bins->trend_first);
+        int32_t at = (int32_t)(bins->hour[i].id - bins->trend_first) / (int32_t)HOUR_STEP;
         size_t k = at < 0 ? 0 : (uint32_t)at / bins->trend_width;
         b->out->trend_bins = k >= b->out->trend_bins ? k + 1 : b->out->trend_bins;
     }
