@@ -234,6 +234,7 @@ struct bh_trend {
     uint64_t bad_time, duplicates, out_of_order, filter_unknown, outgoing_packets, inbound_packets;
     struct bh_track_bounds bounds;
     uint64_t sources_over, pairs_over, places_over, bins_over; /* bounds reached: how much */
+    uint64_t memory_over; /* counts lost because there was no memory left */
 };
 
 struct bh_trend_options {

@@ -5,7 +5,7 @@
  *
  *   select   period and filter                             -> counted[]
  *   sources  one line per inbound packet's source          -> country[], the list of accesses
- *   counts   one line per access (its cell), one more where the port is not frequent (its pair)
+ *   counts   two lines per access to a port that is not frequent: its cell, its pair
  *   frames   sums over columns
  */
 #include "tally_priv.h"
@@ -93,7 +93,7 @@ struct stage {
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
     uint64_t hour_count;
-    uint32_t accesses, visits, pings, listed, pairs;
+    uint32_t accesses, visits, pings, listed, rare, udp;
 };
 
 static BH_ALWAYS_INLINE void
@@ -148,7 +148,9 @@ stage_end(struct stage *g)
     g->t->visits += g->visits;
     g->t->pings += g->pings;
     g->t->access_count = g->listed;
-    g->t->pair_count = g->pairs;
+    g->t->rare_count = g->rare;
+    g->t->udp_accesses += g->udp;
+    g->t->tcp_accesses += g->listed - g->udp;
 }
 
 /* A knock of a source that has not knocked before. */
@@ -200,14 +202,14 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
     sum->accesses++;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
-    const uint32_t cell = place << 17 | key;
-    t->access_row[g->listed] = (uint16_t)i;
-    t->access_cell[g->listed++] = cell;
-    const unsigned bit = t->frequent[key];
+    t->access_row[g->listed++] = (uint16_t)i;
+    g->udp += key >> 16;
+    const unsigned bit = frequent_bit(&t->frequent, key);
     s->ports |= (uint64_t)(bit != 0) << bit;
-    t->pair_hash[g->pairs] = hash;
-    t->pair_cell[g->pairs] = cell;
-    g->pairs += bit == 0;
+    t->at_frequent[place][bit]++;
+    t->rare_hash[g->rare] = hash;
+    t->rare_cell[g->rare] = place << 17 | key;
+    g->rare += bit == 0;
     if (BH_UNLIKELY(t->cfg.list_sources)) {
         tally_list(t, b, i, (uint16_t)place);
     }
@@ -251,10 +253,10 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
         g->hour_count++;
         g->trend_row[place]++;
         tally_overflow(t, b, i, hash, place << 17 | key, g->h);
-        t->access_row[g->listed] = (uint16_t)i;
-        t->access_cell[g->listed++] = place << 17 | key;
-        t->pair_hash[g->pairs] = hash;
-        t->pair_cell[g->pairs++] = place << 17 | key;
+        t->access_row[g->listed++] = (uint16_t)i;
+        g->udp += key >> 16;
+        t->rare_hash[g->rare] = hash;
+        t->rare_cell[g->rare++] = place << 17 | key;
     }
 }
 
@@ -313,78 +315,165 @@ own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
     }
 }
 
+/* Rows of one family that came in, and what is known of them before the table is looked at. */
+struct inbound {
+    uint32_t count;
+    uint16_t row[BH_BATCH_STRIDE];
+    uint64_t hash[BH_BATCH_STRIDE];
+    uint32_t new_count; /* of new sources: their country is asked for all at once */
+    uint16_t new_at[BH_BATCH_STRIDE];
+    uint16_t value[BH_BATCH_STRIDE];
+};
+
+static BH_ALWAYS_INLINE void
+count_row(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash)
+{
+    g->b->country[i] = s->place;
+    if (BH_LIKELY(g->b->cls[i] == BH_CLASS_ACCESS)) {
+        access_one(g, i, s, hour_port, hash);
+    } else if (g->b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
+        ping_one(g, s);
+    }
+}
+
+/* A source that is new in this batch, or for which there is no room. Each look-up of a country is a
+ * chain of cold lines; side by side they overlap. */
+static BH_NOINLINE void
+new_sources4(struct stage *g, struct inbound *in)
+{
+    struct bh_tally *t = g->t;
+    uint32_t addr[BH_BATCH_STRIDE];
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        addr[k] = g->b->src[in->row[in->new_at[k]]];
+    }
+    kobold_v4_many(t->cfg.countries, addr, in->value, in->new_count);
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        const uint32_t j = in->new_at[k], i = in->row[j];
+        struct source4 *v = source4_get(&t->sources, addr[k], in->hash[j]);
+        if (v == NULL) {
+            overflow_row(g, i, in->value[k], in->hash[j]);
+            continue;
+        }
+        v->s.place = (uint16_t)place_of_value(t, in->value[k]);
+        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+    }
+}
+
+static BH_NOINLINE void
+new_sources6(struct stage *g, struct inbound *in)
+{
+    struct bh_tally *t = g->t;
+    uint64_t addr[BH_BATCH_STRIDE][2];
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        const struct bh_ip6_pair *p = &g->b->ip6[g->b->src[in->row[in->new_at[k]]]];
+        addr[k][0] = p->src_hi;
+        addr[k][1] = p->src_lo;
+    }
+    kobold_v6_many(t->cfg.countries, (const uint64_t(*)[2])addr, in->value, in->new_count);
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        const uint32_t j = in->new_at[k], i = in->row[j];
+        struct source6 *v = source6_get(&t->sources, addr[k][0], addr[k][1], in->hash[j]);
+        if (v == NULL) {
+            overflow_row(g, i, in->value[k], in->hash[j]);
+            continue;
+        }
+        v->s.place = (uint16_t)place_of_value(t, in->value[k]);
+        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+    }
+}
+
+static void
+count_sources4(struct stage *g, struct inbound *in)
+{
+    struct sources *src = &g->t->sources;
+    for (uint32_t j = 0; j < in->count; j++) {
+        const uint32_t i = in->row[j];
+        struct source4 *v = source4_get(src, g->b->src[i], in->hash[j]);
+        if (BH_UNLIKELY(v == NULL || v->s.place == PLACE_NONE)) {
+            in->new_at[in->new_count++] = (uint16_t)j;
+            continue;
+        }
+        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+    }
+    if (in->new_count > 0) {
+        new_sources4(g, in);
+    }
+}
+
+static void
+count_sources6(struct stage *g, struct inbound *in)
+{
+    struct sources *src = &g->t->sources;
+    for (uint32_t j = 0; j < in->count; j++) {
+        const uint32_t i = in->row[j];
+        const struct bh_ip6_pair *p = &g->b->ip6[g->b->src[i]];
+        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, in->hash[j]);
+        if (BH_UNLIKELY(v == NULL || v->s.place == PLACE_NONE)) {
+            in->new_at[in->new_count++] = (uint16_t)j;
+            continue;
+        }
+        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+    }
+    if (in->new_count > 0) {
+        new_sources6(g, in);
+    }
+}
+
 void
 bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 {
     struct sources *src = &t->sources;
-    const uint32_t n = b->rows;
-    uint16_t row4[BH_BATCH_STRIDE], row6[BH_BATCH_STRIDE];
-    uint64_t hash4[BH_BATCH_STRIDE];
-    uint32_t n4 = 0, n6 = 0;
+    struct inbound v4, v6;
+    v4.count = v6.count = v4.new_count = v6.new_count = 0;
 
     struct stage g;
     stage_begin(&g, t, b);
     select_rows(t, b);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < b->rows; i++) {
         unsigned in = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
-        row4[n4] = (uint16_t)i;
-        n4 += in & (b->kind[i] == BH_KIND_IP4);
-        row6[n6] = (uint16_t)i;
-        n6 += in & (b->kind[i] == BH_KIND_IP6);
+        v4.row[v4.count] = (uint16_t)i;
+        v4.count += in & (b->kind[i] == BH_KIND_IP4);
+        v6.row[v6.count] = (uint16_t)i;
+        v6.count += in & (b->kind[i] == BH_KIND_IP6);
         if (BH_UNLIKELY(!in) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
             own_row(t, b, i);
         }
     }
-    sources_reserve(src, n4, n6);
-    for (uint32_t j = 0; j < n4; j++) {
-        uint64_t h = source4_hash(src, b->src[row4[j]]);
-        hash4[j] = h;
-        BH_PREFETCH_WRITE(&src->v4[(uint32_t)h & src->mask4]);
+    sources_reserve(src, v4.count, v6.count);
+    for (uint32_t j = 0; j < v4.count; j++) {
+        v4.hash[j] = source4_hash(src, b->src[v4.row[j]]);
+        BH_PREFETCH_WRITE(&src->v4[(uint32_t)v4.hash[j] & src->mask4]);
     }
-    for (uint32_t j = 0; j < n4; j++) {
-        const uint32_t i = row4[j], addr = b->src[i];
-        struct source4 *v = source4_get(src, addr, hash4[j]);
-        if (BH_UNLIKELY(v == NULL)) {
-            overflow_row(&g, i, kobold_v4(t->cfg.countries, addr), hash4[j]);
-            continue;
-        }
-        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
-            v->s.place = (uint16_t)place_of_value(t, kobold_v4(t->cfg.countries, addr));
-        }
-        b->country[i] = v->s.place;
-        if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
-            access_one(&g, i, &v->s, &v->hour_port, hash4[j]);
-        } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-            ping_one(&g, &v->s);
-        }
+    for (uint32_t j = 0; j < v6.count; j++) {
+        const struct bh_ip6_pair *p = &b->ip6[b->src[v6.row[j]]];
+        v6.hash[j] = source6_hash(src, p->src_hi, p->src_lo);
+        BH_PREFETCH_WRITE(&src->v6[(uint32_t)v6.hash[j] & src->mask6]);
     }
-    for (uint32_t j = 0; j < n6; j++) {
-        const uint32_t i = row6[j];
-        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-        uint64_t h = source6_hash(src, p->src_hi, p->src_lo);
-        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, h);
-        if (BH_UNLIKELY(v == NULL)) {
-            overflow_row(&g, i, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo), h);
-            continue;
-        }
-        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
-            v->s.place = (uint16_t)place_of_value(t, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo));
-        }
-        b->country[i] = v->s.place;
-        if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
-            access_one(&g, i, &v->s, &v->hour_port, h);
-        } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-            ping_one(&g, &v->s);
-        }
-    }
+    count_sources4(&g, &v4);
+    count_sources6(&g, &v6);
     stage_end(&g);
-    for (uint32_t j = 0; j < t->access_count; j++) {
-        BH_PREFETCH_WRITE(&t->cells.both[t->access_cell[j]]);
+    for (uint32_t j = 0; j < t->rare_count; j++) {
+        t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & 0x1ffff);
+        cell_prefetch(&t->cells, t->rare_cell[j]);
+        pairs_prefetch(&t->pairs, t->rare_hash[j]);
     }
-    for (uint32_t j = 0; j < t->pair_count; j++) {
-        t->pair_hash[j] = bh_mix64(t->pair_hash[j], t->pair_cell[j] & 0x1ffff);
-        pairs_prefetch(&t->pairs, t->pair_hash[j]);
+}
+
+/* Counters of 32 bits: they are added to the cells long before they could be full. */
+#define POUR_ROWS (1U << 31)
+
+void
+tally_pour_frequent(struct bh_tally *t)
+{
+    for (uint32_t place = 0; place < t->cfg.places->count; place++) {
+        for (unsigned bit = 1; bit <= t->frequent.count; bit++) {
+            if (t->at_frequent[place][bit] > 0) {
+                cell_add(&t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
+                t->at_frequent[place][bit] = 0;
+            }
+        }
     }
+    t->at_frequent_rows = 0;
 }
 
 /* ---- counts ---------------------------------------------------------------------------------------- */
@@ -396,18 +485,8 @@ bh_tally_two_sided(struct bh_tally *t)
         return;
     }
     t->two_sided = true;
-    for (uint32_t place = 0; place < t->cfg.places->count; place++) {
-        if (t->place[place].accesses == 0) {
-            continue;
-        }
-        for (uint32_t port = 0; port < 65536; port++) {
-            uint32_t cell = place << 17 | port;
-            uint64_t n = cell_get(&t->cells, cell, CELL_COUNT);
-            if (n > 0) {
-                map_add(&t->cells.unknown, cell, n);
-            }
-        }
-    }
+    tally_pour_frequent(t);
+    cells_all_unknown(&t->cells);
 }
 
 static void
@@ -432,7 +511,7 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(&t->cells, t->access_cell[j], o, 1);
+            cell_outcome(&t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, 1);
         }
     }
 }
@@ -574,17 +653,15 @@ void
 bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
 {
     apply_moves(t, moves, moves_count);
-    uint32_t tcp = 0;
-    for (uint32_t j = 0; j < t->access_count; j++) {
-        cell_count(&t->cells, t->access_cell[j]);
-        tcp += (t->access_cell[j] >> 16 & 1) == 0;
-    }
-    t->tcp_accesses += tcp;
-    t->udp_accesses += t->access_count - tcp;
-    for (uint32_t j = 0; j < t->pair_count; j++) {
-        if (pairs_add(&t->pairs, t->pair_hash[j], t->pair_cell[j])) {
-            cell_source(&t->cells, t->pair_cell[j]);
+    for (uint32_t j = 0; j < t->rare_count; j++) {
+        cell_count(&t->cells, t->rare_cell[j]);
+        if (pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j])) {
+            cell_source(&t->cells, t->rare_cell[j]);
         }
+    }
+    t->at_frequent_rows += b->rows;
+    if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
+        tally_pour_frequent(t);
     }
     if (t->cfg.hold && t->cfg.outcomes) {
         count_outcomes(t, b);
@@ -600,6 +677,7 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
 void
 tally_settle(struct bh_tally *t)
 {
+    tally_pour_frequent(t);
     for (unsigned k = 0; k < 2; k++) {
         const struct histograms *h = &t->histograms[k];
         for (unsigned c = 0; c < BH_CLASS_COUNT; c++) {
@@ -634,19 +712,43 @@ mark_served(struct bh_tally *t)
     }
 }
 
+static bool
+frequent_fits(struct frequent *f, const uint32_t *ports, size_t count)
+{
+    memset(f->slot, 0, sizeof f->slot);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t *slot = &f->slot[(ports[k] * f->factor) >> 22];
+        if (*slot != 0) {
+            return false;
+        }
+        *slot = ports[k] << 6 | (k + 1);
+    }
+    return true;
+}
+
+/* One factor in seven separates 63 ports. The same ports get the same bits in every shard. */
 static void
 mark_frequent(struct bh_tally *t)
 {
-    for (size_t k = 0; k < t->cfg.frequent_count && k < FREQUENT_MAX; k++) {
-        t->frequent[t->cfg.frequent[k]] = (uint8_t)(k + 1);
-        t->frequent_cell[k + 1] = t->cfg.frequent[k];
+    struct frequent *f = &t->frequent;
+    size_t count = t->cfg.frequent_count < FREQUENT_MAX ? t->cfg.frequent_count : FREQUENT_MAX;
+    unsigned tries = 0;
+    do {
+        if (tries++ % 1000 == 999) {
+            count /= 2; /* never seen; any choice of ports is right */
+        }
+        f->factor = (uint32_t)bh_mix64(tries, 0x9e3779b97f4a7c15ULL) | 1;
+    } while (!frequent_fits(f, t->cfg.frequent, count));
+    f->count = (unsigned)count;
+    for (size_t k = 0; k < count; k++) {
+        f->port[k + 1] = t->cfg.frequent[k];
     }
 }
 
 int
 bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
 {
-    struct bh_tally *t = calloc(1, sizeof *t);
+    struct bh_tally *t = bh_pages_new(sizeof *t, false); /* pages that are not used cost nothing */
     if (t == NULL) {
         return -ENOMEM;
     }
@@ -662,14 +764,13 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     mark_frequent(t);
     const uint64_t expected = cfg->expected_frames;
     t->access_row = malloc(BH_BATCH_STRIDE * sizeof *t->access_row);
-    t->access_cell = malloc(BH_BATCH_STRIDE * sizeof *t->access_cell);
-    t->pair_hash = malloc(BH_BATCH_STRIDE * sizeof *t->pair_hash);
-    t->pair_cell = malloc(BH_BATCH_STRIDE * sizeof *t->pair_cell);
+    t->rare_hash = malloc(BH_BATCH_STRIDE * sizeof *t->rare_hash);
+    t->rare_cell = malloc(BH_BATCH_STRIDE * sizeof *t->rare_cell);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
-    bool ok = t->access_row != NULL && t->access_cell != NULL && t->pair_hash != NULL && t->pair_cell != NULL &&
+    bool ok = t->access_row != NULL && t->rare_hash != NULL && t->rare_cell != NULL &&
               t->own_set != NULL;
-    ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
+    ok = ok && cells_init(&t->cells) == 0;
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && bins_init(&t->bins) == 0 && map_init(&t->wide, 1024) == 0;
@@ -697,12 +798,11 @@ bh_tally_free(struct bh_tally *t)
     bins_done(&t->bins);
     map_done(&t->wide);
     free(t->access_row);
-    free(t->access_cell);
-    free(t->pair_hash);
-    free(t->pair_cell);
+    free(t->rare_hash);
+    free(t->rare_cell);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);
     free(t->net_bits);
-    free(t);
+    bh_pages_free(t, sizeof *t);
 }

@@ -73,7 +73,7 @@ test_cells_carry(void **state)
     static const unsigned sizes[] = { 0,  1,  14, 15,  16,  17,  31,  32,   33,
                                       47, 48, 49, 255, 256, 257, 271, 4095, 4096 };
     struct cells c;
-    assert_int_equal(cells_init(&c, false), 0);
+    assert_int_equal(cells_init(&c), 0);
     for (unsigned i = 0; i < BH_COUNT(sizes); i++) {
         for (unsigned k = 0; k < BH_COUNT(sizes); k++) {
             /* The first, the last and a middle port of a place, TCP and UDP. */
@@ -198,7 +198,7 @@ test_cells_outcomes(void **state)
     struct cells c;
     uint64_t seed = 3;
     memset(&m, 0, sizeof m);
-    assert_int_equal(cells_init(&c, false), 0);
+    assert_int_equal(cells_init(&c), 0);
     outcomes_play(&c, &m, &seed, 5000);
     outcomes_check(&c, &m);
     assert_null(c.dense);
@@ -218,7 +218,7 @@ test_cells_borrow(void **state)
 {
     (void)state;
     struct cells c;
-    assert_int_equal(cells_init(&c, false), 0);
+    assert_int_equal(cells_init(&c), 0);
     outcomes_flood(&c);
     const uint32_t cell = cell_of(7, BH_PROTO_TCP, 25);
     for (int round = 0; round < 2; round++) {
@@ -251,8 +251,8 @@ test_cells_merge(void **state)
         uint64_t seed = floods + 10;
         uint64_t counts[OUTCOME_CELLS] = { 0 };
         memset(&m, 0, sizeof m);
-        assert_int_equal(cells_init(&a, false), 0);
-        assert_int_equal(cells_init(&b, false), 0);
+        assert_int_equal(cells_init(&a), 0);
+        assert_int_equal(cells_init(&b), 0);
         if ((floods & 1) != 0) {
             outcomes_flood(&a);
         }
@@ -284,7 +284,7 @@ test_cells_merge(void **state)
                 cells_merge_place(&a, &b, place);
             }
         }
-        cells_merge_carries(&a, &b);
+        cells_merge_rest(&a, &b);
         outcomes_check(&a, &m);
         flood_check(&a, (floods & 1) + (floods >> 1));
         for (uint32_t i = 0; i < OUTCOME_CELLS; i++) {
