@@ -54,6 +54,8 @@ struct bh_places {
     struct bh_place place[BH_PLACES_MAX];
     size_t count;
     uint16_t of_value[1024]; /* Kobold value -> place */
+    bool by_region;
+    char code_of_value[1024][4]; /* Kobold value -> country code, "" */
 };
 /* by_region: countries are joined to M49 regions, but for `home_country`. */
 void bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,

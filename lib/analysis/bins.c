@@ -117,7 +117,7 @@ trend_go(struct bins *b, uint32_t id)
     while ((uint32_t)at / b->trend_width >= TREND_BINS) {
         for (unsigned k = 0; k < TREND_BINS / 2; k++) {
             for (unsigned p = 0; p < BH_PLACES_MAX; p++) {
-                b->trend[k][p] = b->trend[2 * k][p] + b->trend[2 * k + 1][p];
+                b->trend[k][p] = add_up_to_max(b->trend[2 * k][p], b->trend[2 * k + 1][p]);
             }
         }
         memset(b->trend[TREND_BINS / 2], 0, sizeof *b->trend * (TREND_BINS / 2));
@@ -198,7 +198,7 @@ bins_merge(struct bins *into, const struct bins *from)
         uint32_t at = (id - into->trend_first) / HOUR_STEP / into->trend_width;
         at = (int32_t)(id - into->trend_first) < 0 ? 0 : at < TREND_BINS ? at : TREND_BINS - 1;
         for (unsigned p = 0; p < BH_PLACES_MAX; p++) {
-            into->trend[at][p] += from->trend[k][p];
+            into->trend[at][p] = add_up_to_max(into->trend[at][p], from->trend[k][p]);
         }
     }
     into->lost += from->lost;

@@ -190,10 +190,10 @@ static const uint8_t kind_of[BH_OUTCOME_COUNT] = {
 };
 
 void
-cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n)
+cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n)
 {
     if (outcome == BH_OUTCOME_UNKNOWN) {
-        map_add(&c->unknown, cell, (uint64_t)(int64_t)n);
+        map_add(&c->unknown, cell, (uint64_t)n);
     } else {
         outcome_add(c, (enum cell_kind)kind_of[outcome], cell, n);
     }
@@ -218,6 +218,30 @@ cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind)
     return low + 16 * map_get(&c->carry, key_of(kind, cell));
 }
 
+/* What a one-sided view knew already: refused by a router on the way. */
+static void
+take_back_known(struct cells *c)
+{
+    for (uint32_t i = 0; c->dense == NULL && i <= c->sparse.mask; i++) {
+        const struct map_entry *e = &c->sparse.entry[i];
+        if (e->key1 != 0 && e->value != 0) {
+            map_add(&c->unknown, (e->key1 - 1) & (CELLS - 1), 0 - e->value);
+        }
+    }
+    for (uint32_t word = 0; c->dense != NULL && word < BH_PLACES_MAX << 16; word++) {
+        const uint32_t cell = word >> 16 << 17 | (word & 0xffff);
+        for (unsigned k = 0; c->dense[word] >> 4 * k != 0; k++) {
+            map_add(&c->unknown, cell, 0 - (uint64_t)(c->dense[word] >> 4 * k & 15));
+        }
+    }
+    for (uint32_t i = 0; i <= c->carry.mask; i++) {
+        const struct map_entry *e = &c->carry.entry[i];
+        if (e->key1 != 0 && (e->key1 - 1) >> CELL_BITS >= CELL_COMPLETE) {
+            map_add(&c->unknown, (e->key1 - 1) & (CELLS - 1), 0 - 16 * e->value);
+        }
+    }
+}
+
 void
 cells_all_unknown(struct cells *c)
 {
@@ -238,6 +262,7 @@ cells_all_unknown(struct cells *c)
             map_add(&c->unknown, cell, 16 * c->carry.entry[i].value);
         }
     }
+    take_back_known(c);
 }
 
 static void

@@ -33,24 +33,31 @@ select_rows(struct bh_tally *t, struct bh_batch *b)
     t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
 }
 
+/* What a record stands for: one, but for flows of an import. */
+static BH_ALWAYS_INLINE uint64_t
+weight_of(const struct bh_batch *b, uint32_t i, bool weighted)
+{
+    return weighted ? b->weight[i] : 1;
+}
+
 /* ---- sources ---------------------------------------------------------------------------------- */
 
 /* A source comes into another hour: the distinct counts of hour, day and week. */
 static BH_ALWAYS_INLINE void
-source_hour(struct source *s, uint16_t *hour_port, struct hour *h, uint32_t key)
+source_hour(struct source *s, uint32_t *hour_key, struct hour *h, uint32_t key, uint64_t weight)
 {
     h->sources++;
     h->day_sources += s->hour - h->day_first >= h->day_next - h->day_first; /* also for "never" */
     h->week_sources += s->hour - h->week_first >= h->week_next - h->week_first;
     s->hour = h->id;
-    s->hour_count = 1;
-    *hour_port = (uint16_t)key;
-    s->flags = (uint16_t)((s->flags & ~SRC_PORT_UDP) | ((key >> 16) != 0 ? SRC_PORT_UDP : 0));
+    s->hour_count = add_up_to_max(0, weight);
+    *hour_key = key;
 }
 
 /* Is this access offered to whoever asks? Then it is a visit. */
 static BH_NOINLINE bool
-is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash)
+is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash,
+         uint64_t weight)
 {
     if ((t->served[key >> 3] >> (key & 7) & 1) == 0) {
         return false;
@@ -60,7 +67,7 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
         if (s->port != (key & 0xffff) || (s->proto != BH_PROTO_TCP) != (key >> 16)) {
             continue;
         }
-        const char *code = t->cfg.places->place[place].code;
+        const char *code = tally_country(t, b, i, place);
         bool hit = s->to_all || (s->to_home_country && strcmp(code, t->cfg.home_country) == 0);
         for (size_t c = 0; c < s->code_count && !hit; c++) {
             hit = strcmp(code, s->codes[c]) == 0;
@@ -73,9 +80,10 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
                   (len % 8 == 0 || ((net[whole] ^ ip.octets[whole]) >> (8 - len % 8)) == 0);
         }
         if (hit) {
-            t->visit_count[k]++;
+            t->visit_count[k] += weight;
+            b->counted[i] = BH_COUNTED_VISIT;
             /* Distinct visitors of a served port: few enough for the set of pairs. */
-            t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), UINT32_MAX);
+            t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
             return true;
         }
     }
@@ -92,8 +100,8 @@ struct stage {
     uint32_t *trend_row;
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
-    uint64_t hour_count;
-    uint32_t accesses, visits, pings, listed, rare, udp;
+    uint64_t hour_count, accesses, visits, pings, knocks, udp;
+    uint32_t listed, rare;
 };
 
 static BH_ALWAYS_INLINE void
@@ -127,13 +135,13 @@ watch_silence(struct stage *g, int64_t ts)
 static BH_NOINLINE void
 stage_hour(struct stage *g, int64_t ts)
 {
-    if (g->h != NULL) {
+    if (g->h != NULL && !g->t->is_wide) {
         g->h->count += g->hour_count;
     }
     g->h = bins_at(&g->t->bins, ts);
     g->hour_start_ns = g->t->bins.current_start_ns;
     g->hour_len_ns = (uint64_t)g->t->bins.current_end_ns - (uint64_t)g->hour_start_ns;
-    g->trend_row = g->t->bins.trend_row;
+    g->trend_row = g->t->is_wide ? g->t->trend_unused : g->t->bins.trend_row;
     watch_silence(g, ts);
     g->hour_count = 0;
 }
@@ -141,7 +149,7 @@ stage_hour(struct stage *g, int64_t ts)
 static void
 stage_end(struct stage *g)
 {
-    if (g->h != NULL) {
+    if (g->h != NULL && !g->t->is_wide) {
         g->h->count += g->hour_count;
     }
     g->t->accesses += g->accesses;
@@ -150,29 +158,39 @@ stage_end(struct stage *g)
     g->t->access_count = g->listed;
     g->t->rare_count = g->rare;
     g->t->udp_accesses += g->udp;
-    g->t->tcp_accesses += g->listed - g->udp;
+    g->t->tcp_accesses += g->knocks - g->udp;
 }
 
-/* A knock of a source that has not knocked before. */
+/* The first knock of a source, or its first after a ping. */
 static BH_NOINLINE void
-source_first(struct bh_tally *t, struct source *s)
+source_knocks(struct bh_tally *t, struct source *s)
 {
-    t->place[s->place].sources++;
-    t->ping_first += (s->flags & SRC_PINGED) != 0;
-    s->flags |= SRC_KNOCKED;
+    t->place[s->place].sources += (s->flags & SRC_KNOCKED) == 0;
+    if ((s->flags & (SRC_PINGED | SRC_PING_FIRST)) == SRC_PINGED) {
+        t->ping_first++;
+        s->flags |= SRC_PING_FIRST;
+    }
+    s->flags |= SRC_KNOCKED | SRC_SETTLED;
+}
+
+static BH_ALWAYS_INLINE uint32_t
+plus(uint32_t sum, uint64_t weight, bool weighted)
+{
+    return weighted ? add_up_to_max(sum, weight) : sum + (uint32_t)weight;
 }
 
 static BH_ALWAYS_INLINE void
-access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash)
+access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
     const unsigned place = s->place;
     const uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     const int64_t ts = b->ts_ns[i];
-    g->accesses++;
-    if (BH_UNLIKELY(t->has_served) && is_visit(t, b, i, key, place, hash)) {
-        g->visits++;
+    const uint64_t weight = weight_of(b, i, weighted);
+    g->accesses += weight;
+    if (BH_UNLIKELY(t->has_served) && is_visit(t, b, i, key, place, hash, weight)) {
+        g->visits += weight;
         s->flags |= SRC_VISITED;
         return;
     }
@@ -182,45 +200,53 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, u
     if (s->hour != g->h->id) {
         if (BH_UNLIKELY(s->hour_count >= BURST_LEAST)) {
             struct bh_ip ip = bh_batch_src(b, i);
-            tally_burst(t, ip, s, *hour_port);
+            tally_burst(t, ip, s, *hour_key);
         }
         /* There in the day before the silence, and back: it was there all the time. */
         if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24 * HOUR_STEP) {
             ++*g->watched;
         }
-        source_hour(s, hour_port, g->h, key);
+        source_hour(s, hour_key, g->h, key, weight);
     } else {
-        s->hour_count += *hour_port == (uint16_t)key;
+        s->hour_count = plus(s->hour_count, *hour_key == key ? weight : 0, weighted);
     }
-    if (BH_UNLIKELY((s->flags & SRC_KNOCKED) == 0)) {
-        source_first(t, s);
+    if (BH_UNLIKELY((s->flags & SRC_SETTLED) == 0)) {
+        source_knocks(t, s);
     }
-    s->count++;
-    g->hour_count++;
-    g->trend_row[place]++;
+    s->count = plus(s->count, weight, weighted);
+    g->hour_count += weight;
+    g->trend_row[place] = plus(g->trend_row[place], weight, weighted);
     struct place_sum *sum = &t->place[place];
-    sum->accesses++;
+    sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
     t->access_row[g->listed++] = (uint16_t)i;
-    g->udp += key >> 16;
+    g->knocks += weight;
+    g->udp += (key >> 16) * weight;
     const unsigned bit = frequent_bit(&t->frequent, key);
     s->ports |= (uint64_t)(bit != 0) << bit;
-    t->at_frequent[place][bit]++;
+    if (weighted) {
+        cell_add(&t->cells, place << 17 | key, weight, 0);
+    } else {
+        t->at_frequent[place][bit]++;
+    }
     t->rare_hash[g->rare] = hash;
     t->rare_cell[g->rare] = place << 17 | key;
     g->rare += bit == 0;
     if (BH_UNLIKELY(t->cfg.list_sources)) {
-        tally_list(t, b, i, (uint16_t)place);
+        tally_list(t, b, i, (uint16_t)place, weight);
     }
 }
 
 static BH_ALWAYS_INLINE void
-ping_one(struct stage *g, struct source *s)
+ping_one(struct stage *g, struct source *s, uint64_t weight)
 {
-    g->pings++;
+    g->pings += weight;
     g->t->ping_sources += (s->flags & SRC_PINGED) == 0;
     s->flags |= SRC_PINGED;
+    if ((s->flags & SRC_PING_FIRST) == 0) {
+        s->flags = (uint16_t)(s->flags & ~SRC_SETTLED);
+    }
 }
 
 static inline unsigned
@@ -235,26 +261,31 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
+    const uint64_t weight = weight_of(b, i, b->has_weight);
     unsigned place = place_of_value(t, value);
     b->country[i] = (uint16_t)place;
     uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     t->sources_over++;
     if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-        g->pings++;
+        g->pings += weight;
     } else if (b->cls[i] == BH_CLASS_ACCESS) {
-        g->accesses++;
-        if (t->has_served && is_visit(t, b, i, key, place, hash)) {
-            g->visits++;
+        g->accesses += weight;
+        if (t->has_served && is_visit(t, b, i, key, place, hash, weight)) {
+            g->visits += weight;
             return;
         }
         if (!stage_is_in_hour(g, b->ts_ns[i])) {
             stage_hour(g, b->ts_ns[i]);
         }
-        g->hour_count++;
-        g->trend_row[place]++;
-        tally_overflow(t, b, i, hash, place << 17 | key, g->h);
+        g->hour_count += weight;
+        g->knocks += weight;
+        g->udp += (key >> 16) * weight;
+        g->trend_row[place] = add_up_to_max(g->trend_row[place], weight);
+        tally_overflow(t, b, i, hash, place << 17 | key, g->h, weight);
         t->access_row[g->listed++] = (uint16_t)i;
-        g->udp += key >> 16;
+        if (b->has_weight) {
+            cell_add(&t->cells, place << 17 | key, weight, 0);
+        }
         t->rare_hash[g->rare] = hash;
         t->rare_cell[g->rare++] = place << 17 | key;
     }
@@ -326,13 +357,13 @@ struct inbound {
 };
 
 static BH_ALWAYS_INLINE void
-count_row(struct stage *g, uint32_t i, struct source *s, uint16_t *hour_port, uint64_t hash)
+count_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
 {
     g->b->country[i] = s->place;
     if (BH_LIKELY(g->b->cls[i] == BH_CLASS_ACCESS)) {
-        access_one(g, i, s, hour_port, hash);
+        access_one(g, i, s, hour_key, hash, weighted);
     } else if (g->b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-        ping_one(g, s);
+        ping_one(g, s, weight_of(g->b, i, weighted));
     }
 }
 
@@ -355,7 +386,7 @@ new_sources4(struct stage *g, struct inbound *in)
             continue;
         }
         v->s.place = (uint16_t)place_of_value(t, in->value[k]);
-        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], g->b->has_weight);
     }
 }
 
@@ -378,12 +409,13 @@ new_sources6(struct stage *g, struct inbound *in)
             continue;
         }
         v->s.place = (uint16_t)place_of_value(t, in->value[k]);
-        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], g->b->has_weight);
     }
 }
 
-static void
-count_sources4(struct stage *g, struct inbound *in)
+/* Made twice: flows with weights must not slow down packets. */
+static BH_ALWAYS_INLINE void
+count_sources4(struct stage *g, struct inbound *in, bool weighted)
 {
     struct sources *src = &g->t->sources;
     for (uint32_t j = 0; j < in->count; j++) {
@@ -393,15 +425,15 @@ count_sources4(struct stage *g, struct inbound *in)
             in->new_at[in->new_count++] = (uint16_t)j;
             continue;
         }
-        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], weighted);
     }
     if (in->new_count > 0) {
         new_sources4(g, in);
     }
 }
 
-static void
-count_sources6(struct stage *g, struct inbound *in)
+static BH_ALWAYS_INLINE void
+count_sources6(struct stage *g, struct inbound *in, bool weighted)
 {
     struct sources *src = &g->t->sources;
     for (uint32_t j = 0; j < in->count; j++) {
@@ -412,11 +444,18 @@ count_sources6(struct stage *g, struct inbound *in)
             in->new_at[in->new_count++] = (uint16_t)j;
             continue;
         }
-        count_row(g, i, &v->s, &v->hour_port, in->hash[j]);
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], weighted);
     }
     if (in->new_count > 0) {
         new_sources6(g, in);
     }
+}
+
+static BH_NOINLINE void
+count_flows(struct stage *g, struct inbound *v4, struct inbound *v6)
+{
+    count_sources4(g, v4, true);
+    count_sources6(g, v6, true);
 }
 
 void
@@ -449,8 +488,12 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
         v6.hash[j] = source6_hash(src, p->src_hi, p->src_lo);
         BH_PREFETCH_WRITE(&src->v6[(uint32_t)v6.hash[j] & src->mask6]);
     }
-    count_sources4(&g, &v4);
-    count_sources6(&g, &v6);
+    if (BH_UNLIKELY(b->has_weight)) {
+        count_flows(&g, &v4, &v6);
+    } else {
+        count_sources4(&g, &v4, false);
+        count_sources6(&g, &v6, false);
+    }
     stage_end(&g);
     for (uint32_t j = 0; j < t->rare_count; j++) {
         t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & 0x1ffff);
@@ -495,7 +538,7 @@ apply_moves(struct bh_tally *t, const struct bh_move *moves, size_t n)
     for (size_t k = 0; k < n; k++) {
         uint32_t cell = (uint32_t)moves[k].country << 17 | moves[k].port;
         if (moves[k].from != BH_OUTCOME_NONE) {
-            cell_outcome(&t->cells, cell, moves[k].from, -(int)moves[k].n);
+            cell_outcome(&t->cells, cell, moves[k].from, -(int64_t)moves[k].n);
         }
         if (moves[k].to != BH_OUTCOME_NONE) {
             cell_outcome(&t->cells, cell, moves[k].to, moves[k].n);
@@ -511,25 +554,28 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(&t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, 1);
+            cell_outcome(&t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
         }
     }
 }
 
-/* --count packets or bytes: every inbound IP packet, with or without a port. */
+/* --count packets or bytes: every inbound IP packet that is no visit, with or without a port. */
 static void
 count_wide(struct bh_tally *t, const struct bh_batch *b)
 {
     for (uint32_t i = 0; i < b->rows; i++) {
-        if (b->direction[i] != BH_DIR_IN || b->counted[i] == 0 || b->kind[i] < BH_KIND_IP4) {
+        if (b->direction[i] != BH_DIR_IN || b->counted[i] != 1 || b->kind[i] < BH_KIND_IP4) {
             continue;
         }
-        uint64_t n = t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1;
+        uint64_t n = weight_of(b, i, b->has_weight) * (t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1);
         unsigned place = b->country[i];
+        const int64_t ts = b->ts_ns[i];
+        struct place_sum *sum = &t->place[place];
         t->place_count[place] += n;
-        t->unit_total += n;
-        struct hour *h = bins_at(&t->bins, b->ts_ns[i]);
-        h->count += n;
+        sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
+        sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
+        bins_at(&t->bins, ts)->count += n;
+        t->bins.trend_row[place] = add_up_to_max(t->bins.trend_row[place], n);
         bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
         if (has_port) {
             map_add(&t->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
@@ -574,23 +620,30 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
 
 /* Class, layers, direction of each record and ports seen, as histograms. Two of each in turn:
  * the same value comes often in a row, and an addition should not wait for the one before. */
+static BH_ALWAYS_INLINE uint8_t
+count_histograms(struct bh_tally *t, const struct bh_batch *b, bool weighted)
+{
+    uint8_t odd = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        const uint32_t c = b->counted[i] != 0;
+        struct histograms *h = &t->histograms[i & 1];
+        h->classes[b->cls[i]] += c * weight_of(b, i, weighted);
+        h->layers[layers_index(b->layers[i])] += c; /* frames: a row is one */
+        h->directions[(b->kind[i] & 7) << 3 | (b->direction[i] & 7)] += c * weight_of(b, i, weighted);
+        odd |= b->marks[i] | b->reason[i];
+    }
+    return odd;
+}
+
 static void
 count_rows(struct bh_tally *t, const struct bh_batch *b)
 {
     const uint32_t n = b->rows;
-    uint8_t odd = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t c = b->counted[i];
-        struct histograms *h = &t->histograms[i & 1];
-        h->classes[b->cls[i]] += c;
-        h->layers[layers_index(b->layers[i])] += c;
-        h->directions[(b->kind[i] & 7) << 3 | (b->direction[i] & 7)] += c;
-        odd |= b->marks[i] | b->reason[i];
-    }
+    const uint8_t odd = BH_UNLIKELY(b->has_weight) ? count_histograms(t, b, true) : count_histograms(t, b, false);
     for (uint32_t i = 0; i < n; i++) {
         const unsigned tcp = b->proto[i] == BH_PROTO_TCP, udp = b->proto[i] == BH_PROTO_UDP;
         const unsigned port = b->ports[i] & 0xffff;
-        const unsigned has = (tcp | udp) & b->counted[i] & (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) &
+        const unsigned has = (tcp | udp) & (unsigned)(b->counted[i] != 0) & (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) &
                              (unsigned)((b->layers[i] & BH_LAYER_SEEN) == 0);
         t->dst_ports[udp << 13 | port >> 3] |= (uint8_t)(has << (port & 7));
     }
@@ -654,7 +707,9 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
 {
     apply_moves(t, moves, moves_count);
     for (uint32_t j = 0; j < t->rare_count; j++) {
-        cell_count(&t->cells, t->rare_cell[j]);
+        if (BH_LIKELY(!b->has_weight)) {
+            cell_count(&t->cells, t->rare_cell[j]);
+        }
         if (pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j])) {
             cell_source(&t->cells, t->rare_cell[j]);
         }
@@ -666,7 +721,7 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
     if (t->cfg.hold && t->cfg.outcomes) {
         count_outcomes(t, b);
     }
-    if (t->cfg.count == BH_COUNT_PACKETS || t->cfg.count == BH_COUNT_BYTES) {
+    if (t->is_wide) {
         count_wide(t, b);
     }
     count_rows(t, b);
@@ -754,6 +809,7 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     }
     t->cfg = *cfg;
     t->two_sided = cfg->two_sided;
+    t->is_wide = cfg->count == BH_COUNT_PACKETS || cfg->count == BH_COUNT_BYTES;
     t->first_ns = INT64_MAX;
     t->last_ns = INT64_MIN;
     for (unsigned p = 0; p < BH_PLACES_MAX; p++) {

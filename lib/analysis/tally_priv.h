@@ -5,6 +5,14 @@
 
 #include "bh_analysis.h"
 
+/* Flows of an import may stand for more than 32 bits hold. */
+static inline uint32_t
+add_up_to_max(uint32_t a, uint64_t b)
+{
+    uint64_t sum = a + b;
+    return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
 /* ---- map.c: a small number -> a sum ---------------------------------------------------------- */
 
 struct map_entry {
@@ -104,7 +112,7 @@ cell_source(struct cells *c, uint32_t cell)
     }
     c->both[cell] = v;
 }
-void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n);
+void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n);
 uint64_t cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind);
 /* Every cell of a TCP port that was counted so far becomes "unknown". */
 void cells_all_unknown(struct cells *c);
@@ -113,24 +121,31 @@ void cells_merge_rest(struct cells *into, const struct cells *from); /* after th
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
-enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8, SRC_PORT_UDP = 16 };
+enum {
+    SRC_KNOCKED = 1,
+    SRC_VISITED = 2,
+    SRC_PINGED = 4,
+    SRC_USED = 8,
+    SRC_PING_FIRST = 16, /* pinged, and knocked later: counted      */
+    SRC_SETTLED = 32,    /* its next knock says nothing new of it */
+};
 
 /* What both families share; 24 octets. */
 struct source {
     uint16_t place, flags;
-    uint32_t count;      /* accesses that are no visits          */
+    uint32_t count;      /* accesses that are no visits; stops at its maximum */
     uint32_t hour;       /* of the last access (bins.c numbering) */
-    uint32_t hour_count; /* accesses in it to hour_port           */
+    uint32_t hour_count; /* accesses in it to hour_key            */
     uint64_t ports;      /* bit k: knocked at frequent port k     */
 };
 struct source4 { /* 32 octets: never crosses a line */
     uint32_t addr;
-    uint16_t hour_port, spare;
+    uint32_t hour_key; /* udp << 16 | port: what it asked for first in its hour */
     struct source s;
 };
 struct source6 { /* 64 octets: a line of its own */
     uint64_t hi, lo;
-    uint16_t hour_port, spare[3];
+    uint32_t hour_key, spare;
     struct source s;
     uint64_t spare2[2];
 };
@@ -225,7 +240,7 @@ bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
 uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
 void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
-#define PAIR_KEY_TOTAL 0xc0000000U
+#define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
 
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 
@@ -288,6 +303,7 @@ frequent_bit(const struct frequent *f, uint32_t key)
 struct listed { /* a source of --country/--port */
     struct bh_ip ip;
     uint16_t place;
+    char code[4]; /* its country's, also where places are regions */
     uint64_t count;
     int64_t first_ns, last_ns;
     uint64_t mac;
@@ -328,9 +344,11 @@ struct bh_tally {
     uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
     bool has_served;
     bool two_sided;
+    bool is_wide; /* --count packets or bytes */
 
     uint64_t place_count[BH_PLACES_MAX];    /* in the chosen unit, visits left out        */
     struct place_sum place[BH_PLACES_MAX];
+    uint32_t trend_unused[BH_PLACES_MAX]; /* where accesses go when the sparkline is of packets */
     uint64_t classes[BH_CLASS_COUNT];
     uint64_t layers[BH_LAYER_COUNT];
     uint64_t malformed[BH_REASON_COUNT];
@@ -338,7 +356,6 @@ struct bh_tally {
     uint64_t bad_time, duplicates, filter_unknown, inbound, outbound, pings, sources_over;
     uint64_t ping_sources, ping_first; /* sources; those of them that knocked later */
     uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
-    uint64_t unit_total;
     int64_t first_ns, last_ns;
     uint8_t dst_ports[16384]; /* a bit per udp << 16 | port */
     uint64_t *own_set; /* hashes of the addresses of all other directions */
@@ -370,9 +387,13 @@ void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
-                    struct hour *h);
+                    struct hour *h, uint64_t weight);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */
-void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place);
-void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port);
+void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
+/* Code of the country (not of the region) of a row's source; "" when it has none. */
+const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);
+void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key);
+int burst_cmp(const void *a, const void *b);
+void tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x);
 
 #endif

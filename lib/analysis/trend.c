@@ -260,19 +260,10 @@ build_visits(struct build *b)
     }
     for (size_t k = 0; k < b->t->cfg.served_count; k++) {
         const struct bh_served *s = &b->t->cfg.served[k];
-        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], b->t->visit_sources[k] };
+        uint64_t sources = b->t->visit_sources[k] + pairs_sketched(&b->t->pairs, PAIR_KEY_VISIT(k));
+        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], sources };
     }
     return 0;
-}
-
-static int
-cmp_burst(const void *a, const void *b)
-{
-    const struct bh_trend_burst *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count > y->count ? -1 : 1;
-    }
-    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1) : bh_ip_cmp(&x->ip, &y->ip);
 }
 
 static int
@@ -284,7 +275,7 @@ build_bursts(struct build *b)
     if (o->bursts == NULL) {
         return -ENOMEM;
     }
-    qsort(t->bursts, t->burst_count, sizeof *t->bursts, cmp_burst);
+    qsort(t->bursts, t->burst_count, sizeof *t->bursts, burst_cmp);
     o->burst_count = t->burst_count < 16 ? t->burst_count : 16;
     memcpy(o->bursts, t->bursts, o->burst_count * sizeof *o->bursts);
     return 0;

@@ -23,12 +23,12 @@ struct walk {
 };
 
 static void
-neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint16_t port)
+neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
     struct bh_trend *o = b->out;
     struct bh_trend_source x = {
-        .ip = *ip, .count = s->count, .same_network = true, .port = port,
-        .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+        .ip = *ip, .count = s->count, .same_network = true, .port = (uint16_t)key,
+        .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
     };
     memcpy(x.code, b->t->cfg.places->place[s->place].code, sizeof x.code);
     size_t at = o->neighbour_count;
@@ -48,7 +48,7 @@ neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint1
 }
 
 static void
-source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint16_t port)
+source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
     struct build *b = w->b;
     if ((s->flags & (SRC_KNOCKED | SRC_VISITED)) == SRC_VISITED) {
@@ -63,10 +63,10 @@ source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint
         b->top_ip[s->place] = *ip;
     }
     if (s->count >= NEIGHBOUR_LEAST && bh_home_is_near(b->t->cfg.home, ip)) {
-        neighbour(b, ip, s, port);
+        neighbour(b, ip, s, key);
     }
     if (s->hour_count >= BURST_LEAST) {
-        tally_burst(b->t, *ip, s, port);
+        tally_burst(b->t, *ip, s, key);
     }
 }
 
@@ -89,7 +89,7 @@ walk4(struct walk *w, const struct sources *s)
             w->net_bits[net >> 6] |= 1ULL << (net & 63);
         }
         struct bh_ip ip = bh_ip_from_v4(v->addr);
-        source_seen(w, &ip, &v->s, v->hour_port);
+        source_seen(w, &ip, &v->s, v->hour_key);
     }
 }
 
@@ -106,7 +106,7 @@ walk6(struct walk *w, const struct sources *s)
         }
         w->net6[w->net6_count++] = v->hi;
         struct bh_ip ip = bh_ip_from_v6(v->hi, v->lo);
-        source_seen(w, &ip, &v->s, v->hour_port);
+        source_seen(w, &ip, &v->s, v->hour_key);
     }
 }
 
@@ -204,7 +204,7 @@ build_listed(struct build *b)
         bool near = bh_home_is_near(t->cfg.home, &l->ip);
         list[n] = (struct bh_trend_source){ .ip = l->ip, .count = l->count, .ports = l->ports, .first_ns = l->first_ns,
                                             .last_ns = l->last_ns, .same_network = near, .mac = near ? l->mac : 0 };
-        memcpy(list[n].code, p->code, sizeof p->code);
+        memcpy(list[n].code, l->code, sizeof l->code);
         memcpy(list[n].class_name, p->class_name, sizeof p->class_name);
         n++;
     }

@@ -212,6 +212,49 @@ test_cells_outcomes(void **state)
     cells_done(&c);
 }
 
+/* The table becomes an array at some number of cells; nothing else changes, and "unknown" is what
+ * has no outcome yet. */
+static void
+test_cells_few_and_many(void **state)
+{
+    (void)state;
+    static const uint32_t numbers[] = { 1, 511, 512, 513, 32767, 32768, 32769, 70000 };
+    for (size_t k = 0; k < BH_COUNT(numbers); k++) {
+        const uint32_t n = numbers[k];
+        struct cells c, other;
+        assert_int_equal(cells_init(&c), 0);
+        assert_int_equal(cells_init(&other), 0);
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t cell = i * 37 + (i % 3 << 17);
+            cell_add(&c, cell, i % 40 + 1, i % 23);
+            cell_count(&c, cell);
+            cell_source(&c, cell);
+        }
+        assert_int_equal(c.both != NULL, n > 32768);
+        assert_int_equal(c.few == NULL, n > 32768);
+        cell_outcome(&c, 0, BH_OUTCOME_REFUSED, 2);
+        cell_add(&other, 0, 100, 3);
+        cells_all_unknown(&c);
+        assert_int_equal(cell_get(&c, 0, CELL_UNKNOWN), 0); /* 2 accesses, both refused */
+        for (uint32_t place = 0; place < 30; place++) {
+            cells_merge_place(&other, &c, place);
+        }
+        cells_merge_rest(&other, &c);
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t cell = i * 37 + (i % 3 << 17), count = i % 40 + 2, sources = i % 23 + 1;
+            const bool twice = cell == 0;
+            if (cell_get(&c, cell, CELL_COUNT) != count || cell_get(&c, cell, CELL_SOURCES) != sources ||
+                cell_get(&other, cell, CELL_COUNT) != count + (twice ? 100 : 0) ||
+                cell_get(&other, cell, CELL_SOURCES) != sources + (twice ? 3 : 0) ||
+                (i > 0 && cell_get(&c, cell, CELL_UNKNOWN) != ((cell >> 16 & 1) == 0 ? count : 0))) {
+                fail_msg("%u cells: cell %u", (unsigned)n, (unsigned)i);
+            }
+        }
+        cells_done(&c);
+        cells_done(&other);
+    }
+}
+
 /* Single steps over each border of a nibble, up and down. */
 static void
 test_cells_borrow(void **state)
@@ -1079,9 +1122,305 @@ test_filter(void **state)
 
 /* ---- --count -------------------------------------------------------------------------------------------- */
 
+static void
+put_units(struct lab *l)
+{
+    for (unsigned k = 0; k < 30; k++) {
+        struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+        r.src.octets[3] = (uint8_t)(1 + k % 3);
+        r.payload = (uint16_t)(k * 10);
+        lab_put(l, &r, BH_DIR_IN, k < 20 ? BH_CLASS_ACCESS : BH_CLASS_TCP_IN_FLOW);
+        r.dport = 80;
+        lab_put(l, &r, BH_DIR_IN, BH_CLASS_TCP_STRAY);
+    }
+    struct row r = icmp_row(START + HOUR, "21.0.0.1", US, 8, 0); /* without a port */
+    r.payload = 1000;
+    lab_put(l, &r, BH_DIR_IN, BH_CLASS_ICMP_ECHO_REQUEST);
+    r = tcp_row(START + HOUR, US, 22, "21.0.0.1", 1, BH_TCP_ACK); /* not inbound */
+    r.payload = 5000;
+    lab_put(l, &r, BH_DIR_OUT, BH_CLASS_NONE);
+    lab_put(l, &r, BH_DIR_LOCAL, BH_CLASS_LOCAL);
+    row_add_frame(l->batch, START + HOUR, true);
+}
+
+static void
+test_count_units(void **state)
+{
+    (void)state;
+    /* 30 packets to 22 and 80 each: 40 octets, and 10 more each time. */
+    const uint64_t bytes = 30 * 40 + 10 * (29 * 30 / 2);
+    static const struct {
+        enum bh_count_unit unit;
+        uint64_t us, cn, port22, port80, first_hour, second_hour;
+    } cases[] = {
+        { BH_COUNT_ACCESSES, 20, 0, 20, 0, 20, 0 },
+        { BH_COUNT_SOURCES, 3, 0, 3, 0, 3, 0 },
+        { BH_COUNT_PACKETS, 60, 1, 30, 30, 60, 1 },
+        { BH_COUNT_BYTES, 2 * bytes, 1040, bytes, bytes, 2 * bytes, 1040 },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        struct bh_tally_config cfg = lab_config();
+        cfg.count = cases[i].unit;
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        put_units(&l);
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        const struct bh_trend_place *us = trend_place(t, "US"), *cn = trend_place(t, "CN");
+        const struct bh_trend_port *p22 = trend_port(us, 22, BH_PROTO_TCP),
+                                   *p80 = trend_port(us, 80, BH_PROTO_TCP);
+        assert_int_equal(us->count, cases[i].us);
+        assert_int_equal(cn == NULL ? 0 : cn->count, cases[i].cn);
+        assert_int_equal(t->count_total, cases[i].us + cases[i].cn);
+        assert_int_equal(p22->count, cases[i].port22);
+        assert_int_equal(p80 == NULL ? 0 : p80->count, cases[i].port80);
+        assert_int_equal(p22->sources, 3);
+        assert_int_equal(us->ports_distinct, cases[i].port80 > 0 ? 2 : 1);
+        assert_int_equal(t->bins[0].count, cases[i].first_hour);
+        assert_int_equal(t->bins[1].count, cases[i].second_hour);
+        assert_int_equal(t->bins[0].sources, 3);
+        /* These do not hang on the unit. */
+        assert_int_equal(t->accesses, 20);
+        assert_int_equal(us->accesses, 20);
+        assert_int_equal(us->sources, 3);
+        assert_int_equal(us->top_source_count, 7);
+        assert_int_equal(t->countries_total, 1);
+        assert_int_equal(p22->outcomes[BH_OUTCOME_UNKNOWN], 20);
+        bh_trend_free(t);
+        lab_close(&l);
+    }
+}
+
+/* MEANING.md 4: imports that carry flows count with their weight. */
+static void
+put_weighted(struct lab *l)
+{
+    static const uint32_t weights[] = { 1, 15, 16, 17, 255, 256, 1000000, 4294967295U };
+    for (unsigned k = 0; k < BH_COUNT(weights); k++) {
+        struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+        r.dport = (uint16_t)(1000 + k);
+        uint32_t i = lab_put(l, &r, BH_DIR_IN, BH_CLASS_ACCESS);
+        l->batch->weight[i] = weights[k];
+        l->batch->ip_len[i] = 100;
+        l->batch->outcome[i] = BH_OUTCOME_REFUSED;
+    }
+    for (unsigned k = 0; k < 3; k++) {
+        struct row r = icmp_row(START + 10, "21.0.0.1", US, 8, 0);
+        uint32_t i =
+            lab_put(l, &r, BH_DIR_IN, k < 2 ? BH_CLASS_ICMP_ECHO_REQUEST : BH_CLASS_ICMP_OTHER);
+        l->batch->weight[i] = 50;
+        l->batch->ip_len[i] = 84;
+    }
+    l->batch->has_weight = true;
+}
+
+static void
+test_weights(void **state)
+{
+    (void)state;
+    const uint64_t sum = 1 + 15 + 16 + 17 + 255 + 256 + 1000000 + 4294967295ULL;
+    static const enum bh_count_unit units[] = { BH_COUNT_ACCESSES, BH_COUNT_SOURCES,
+                                                BH_COUNT_PACKETS, BH_COUNT_BYTES };
+    for (size_t u = 0; u < BH_COUNT(units); u++) {
+        struct bh_tally_config cfg = lab_config();
+        cfg.count = units[u];
+        cfg.hold = true;
+        cfg.list_sources = true;
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        put_weighted(&l);
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        uint64_t of_unit = units[u] == BH_COUNT_BYTES     ? 100 * sum
+                           : units[u] == BH_COUNT_SOURCES ? 1
+                                                          : sum;
+        const struct bh_trend_place *us = trend_place(t, "US");
+        assert_int_equal(t->accesses, sum);
+        assert_int_equal(t->tcp_accesses, sum);
+        assert_int_equal(us->accesses, sum);
+        assert_int_equal(us->count, of_unit);
+        assert_int_equal(us->sources, 1);
+        assert_int_equal(us->ports_distinct, 8);
+        assert_int_equal(t->frames, 11);            /* records */
+        assert_int_equal(t->packets, sum + 3 * 50); /* what they stand for */
+        assert_int_equal(t->inbound_packets, sum + 3 * 50);
+        assert_int_equal(t->pings, 100);
+        assert_int_equal(t->ping_sources, 1);
+        assert_int_equal(t->not_accesses[BH_CLASS_ICMP_ECHO_REQUEST], 100);
+        assert_int_equal(t->not_accesses[BH_CLASS_ICMP_OTHER], 50);
+        assert_int_equal(t->listed_count, 1);
+        assert_int_equal(t->listed[0].count, sum);
+        assert_int_equal(t->listed[0].ports, 8);
+        const struct bh_trend_port *p = &us->ports[0];
+        if (units[u] != BH_COUNT_SOURCES) {
+            assert_int_equal(p->port, 1007);
+            assert_int_equal(p->count,
+                             units[u] == BH_COUNT_BYTES ? 429496729500ULL : 4294967295ULL);
+            assert_int_equal(p->outcomes[BH_OUTCOME_REFUSED], 4294967295ULL);
+            assert_int_equal(p->outcomes[BH_OUTCOME_UNKNOWN] + p->outcomes[BH_OUTCOME_SILENT], 0);
+            assert_int_equal(us->ports[1].count, units[u] == BH_COUNT_BYTES ? 100000000 : 1000000);
+            uint64_t timeline = 0;
+            for (size_t i = 0; i < t->bin_count; i++) {
+                timeline += t->bins[i].count;
+            }
+            assert_int_equal(timeline, units[u] == BH_COUNT_ACCESSES  ? sum
+                                       : units[u] == BH_COUNT_PACKETS ? sum + 150
+                                                                      : 100 * sum + 150 * 84);
+        }
+        bh_trend_free(t);
+        lab_close(&l);
+    }
+}
+
+/* Every way over a border of a cell's nibble. */
+static void
+test_weights_carry(void **state)
+{
+    (void)state;
+    for (uint32_t first = 0; first < 18; first++) {
+        for (uint32_t second = 1; second < 50; second++) {
+            struct cells c;
+            assert_int_equal(cells_init(&c), 0);
+            if (first > 0) {
+                cell_add(&c, 70000, first, 0);
+            }
+            cell_source(&c, 70000);
+            cell_add(&c, 70000, second, 0);
+            assert_int_equal(cell_get(&c, 70000, CELL_COUNT), first + second);
+            assert_int_equal(cell_get(&c, 70000, CELL_SOURCES), 1);
+            cells_done(&c);
+        }
+    }
+}
+
 /* ---- visits ----------------------------------------------------------------------------------------------- */
 
+static void
+test_visits(void **state)
+{
+    (void)state;
+    static struct bh_served served[BH_SERVED_MAX];
+    size_t count = 0;
+    assert_int_equal(bh_served_parse("443/tcp,25/tcp@home,22@cn+22.0.0.0/9+2a00:14::/32,53/udp@US",
+                                     served, BH_SERVED_MAX, &count, NULL),
+                     0);
+    static const struct {
+        const char *src;
+        unsigned port;
+        bool udp;
+        int visit; /* entry of the list; -1: a knock */
+    } cases[] = {
+        { "20.0.0.1", 443, false, 0 },      { "10.1.2.3", 443, false, 0 },
+        { "2a00:15::1", 443, false, 0 },    { "20.0.0.1", 443, true, -1 },
+        { "25.0.0.1", 25, false, 1 },       { "2a00:16::1", 25, false, 1 },
+        { "20.0.0.1", 25, false, -1 },      { "21.0.0.1", 22, false, 2 },
+        { "22.127.255.255", 22, false, 2 }, { "22.128.0.0", 22, false, -1 },
+        { "2a00:14::9", 22, false, 2 },     { "2a00:16::9", 22, false, -1 },
+        { "25.0.0.1", 22, false, -1 },      { "20.0.0.1", 53, true, 3 },
+        { "20.0.0.1", 53, false, -1 },      { "21.0.0.1", 53, true, -1 },
+        { "20.0.0.1", 444, false, -1 },     { "20.0.0.9", 443, false, 0 },
+    };
+    static const enum bh_count_unit units[] = { BH_COUNT_ACCESSES, BH_COUNT_SOURCES,
+                                                BH_COUNT_PACKETS };
+    for (size_t u = 0; u < BH_COUNT(units); u++) {
+        struct bh_tally_config cfg = lab_config();
+        cfg.count = units[u];
+        cfg.served = served;
+        cfg.served_count = count;
+        cfg.list_sources = true;
+        struct lab l;
+        lab_open(&l, &cfg, false);
+        uint64_t visits[4] = { 0 }, knocks = 0;
+        for (unsigned round = 0; round < 3; round++) {
+            for (size_t i = 0; i < BH_COUNT(cases); i++) {
+                (cases[i].udp ? lab_udp : lab_tcp)(&l, START + round, cases[i].src, cases[i].port);
+                if (cases[i].visit < 0) {
+                    knocks++;
+                } else {
+                    visits[cases[i].visit]++;
+                }
+            }
+        }
+        struct bh_trend_options o = lab_options(&l);
+        struct bh_trend *t = lab_trend(&l, &o);
+        assert_int_equal(t->accesses, 3 * BH_COUNT(cases)); /* visits included */
+        assert_int_equal(t->visits_total, 3 * BH_COUNT(cases) - knocks);
+        assert_int_equal(t->visit_count, 4);
+        static const uint64_t sources[4] = { 4, 2, 3, 1 };
+        for (size_t k = 0; k < 4; k++) {
+            assert_int_equal(t->visits[k].count, visits[k]);
+            assert_int_equal(t->visits[k].sources, sources[k]);
+        }
+        assert_string_equal(t->visits[0].offered_to, "");
+        assert_string_equal(t->visits[2].offered_to, "cn+22.0.0.0/9+2a00:14::/32");
+        /* Not in the ranking, whatever is counted: of CN, TW and GB only knocks remain. */
+        assert_int_equal(trend_place(t, "CN")->count, units[u] == BH_COUNT_SOURCES ? 1 : 3);
+        assert_int_equal(trend_place(t, "TW")->count, units[u] == BH_COUNT_SOURCES ? 1 : 3);
+        assert_null(trend_class(t, "private-use"));
+        assert_null(trend_port(trend_place(t, "US"), 443, BH_PROTO_TCP));
+        assert_int_equal(t->count_total, units[u] == BH_COUNT_SOURCES ? 5 : knocks);
+        /* Sources of accesses: those that only visited as well. */
+        assert_int_equal(t->sources, 11);
+        assert_int_equal(t->bins[0].count, units[u] == BH_COUNT_SOURCES ? 5 : knocks);
+        assert_int_equal(t->listed_count, 5);
+        bh_trend_free(t);
+        lab_close(&l);
+    }
+}
+
 /* ---- pings --------------------------------------------------------------------------------------------------- */
+
+static void
+test_pings(void **state)
+{
+    (void)state;
+    static struct bh_served served[1];
+    size_t count = 0;
+    assert_int_equal(bh_served_parse("443/tcp", served, 1, &count, NULL), 0);
+    static const struct {
+        const char *steps; /* p: ping, k: knock, v: visit */
+        bool pinged, then;
+    } cases[] = {
+        { "k", false, false },   { "p", true, false },   { "pk", true, true },
+        { "kp", true, false },   { "ppkk", true, true }, { "kpk", true, true },
+        { "kpkpk", true, true }, { "pkpk", true, true }, { "pv", true, false },
+        { "vpvk", true, true },  { "v", false, false },  { "kkp", true, false },
+    };
+    struct bh_tally_config cfg = lab_config();
+    cfg.served = served;
+    cfg.served_count = count;
+    struct lab l;
+    lab_open(&l, &cfg, false);
+    uint64_t pings = 0, pinged = 0, then = 0, knocks = 0, knockers = 0;
+    for (unsigned v6 = 0; v6 < 2; v6++) {
+        for (size_t i = 0; i < BH_COUNT(cases); i++) {
+            char src[32];
+            snprintf(src, sizeof src, v6 == 1 ? "2a00:15::%zu" : "20.0.0.%zu", i + 1);
+            pinged += cases[i].pinged;
+            then += cases[i].then;
+            knockers += strchr(cases[i].steps, 'k') != NULL;
+            for (const char *s = cases[i].steps; *s != '\0'; s++) {
+                if (*s == 'p') {
+                    lab_ping(&l, START, src);
+                    pings++;
+                } else {
+                    lab_tcp(&l, START, src, *s == 'k' ? 22 : 443);
+                    knocks += *s == 'k';
+                }
+            }
+        }
+    }
+    struct bh_trend_options o = lab_options(&l);
+    struct bh_trend *t = lab_trend(&l, &o);
+    assert_int_equal(t->pings, pings);
+    assert_int_equal(t->ping_sources, pinged);
+    assert_int_equal(t->ping_then_accessed, then);
+    assert_int_equal(t->count_total, knocks); /* pings are never in it */
+    assert_int_equal(trend_place(t, "US")->sources + trend_place(t, "CN")->sources, knockers);
+    assert_int_equal(t->not_accesses[BH_CLASS_ICMP_ECHO_REQUEST], pings);
+    bh_trend_free(t);
+    lab_close(&l);
+}
 
 /* ---- lists of sources ------------------------------------------------------------------------------------------ */
 
@@ -1186,7 +1525,149 @@ test_sources_over(void **state)
     lab_close(&l);
 }
 
+/* Pairs beyond the bound: `approximate`, and every count within three sigma. */
+static void
+test_approximate(void **state)
+{
+    (void)state;
+    enum { N = 60000 };
+    static struct bh_served served[2];
+    size_t count = 0;
+    _Atomic uint64_t total = PAIRS_MAX - 8192;
+    const uint32_t frequent[] = { 23 };
+    assert_int_equal(bh_served_parse("443/tcp,80/tcp", served, 2, &count, NULL), 0);
+    struct bh_tally_config cfg = lab_config();
+    cfg.pairs_total = &total;
+    cfg.frequent = frequent;
+    cfg.frequent_count = 1;
+    cfg.served = served;
+    cfg.served_count = count;
+    struct lab l;
+    lab_open(&l, &cfg, false);
+    for (unsigned round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < N; i++) {
+            static const unsigned ports[] = { 22, 23, 443, 80 };
+            for (size_t k = 0; k < BH_COUNT(ports); k++) {
+                struct row r = tcp_row(START + i, "20.0.0.1", 1, US, ports[k], BH_TCP_SYN);
+                r.src = bh_ip_from_v4(0x14000000 + i);
+                if (k < 3 || i % 10 == 0) {
+                    lab_put(&l, &r, BH_DIR_IN, BH_CLASS_ACCESS);
+                }
+            }
+        }
+    }
+    struct bh_trend_options o = lab_options(&l);
+    struct bh_trend *t = lab_trend(&l, &o);
+    const struct bh_trend_place *us = trend_place(t, "US");
+    assert_true(t->approximate);
+    assert_true(fabs(t->approximate_error - SIGMA) < 0.0001);
+    assert_true(t->pairs_over > 0);
+    assert_int_equal(us->accesses, 4 * N); /* counts are exact for ever */
+    assert_int_equal(us->sources, N);      /* and what the table of sources knows */
+    assert_int_equal(trend_port(us, 23, BH_PROTO_TCP)->sources, N); /* a bit of each source */
+    assert_within(trend_port(us, 22, BH_PROTO_TCP)->sources, N, 3 * SIGMA);
+    assert_int_equal(t->visits[0].count, 2 * N);
+    assert_within(t->visits[0].sources, N, 3 * SIGMA);
+    assert_within(t->visits[1].sources, N / 10, 3 * SIGMA);
+    assert_true(l.tally->pairs.hll_used <= 3); /* a sketch for each key, no more */
+    bh_trend_free(t);
+    lab_close(&l);
+}
+
 /* ---- bursts ----------------------------------------------------------------------------------------------------------- */
+
+static void
+test_bursts(void **state)
+{
+    (void)state;
+    struct bh_tally_config cfg = lab_config();
+    struct lab l;
+    lab_open(&l, &cfg, false);
+    for (unsigned k = 0; k < 300; k++) {
+        if (k < 255) {
+            lab_tcp(&l, START + k, "20.0.0.1", 22); /* one too few */
+        }
+        if (k < 256) {
+            lab_udp(&l, START + k, "21.0.0.1", 1469);
+        }
+        lab_tcp(&l, START + k, "2a00:15::1", 25);
+        lab_tcp(&l, START + k, "22.0.0.1", k % 2 == 0 ? 22 : 23);        /* two ports */
+        (k % 2 == 0 ? lab_tcp : lab_udp)(&l, START + k, "23.0.0.1", 53); /* two protocols */
+    }
+    for (unsigned k = 0; k < 400; k++) { /* the hour ends in the middle */
+        lab_tcp(&l, START + HOUR - 200 + k, "24.0.0.1", 25);
+    }
+    for (unsigned k = 0; k < 600; k++) { /* both halves are enough */
+        lab_tcp(&l, START + HOUR - 300 + k, "29.0.0.1", 25);
+    }
+    struct bh_trend_options o = lab_options(&l);
+    struct bh_trend *t = lab_trend(&l, &o);
+    assert_int_equal(t->burst_count, 4);
+    static const struct {
+        const char *ip, *code;
+        unsigned port, proto, count;
+        int64_t hour_ns;
+    } want[] = {
+        { "29.0.0.1", "GB", 25, BH_PROTO_TCP, 300, START },
+        { "2a00:15::1", "CN", 25, BH_PROTO_TCP, 300, START },
+        { "29.0.0.1", "GB", 25, BH_PROTO_TCP, 300, START + HOUR },
+        { "21.0.0.1", "CN", 1469, BH_PROTO_UDP, 256, START },
+    };
+    for (size_t i = 0; i < BH_COUNT(want); i++) {
+        struct bh_ip ip = ip_of(want[i].ip);
+        assert_int_equal(t->bursts[i].count, want[i].count);
+        assert_int_equal(bh_ip_cmp(&t->bursts[i].ip, &ip), 0);
+        assert_string_equal(t->bursts[i].code, want[i].code);
+        assert_int_equal(t->bursts[i].port, want[i].port);
+        assert_int_equal(t->bursts[i].proto, want[i].proto);
+        assert_true(t->bursts[i].hour_ns == want[i].hour_ns);
+    }
+    bh_trend_free(t);
+    lab_close(&l);
+}
+
+/* More bursts than there is room for: the largest stay, whatever came first, in one tally and
+ * in two that are merged. */
+static void
+test_bursts_largest(void **state)
+{
+    (void)state;
+    for (unsigned tallies = 1; tallies <= 2; tallies++) {
+        for (int reverse = 0; reverse < 2; reverse++) {
+            struct bh_tally_config cfg = lab_config();
+            struct lab l[2];
+            lab_open(&l[0], &cfg, false);
+            lab_open(&l[1], &cfg, false);
+            for (unsigned s = 0; s < 100; s++) {
+                unsigned who = reverse ? 99 - s : s;
+                for (unsigned k = 0; k < 256 + who; k++) {
+                    struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+                    r.src.octets[3] = (uint8_t)who;
+                    lab_put(&l[who >= 40 && tallies == 2], &r, BH_DIR_IN, BH_CLASS_ACCESS);
+                }
+            }
+            for (unsigned s = 0; s < 100; s++) { /* the next hour: bursts are settled now */
+                struct row r = tcp_row(START + HOUR, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
+                r.src.octets[3] = (uint8_t)s;
+                lab_put(&l[s >= 40 && tallies == 2], &r, BH_DIR_IN, BH_CLASS_ACCESS);
+            }
+            lab_flush(&l[1]);
+            lab_flush(&l[0]);
+            assert_int_equal(bh_tally_merge(l[0].tally, l[1].tally), 0);
+            l[1].tally = NULL;
+            struct bh_trend_options o = lab_options(&l[0]);
+            struct bh_trend *t = lab_trend(&l[0], &o);
+            assert_int_equal(t->burst_count, 16);
+            for (unsigned i = 0; i < 16; i++) {
+                assert_int_equal(t->bursts[i].count, 256 + 99 - i);
+                assert_int_equal(t->bursts[i].ip.octets[3], 99 - i);
+            }
+            bh_trend_free(t);
+            lab_close(&l[0]);
+            lab_close(&l[1]);
+        }
+    }
+}
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------------------ */
 
@@ -1236,6 +1717,61 @@ test_two_sided(void **state)
 
 /* ---- --served ------------------------------------------------------------------------------------------------------------- */
 
+static void
+test_served_parse(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "443/icmp",
+        "tcp",
+        "65536",
+        "443/",
+        "443,",
+        ",443",
+        "443/tcp@",
+        "443/tcp@XX",
+        "443/tcp@jpn",
+        "443@1.2.3.4/33",
+        "443@1.2.3.4/",
+        "443@jp+",
+        "443@+jp",
+        "443/tcp/tcp",
+        "-1",
+        "443 ",
+        "443@2001:db8::/129",
+        "443@1.2.3.4/-1",
+        "443@1.2.3.4/1x",
+    };
+    struct bh_served s[4];
+    size_t n = 0;
+    for (size_t i = 0; i < BH_COUNT(bad); i++) {
+        struct bh_error err = { 0 };
+        if (bh_served_parse(bad[i], s, 4, &n, &err) == 0) {
+            fail_msg("'%s' was taken", bad[i]);
+        }
+        assert_true(err.text[BH_EN][0] != '\0' && err.text[BH_JA][0] != '\0');
+    }
+    assert_int_not_equal(bh_served_parse("1,2,3,4,5", s, 4, &n, NULL), 0);
+    assert_int_equal(bh_served_parse("1,2,3,65535", s, 4, &n, NULL), 0);
+    assert_int_equal(n, 4);
+    assert_int_equal(s[3].port, 65535);
+    assert_int_equal(s[3].proto, BH_PROTO_TCP);
+    assert_true(s[3].to_all);
+    assert_int_equal(bh_served_parse("0/udp@home+jp+De+192.0.2.0/24+2001:db8::1", s, 4, &n, NULL),
+                     0);
+    assert_int_equal(n, 1);
+    assert_true(s[0].port == 0 && s[0].proto == BH_PROTO_UDP && !s[0].to_all &&
+                s[0].to_home_country);
+    assert_int_equal(s[0].code_count, 2);
+    assert_string_equal(s[0].codes[0], "JP");
+    assert_string_equal(s[0].codes[1], "DE");
+    assert_int_equal(s[0].net_count, 2);
+    assert_int_equal(s[0].nets[0].prefix_len, 24);
+    assert_int_equal(s[0].nets[1].prefix_len, 128);
+    assert_string_equal(s[0].offered_to, "home+jp+De+192.0.2.0/24+2001:db8::1");
+}
+
 int
 main(void)
 {
@@ -1246,6 +1782,7 @@ main(void)
         cmocka_unit_test(test_cell_of),
         cmocka_unit_test(test_cells_outcomes),
         cmocka_unit_test(test_cells_borrow),
+        cmocka_unit_test(test_cells_few_and_many),
         cmocka_unit_test(test_cells_merge),
         cmocka_unit_test(test_sources_grow),
         cmocka_unit_test(test_sources_zero),
@@ -1268,9 +1805,18 @@ main(void)
         cmocka_unit_test(test_dst_ports),
         cmocka_unit_test(test_period),
         cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_count_units),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_weights_carry),
+        cmocka_unit_test(test_visits),
+        cmocka_unit_test(test_pings),
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_sources_over),
+        cmocka_unit_test(test_approximate),
+        cmocka_unit_test(test_bursts),
+        cmocka_unit_test(test_bursts_largest),
         cmocka_unit_test(test_two_sided),
+        cmocka_unit_test(test_served_parse),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }
