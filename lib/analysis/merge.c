@@ -50,7 +50,7 @@ merge_places(struct bh_tally *into, const struct bh_tally *from)
             cells_merge_place(&into->cells, &from->cells, p);
         }
     }
-    cells_merge_carries(&into->cells, &from->cells);
+    cells_merge_rest(&into->cells, &from->cells);
 }
 
 static void

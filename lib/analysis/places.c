@@ -43,6 +43,7 @@ void
 bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, const char home_country[3])
 {
     memset(p, 0, sizeof *p);
+    p->by_region = by_region;
     struct bh_place unknown = { .kind = KOBOLD_UNKNOWN, .class_name = "unknown" };
     place_find(p, &unknown);
     unsigned n = kobold_value_count(countries);
@@ -57,6 +58,9 @@ bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, con
             if (is_country == (countries_only == 1)) {
                 struct bh_place x = place_of_value(&v, by_region, home_country);
                 p->of_value[value] = place_find(p, &x);
+                if (is_country) {
+                    memcpy(p->code_of_value[value], v.code, sizeof p->code_of_value[value]);
+                }
             }
         }
     }

@@ -132,12 +132,25 @@ listed_pair(struct bh_tally *t, uint64_t hash)
     return true;
 }
 
+const char *
+tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place)
+{
+    const struct bh_places *p = t->cfg.places;
+    if (!p->by_region) {
+        return p->place[place].code;
+    }
+    const struct bh_ip6_pair *v6 = &b->ip6[b->kind[row] == BH_KIND_IP6 ? b->src[row] : 0];
+    uint16_t value = b->kind[row] == BH_KIND_IP6 ? kobold_v6(t->cfg.countries, v6->src_hi, v6->src_lo)
+                                                  : kobold_v4(t->cfg.countries, b->src[row]);
+    return p->code_of_value[value & 1023];
+}
+
 void
 tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight)
 {
-    const struct bh_place *p = &t->cfg.places->place[place];
+    const char *code = tally_country(t, b, row, place);
     const unsigned port = b->ports[row] & 0xffff;
-    if ((t->cfg.list_country[0] != '\0' && strcmp(p->code, t->cfg.list_country) != 0) ||
+    if ((t->cfg.list_country[0] != '\0' && strcmp(code, t->cfg.list_country) != 0) ||
         (t->cfg.list_port >= 0 && (unsigned)t->cfg.list_port != port) ||
         (t->cfg.list_proto >= 0 && (unsigned)t->cfg.list_proto != b->proto[row])) {
         return;
@@ -150,6 +163,7 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
     struct listed *l = listed_slot(t->listed, t->listed_mask, &ip, t->cfg.key);
     if (!l->used) {
         *l = (struct listed){ .ip = ip, .place = place, .first_ns = b->ts_ns[row], .last_ns = b->ts_ns[row], .used = true };
+        snprintf(l->code, sizeof l->code, "%s", code);
         t->listed_used++;
     }
     l->count += weight;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The tally: stages over one batch, each a loop over small arrays; the loop before a table is
- * touched asks for its lines (docs/design/tally.md has the nanoseconds).
+ * touched asks for its lines (docs/design/tally.md counts them).
  *
  *   select   period and filter                             -> counted[]
  *   sources  one line per inbound packet's source          -> country[], the list of accesses
- *   counts   one line per access (its cell), one more where the port is not frequent (its pair)
+ *   counts   two lines per access to a port that is not frequent: its cell, its pair
  *   frames   sums over columns
  */
 #include "tally_priv.h"
@@ -56,7 +56,7 @@ source_hour(struct source *s, uint32_t *hour_key, struct hour *h, uint32_t key, 
 
 /* Is this access offered to whoever asks? Then it is a visit. */
 static BH_NOINLINE bool
-is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash,
+is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash,
          uint64_t weight)
 {
     if ((t->served[key >> 3] >> (key & 7) & 1) == 0) {
@@ -67,7 +67,7 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
         if (s->port != (key & 0xffff) || (s->proto != BH_PROTO_TCP) != (key >> 16)) {
             continue;
         }
-        const char *code = t->cfg.places->place[place].code;
+        const char *code = tally_country(t, b, i, place);
         bool hit = s->to_all || (s->to_home_country && strcmp(code, t->cfg.home_country) == 0);
         for (size_t c = 0; c < s->code_count && !hit; c++) {
             hit = strcmp(code, s->codes[c]) == 0;
@@ -81,9 +81,7 @@ is_visit(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint32_t key,
         }
         if (hit) {
             t->visit_count[k] += weight;
-            if (t->is_wide) {
-                t->visits_of_batch[i] = 1;
-            }
+            b->counted[i] = BH_COUNTED_VISIT;
             /* Distinct visitors of a served port: few enough for the set of pairs. */
             t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
             return true;
@@ -102,8 +100,8 @@ struct stage {
     uint32_t *trend_row;
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
-    uint64_t hour_count, accesses, visits, pings;
-    uint32_t listed, pairs;
+    uint64_t hour_count, accesses, visits, pings, knocks, udp;
+    uint32_t listed, rare;
 };
 
 static BH_ALWAYS_INLINE void
@@ -158,7 +156,9 @@ stage_end(struct stage *g)
     g->t->visits += g->visits;
     g->t->pings += g->pings;
     g->t->access_count = g->listed;
-    g->t->pair_count = g->pairs;
+    g->t->rare_count = g->rare;
+    g->t->udp_accesses += g->udp;
+    g->t->tcp_accesses += g->knocks - g->udp;
 }
 
 /* The first knock of a source, or its first after a ping. */
@@ -220,14 +220,19 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
-    const uint32_t cell = place << 17 | key;
-    t->access_row[g->listed] = (uint16_t)i;
-    t->access_cell[g->listed++] = cell;
-    const unsigned bit = t->frequent[key];
+    t->access_row[g->listed++] = (uint16_t)i;
+    g->knocks += weight;
+    g->udp += (key >> 16) * weight;
+    const unsigned bit = frequent_bit(&t->frequent, key);
     s->ports |= (uint64_t)(bit != 0) << bit;
-    t->pair_hash[g->pairs] = hash;
-    t->pair_cell[g->pairs] = cell;
-    g->pairs += bit == 0;
+    if (weighted) {
+        cell_add(&t->cells, place << 17 | key, weight, 0);
+    } else {
+        t->at_frequent[place][bit]++;
+    }
+    t->rare_hash[g->rare] = hash;
+    t->rare_cell[g->rare] = place << 17 | key;
+    g->rare += bit == 0;
     if (BH_UNLIKELY(t->cfg.list_sources)) {
         tally_list(t, b, i, (uint16_t)place, weight);
     }
@@ -273,12 +278,16 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
             stage_hour(g, b->ts_ns[i]);
         }
         g->hour_count += weight;
+        g->knocks += weight;
+        g->udp += (key >> 16) * weight;
         g->trend_row[place] = add_up_to_max(g->trend_row[place], weight);
         tally_overflow(t, b, i, hash, place << 17 | key, g->h, weight);
-        t->access_row[g->listed] = (uint16_t)i;
-        t->access_cell[g->listed++] = place << 17 | key;
-        t->pair_hash[g->pairs] = hash;
-        t->pair_cell[g->pairs++] = place << 17 | key;
+        t->access_row[g->listed++] = (uint16_t)i;
+        if (b->has_weight) {
+            cell_add(&t->cells, place << 17 | key, weight, 0);
+        }
+        t->rare_hash[g->rare] = hash;
+        t->rare_cell[g->rare++] = place << 17 | key;
     }
 }
 
@@ -337,111 +346,177 @@ own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
     }
 }
 
+/* Rows of one family that came in, and what is known of them before the table is looked at. */
+struct inbound {
+    uint32_t count;
+    uint16_t row[BH_BATCH_STRIDE];
+    uint64_t hash[BH_BATCH_STRIDE];
+    uint32_t new_count; /* of new sources: their country is asked for all at once */
+    uint16_t new_at[BH_BATCH_STRIDE];
+    uint16_t value[BH_BATCH_STRIDE];
+};
+
 static BH_ALWAYS_INLINE void
-source_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
+count_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
 {
-    struct bh_batch *b = g->b;
-    b->country[i] = s->place;
-    if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
+    g->b->country[i] = s->place;
+    if (BH_LIKELY(g->b->cls[i] == BH_CLASS_ACCESS)) {
         access_one(g, i, s, hour_key, hash, weighted);
-    } else if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-        ping_one(g, s, weight_of(b, i, weighted));
+    } else if (g->b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
+        ping_one(g, s, weight_of(g->b, i, weighted));
     }
 }
 
-/* Inbound packets of each family. */
-struct inbound {
-    uint16_t row4[BH_BATCH_STRIDE], row6[BH_BATCH_STRIDE];
-    uint64_t hash4[BH_BATCH_STRIDE];
-    uint32_t n4, n6;
-};
-
-/* Made twice: flows with weights must not slow down packets. */
-static BH_ALWAYS_INLINE void
-sources_of(struct stage *g, const struct inbound *in, bool weighted)
+/* A source that is new in this batch, or for which there is no room. Each look-up of a country is a
+ * chain of cold lines; side by side they overlap. */
+static BH_NOINLINE void
+new_sources4(struct stage *g, struct inbound *in)
 {
     struct bh_tally *t = g->t;
-    struct bh_batch *b = g->b;
-    struct sources *src = &t->sources;
-    for (uint32_t j = 0; j < in->n4; j++) {
-        const uint32_t i = in->row4[j], addr = b->src[i];
-        struct source4 *v = source4_get(src, addr, in->hash4[j]);
-        if (BH_UNLIKELY(v == NULL)) {
-            overflow_row(g, i, kobold_v4(t->cfg.countries, addr), in->hash4[j]);
-            continue;
-        }
-        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
-            v->s.place = (uint16_t)place_of_value(t, kobold_v4(t->cfg.countries, addr));
-        }
-        source_row(g, i, &v->s, &v->hour_key, in->hash4[j], weighted);
+    uint32_t addr[BH_BATCH_STRIDE];
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        addr[k] = g->b->src[in->row[in->new_at[k]]];
     }
-    for (uint32_t j = 0; j < in->n6; j++) {
-        const uint32_t i = in->row6[j];
-        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-        uint64_t h = source6_hash(src, p->src_hi, p->src_lo);
-        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, h);
-        if (BH_UNLIKELY(v == NULL)) {
-            overflow_row(g, i, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo), h);
+    kobold_v4_many(t->cfg.countries, addr, in->value, in->new_count);
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        const uint32_t j = in->new_at[k], i = in->row[j];
+        struct source4 *v = source4_get(&t->sources, addr[k], in->hash[j]);
+        if (v == NULL) {
+            overflow_row(g, i, in->value[k], in->hash[j]);
             continue;
         }
-        if (BH_UNLIKELY(v->s.place == PLACE_NONE)) {
-            v->s.place = (uint16_t)place_of_value(t, kobold_v6(t->cfg.countries, p->src_hi, p->src_lo));
-        }
-        source_row(g, i, &v->s, &v->hour_key, h, weighted);
+        v->s.place = (uint16_t)place_of_value(t, in->value[k]);
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], g->b->has_weight);
     }
 }
 
 static BH_NOINLINE void
-sources_of_flows(struct stage *g, const struct inbound *in)
+new_sources6(struct stage *g, struct inbound *in)
 {
-    sources_of(g, in, true);
+    struct bh_tally *t = g->t;
+    uint64_t addr[BH_BATCH_STRIDE][2];
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        const struct bh_ip6_pair *p = &g->b->ip6[g->b->src[in->row[in->new_at[k]]]];
+        addr[k][0] = p->src_hi;
+        addr[k][1] = p->src_lo;
+    }
+    kobold_v6_many(t->cfg.countries, (const uint64_t(*)[2])addr, in->value, in->new_count);
+    for (uint32_t k = 0; k < in->new_count; k++) {
+        const uint32_t j = in->new_at[k], i = in->row[j];
+        struct source6 *v = source6_get(&t->sources, addr[k][0], addr[k][1], in->hash[j]);
+        if (v == NULL) {
+            overflow_row(g, i, in->value[k], in->hash[j]);
+            continue;
+        }
+        v->s.place = (uint16_t)place_of_value(t, in->value[k]);
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], g->b->has_weight);
+    }
+}
+
+/* Made twice: flows with weights must not slow down packets. */
+static BH_ALWAYS_INLINE void
+count_sources4(struct stage *g, struct inbound *in, bool weighted)
+{
+    struct sources *src = &g->t->sources;
+    for (uint32_t j = 0; j < in->count; j++) {
+        const uint32_t i = in->row[j];
+        struct source4 *v = source4_get(src, g->b->src[i], in->hash[j]);
+        if (BH_UNLIKELY(v == NULL || v->s.place == PLACE_NONE)) {
+            in->new_at[in->new_count++] = (uint16_t)j;
+            continue;
+        }
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], weighted);
+    }
+    if (in->new_count > 0) {
+        new_sources4(g, in);
+    }
+}
+
+static BH_ALWAYS_INLINE void
+count_sources6(struct stage *g, struct inbound *in, bool weighted)
+{
+    struct sources *src = &g->t->sources;
+    for (uint32_t j = 0; j < in->count; j++) {
+        const uint32_t i = in->row[j];
+        const struct bh_ip6_pair *p = &g->b->ip6[g->b->src[i]];
+        struct source6 *v = source6_get(src, p->src_hi, p->src_lo, in->hash[j]);
+        if (BH_UNLIKELY(v == NULL || v->s.place == PLACE_NONE)) {
+            in->new_at[in->new_count++] = (uint16_t)j;
+            continue;
+        }
+        count_row(g, i, &v->s, &v->hour_key, in->hash[j], weighted);
+    }
+    if (in->new_count > 0) {
+        new_sources6(g, in);
+    }
+}
+
+static BH_NOINLINE void
+count_flows(struct stage *g, struct inbound *v4, struct inbound *v6)
+{
+    count_sources4(g, v4, true);
+    count_sources6(g, v6, true);
 }
 
 void
 bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 {
     struct sources *src = &t->sources;
-    const uint32_t n = b->rows;
-    struct inbound in;
-    uint32_t n4 = 0, n6 = 0;
+    struct inbound v4, v6;
+    v4.count = v6.count = v4.new_count = v6.new_count = 0;
 
     struct stage g;
     stage_begin(&g, t, b);
     select_rows(t, b);
-    if (BH_UNLIKELY(t->is_wide)) {
-        memset(t->visits_of_batch, 0, n);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        unsigned inbound = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
-        in.row4[n4] = (uint16_t)i;
-        n4 += inbound & (b->kind[i] == BH_KIND_IP4);
-        in.row6[n6] = (uint16_t)i;
-        n6 += inbound & (b->kind[i] == BH_KIND_IP6);
-        if (BH_UNLIKELY(!inbound) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
+    for (uint32_t i = 0; i < b->rows; i++) {
+        unsigned in = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
+        v4.row[v4.count] = (uint16_t)i;
+        v4.count += in & (b->kind[i] == BH_KIND_IP4);
+        v6.row[v6.count] = (uint16_t)i;
+        v6.count += in & (b->kind[i] == BH_KIND_IP6);
+        if (BH_UNLIKELY(!in) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
             own_row(t, b, i);
         }
     }
-    in.n4 = n4;
-    in.n6 = n6;
-    sources_reserve(src, n4, n6);
-    for (uint32_t j = 0; j < n4; j++) {
-        uint64_t h = source4_hash(src, b->src[in.row4[j]]);
-        in.hash4[j] = h;
-        BH_PREFETCH_WRITE(&src->v4[(uint32_t)h & src->mask4]);
+    sources_reserve(src, v4.count, v6.count);
+    for (uint32_t j = 0; j < v4.count; j++) {
+        v4.hash[j] = source4_hash(src, b->src[v4.row[j]]);
+        BH_PREFETCH_WRITE(&src->v4[(uint32_t)v4.hash[j] & src->mask4]);
+    }
+    for (uint32_t j = 0; j < v6.count; j++) {
+        const struct bh_ip6_pair *p = &b->ip6[b->src[v6.row[j]]];
+        v6.hash[j] = source6_hash(src, p->src_hi, p->src_lo);
+        BH_PREFETCH_WRITE(&src->v6[(uint32_t)v6.hash[j] & src->mask6]);
     }
     if (BH_UNLIKELY(b->has_weight)) {
-        sources_of_flows(&g, &in);
+        count_flows(&g, &v4, &v6);
     } else {
-        sources_of(&g, &in, false);
+        count_sources4(&g, &v4, false);
+        count_sources6(&g, &v6, false);
     }
     stage_end(&g);
-    for (uint32_t j = 0; j < t->access_count; j++) {
-        BH_PREFETCH_WRITE(&t->cells.both[t->access_cell[j]]);
+    for (uint32_t j = 0; j < t->rare_count; j++) {
+        t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & 0x1ffff);
+        cell_prefetch(&t->cells, t->rare_cell[j]);
+        pairs_prefetch(&t->pairs, t->rare_hash[j]);
     }
-    for (uint32_t j = 0; j < t->pair_count; j++) {
-        t->pair_hash[j] = bh_mix64(t->pair_hash[j], t->pair_cell[j] & 0x1ffff);
-        pairs_prefetch(&t->pairs, t->pair_hash[j]);
+}
+
+/* Counters of 32 bits: they are added to the cells long before they could be full. */
+#define POUR_ROWS (1U << 31)
+
+void
+tally_pour_frequent(struct bh_tally *t)
+{
+    for (uint32_t place = 0; place < t->cfg.places->count; place++) {
+        for (unsigned bit = 1; bit <= t->frequent.count; bit++) {
+            if (t->at_frequent[place][bit] > 0) {
+                cell_add(&t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
+                t->at_frequent[place][bit] = 0;
+            }
+        }
     }
+    t->at_frequent_rows = 0;
 }
 
 /* ---- counts ---------------------------------------------------------------------------------------- */
@@ -453,18 +528,8 @@ bh_tally_two_sided(struct bh_tally *t)
         return;
     }
     t->two_sided = true;
-    for (uint32_t place = 0; place < t->cfg.places->count; place++) {
-        if (t->place[place].accesses == 0) {
-            continue;
-        }
-        for (uint32_t port = 0; port < 65536; port++) {
-            uint32_t cell = place << 17 | port;
-            uint64_t n = cell_get(&t->cells, cell, CELL_COUNT);
-            if (n > 0) {
-                map_add(&t->cells.unknown, cell, n);
-            }
-        }
-    }
+    tally_pour_frequent(t);
+    cells_all_unknown(&t->cells);
 }
 
 static void
@@ -489,7 +554,7 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(&t->cells, t->access_cell[j], o, (int64_t)weight_of(b, i, b->has_weight));
+            cell_outcome(&t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
         }
     }
 }
@@ -499,8 +564,7 @@ static void
 count_wide(struct bh_tally *t, const struct bh_batch *b)
 {
     for (uint32_t i = 0; i < b->rows; i++) {
-        if (b->direction[i] != BH_DIR_IN || b->counted[i] == 0 || b->kind[i] < BH_KIND_IP4 ||
-            (t->has_served && t->visits_of_batch[i] != 0)) {
+        if (b->direction[i] != BH_DIR_IN || b->counted[i] != 1 || b->kind[i] < BH_KIND_IP4) {
             continue;
         }
         uint64_t n = weight_of(b, i, b->has_weight) * (t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1);
@@ -561,7 +625,7 @@ count_histograms(struct bh_tally *t, const struct bh_batch *b, bool weighted)
 {
     uint8_t odd = 0;
     for (uint32_t i = 0; i < b->rows; i++) {
-        const uint32_t c = b->counted[i];
+        const uint32_t c = b->counted[i] != 0;
         struct histograms *h = &t->histograms[i & 1];
         h->classes[b->cls[i]] += c * weight_of(b, i, weighted);
         h->layers[layers_index(b->layers[i])] += c; /* frames: a row is one */
@@ -579,7 +643,7 @@ count_rows(struct bh_tally *t, const struct bh_batch *b)
     for (uint32_t i = 0; i < n; i++) {
         const unsigned tcp = b->proto[i] == BH_PROTO_TCP, udp = b->proto[i] == BH_PROTO_UDP;
         const unsigned port = b->ports[i] & 0xffff;
-        const unsigned has = (tcp | udp) & b->counted[i] & (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) &
+        const unsigned has = (tcp | udp) & (unsigned)(b->counted[i] != 0) & (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) &
                              (unsigned)((b->layers[i] & BH_LAYER_SEEN) == 0);
         t->dst_ports[udp << 13 | port >> 3] |= (uint8_t)(has << (port & 7));
     }
@@ -614,8 +678,8 @@ count_hours(struct bh_tally *t, const struct bh_batch *b)
     for (uint32_t i = 0; i < b->rows; i++) {
         const bool use = (b->counted[i] != 0) & ((b->marks[i] & BH_MARK_BAD_TIME) == 0);
         const int64_t ts = b->ts_ns[i];
-        first = use & (ts < first) ? ts : first;
-        last = use & (ts > last) ? ts : last;
+        first = (use & (ts < first)) != 0 ? ts : first;
+        last = (use & (ts > last)) != 0 ? ts : last;
         frames += use;
     }
     if (frames == 0) {
@@ -638,35 +702,21 @@ count_hours(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
-static BH_NOINLINE void
-count_flows(struct bh_tally *t, const struct bh_batch *b)
-{
-    for (uint32_t j = 0; j < t->access_count; j++) {
-        uint64_t weight = b->weight[t->access_row[j]];
-        cell_add(&t->cells, t->access_cell[j], weight);
-        *((t->access_cell[j] >> 16 & 1) == 0 ? &t->tcp_accesses : &t->udp_accesses) += weight;
-    }
-}
-
 void
 bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
 {
     apply_moves(t, moves, moves_count);
-    if (BH_UNLIKELY(b->has_weight)) {
-        count_flows(t, b);
-    } else {
-        uint32_t tcp = 0;
-        for (uint32_t j = 0; j < t->access_count; j++) {
-            cell_count(&t->cells, t->access_cell[j]);
-            tcp += (t->access_cell[j] >> 16 & 1) == 0;
+    for (uint32_t j = 0; j < t->rare_count; j++) {
+        if (BH_LIKELY(!b->has_weight)) {
+            cell_count(&t->cells, t->rare_cell[j]);
         }
-        t->tcp_accesses += tcp;
-        t->udp_accesses += t->access_count - tcp;
+        if (pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j])) {
+            cell_source(&t->cells, t->rare_cell[j]);
+        }
     }
-    for (uint32_t j = 0; j < t->pair_count; j++) {
-        if (pairs_add(&t->pairs, t->pair_hash[j], t->pair_cell[j])) {
-            cell_source(&t->cells, t->pair_cell[j]);
-        }
+    t->at_frequent_rows += b->rows;
+    if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
+        tally_pour_frequent(t);
     }
     if (t->cfg.hold && t->cfg.outcomes) {
         count_outcomes(t, b);
@@ -682,6 +732,7 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
 void
 tally_settle(struct bh_tally *t)
 {
+    tally_pour_frequent(t);
     for (unsigned k = 0; k < 2; k++) {
         const struct histograms *h = &t->histograms[k];
         for (unsigned c = 0; c < BH_CLASS_COUNT; c++) {
@@ -716,19 +767,43 @@ mark_served(struct bh_tally *t)
     }
 }
 
+static bool
+frequent_fits(struct frequent *f, const uint32_t *ports, size_t count)
+{
+    memset(f->slot, 0, sizeof f->slot);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t *slot = &f->slot[(ports[k] * f->factor) >> 22];
+        if (*slot != 0) {
+            return false;
+        }
+        *slot = ports[k] << 6 | (k + 1);
+    }
+    return true;
+}
+
+/* One factor in seven separates 63 ports. The same ports get the same bits in every shard. */
 static void
 mark_frequent(struct bh_tally *t)
 {
-    for (size_t k = 0; k < t->cfg.frequent_count && k < FREQUENT_MAX; k++) {
-        t->frequent[t->cfg.frequent[k]] = (uint8_t)(k + 1);
-        t->frequent_cell[k + 1] = t->cfg.frequent[k];
+    struct frequent *f = &t->frequent;
+    size_t count = t->cfg.frequent_count < FREQUENT_MAX ? t->cfg.frequent_count : FREQUENT_MAX;
+    unsigned tries = 0;
+    do {
+        if (tries++ % 1000 == 999) {
+            count /= 2; /* never seen; any choice of ports is right */
+        }
+        f->factor = (uint32_t)bh_mix64(tries, 0x9e3779b97f4a7c15ULL) | 1;
+    } while (!frequent_fits(f, t->cfg.frequent, count));
+    f->count = (unsigned)count;
+    for (size_t k = 0; k < count; k++) {
+        f->port[k + 1] = t->cfg.frequent[k];
     }
 }
 
 int
 bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
 {
-    struct bh_tally *t = calloc(1, sizeof *t);
+    struct bh_tally *t = bh_pages_new(sizeof *t, false); /* pages that are not used cost nothing */
     if (t == NULL) {
         return -ENOMEM;
     }
@@ -745,15 +820,13 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     mark_frequent(t);
     const uint64_t expected = cfg->expected_frames;
     t->access_row = malloc(BH_BATCH_STRIDE * sizeof *t->access_row);
-    t->access_cell = malloc(BH_BATCH_STRIDE * sizeof *t->access_cell);
-    t->pair_hash = malloc(BH_BATCH_STRIDE * sizeof *t->pair_hash);
-    t->pair_cell = malloc(BH_BATCH_STRIDE * sizeof *t->pair_cell);
-    t->visits_of_batch = malloc(BH_BATCH_STRIDE);
+    t->rare_hash = malloc(BH_BATCH_STRIDE * sizeof *t->rare_hash);
+    t->rare_cell = malloc(BH_BATCH_STRIDE * sizeof *t->rare_cell);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
-    bool ok = t->access_row != NULL && t->access_cell != NULL && t->pair_hash != NULL && t->pair_cell != NULL &&
-              t->visits_of_batch != NULL && t->own_set != NULL;
-    ok = ok && cells_init(&t->cells, expected >= 1U << 20) == 0;
+    bool ok = t->access_row != NULL && t->rare_hash != NULL && t->rare_cell != NULL &&
+              t->own_set != NULL;
+    ok = ok && cells_init(&t->cells) == 0;
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && bins_init(&t->bins) == 0 && map_init(&t->wide, 1024) == 0;
@@ -781,13 +854,11 @@ bh_tally_free(struct bh_tally *t)
     bins_done(&t->bins);
     map_done(&t->wide);
     free(t->access_row);
-    free(t->access_cell);
-    free(t->pair_hash);
-    free(t->pair_cell);
-    free(t->visits_of_batch);
+    free(t->rare_hash);
+    free(t->rare_cell);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);
     free(t->net_bits);
-    free(t);
+    bh_pages_free(t, sizeof *t);
 }

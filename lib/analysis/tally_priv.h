@@ -32,14 +32,23 @@ uint64_t map_get(const struct map *m, uint32_t key);
 
 /* ---- cells.c: counts by (place, protocol, port) -------------------------------------------------- */
 
-/* A cell is place << 17 | udp << 16 | port. Each has one octet: four bits of its count, four of
- * its sources; what does not fit is carried into a map, in sixteens. 32 MiB for all 2^25 cells
- * of 256 places, and only touched pages exist. */
+/* A cell is place << 17 | udp << 16 | port. */
 #define CELL_BITS 26
 #define CELLS (1U << CELL_BITS)
 enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN };
 
+struct few_cell {
+    uint32_t key1; /* cell + 1; 0: empty */
+    uint32_t sources;
+    uint64_t count;
+};
+
+/* A table of the cells there are, while they are few (a megabyte); then an octet for each of
+ * the 2^25 cells of 256 places, four bits of its count, four of its sources. What does not fit
+ * is carried into a map, in sixteens. */
 struct cells {
+    struct few_cell *few; /* NULL: there are many */
+    uint32_t few_mask, few_used;
     uint8_t *both;      /* low nibble: count, high: sources                          */
     struct map sparse;  /* outcomes; key: kind << 26 | cell                            */
     uint16_t *dense;    /* the same once the map is large: TCP only, place << 16 | port,
@@ -47,8 +56,9 @@ struct cells {
     size_t both_size, dense_size;
     struct map carry;   /* key: kind << 26 | cell; value: sixteens                   */
     struct map unknown; /* key: cell; accesses known to be "unknown"                 */
+    uint64_t lost;      /* added while no memory was to be had                       */
 };
-BH_NODISCARD int cells_init(struct cells *c, bool huge);
+BH_NODISCARD int cells_init(struct cells *c);
 void cells_done(struct cells *c);
 
 static inline uint32_t
@@ -57,9 +67,30 @@ cell_of(uint32_t place, unsigned proto, unsigned port)
     return place << 17 | (uint32_t)(proto != BH_PROTO_TCP) << 16 | port;
 }
 
+/* Any number of both, in whatever shape the cells are. */
+void cell_add(struct cells *c, uint32_t cell, uint64_t count, uint64_t sources);
+
+static inline uint32_t
+few_place(const struct cells *c, uint32_t cell)
+{
+    return (uint32_t)((cell * 0x9e3779b97f4a7c15ULL) >> 32) & c->few_mask;
+}
+
+static inline void
+cell_prefetch(const struct cells *c, uint32_t cell)
+{
+    if (BH_LIKELY(c->both != NULL)) {
+        BH_PREFETCH_WRITE(&c->both[cell]);
+    }
+}
+
 static inline void
 cell_count(struct cells *c, uint32_t cell)
 {
+    if (BH_UNLIKELY(c->both == NULL)) {
+        cell_add(c, cell, 1, 0);
+        return;
+    }
     uint8_t v = (uint8_t)(c->both[cell] + 1);
     if (BH_UNLIKELY((v & 15) == 0)) {
         v = (uint8_t)(v - 16);
@@ -68,20 +99,13 @@ cell_count(struct cells *c, uint32_t cell)
     c->both[cell] = v;
 }
 
-/* A record that stands for `n`. */
-static inline void
-cell_add(struct cells *c, uint32_t cell, uint64_t n)
-{
-    uint64_t v = (c->both[cell] & 15U) + n;
-    if (v > 15) {
-        map_add(&c->carry, (uint32_t)CELL_COUNT << CELL_BITS | cell, v >> 4);
-    }
-    c->both[cell] = (uint8_t)((c->both[cell] & 0xf0) | (v & 15));
-}
-
 static inline void
 cell_source(struct cells *c, uint32_t cell)
 {
+    if (BH_UNLIKELY(c->both == NULL)) {
+        cell_add(c, cell, 0, 1);
+        return;
+    }
     uint8_t v = (uint8_t)(c->both[cell] + 16);
     if (BH_UNLIKELY(v < 16)) {
         map_add(&c->carry, (uint32_t)CELL_SOURCES << CELL_BITS | cell, 1);
@@ -90,8 +114,10 @@ cell_source(struct cells *c, uint32_t cell)
 }
 void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n);
 uint64_t cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind);
+/* Every cell of a TCP port that was counted so far becomes "unknown". */
+void cells_all_unknown(struct cells *c);
 void cells_merge_place(struct cells *into, const struct cells *from, uint32_t place);
-void cells_merge_carries(struct cells *into, const struct cells *from);
+void cells_merge_rest(struct cells *into, const struct cells *from); /* after the places */
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
@@ -255,11 +281,29 @@ int64_t bins_hour_start_ns(uint32_t id);
 
 /* ---- the tally ---------------------------------------------------------------------------------------- */
 
+/* Most accesses go to few ports. Those get a bit in each source, for distinct sources, and a
+ * counter of their own for each place: 64 KB that stay near, where cells would be a cold line
+ * each. Found in one load: the factor is chosen so that no two ports meet. */
 #define FREQUENT_MAX 63U
+#define FREQUENT_SLOTS 1024U
+struct frequent {
+    uint32_t factor;
+    uint32_t slot[FREQUENT_SLOTS]; /* udp << 16 | port, shifted up by 6, and the bit below */
+    uint32_t port[FREQUENT_MAX + 1]; /* [bit]: udp << 16 | port */
+    unsigned count;                  /* bits 1 .. count are in use */
+};
+
+static inline unsigned
+frequent_bit(const struct frequent *f, uint32_t key)
+{
+    const uint32_t v = f->slot[(key * f->factor) >> 22];
+    return v >> 6 == key ? v & 63 : 0;
+}
 
 struct listed { /* a source of --country/--port */
     struct bh_ip ip;
     uint16_t place;
+    char code[4]; /* its country's, also where places are regions */
     uint64_t count;
     int64_t first_ns, last_ns;
     uint64_t mac;
@@ -294,8 +338,9 @@ struct bh_tally {
     struct pairs pairs;
     struct bins bins;
     struct map wide;      /* --count packets or bytes: cell -> sum                        */
-    uint8_t frequent[1U << 17]; /* udp << 16 | port -> bit + 1                          */
-    uint32_t frequent_cell[FREQUENT_MAX + 1];
+    struct frequent frequent;
+    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0] is no counter */
+    uint32_t at_frequent_rows; /* since they were added to the cells                   */
     uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
     bool has_served;
     bool two_sided;
@@ -330,22 +375,23 @@ struct bh_tally {
     /* of the batch between the two steps */
     uint32_t access_count;
     uint16_t *access_row;
-    uint32_t *access_cell;
-    uint64_t *pair_hash;
-    uint32_t *pair_cell;
-    uint32_t pair_count;
-    uint8_t *visits_of_batch; /* --count packets or bytes with --served: 1 per row */
+    uint64_t *rare_hash; /* accesses to ports that are not frequent: the pair, and its cell */
+    uint32_t *rare_cell;
+    uint32_t rare_count;
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };
 
 void tally_settle(struct bh_tally *t);
+void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into the cells */
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
                     struct hour *h, uint64_t weight);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */
 void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
+/* Code of the country (not of the region) of a row's source; "" when it has none. */
+const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);
 void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key);
 int burst_cmp(const void *a, const void *b);
 void tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x);

@@ -287,11 +287,16 @@ choose_threads(const struct run *x)
     return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
 }
 
+/* Small files get small tables, since touching pages takes time too; but so many slots a frame that
+ * n connections crowding out one of a bucket of four, some n * (4 n / slots)^4 / 120, is no matter of
+ * luck: the keys of the hashes are random, and a report must not change with them. */
+#define SLOTS_PER_FRAME 32U
+
 static uint32_t
 flow_slots(const struct run *x)
 {
     uint64_t slots = 1U << 20;
-    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * 2) {
+    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * SLOTS_PER_FRAME) {
         slots >>= 1;
     }
     return (uint32_t)slots / x->shards;
@@ -431,7 +436,9 @@ take_notes(struct run *x)
     if (r->notes == NULL) {
         return -ENOMEM;
     }
-    memcpy(r->notes, notes, n * sizeof *notes);
+    if (n > 0) {
+        memcpy(r->notes, notes, n * sizeof *notes);
+    }
     r->note_count = n;
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From files to a tally: what run.c, feed.c, hold.c and work.c share. */
+/* From files to a tally: what run.c, feed.c and work.c share. */
 #ifndef RUN_PRIV_H
 #define RUN_PRIV_H
 

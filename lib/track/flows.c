@@ -267,6 +267,9 @@ syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uin
     } else {
         f.in->rest[f.at] += counted << 12;
     }
+    if (counted) { /* the SYN before may have been outside the period, where nobody asks for a country */
+        f.in->rest[f.at] = (f.in->rest[f.at] & ~0x1ffU) | (b->country[i] & 0x1ffU);
+    }
     move_add(t, b->country[i], b->ports[i] & 0xffff, BH_OUTCOME_NONE, outcome_of[state], counted);
     return true;
 }

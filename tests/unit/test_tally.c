@@ -73,7 +73,7 @@ test_cells_carry(void **state)
     static const unsigned sizes[] = { 0,  1,  14, 15,  16,  17,  31,  32,   33,
                                       47, 48, 49, 255, 256, 257, 271, 4095, 4096 };
     struct cells c;
-    assert_int_equal(cells_init(&c, false), 0);
+    assert_int_equal(cells_init(&c), 0);
     for (unsigned i = 0; i < BH_COUNT(sizes); i++) {
         for (unsigned k = 0; k < BH_COUNT(sizes); k++) {
             /* The first, the last and a middle port of a place, TCP and UDP. */
@@ -198,7 +198,7 @@ test_cells_outcomes(void **state)
     struct cells c;
     uint64_t seed = 3;
     memset(&m, 0, sizeof m);
-    assert_int_equal(cells_init(&c, false), 0);
+    assert_int_equal(cells_init(&c), 0);
     outcomes_play(&c, &m, &seed, 5000);
     outcomes_check(&c, &m);
     assert_null(c.dense);
@@ -212,13 +212,56 @@ test_cells_outcomes(void **state)
     cells_done(&c);
 }
 
+/* The table becomes an array at some number of cells; nothing else changes, and "unknown" is what
+ * has no outcome yet. */
+static void
+test_cells_few_and_many(void **state)
+{
+    (void)state;
+    static const uint32_t numbers[] = { 1, 511, 512, 513, 32767, 32768, 32769, 70000 };
+    for (size_t k = 0; k < BH_COUNT(numbers); k++) {
+        const uint32_t n = numbers[k];
+        struct cells c, other;
+        assert_int_equal(cells_init(&c), 0);
+        assert_int_equal(cells_init(&other), 0);
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t cell = i * 37 + (i % 3 << 17);
+            cell_add(&c, cell, i % 40 + 1, i % 23);
+            cell_count(&c, cell);
+            cell_source(&c, cell);
+        }
+        assert_int_equal(c.both != NULL, n > 32768);
+        assert_int_equal(c.few == NULL, n > 32768);
+        cell_outcome(&c, 0, BH_OUTCOME_REFUSED, 2);
+        cell_add(&other, 0, 100, 3);
+        cells_all_unknown(&c);
+        assert_int_equal(cell_get(&c, 0, CELL_UNKNOWN), 0); /* 2 accesses, both refused */
+        for (uint32_t place = 0; place < 30; place++) {
+            cells_merge_place(&other, &c, place);
+        }
+        cells_merge_rest(&other, &c);
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t cell = i * 37 + (i % 3 << 17), count = i % 40 + 2, sources = i % 23 + 1;
+            const bool twice = cell == 0;
+            if (cell_get(&c, cell, CELL_COUNT) != count || cell_get(&c, cell, CELL_SOURCES) != sources ||
+                cell_get(&other, cell, CELL_COUNT) != count + (twice ? 100 : 0) ||
+                cell_get(&other, cell, CELL_SOURCES) != sources + (twice ? 3 : 0) ||
+                (i > 0 && cell_get(&c, cell, CELL_UNKNOWN) != ((cell >> 16 & 1) == 0 ? count : 0))) {
+                fail_msg("%u cells: cell %u", (unsigned)n, (unsigned)i);
+            }
+        }
+        cells_done(&c);
+        cells_done(&other);
+    }
+}
+
 /* Single steps over each border of a nibble, up and down. */
 static void
 test_cells_borrow(void **state)
 {
     (void)state;
     struct cells c;
-    assert_int_equal(cells_init(&c, false), 0);
+    assert_int_equal(cells_init(&c), 0);
     outcomes_flood(&c);
     const uint32_t cell = cell_of(7, BH_PROTO_TCP, 25);
     for (int round = 0; round < 2; round++) {
@@ -251,8 +294,8 @@ test_cells_merge(void **state)
         uint64_t seed = floods + 10;
         uint64_t counts[OUTCOME_CELLS] = { 0 };
         memset(&m, 0, sizeof m);
-        assert_int_equal(cells_init(&a, false), 0);
-        assert_int_equal(cells_init(&b, false), 0);
+        assert_int_equal(cells_init(&a), 0);
+        assert_int_equal(cells_init(&b), 0);
         if ((floods & 1) != 0) {
             outcomes_flood(&a);
         }
@@ -284,7 +327,7 @@ test_cells_merge(void **state)
                 cells_merge_place(&a, &b, place);
             }
         }
-        cells_merge_carries(&a, &b);
+        cells_merge_rest(&a, &b);
         outcomes_check(&a, &m);
         flood_check(&a, (floods & 1) + (floods >> 1));
         for (uint32_t i = 0; i < OUTCOME_CELLS; i++) {
@@ -1237,12 +1280,12 @@ test_weights_carry(void **state)
     for (uint32_t first = 0; first < 18; first++) {
         for (uint32_t second = 1; second < 50; second++) {
             struct cells c;
-            assert_int_equal(cells_init(&c, false), 0);
+            assert_int_equal(cells_init(&c), 0);
             if (first > 0) {
-                cell_add(&c, 70000, first);
+                cell_add(&c, 70000, first, 0);
             }
             cell_source(&c, 70000);
-            cell_add(&c, 70000, second);
+            cell_add(&c, 70000, second, 0);
             assert_int_equal(cell_get(&c, 70000, CELL_COUNT), first + second);
             assert_int_equal(cell_get(&c, 70000, CELL_SOURCES), 1);
             cells_done(&c);
@@ -1739,6 +1782,7 @@ main(void)
         cmocka_unit_test(test_cell_of),
         cmocka_unit_test(test_cells_outcomes),
         cmocka_unit_test(test_cells_borrow),
+        cmocka_unit_test(test_cells_few_and_many),
         cmocka_unit_test(test_cells_merge),
         cmocka_unit_test(test_sources_grow),
         cmocka_unit_test(test_sources_zero),

@@ -1081,6 +1081,24 @@ scene_tcp(uint64_t *rnd, const char *them, const char *us)
     return r;
 }
 
+/* What would come next in the conversation of `last`: chance alone makes few complete connections. */
+static struct row
+scene_next(uint64_t *rnd, const struct row *last)
+{
+    struct row r = *last;
+    if ((last->flags & (SYN | ACK)) == SYN || (last->flags & (SYN | ACK)) == (SYN | ACK)) {
+        r.src = last->dst;
+        r.dst = last->src;
+        r.sport = last->dport;
+        r.dport = last->sport;
+        r.flags = (last->flags & ACK) == 0 ? SYN | ACK : random_below(rnd, 4) == 0 ? RST : ACK;
+    } else {
+        r.flags = random_below(rnd, 3) == 0 ? RST | ACK : ACK | PSH;
+    }
+    r.payload = (uint16_t)((r.flags & PSH) != 0 ? random_below(rnd, 3) : 0);
+    return r;
+}
+
 static struct row
 scene_udp(uint64_t *rnd, const char *them, const char *us)
 {
@@ -1120,8 +1138,11 @@ scene_make(struct scene *s, uint64_t *rnd)
         const char *them = v6 ? remotes[3 + random_below(rnd, 2)] : remotes[random_below(rnd, 3)];
         const char *us = v6 ? homes[2] : homes[random_below(rnd, 2)];
         unsigned kind = random_below(rnd, 12);
+        const struct row *last = i > 0 ? &s->row[i - 1] : NULL;
         struct row r;
-        if (kind == 0) {
+        if (last != NULL && last->proto == BH_PROTO_TCP && random_below(rnd, 3) == 0) {
+            r = scene_next(rnd, last);
+        } else if (kind == 0) {
             static const char *const routers[] = { "203.0.113.1", "2001:db8::1" };
             bool by_us = random_below(rnd, 2) == 0, forged = random_below(rnd, 5) == 0;
             s->quoted[i] = tcp_row(0, them, 1000, us, 80, 0);

@@ -161,6 +161,7 @@ walk_bounds(const struct bh_trend *t, struct bh_walk *w)
     walk_bound(w, "pairs", t->pairs_over);
     walk_bound(w, "places", t->places_over);
     walk_bound(w, "time_bins", t->bins_over);
+    walk_bound(w, "memory", t->memory_over);
     bh_walk_list_end(w);
 }
 

@@ -220,7 +220,7 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         { t->filter_unknown, BH_W_HEALTH_FILTER },
         { r->import_bad_rows, BH_W_HEALTH_IMPORT },
         { t->bounds.flows_lost + t->bounds.conversations_lost + t->bounds.repeats_lost +
-              t->bounds.held_early + t->places_over + t->bins_over,
+              t->bounds.held_early + t->places_over + t->bins_over + t->memory_over,
           BH_W_HEALTH_BOUNDS },
     };
     for (size_t i = 0; i < BH_COUNT(troubles); i++) {
