@@ -77,12 +77,20 @@ model_in_net(const struct bh_ip *ip, const struct bh_ip *net, unsigned len)
     return true;
 }
 
+/* Of the country, also where places are regions. */
+static inline const char *
+model_country(const struct model *x, const struct bh_ip *ip)
+{
+    uint16_t value = kobold_lookup(world.countries, ip->octets, ip->family).value;
+    return x->lab->places.code_of_value[value];
+}
+
 /* Entry of --served this access is a visit by; -1: a knock. */
 static inline int
 model_served(const struct model *x, const struct model_row *m)
 {
     const struct bh_tally_config *c = &x->lab->cfg;
-    const char *code = x->lab->places.place[m->place].code;
+    const char *code = model_country(x, &m->r.src);
     for (size_t k = 0; k < c->served_count; k++) {
         const struct bh_served *s = &c->served[k];
         if (s->port != m->r.dport || s->proto != m->r.proto) {
