@@ -55,12 +55,24 @@ struct csv {
 
 /* ---- cells and lines ----------------------------------------------------------------------- */
 
+/* Spreadsheets set to Japanese take the fullwidth signs as well. */
+static bool
+begins_formula(const char *s)
+{
+    static const char *const wide[] = { "＝", "＋", "－", "＠" };
+    bool hit = strchr("=+-@", s[0]) != NULL;
+    for (size_t i = 0; i < BH_COUNT(wide); i++) {
+        hit |= strncmp(s, wide[i], strlen(wide[i])) == 0;
+    }
+    return hit;
+}
+
 static void
 put_quoted(struct bh_buf *out, const char *s, size_t n)
 {
     struct bh_buf safe = { 0 };
     bh_buf_put_safe(&safe, s, n);
-    bool formula = safe.len > 0 && strchr("=+-@", safe.data[0]) != NULL;
+    bool formula = safe.len > 0 && begins_formula(safe.data);
     bool quote = false;
     for (size_t i = 0; i < safe.len; i++) {
         quote |= safe.data[i] == '"' || safe.data[i] == ',';
