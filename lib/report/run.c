@@ -384,9 +384,9 @@ suggest_served(struct run *x, struct bh_trend *t)
 }
 
 static int
-finish(struct run *x)
+finish(struct run *x, uint64_t calls_lost)
 {
-    struct bh_track_bounds bounds = { 0 };
+    struct bh_track_bounds bounds = { .conversations_lost = calls_lost };
     for (unsigned s = 0; s < x->shards; s++) {
         struct bh_track_bounds one;
         bh_track_get_bounds(x->shard[s].track, &one);
@@ -494,7 +494,8 @@ calculate(struct run *x)
     }
     struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold };
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
-    r = r != 0 ? r : finish(x);
+    r = r != 0 ? r : work_settle(&w);
+    r = r != 0 ? r : finish(x, w.calls_lost);
     return r != 0 ? r : take_notes(x);
 }
 

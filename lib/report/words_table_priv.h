@@ -166,6 +166,8 @@ BH_WORD(HEALTH_END, ".", "。")
 BH_WORD(HEALTH_DAMAGE, "{0} stored shorter than sent, {1} cut before ports, {2} malformed, {3} with an impossible time, {4} {4?gap|gaps}.",
         "一部だけ保存されたもの {0}、ポートの手前で切れたもの {1}、壊れたもの {2}、時刻が不正なもの {3}、記録の空白 {4} か所。")
 BH_WORD(HEALTH_MALFORMED, "Malformed: ", "壊れたものの内訳: ")
+BH_WORD(HEALTH_NOT_DECODED, "{0} {0?frame is|frames are} of other protocols than IP and ARP.",
+        "IP でも ARP でもないフレームが {0} 個ありました。")
 BH_WORD(HEALTH_ORDER, "{0} {0?frame was|frames were} not in the order of time.", "時刻順でないフレームが {0} 個ありました。")
 BH_WORD(HEALTH_DUPLICATES, "{0} {0?duplicate|duplicates} marked.", "重複 {0} 件に印を付けました。")
 BH_WORD(HEALTH_FILTER, "{0} {0?record|records} lacked a field the filter asks for.", "フィルターの問う項目を持たない記録が {0} 件ありました。")
