@@ -74,7 +74,8 @@ cmp_ranked(const void *a, const void *b)
         return x->count > y->count ? -1 : 1;
     }
     int c = strcmp(x->what->code, y->what->code);
-    return c != 0 ? c : strcmp(x->what->class_name, y->what->class_name);
+    c = c != 0 ? c : strcmp(x->what->class_name, y->what->class_name);
+    return c != 0 ? c : strcmp(x->what->rfc, y->what->rfc); /* documentation: IPv4 and IPv6 */
 }
 
 static bool

@@ -22,6 +22,12 @@ struct walk {
     uint64_t networks;
 };
 
+static bool
+source_before(const struct bh_trend_source *a, const struct bh_trend_source *b)
+{
+    return a->count != b->count ? a->count > b->count : bh_ip_cmp(&a->ip, &b->ip) < 0;
+}
+
 static void
 neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
@@ -34,13 +40,12 @@ neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint3
     size_t at = o->neighbour_count;
     if (at < NEIGHBOURS_MAX) {
         o->neighbour_count++;
-    } else if (o->neighbours[at - 1].count >= x.count) {
+    } else if (!source_before(&x, &o->neighbours[at - 1])) {
         return;
     } else {
         at--;
     }
-    while (at > 0 && (o->neighbours[at - 1].count < x.count ||
-                      (o->neighbours[at - 1].count == x.count && bh_ip_cmp(&x.ip, &o->neighbours[at - 1].ip) < 0))) {
+    while (at > 0 && source_before(&x, &o->neighbours[at - 1])) {
         o->neighbours[at] = o->neighbours[at - 1];
         at--;
     }
@@ -176,11 +181,7 @@ build_sources(struct build *b)
 static int
 cmp_listed(const void *a, const void *b)
 {
-    const struct bh_trend_source *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count > y->count ? -1 : 1;
-    }
-    return bh_ip_cmp(&x->ip, &y->ip);
+    return source_before(a, b) ? -1 : source_before(b, a);
 }
 
 int
