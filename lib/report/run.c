@@ -416,7 +416,9 @@ take_notes(struct run *x)
     if (r->notes == NULL) {
         return -ENOMEM;
     }
-    memcpy(r->notes, notes, n * sizeof *notes);
+    if (n > 0) { /* of none there is no list */
+        memcpy(r->notes, notes, n * sizeof *notes);
+    }
     r->note_count = n;
     return 0;
 }
