@@ -52,6 +52,10 @@ BH_NODISCARD int bh_args_parse(const struct bh_command *cmd, int argc, char **ar
                                struct bh_args **ret_args, struct bh_error *err);
 void bh_args_free(struct bh_args *a);
 
+/* The language of --lang, else of the environment: before options are parsed, so that errors about
+ * options speak it too. */
+enum bh_lang bh_lang_of_args(int argc, char **argv);
+
 /* Names below are those of the table; one that is not in it is a bug of the caller (assert). */
 const char *bh_arg(const struct bh_args *a, const char *name); /* else its default, or NULL */
 bool bh_arg_given(const struct bh_args *a, const char *name);

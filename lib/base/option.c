@@ -74,7 +74,7 @@ bh_nearest(const char *word, const char *const *list, size_t count)
 {
     const char *best = NULL;
     size_t len = strlen(word);
-    size_t best_edits = len < 3 ? 1 : len < 6 ? 2 : 3; /* farther is a guess, not help */
+    size_t best_edits = len < 5 ? 1 : len < 8 ? 2 : 3; /* farther is a guess, not help */
     for (size_t i = 0; i < count; i++) {
         size_t e = edits(word, list[i]);
         if (e < best_edits || (e == best_edits && best == NULL)) {
@@ -325,6 +325,24 @@ out:
     }
     *ret_args = a;
     return 0;
+}
+
+enum bh_lang
+bh_lang_of_args(int argc, char **argv)
+{
+    enum bh_lang lang = bh_lang_from_env();
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *value = NULL;
+        if (strncmp(argv[i], "--lang=", 7) == 0) {
+            value = argv[i] + 7;
+        } else if (strcmp(argv[i], "--lang") == 0 && i + 1 < argc) {
+            value = argv[i + 1];
+        }
+        if (value != NULL) {
+            lang = strcmp(value, "ja") == 0 ? BH_JA : BH_EN;
+        }
+    }
+    return lang;
 }
 
 void

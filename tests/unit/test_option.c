@@ -230,6 +230,8 @@ nearest_is_near(void **state)
     assert_null(bh_nearest("elephant", words, 4));
     assert_null(bh_nearest("", words, 4));
     assert_null(bh_nearest("x", words, 4));
+    assert_null(
+        bh_nearest("foo", (const char *const[]){ "top" }, 1)); /* two edits of three letters */
     assert_null(bh_nearest("a-word-that-is-far-longer-than-forty-octets-can-be", words, 4));
 }
 
