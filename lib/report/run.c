@@ -120,12 +120,10 @@ open_countries(struct run *x)
     }
     int r = kobold_open(where, &x->countries);
     if (r != 0) {
-        return bh_error_set(x->err, r, where == NULL ? "country.kdb" : where,
-                            "%s%.0s; compile one with: kobold compile -o FILE INPUT..., then --country-db FILE",
-                            "%.0s%s。kobold compile -o FILE INPUT... で作り、--country-db FILE で指定してください",
-                            kobold_strerror(r, 0), kobold_strerror(r, 1));
+        return bh_error_set(x->err, r, where, "%s%.0s", "%.0s%s", kobold_strerror(r, BH_EN),
+                            kobold_strerror(r, BH_JA));
     }
-    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where == NULL ? "" : where);
+    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where);
     kobold_get_meta(x->countries, &x->r->country_data);
     return 0;
 }
