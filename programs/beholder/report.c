@@ -244,7 +244,7 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
 int
 verb_report(int argc, char **argv)
 {
-    enum bh_lang lang = program_lang(argc, argv);
+    enum bh_lang lang = bh_lang_of_args(argc, argv);
     struct bh_error err = { 0 };
     struct bh_args *a = NULL;
     struct operands w = { 0 };
@@ -254,8 +254,10 @@ verb_report(int argc, char **argv)
     int code = 0;
     if (bh_arg_given(a, "help")) {
         bh_command_help(&beholder_report_command, lang, stdout);
+        code = program_end_stdout(lang);
     } else if (bh_arg_given(a, "version")) {
         puts("beholder " BH_VERSION);
+        code = program_end_stdout(lang);
     } else if (check_bounds(a, &err) != 0 || split_operands(a, &w, &err) != 0) {
         code = program_fail(&err, lang);
     } else {
