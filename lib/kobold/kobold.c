@@ -362,6 +362,8 @@ kobold_strerror(int code, int lang)
           "--country-db or KOBOLD_DB",
           "国データベースがありません。「kobold compile」で作るか、--country-db または KOBOLD_DB で"
           "指定してください" },
+        { "this is a directory; give a country database, a .kdb file",
+          "これはディレクトリです。国データベース (.kdb ファイル) を指定してください" },
     };
     int j = lang == 1;
     switch (code) {
@@ -375,6 +377,8 @@ kobold_strerror(int code, int lang)
         return texts[3][j];
     case -ENOENT:
         return texts[4][j];
+    case -EISDIR:
+        return texts[5][j];
     default:
         break;
     }

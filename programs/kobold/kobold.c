@@ -548,8 +548,12 @@ run_explain(struct cc_program *p)
         struct cc_answer a;
         if (!bh_ip_parse(operands[i], strlen(operands[i]), &ip)) {
             struct bh_error err;
-            bh_error_set(&err, BH_EUSAGE, operands[i], "not an IPv4 or IPv6 address%s",
-                         "IPv4・IPv6アドレスではありません%s", "");
+            bh_error_set(
+                &err, BH_EUSAGE, operands[i],
+                "not an address; write it alone, like 192.0.2.1 or 2001:db8::1%s",
+                "アドレスではありません。192.0.2.1 や 2001:db8::1 のように、それだけを書いて"
+                "ください%s",
+                "");
             status = cc_complain(p, CC_FAILED, &err);
             continue;
         }
