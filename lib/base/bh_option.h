@@ -64,6 +64,12 @@ uint64_t bh_arg_uint(const struct bh_args *a, const char *name); /* else its def
 size_t bh_arg_all(const struct bh_args *a, const char *name, const char *const **ret_values);
 size_t bh_arg_operands(const struct bh_args *a, char *const **ret_operands);
 
+/* Operands are files, then the words of a filter: how many are files. The first word that is neither
+ * a file nor "-" begins the filter; one that is meant as a file (the first of all, unless a file
+ * was given otherwise; or one that looks like a path) counts as one: its error says more than the
+ * filter's. */
+size_t bh_operand_files(char *const *operands, size_t count, bool has_file);
+
 /* Usage, options and details, aligned by display width, at most 80 columns. */
 void bh_command_help(const struct bh_command *cmd, enum bh_lang lang, FILE *out);
 

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define HELP_COLUMNS 80U
 #define HELP_NAME_COLUMNS 26U /* names wider than this stand on a line of their own */
@@ -325,6 +326,30 @@ out:
     }
     *ret_args = a;
     return 0;
+}
+
+/* A network or a whole filter in quotes has dots and slashes, too. */
+static bool
+looks_like_path(const char *word)
+{
+    struct bh_ip ip;
+    size_t address_len = strcspn(word, "/");
+    return strpbrk(word, "/.") != NULL && strpbrk(word, " ()<>=!&|,") == NULL &&
+           !bh_ip_parse(word, address_len, &ip);
+}
+
+size_t
+bh_operand_files(char *const *operands, size_t count, bool has_file)
+{
+    size_t n = 0;
+    for (; n < count; n++) {
+        struct stat st;
+        bool is_there = strcmp(operands[n], "-") == 0 || stat(operands[n], &st) == 0;
+        if (!is_there && (has_file || n > 0) && !looks_like_path(operands[n])) {
+            break;
+        }
+    }
+    return n;
 }
 
 enum bh_lang

@@ -84,7 +84,6 @@ take_options(struct program *p, int argc, char **argv)
     return -1;
 }
 
-/* Files until the first word that is none; without any file the first word was meant as one. */
 static int
 take_files(struct program *p)
 {
@@ -92,7 +91,7 @@ take_files(struct program *p)
     char *const *operands;
     size_t read_count = bh_arg_all(p->args, "read", &read);
     size_t count = bh_arg_operands(p->args, &operands);
-    size_t at = 0;
+    size_t files = bh_operand_files(operands, count, read_count > 0);
     p->files = calloc(read_count + count + 1, sizeof *p->files);
     if (p->files == NULL) {
         return complain_memory(p);
@@ -100,18 +99,17 @@ take_files(struct program *p)
     for (size_t i = 0; i < read_count; i++) {
         p->files[p->file_count++] = read[i];
     }
-    while (at < count && (strcmp(operands[at], "-") == 0 || access(operands[at], F_OK) == 0)) {
-        p->files[p->file_count++] = operands[at++];
-    }
-    if (p->file_count == 0 && count > 0) {
-        p->files[p->file_count++] = operands[at++];
+    for (size_t i = 0; i < files; i++) {
+        p->files[p->file_count++] = operands[i];
     }
     if (p->file_count == 0) {
-        return complain_text(p, USAGE, "no file to read; - is standard input, --help says more",
-                             "読むファイルがありません。- は標準入力、詳しくは --help");
+        return complain_text(
+            p, USAGE, "give a capture file, or - for standard input; try cciplog --help",
+            "キャプチャファイルを指定してください (- は標準入力)。cciplog --help を"
+            "ご覧ください");
     }
-    p->words = (const char *const *)operands + at;
-    p->word_count = count - at;
+    p->words = (const char *const *)operands + files;
+    p->word_count = count - files;
     return -1;
 }
 
