@@ -69,15 +69,13 @@ bh_error_set(struct bh_error *e, int code, const char *where, const char *en, co
     e->offset = 0;
     e->has_offset = false;
     e->line = 0;
-    int n = snprintf(e->where, sizeof e->where, "%s", where == NULL ? "" : where);
-    if (n >= (int)sizeof e->where) {
-        bh_text_trim(e->where);
-    }
+    snprintf(e->where, sizeof e->where, "%s", where == NULL ? "" : where);
+    bh_text_trim(e->where); /* callers cut long words, too */
     const char *formats[BH_LANGS] = { en, ja };
     for (int lang = 0; lang < BH_LANGS; lang++) {
         va_list ap;
         va_start(ap, ja);
-        n = vsnprintf(e->text[lang], sizeof e->text[lang], formats[lang], ap);
+        int n = vsnprintf(e->text[lang], sizeof e->text[lang], formats[lang], ap);
         if (n >= (int)sizeof e->text[lang]) {
             bh_text_trim(e->text[lang]);
         }

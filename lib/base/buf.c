@@ -162,7 +162,7 @@ bh_text_trim(char *s)
     }
     if (tail < n) {
         uint8_t lead = (uint8_t)s[n - 1 - tail];
-        size_t len = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+        size_t len = lead > 0xf4 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
         if (len > tail + 1) {
             s[n - 1 - tail] = '\0';
         }

@@ -197,15 +197,18 @@ add_value(struct bh_args *a, size_t option, const char *text, struct bh_error *e
 {
     const struct bh_opt *o = &a->cmd->options[option];
     char name[80];
+    char shown[64]; /* enough of it */
     snprintf(name, sizeof name, "--%s", o->name);
+    snprintf(shown, sizeof shown, "%s", text);
+    bh_text_trim(shown);
     uint64_t number;
     if (o->type == BH_OPT_UINT && !parse_uint(text, &number)) {
-        return bh_error_set(err, BH_EUSAGE, name, "\"%.60s\" is not a whole number",
-                            "「%.60s」は整数ではありません", text);
+        return bh_error_set(err, BH_EUSAGE, name, "\"%s\" is not a whole number",
+                            "「%s」は整数ではありません", shown);
     }
     if (o->type == BH_OPT_CHOICE && !is_choice(o->choices, text)) {
-        return bh_error_set(err, BH_EUSAGE, name, "\"%.60s\" is none of %s",
-                            "「%.60s」は次のいずれでもありません: %s", text, o->choices);
+        return bh_error_set(err, BH_EUSAGE, name, "\"%s\" is none of %s",
+                            "「%s」は次のいずれでもありません: %s", shown, o->choices);
     }
     a->values[a->value_count++] = (struct value){ option, text };
     return 0;

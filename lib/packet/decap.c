@@ -60,7 +60,6 @@ bh_decap_parse(struct bh_decoder *d, const char *text, struct bh_error *err)
     struct bh_decap_rule rule = { .kinds = 0 };
     char where[80];
     snprintf(where, sizeof where, "--decap %.60s", text);
-    bh_text_trim(where);
     const char *at = strchr(text, '@');
     size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
     if (d->decap_count == BH_DECAP_RULES_MAX) {

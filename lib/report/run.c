@@ -46,7 +46,6 @@ check_code(const char *option, const char *text, char ret_code[4], struct bh_err
     char where[64];
     char code[3];
     snprintf(where, sizeof where, "%s %.32s", option, text);
-    bh_text_trim(where);
     int r = bh_filter_country(where, text, strlen(text), code, err);
     if (r == 0) {
         snprintf(ret_code, 4, "%s", code);

@@ -334,7 +334,6 @@ bh_zone_set(const char *name, struct bh_error *err)
     if (name == NULL || name[0] == '\0') {
         if (!find_system_name(text, sizeof text)) {
             snprintf(where, sizeof where, "TZ=%.60s", text);
-            bh_text_trim(where);
             return unknown_zone(where, text, err);
         }
         tzset();
@@ -342,7 +341,6 @@ bh_zone_set(const char *name, struct bh_error *err)
         return 0;
     }
     snprintf(where, sizeof where, "--tz %.60s", name);
-    bh_text_trim(where);
     const char *tz = name;
     if (is_utc(name)) {
         name = "UTC";

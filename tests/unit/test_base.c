@@ -86,6 +86,7 @@ a_cut_text_ends_with_a_whole_character(void **state)
         { "\xf0\x9f\x8d", "" },
         { "🍣", "🍣" },
         { "\x81\x82", "\x81\x82" },
+        { "x\xff", "x\xff" },
     };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         char text[16];
