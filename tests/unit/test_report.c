@@ -484,7 +484,6 @@ make_hostile(void)
     fake.report.notes = &note;
     fake.report.note_count = 1;
     fake.report.import_bad_rows = 1;
-    snprintf(fake.report.import_bad_example, sizeof fake.report.import_bad_example, "a\x07\tb|c");
     snprintf(fake.report.filter_text, sizeof fake.report.filter_text, "@port 25 \x1b]0;x\x07");
     snprintf(fake.report.country_data.name, sizeof fake.report.country_data.name, "+data|x");
     fake.visits[0] = (struct bh_trend_visit){ 25, BH_PROTO_TCP, "-home+jp\x1b", 1, 1 };

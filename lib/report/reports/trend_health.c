@@ -187,6 +187,11 @@ walk_notes(const struct bh_report *r, struct bh_walk *w)
         } else {
             bh_walk_null(w, "offset");
         }
+        if (n->error.line > 0) {
+            bh_walk_uint(w, "line", n->error.line);
+        } else {
+            bh_walk_null(w, "line");
+        }
         bh_walk_text(w, "text", n->error.text[w->lang]);
         bh_walk_object_end(w);
     }

@@ -222,7 +222,6 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         { t->out_of_order, BH_W_HEALTH_ORDER },
         { t->duplicates, BH_W_HEALTH_DUPLICATES },
         { t->filter_unknown, BH_W_HEALTH_FILTER },
-        { r->import_bad_rows, BH_W_HEALTH_IMPORT },
         { t->bounds.flows_lost + t->bounds.conversations_lost + t->bounds.repeats_lost +
               t->bounds.held_early + t->places_over + t->bins_over + t->memory_over,
           BH_W_HEALTH_BOUNDS },
@@ -231,7 +230,7 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         if (troubles[i].n > 0) {
             between(p, out);
             bh_say_args(out, bh_word(troubles[i].id, p->lang),
-                        (const char *const[]){ bh_num(troubles[i].n).s, r->import_bad_example }, 2);
+                        (const char *const[]){ bh_num(troubles[i].n).s }, 1);
         }
     }
 }
@@ -285,6 +284,9 @@ put_notes(struct bh_page *p)
         struct bh_buf text = { 0 };
         if (n->error.has_offset) {
             bh_say(&text, p->lang, HEALTH_NOTE_AT, file, bh_num(n->error.offset).s,
+                   n->error.text[p->lang]);
+        } else if (n->error.line > 0) {
+            bh_say(&text, p->lang, HEALTH_NOTE_LINE, file, bh_num(n->error.line).s,
                    n->error.text[p->lang]);
         } else {
             bh_say(&text, p->lang, HEALTH_NOTE, file, n->error.text[p->lang]);

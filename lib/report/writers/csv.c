@@ -55,12 +55,26 @@ struct csv {
 
 /* ---- cells and lines ----------------------------------------------------------------------- */
 
+/* What a spreadsheet takes for the beginning of a formula; a Japanese one the wide ones, too. */
+static bool
+is_formula(const struct bh_buf *text)
+{
+    static const char *const begins[] = { "=", "+", "-", "@", "＝", "＋", "－", "＠" };
+    for (size_t i = 0; i < BH_COUNT(begins); i++) {
+        size_t n = strlen(begins[i]);
+        if (text->len >= n && memcmp(text->data, begins[i], n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 put_quoted(struct bh_buf *out, const char *s, size_t n)
 {
     struct bh_buf safe = { 0 };
     bh_buf_put_safe(&safe, s, n);
-    bool formula = safe.len > 0 && strchr("=+-@", safe.data[0]) != NULL;
+    bool formula = is_formula(&safe);
     bool quote = false;
     for (size_t i = 0; i < safe.len; i++) {
         quote |= safe.data[i] == '"' || safe.data[i] == ',';
