@@ -31,5 +31,8 @@ void bh_filter_text(const struct bh_filter *f, struct bh_buf *out);
 /* ret_selected[row] = 1 or 0 for every row of the batch. Returns how many rows were left out
  * because the answer is unknown. */
 uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected);
+/* Take out of counted[] (the rows inside the period) what the filter does not select. Returns how
+ * many of them went because the answer is unknown. */
+uint32_t bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b);
 
 #endif

@@ -65,6 +65,7 @@ program_write(const struct bh_buf *out, struct bh_error *err)
 int
 main(int argc, char **argv)
 {
+    bh_heap_in_huge_pages();
     enum bh_lang lang = program_lang(argc, argv);
     signal(SIGPIPE, SIG_IGN); /* a reader that left is a write error, said by nobody: see verbs */
     const char *names[BH_COUNT(verbs)];

@@ -345,12 +345,14 @@ static void
 pages_are_zero_and_whole(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 1, 4095, 4096, 4097, ((size_t)2 << 20) + 1 };
+    enum { huge_page = 2 << 20 };
+    static const size_t sizes[] = { 1, 4095, 4096, 4097, huge_page - 1, huge_page, huge_page + 1 };
     for (size_t i = 0; i < BH_COUNT(sizes); i++) {
         for (int huge = 0; huge < 2; huge++) {
             uint8_t *p = bh_pages_new(sizes[i], huge != 0);
             assert_non_null(p);
-            assert_int_equal((uintptr_t)p % (huge != 0 ? (uintptr_t)2 << 20 : 4096), 0);
+            size_t align = sizes[i] < huge_page ? 64 : huge != 0 ? huge_page : 4096;
+            assert_int_equal((uintptr_t)p % align, 0);
             assert_int_equal(p[0], 0);
             assert_int_equal(p[sizes[i] - 1], 0);
             p[0] = p[sizes[i] - 1] = 1;
