@@ -313,6 +313,9 @@ what_moves_a_terminal_is_escaped(void **state)
         { "\xef\xbb\xbf", "\\xef\\xbb\\xbf" },          /* byte order mark           */
         { "\xff\xfe", "\\xff\\xfe" },
         { "\xc0\x80", "\\xc0\\x80" },         /* overlong NUL                 */
+        { "\xc1\x81", "\\xc1\\x81" },         /* overlong A                   */
+        { "\xe0\x9f\xbf", "\\xe0\\x9f\\xbf" }, /* two octets would do          */
+        { "\xe0\xa0\x80", "\xe0\xa0\x80" },  /* and here not                 */
         { "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* a surrogate                  */
         { "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF       */
         { "\xe6\x97", "\\xe6\\x97" },         /* cut in the middle            */

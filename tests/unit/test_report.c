@@ -184,7 +184,8 @@ test_json_memo(void **state)
     assert_has(&out, "\"schema\": \"beholder.report/1\"");
     assert_has(&out, "\"start\": \"2007-04-01T00:00:00+09:00\"");
     assert_has(&out, "\"end\": \"2007-08-01T00:00:00+09:00\"");
-    assert_has(&out, "\"share\": 0.448165"); /* 4,885 / 10,900, rounded half up */
+    assert_has(&out, "\"share\": 0.448165"); /* 4,885 / 10,900 */
+    assert_has(&out, "\"share\": 0.035598"); /* 2,800 / 78,657 = 0.0355976..., half up */
     assert_has(&out, "\"name\": \"台湾\"");
     assert_has(&out, "\"rank\": null");
     assert_has(&out, "\"tcp_xmas_scan\": 20");
@@ -574,6 +575,14 @@ test_meaning(void **state)
     assert_true(bh_port_meaning(1433, BH_PROTO_TCP, 2004, 2005, &m));
     assert_non_null(strstr(m.purpose[BH_EN], "guessing"));
     assert_false(bh_port_meaning(2967, BH_PROTO_TCP, 1990, 1995, &m));
+    /* A year ends at its last nanosecond: the midnight behind it is no year of the report. */
+    fake_memo(&fake);
+    fake.trend.end_ns = INT64_C(1199113200) * FAKE_NS; /* 2008-01-01T00:00+09:00 */
+    struct bh_buf out = written("json", BH_EN, 80);
+    assert_has(&out, "\"end\": \"2008-01-01T00:00:00+09:00\"");
+    assert_lacks(&out, "CVE-2008");
+    bh_buf_done(&out);
+    fake_done(&fake);
     assert_false(bh_port_meaning(0, 250, 2007, 2007, &m));
     for (unsigned port = 0; port <= 65535; port++) {
         if (bh_port_meaning((uint16_t)port, BH_PROTO_UDP, 2020, 2026, &m)) {
