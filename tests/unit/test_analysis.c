@@ -62,6 +62,14 @@ kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size
     }
 }
 
+void
+kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ret_values[i] = kobold_v6(k, addr[i][0], addr[i][1]);
+    }
+}
+
 bool
 kobold_value_info(const kobold *k, uint16_t value, struct kobold_value *ret)
 {
