@@ -692,6 +692,9 @@ random_scene(struct scene *s)
                                        : x->count;
 }
 
+/* The tally knows that the view has become two-sided. */
+static bool view_is_told;
+
 /* What became of row i, told with the batch that ends before row `now`. */
 static void
 tell_moves(const struct scene *s, struct lab *l, size_t i, bool last)
@@ -702,9 +705,9 @@ tell_moves(const struct scene *s, struct lab *l, size_t i, bool last)
         return;
     }
     struct bh_move v = { m->place, m->r.dport, BH_OUTCOME_NONE, m->outcome, 1 };
-    /* Before the view became two-sided no answer was seen: these are taken back from unknown. */
+    /* Answers that were known before are no longer "unknown" then; later ones are taken back. */
     if (s->model.two_sided && i < s->model.two_sided_at) {
-        v.from = BH_OUTCOME_UNKNOWN;
+        v.from = view_is_told ? BH_OUTCOME_UNKNOWN : BH_OUTCOME_NONE;
         if (last) {
             l->moves[l->move_count++] = v;
         }
@@ -753,6 +756,7 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
         lab_open(&labs[k], &cfg, s->by_region);
     }
     size_t last_of[4] = { 0 }, pending_of[4] = { 0 };
+    view_is_told = false;
     const size_t n = s->model.count;
     for (size_t i = 0; i < n; i++) {
         bh_batch_reset(one);
@@ -772,6 +776,7 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
                 lab_flush(&labs[k]);
                 bh_tally_two_sided(labs[k].tally);
             }
+            view_is_told = true;
         }
         for (unsigned k = 0; k < shards; k++) {
             struct lab *l = &labs[k];
@@ -1486,6 +1491,7 @@ exchange_moves(const struct exchange *e, const struct bh_tally_config *cfg, stru
                 bh_track_two_sided(track[k], ours);
                 bh_tally_two_sided(labs[k].tally);
             }
+            view_is_told = true;
             bh_track_classify(track[k], b);
             bh_tally_sources(labs[k].tally, b);
             size_t n = bh_track_flows(track[k], b, &moves);
