@@ -113,8 +113,8 @@ cell_add(struct cells *c, uint32_t cell, uint64_t count, uint64_t sources)
     }
     struct few_cell *f = few_find(c, cell);
     if (f->key1 == 0) {
-        if (c->few_used > c->few_mask / 2) {
-            bool has_room = c->few_used < FEW_MAX ? few_grow(c) : few_to_many(c);
+        if (c->few_used >= c->few_mask / 2) {
+            bool has_room = c->few_mask < 2 * FEW_MAX - 1 ? few_grow(c) : few_to_many(c);
             if (has_room) {
                 cell_add(c, cell, count, sources);
                 return;

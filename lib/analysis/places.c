@@ -96,18 +96,21 @@ served_word(struct bh_served *s, const char *w, size_t n, const char *where, str
         s->nets[s->net_count++].prefix_len = len;
         return 0;
     }
-    char code[3] = { 0 };
-    if (n == 2) {
-        code[0] = (char)(w[0] & ~0x20);
-        code[1] = (char)(w[1] & ~0x20);
-    }
-    if (n != 2 || kobold_country_name(code, 0) == NULL || s->code_count == BH_COUNT(s->codes)) {
+    if (n == 0) {
         return bh_error_set(err, BH_EUSAGE, where,
                             "after '@' stand country codes, networks or the word home, joined by +",
                             "'@' の後には国コード、ネットワーク、home を + でつないで書きます");
     }
-    memcpy(s->codes[s->code_count++], code, 3);
-    return 0;
+    if (s->code_count == BH_COUNT(s->codes)) {
+        return bh_error_set(err, BH_ELIMIT, where, "at most %zu countries", "国は %zu か国までです",
+                            BH_COUNT(s->codes));
+    }
+    char code[3];
+    int r = bh_filter_country(where, w, n, code, err);
+    if (r == 0) {
+        memcpy(s->codes[s->code_count++], code, 3);
+    }
+    return r;
 }
 
 static int
@@ -122,8 +125,9 @@ served_one(struct bh_served *s, const char *w, size_t n, struct bh_error *err)
     snprintf(text, sizeof text, "%.*s", (int)(head < 15 ? head : 15), w);
     unsigned long port = strtoul(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || port > 65535 || (*end != '\0' && *end != '/')) {
-        return bh_error_set(err, BH_EUSAGE, where, "write it as 443/tcp or 25/tcp@home",
-                            "443/tcp や 25/tcp@home のように書きます");
+        return bh_error_set(
+            err, BH_EUSAGE, where, "write it as 443/tcp or 25/tcp@home; ports go from 0 to 65535",
+            "443/tcp や 25/tcp@home のように書きます。ポートは 0 から 65535 までです");
     }
     *s = (struct bh_served){ .port = (uint16_t)port, .proto = BH_PROTO_TCP };
     if (*end == '/') {

@@ -7,6 +7,58 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The reasons people meet, in Japanese: our programs do not set the C library's locale, so that
+ * numbers stay numbers. */
+static const char *
+reason_ja(int saved_errno)
+{
+    switch (saved_errno) {
+    case ENOENT:
+        return "ファイルまたはディレクトリがありません";
+    case EACCES:
+    case EPERM:
+        return "権限がありません";
+    case EISDIR:
+        return "ディレクトリです";
+    case ENOTDIR:
+        return "途中の名前がディレクトリではありません";
+    case EEXIST:
+        return "すでにあります";
+    case ENOSPC:
+    case EDQUOT:
+        return "空き容量がありません";
+    case EFBIG:
+        return "ファイルが大きすぎます";
+    case EROFS:
+        return "読み出し専用です";
+    case EIO:
+        return "入出力エラーです";
+    case EBADF:
+        return "開いていません";
+    case EMFILE:
+    case ENFILE:
+        return "開いているファイルが多すぎます";
+    case ENAMETOOLONG:
+        return "名前が長すぎます";
+    case ELOOP:
+        return "シンボリックリンクがたどりきれません";
+    case ENOMEM:
+        return "メモリが足りません";
+    default:
+        return strerror(saved_errno);
+    }
+}
+
+const char *
+bh_errno_text(int saved_errno, enum bh_lang lang)
+{
+    if (lang == BH_JA) {
+        return reason_ja(saved_errno);
+    }
+    /* "Bad file descriptor" tells a user nothing. */
+    return saved_errno == EBADF ? "it is not open" : strerror(saved_errno);
+}
+
 int
 bh_error_set(struct bh_error *e, int code, const char *where, const char *en, const char *ja, ...)
 {
@@ -18,11 +70,15 @@ bh_error_set(struct bh_error *e, int code, const char *where, const char *en, co
     e->has_offset = false;
     e->line = 0;
     snprintf(e->where, sizeof e->where, "%s", where == NULL ? "" : where);
+    bh_text_trim(e->where); /* callers cut long words, too */
     const char *formats[BH_LANGS] = { en, ja };
     for (int lang = 0; lang < BH_LANGS; lang++) {
         va_list ap;
         va_start(ap, ja);
-        vsnprintf(e->text[lang], sizeof e->text[lang], formats[lang], ap);
+        int n = vsnprintf(e->text[lang], sizeof e->text[lang], formats[lang], ap);
+        if (n >= (int)sizeof e->text[lang]) {
+            bh_text_trim(e->text[lang]);
+        }
         va_end(ap);
     }
     return code;
@@ -34,8 +90,10 @@ bh_error_errno(struct bh_error *e, int saved_errno, const char *where, const cha
 {
     bh_error_set(e, -saved_errno, where, "%s", "%s", "");
     if (e != NULL) {
-        snprintf(e->text[BH_EN], sizeof e->text[BH_EN], "%s: %s", en, strerror(saved_errno));
-        snprintf(e->text[BH_JA], sizeof e->text[BH_JA], "%s: %s", ja, strerror(saved_errno));
+        snprintf(e->text[BH_EN], sizeof e->text[BH_EN], "%s: %s", en,
+                 bh_errno_text(saved_errno, BH_EN));
+        snprintf(e->text[BH_JA], sizeof e->text[BH_JA], "%s: %s", ja,
+                 bh_errno_text(saved_errno, BH_JA));
     }
     return -saved_errno;
 }
@@ -44,27 +102,35 @@ const char *
 bh_error_line(const struct bh_error *e, enum bh_lang lang, char *buf, size_t size)
 {
     static const char *const byte_word[BH_LANGS] = { "byte", "バイト" };
-    static const char *const line_word[BH_LANGS] = { "line", "行" };
-    size_t n = 0;
-
-    /* The place comes from a path or a word the user typed: it may hold anything. */
     struct bh_buf place = { 0 };
+    struct bh_buf rest = { 0 };
+
+    /* Both hold paths and words that the user typed, or a stranger wrote into a file: they may
+     * be anything. */
     bh_buf_put_safe(&place, e->where, strlen(e->where));
-    buf[0] = '\0';
-    if (place.len > 0) {
-        n += (size_t)snprintf(buf, size, "%s: ", place.data);
+    bh_buf_puts(&rest, place.len > 0 ? ": " : "");
+    if (e->has_offset) {
+        bh_buf_printf(&rest, "%s %llu: ", byte_word[lang], (unsigned long long)e->offset);
+    }
+    if (e->line > 0) {
+        bh_buf_printf(&rest, lang == BH_JA ? "%u 行目: " : "line %u: ", (unsigned)e->line);
+    }
+    bh_buf_put_safe(&rest, e->text[lang], strlen(e->text[lang]));
+    /* What does not fit is cut from the place: what is wrong with it says more. */
+    if (place.len + rest.len >= size && rest.len + 4 < size && place.len > 0) {
+        place.len = size - 4 - rest.len;
+        place.data[place.len] = '\0';
+        bh_text_trim(place.data);
+        place.len = strlen(place.data);
+        bh_buf_puts(&place, "...");
+    }
+    int n = snprintf(buf, size, "%s%s", place.data == NULL ? "" : place.data,
+                     rest.data == NULL ? "" : rest.data);
+    if (n >= (int)size) {
+        bh_text_trim(buf);
     }
     bh_buf_done(&place);
-    if (n < size && e->has_offset) {
-        n += (size_t)snprintf(buf + n, size - n, "%s %llu: ", byte_word[lang],
-                              (unsigned long long)e->offset);
-    }
-    if (n < size && e->line > 0) {
-        n += (size_t)snprintf(buf + n, size - n, "%s %u: ", line_word[lang], (unsigned)e->line);
-    }
-    if (n < size) {
-        snprintf(buf + n, size - n, "%s", e->text[lang]);
-    }
+    bh_buf_done(&rest);
     return buf;
 }
 

@@ -64,7 +64,9 @@ int bh_error_set(struct bh_error *e, int code, const char *where, const char *en
 /* The same with errno's text as the reason: "WHERE: doing: reason". */
 int bh_error_errno(struct bh_error *e, int saved_errno, const char *where, const char *en,
                    const char *ja);
-/* One line: "where: byte 24: text". Returns `buf`. */
+/* What strerror() says, in both languages. */
+const char *bh_errno_text(int saved_errno, enum bh_lang lang);
+/* One line: "where: byte 24: text", escaped as bh_buf_put_safe() does. Returns `buf`. */
 const char *bh_error_line(const struct bh_error *e, enum bh_lang lang, char *buf, size_t size);
 
 /* LC_ALL, LC_MESSAGES, LANG: Japanese when it begins with "ja", else English. */
@@ -268,6 +270,8 @@ void bh_buf_printf(struct bh_buf *b, const char *fmt, ...) BH_PRINTF(2, 3);
 void bh_buf_put_safe(struct bh_buf *b, const char *s, size_t n);
 /* A JSON string with its quotes; broken UTF-8 becomes U+FFFD. */
 void bh_buf_put_json(struct bh_buf *b, const char *s, size_t n);
+/* Drops the part of a UTF-8 character that snprintf() left at the end when it cut a text. */
+void bh_text_trim(char *s);
 /* Columns a UTF-8 text takes on a terminal (East Asian wide characters take two). */
 size_t bh_text_width(const char *s);
 
@@ -293,6 +297,12 @@ void bh_map_done(struct bh_map *m);
 /* Write `size` octets as `path`: complete or not at all (temporary name, fsync, rename). */
 BH_NODISCARD int bh_file_replace(const char *path, const void *data, size_t size,
                                  struct bh_error *err);
+
+/* At the start of a program: descriptors 0 to 2 that are closed are taken, so that no file that
+ * is opened later becomes standard output and gets what was meant for it. */
+void bh_standard_files(void);
+/* At its end, when stdout was used: 0, or the error of a full disk (-EPIPE: a reader left). */
+BH_NODISCARD int bh_stdout_flush(struct bh_error *err);
 
 /* The directory the running program lies in, resolved; "" when unknown. */
 const char *bh_program_dir(char *buf, size_t size);

@@ -52,6 +52,10 @@ BH_NODISCARD int bh_args_parse(const struct bh_command *cmd, int argc, char **ar
                                struct bh_args **ret_args, struct bh_error *err);
 void bh_args_free(struct bh_args *a);
 
+/* The language of --lang, else of the environment: before options are parsed, so that errors about
+ * options speak it too. */
+enum bh_lang bh_lang_of_args(int argc, char **argv);
+
 /* Names below are those of the table; one that is not in it is a bug of the caller (assert). */
 const char *bh_arg(const struct bh_args *a, const char *name); /* else its default, or NULL */
 bool bh_arg_given(const struct bh_args *a, const char *name);
@@ -59,6 +63,12 @@ uint64_t bh_arg_uint(const struct bh_args *a, const char *name); /* else its def
 /* All values in the order given; none: 0 (a default does not count). */
 size_t bh_arg_all(const struct bh_args *a, const char *name, const char *const **ret_values);
 size_t bh_arg_operands(const struct bh_args *a, char *const **ret_operands);
+
+/* Operands are files, then the words of a filter: how many are files. The first word that is neither
+ * a file nor "-" begins the filter; one that is meant as a file (the first of all, unless a file
+ * was given otherwise; or one that looks like a path) counts as one: its error says more than the
+ * filter's. */
+size_t bh_operand_files(char *const *operands, size_t count, bool has_file);
 
 /* Usage, options and details, aligned by display width, at most 80 columns. */
 void bh_command_help(const struct bh_command *cmd, enum bh_lang lang, FILE *out);

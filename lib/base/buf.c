@@ -152,6 +152,23 @@ bh_buf_put_json(struct bh_buf *b, const char *s, size_t n)
     bh_buf_putc(b, '"');
 }
 
+void
+bh_text_trim(char *s)
+{
+    size_t n = strlen(s);
+    size_t tail = 0; /* octets of the last character behind its first */
+    while (tail < 3 && tail < n && ((uint8_t)s[n - 1 - tail] & 0xc0) == 0x80) {
+        tail++;
+    }
+    if (tail < n) {
+        uint8_t lead = (uint8_t)s[n - 1 - tail];
+        size_t len = lead > 0xf4 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+        if (len > tail + 1) {
+            s[n - 1 - tail] = '\0';
+        }
+    }
+}
+
 /* Wide and fullwidth ranges of Unicode's East Asian Width that our texts can hold. */
 static bool
 is_wide(uint32_t c)

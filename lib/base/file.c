@@ -94,6 +94,32 @@ out:
     return r;
 }
 
+void
+bh_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            /* The lowest free descriptor is this one. The wrong way round, so that reading and
+             * writing fail as they would have. */
+            int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+            if (got != fd && got >= 0) {
+                close(got);
+            }
+        }
+    }
+}
+
+int
+bh_stdout_flush(struct bh_error *err)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0) {
+        return 0;
+    }
+    return bh_error_errno(err, errno != 0 ? errno : EIO, "stdout", "cannot write the output",
+                          "出力できません");
+}
+
 const char *
 bh_program_dir(char *buf, size_t size)
 {

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define HELP_COLUMNS 80U
 #define HELP_NAME_COLUMNS 26U /* names wider than this stand on a line of their own */
@@ -74,7 +75,7 @@ bh_nearest(const char *word, const char *const *list, size_t count)
 {
     const char *best = NULL;
     size_t len = strlen(word);
-    size_t best_edits = len < 3 ? 1 : len < 6 ? 2 : 3; /* farther is a guess, not help */
+    size_t best_edits = len < 5 ? 1 : len < 8 ? 2 : 3; /* farther is a guess, not help */
     for (size_t i = 0; i < count; i++) {
         size_t e = edits(word, list[i]);
         if (e < best_edits || (e == best_edits && best == NULL)) {
@@ -196,15 +197,18 @@ add_value(struct bh_args *a, size_t option, const char *text, struct bh_error *e
 {
     const struct bh_opt *o = &a->cmd->options[option];
     char name[80];
+    char shown[64]; /* enough of it */
     snprintf(name, sizeof name, "--%s", o->name);
+    snprintf(shown, sizeof shown, "%s", text);
+    bh_text_trim(shown);
     uint64_t number;
     if (o->type == BH_OPT_UINT && !parse_uint(text, &number)) {
-        return bh_error_set(err, BH_EUSAGE, name, "\"%.60s\" is not a whole number",
-                            "「%.60s」は整数ではありません", text);
+        return bh_error_set(err, BH_EUSAGE, name, "\"%s\" is not a whole number",
+                            "「%s」は整数ではありません", shown);
     }
     if (o->type == BH_OPT_CHOICE && !is_choice(o->choices, text)) {
-        return bh_error_set(err, BH_EUSAGE, name, "\"%.60s\" is none of %s",
-                            "「%.60s」は次のいずれでもありません: %s", text, o->choices);
+        return bh_error_set(err, BH_EUSAGE, name, "\"%s\" is none of %s",
+                            "「%s」は次のいずれでもありません: %s", shown, o->choices);
     }
     a->values[a->value_count++] = (struct value){ option, text };
     return 0;
@@ -325,6 +329,48 @@ out:
     }
     *ret_args = a;
     return 0;
+}
+
+/* A network or a whole filter in quotes has dots and slashes, too. */
+static bool
+looks_like_path(const char *word)
+{
+    struct bh_ip ip;
+    size_t address_len = strcspn(word, "/");
+    return strpbrk(word, "/.") != NULL && strpbrk(word, " ()<>=!&|,") == NULL &&
+           !bh_ip_parse(word, address_len, &ip);
+}
+
+size_t
+bh_operand_files(char *const *operands, size_t count, bool has_file)
+{
+    size_t n = 0;
+    for (; n < count; n++) {
+        struct stat st;
+        bool is_there = strcmp(operands[n], "-") == 0 || stat(operands[n], &st) == 0;
+        if (!is_there && (has_file || n > 0) && !looks_like_path(operands[n])) {
+            break;
+        }
+    }
+    return n;
+}
+
+enum bh_lang
+bh_lang_of_args(int argc, char **argv)
+{
+    enum bh_lang lang = bh_lang_from_env();
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *value = NULL;
+        if (strncmp(argv[i], "--lang=", 7) == 0) {
+            value = argv[i] + 7;
+        } else if (strcmp(argv[i], "--lang") == 0 && i + 1 < argc) {
+            value = argv[i + 1];
+        }
+        if (value != NULL) {
+            lang = strcmp(value, "ja") == 0 ? BH_JA : BH_EN;
+        }
+    }
+    return lang;
 }
 
 void

@@ -52,9 +52,10 @@ void bh_frames_free(struct bh_frames *f);
 
 struct bh_capture; /* opaque */
 
-/* `paths` are borrowed until close. An unreadable or unrecognised first file is an error here;
- * errors name the file, the octet, and what the file looks like instead (directory, empty,
- * JPEG, text ...). */
+/* `paths` are borrowed until close. An unreadable or unrecognised file is an error here; errors
+ * name the file, the octet, and what the file looks like instead (directory, empty, JPEG, text
+ * ...). Of several files those that are empty or cut in their header become notes, as long as
+ * one is good. */
 BH_NODISCARD int bh_capture_open(const char *const *paths, size_t count,
                                  struct bh_capture **ret_capture, struct bh_error *err);
 /* From memory, for tests and fuzzing; `data` is borrowed until close. */

@@ -60,11 +60,36 @@ check_twice(const struct bh_capture *c, struct identity *seen, size_t count, str
     return 0;
 }
 
+/* One of several files that is empty or cut in its header, as the last one of a rotation is after a
+ * crash, is no reason to refuse the others. */
+static int
+begin_file(struct bh_capture *c, struct cap_file *f, size_t *good, struct bh_error *err)
+{
+    struct bh_error local;
+    int r = bh_cap_file_begin(f, &local);
+    if (r == 0) {
+        ++*good;
+        return 0;
+    }
+    bool is_last_hope = f->index + 1U == c->file_count && *good == 0;
+    if (bh_cap_file_is_cut(f, r) && !is_last_hope) {
+        return bh_cap_file_give_up(c, f, &local) == 0
+                   ? 0
+                   : bh_error_errno(err, ENOMEM, f->source.name, "the file cannot be read",
+                                    "ファイルを読み込めません");
+    }
+    if (err != NULL) {
+        *err = local;
+    }
+    return r;
+}
+
 static int
 open_files(struct bh_capture *c, const char *const *paths, struct bh_error *err)
 {
     struct identity *seen = calloc(c->file_count, sizeof *seen);
     bool is_total_known = true;
+    size_t good = 0;
     int r = seen == NULL ? bh_error_errno(err, ENOMEM, NULL, "the capture files cannot be read",
                                           "キャプチャファイルを読み込めません")
                          : 0;
@@ -80,12 +105,12 @@ open_files(struct bh_capture *c, const char *const *paths, struct bh_error *err)
                                     err);
         }
         if (r == 0) {
-            r = bh_cap_file_begin(f, err);
+            r = begin_file(c, f, &good, err);
         }
         if (r == 0 && c->file_count > 1) {
             bh_cap_file_park(f);
         }
-        is_total_known = is_total_known && f->source.size > 0;
+        is_total_known = is_total_known && (f->source.size > 0 || f->is_finished);
         c->total += f->source.size;
     }
     if (!is_total_known) {
@@ -266,7 +291,7 @@ bh_capture_expected_frames(const struct bh_capture *c)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < c->file_count; i++) {
-        if (c->file[i].source.size == 0) {
+        if (c->file[i].source.size == 0 && !c->file[i].is_finished) {
             return 0;
         }
         sum += c->file[i].expected_frames;

@@ -207,6 +207,10 @@ cap_file_offset(const struct cap_file *f)
 
 /* The source is open; look at it, unpack, parse the header. */
 int bh_cap_file_begin(struct cap_file *f, struct bh_error *err);
+/* Is what bh_cap_file_begin() returned damage, rather than another kind of file? */
+bool bh_cap_file_is_cut(const struct cap_file *f, int code);
+/* Then: no frames of this one, and a note. */
+int bh_cap_file_give_up(struct bh_capture *c, struct cap_file *f, const struct bh_error *error);
 /* Have `size` octets in the window, unless the file ends before. It may move. Negative: out of
  * memory. */
 int bh_cap_file_ensure(struct cap_file *f, size_t size);

@@ -204,6 +204,21 @@ bh_cap_file_begin(struct cap_file *f, struct bh_error *err)
     return 0;
 }
 
+bool
+bh_cap_file_is_cut(const struct cap_file *f, int code)
+{
+    return code == BH_EDAMAGED || (code == BH_EFORMAT && window_size(f) == 0);
+}
+
+int
+bh_cap_file_give_up(struct bh_capture *c, struct cap_file *f, const struct bh_error *error)
+{
+    f->is_finished = true;
+    window_drop(f);
+    bh_cap_source_unpack_end(&f->source);
+    return bh_cap_note(c, f, true, error);
+}
+
 void
 bh_cap_file_park(struct cap_file *f)
 {

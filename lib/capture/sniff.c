@@ -217,7 +217,13 @@ bh_cap_sniff_error(struct bh_error *err, const char *name, const uint8_t *head, 
         return other_error(err, name, m->en, m->ja);
     }
     if (is_text(head, size)) {
-        return other_error(err, name, "a text file", "テキストファイル");
+        return bh_error_set(err, BH_EFORMAT, name,
+                            "it looks like a text file, not a capture file; give a pcap or pcapng "
+                            "file, or a table with beholder report --input-format csv%s",
+                            "キャプチャファイルではなく、テキストファイルのようです。pcap または "
+                            "pcapng のファイルを指定してください (表なら beholder report "
+                            "--input-format csv)%s",
+                            "");
     }
     return unknown_error(err, name, head, size);
 }

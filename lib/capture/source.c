@@ -29,8 +29,8 @@ open_error(struct bh_error *err, int saved_errno, const char *name)
         return bh_error_set(err, -ENOENT, name, "a file name is empty", "ファイル名が空です");
     }
     if (saved_errno == ENOENT) {
-        return bh_error_set(err, -ENOENT, name, "there is no such file",
-                            "そのようなファイルはありません");
+        return bh_error_set(err, -ENOENT, name, "there is no such file; check the name and folder",
+                            "そのようなファイルはありません。名前とフォルダーを確認してください");
     }
     if (saved_errno == EACCES || saved_errno == EPERM) {
         return bh_error_set(err, -saved_errno, name,
@@ -45,11 +45,12 @@ open_error(struct bh_error *err, int saved_errno, const char *name)
 static int
 directory_error(struct bh_error *err, const char *name)
 {
+    size_t len = strlen(name);
     return bh_error_set(err, -EISDIR, name,
-                        "this is a directory; give the capture files in it, e.g. %s/*.pcap",
+                        "this is a directory; give the capture files in it, e.g. %s%s*.pcap",
                         "これはディレクトリです。中のキャプチャファイルを指定してください"
-                        " (例: %s/*.pcap)",
-                        name);
+                        " (例: %s%s*.pcap)",
+                        name, len > 0 && name[len - 1] == '/' ? "" : "/");
 }
 
 /* Map a regular file. False: read it instead (not every file system maps). */
@@ -312,21 +313,36 @@ read_plain(struct cap_source *s, uint8_t *out, size_t size)
     return s->input_end ? 0 : read_some(s, out, size);
 }
 
+/* Why data cannot be unpacked. What the libraries say is English, and kept in the Japanese text: it
+ * can be searched for. */
+struct unpack_trouble {
+    const char *en, *ja;
+};
+static const struct unpack_trouble ends_early = { "it ends early", "途中で終わっています" };
+static const struct unpack_trouble no_sense = { "it makes no sense", "意味をなしません" };
+
 static void
-unpack_failed(struct cap_source *s, const char *reason)
+unpack_failed(struct cap_source *s, struct unpack_trouble why)
 {
     if (s->members > 0 && s->member_out == 0) {
         /* gzip and others pass over such octets with a warning; here a member may be lost. */
         bh_error_set(&s->error, BH_EDAMAGED, s->name,
                      "what follows the packed data is not %s and was passed over",
                      "圧縮データの後に %s でないデータがあり、読み飛ばしました", s->unpacker->name);
+    } else if (s->total_out == 0) {
+        bh_error_set(&s->error, BH_EDAMAGED, s->name,
+                     "the %s data are damaged here (%s%.0s), and nothing before could be unpacked; "
+                     "get the file again",
+                     "ここで %s のデータが壊れていて (%.0s%s)、それまでの分も展開できません。"
+                     "ファイルを取り直してください",
+                     s->unpacker->name, why.en, why.ja);
     } else {
         bh_error_set(&s->error, BH_EDAMAGED, s->name,
-                     "the %s data are damaged here (%s); the %" PRIu64
-                     " unpacked octets before were read",
-                     "ここで %s のデータが壊れています (%s)。"
+                     "the %s data are damaged here (%s%.0s); the %" PRIu64
+                     " unpacked bytes before were read",
+                     "ここで %s のデータが壊れています (%.0s%s)。"
                      "それまでに展開した %" PRIu64 " バイトは読みました",
-                     s->unpacker->name, reason, s->total_out);
+                     s->unpacker->name, why.en, why.ja, s->total_out);
     }
     s->error.offset = bh_cap_source_stored(s);
     s->error.has_offset = true;
@@ -369,7 +385,7 @@ read_packed(struct cap_source *s, uint8_t *out, size_t size, size_t *ret_size)
         }
         if (!s->out_was_full && !unpack_input(s)) {
             if (!s->member_done && s->error.code == 0) {
-                unpack_failed(s, "it ends early");
+                unpack_failed(s, ends_early);
             }
             s->at_end = true;
             break;
@@ -392,7 +408,8 @@ read_packed(struct cap_source *s, uint8_t *out, size_t size, size_t *ret_size)
             return -ENOMEM;
         }
         if (result == CAP_UNPACK_BAD || (!moved && !s->out_was_full)) {
-            unpack_failed(s, result == CAP_UNPACK_BAD ? io.reason : "it makes no sense");
+            struct unpack_trouble of_library = { io.reason, io.reason };
+            unpack_failed(s, result == CAP_UNPACK_BAD ? of_library : no_sense);
         }
         s->out_was_full = io.out_left == 0 && !s->member_done;
         if (!moved) {

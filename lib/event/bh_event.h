@@ -72,6 +72,8 @@ enum bh_reason {
     BH_REASON_DEPTH, /* too many tags, labels or tunnels  */
     BH_REASON_COUNT,
 };
+/* Not so for frames that are whole, but of no protocol we read. */
+bool bh_reason_is_damage(unsigned reason);
 const char *bh_reason_name(unsigned reason); /* "ip_header_len"; never NULL */
 
 enum bh_direction { BH_DIR_UNKNOWN = 0, BH_DIR_IN = 1, BH_DIR_OUT = 2, BH_DIR_LOCAL = 3, BH_DIR_TRANSIT = 4 };

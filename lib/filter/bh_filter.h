@@ -28,6 +28,11 @@ uint32_t bh_filter_needs(const struct bh_filter *f);
 /* The filter as the parser understood it, fully bracketed: for the report's header. */
 void bh_filter_text(const struct bh_filter *f, struct bh_buf *out);
 
+/* A country as an option takes it (--country, --served): a code of ISO 3166-1, EU, AP or ZZ, in any
+ * case. Else BH_EUSAGE about `where`, with the country that was probably meant. */
+BH_NODISCARD int bh_filter_country(const char *where, const char *text, size_t len,
+                                   char ret_code[3], struct bh_error *err);
+
 /* ret_selected[row] = 1 or 0 for every row of the batch. Returns how many rows were left out
  * because the answer is unknown. */
 uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected);

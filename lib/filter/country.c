@@ -27,9 +27,10 @@ static const struct {
     { "holland", "nl" }, { "czechia", "cz" }, { "laos", "la" },     { "syria", "sy" },
 };
 
-/* The nearest code, by the country's name in either language, else by the code itself. */
+/* The nearest code, by the country's name in either language, else by the code itself. A code of
+ * two letters is as near to fifty others: no hint. */
 static bool
-nearest_country(const struct filter_item *v, char ret_code[3])
+nearest_country(const char *text, size_t len, char ret_code[3])
 {
     char word[64];
     char names[COUNTRIES_MAX][64];
@@ -37,13 +38,13 @@ nearest_country(const struct filter_item *v, char ret_code[3])
     const char *list[COUNTRIES_MAX];
     char code[3];
     size_t n = 0;
-    if (v->len >= sizeof word) {
+    if (len >= sizeof word) {
         return false;
     }
-    for (size_t i = 0; i < v->len; i++) {
-        word[i] = (char)tolower((unsigned char)v->at[i]);
+    for (size_t i = 0; i < len; i++) {
+        word[i] = (char)tolower((unsigned char)text[i]);
     }
-    word[v->len] = '\0';
+    word[len] = '\0';
     for (size_t i = 0; i < BH_COUNT(common_names); i++) {
         if (strcmp(common_names[i].name, word) == 0) {
             memcpy(ret_code, common_names[i].code, 3);
@@ -69,12 +70,12 @@ nearest_country(const struct filter_item *v, char ret_code[3])
         list[n] = names[n];
         n++;
     }
-    const char *near = v->len > 2 ? bh_nearest(word, list, n) : NULL;
+    const char *near = len > 2 ? bh_nearest(word, list, n) : NULL;
     if (near == NULL) {
         for (size_t i = 0; i < n; i++) {
             list[i] = codes[i];
         }
-        near = v->len <= 3 ? bh_nearest(word, list, n) : NULL;
+        near = len == 3 ? bh_nearest(word, list, n) : NULL;
     }
     for (size_t i = 0; near != NULL && i < n; i++) {
         if (near == names[i] || near == codes[i]) {
@@ -90,7 +91,7 @@ unknown_country(struct parser *p, const struct filter_item *v)
 {
     char code[3];
     char upper[3] = { 0 };
-    if (!nearest_country(v, code)) {
+    if (!nearest_country(v->at, v->len, code)) {
         return filter_fail(p, v->token, BH_EUNKNOWN,
                            "not a country: two letters such as jp, as in ISO 3166",
                            "国ではありません。ISO 3166 の 2 文字 (例: jp) で書いてください");
@@ -117,6 +118,36 @@ is_listed(const char code[3])
         }
     }
     return strcmp(code, "EU") == 0 || strcmp(code, "AP") == 0 || strcmp(code, "ZZ") == 0;
+}
+
+int
+bh_filter_country(const char *where, const char *text, size_t len, char ret_code[3],
+                  struct bh_error *err)
+{
+    char code[3] = { 0 };
+    char near[3];
+    if (len == 2) {
+        code[0] = (char)toupper((unsigned char)text[0]);
+        code[1] = (char)toupper((unsigned char)text[1]);
+        if (is_listed(code)) {
+            memcpy(ret_code, code, 3);
+            return 0;
+        }
+    }
+    if (!nearest_country(text, len, near)) {
+        return bh_error_set(err, BH_EUSAGE, where,
+                            "no such country code; give two letters of ISO 3166-1, like JP%s",
+                            "国コードではありません。JP のような ISO 3166-1 の 2 文字で指定して"
+                            "ください%s",
+                            "");
+    }
+    code[0] = (char)toupper((unsigned char)near[0]);
+    code[1] = (char)toupper((unsigned char)near[1]);
+    const char *en = kobold_country_name(code, 0);
+    const char *ja = kobold_country_name(code, 1);
+    return bh_error_set(err, BH_EUSAGE, where, "no such country code; did you mean %s (%s%.0s)?",
+                        "国コードではありません。%s (%.0s%s) ではありませんか", code,
+                        en == NULL ? "" : en, ja == NULL ? "" : ja);
 }
 
 /* Marks the values of a country. A code that exists although the database has no range of it is

@@ -43,8 +43,10 @@ struct bh_import_stats {
     uint64_t steps_back;    /* rows older than the row before them in their file       */
     uint64_t zoneless_rows; /* times without a zone; they were taken as UTC            */
     char columns[320];      /* "time=datetime, src=src, proto:=tcp": what was taken    */
-    char bad_example[200];  /* "line 7: no port: ..." of the first bad row; escaped    */
+    char bad_example[200];  /* "no port: 1.2.3.4,tcp,..." of the first bad row; escaped */
     char bad_example_ja[200];
+    const char *bad_file; /* where it is; borrowed as the paths are */
+    uint64_t bad_line;
     struct {
         char reason[48]; /* English */
         char reason_ja[64];

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FIRST_CAP ((size_t)64 << 10)
@@ -278,11 +279,18 @@ static const struct look looks[] = {
       "UTF-16 です: iconv -f UTF-16 -t UTF-8 ファイル" },
     { "\xfe\xff", 2, "this is UTF-16: iconv -f UTF-16 -t UTF-8 FILE",
       "UTF-16 です: iconv -f UTF-16 -t UTF-8 ファイル" },
-    { "\xd4\xc3\xb2\xa1", 4, "this is a pcap capture, not CSV", "CSV ではなく pcap です" },
-    { "\xa1\xb2\xc3\xd4", 4, "this is a pcap capture, not CSV", "CSV ではなく pcap です" },
-    { "\x4d\x3c\xb2\xa1", 4, "this is a pcap capture, not CSV", "CSV ではなく pcap です" },
-    { "\xa1\xb2\x3c\x4d", 4, "this is a pcap capture, not CSV", "CSV ではなく pcap です" },
-    { "\x0a\x0d\x0d\x0a", 4, "this is a pcapng capture, not CSV", "CSV ではなく pcapng です" },
+    { "\xd4\xc3\xb2\xa1", 4, "this is a pcap capture; leave out --input-format csv",
+      "pcap です。--input-format csv なしで読めます" },
+    { "\xa1\xb2\xc3\xd4", 4, "this is a pcap capture; leave out --input-format csv",
+      "pcap です。--input-format csv なしで読めます" },
+    { "\x4d\x3c\xb2\xa1", 4, "this is a pcap capture; leave out --input-format csv",
+      "pcap です。--input-format csv なしで読めます" },
+    { "\xa1\xb2\x3c\x4d", 4, "this is a pcap capture; leave out --input-format csv",
+      "pcap です。--input-format csv なしで読めます" },
+    { "\x0a\x0d\x0d\x0a", 4, "this is a pcapng capture; leave out --input-format csv",
+      "pcapng です。--input-format csv なしで読めます" },
+    { "\xff\xd8\xff", 3, "this is a JPEG picture; give a CSV table",
+      "JPEG 画像です。CSV の表を指定してください" },
     { "{", 1, "this is JSON, not CSV", "CSV ではなく JSON です" },
 };
 
@@ -301,7 +309,9 @@ static int
 check_text(const struct csv *c, const char *where, struct bh_error *err)
 {
     if (c->len == 0) {
-        return import_error(err, BH_EFORMAT, where, "is empty", "空です");
+        return import_error(err, BH_EFORMAT, where,
+                            "the file is empty; a table has at least a header line",
+                            "ファイルが空です。表には少なくとも見出し行があります");
     }
     for (size_t i = 0; i < BH_COUNT(looks); i++) {
         if (c->len >= looks[i].len && memcmp(c->buf, looks[i].magic, looks[i].len) == 0) {
@@ -310,8 +320,8 @@ check_text(const struct csv *c, const char *where, struct bh_error *err)
     }
     const char *nul = memchr(c->buf, '\0', c->len < 4096 ? c->len : 4096);
     if (nul != NULL) {
-        import_error(err, BH_EFORMAT, where, "not a text: a NUL octet",
-                     "テキストではありません (NUL があります)");
+        import_error(err, BH_EFORMAT, where, "this is not text (a NUL octet); give a CSV table",
+                     "テキストではありません (NUL があります)。CSV の表を指定してください");
         if (err != NULL) {
             err->offset = (uint64_t)(nul - c->buf);
             err->has_offset = true;
@@ -367,6 +377,26 @@ pass_comments(struct csv *c)
     }
 }
 
+static int
+open_descriptor(struct csv *c, const char *path, struct bh_error *err)
+{
+    struct stat st;
+    bool is_stdin = strcmp(path, "-") == 0;
+    c->name = is_stdin ? "stdin" : path;
+    c->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (c->fd < 0) {
+        return bh_error_errno(err, errno, c->name, "cannot open", "開けません");
+    }
+    if (fstat(c->fd, &st) < 0) {
+        return bh_error_errno(err, errno, c->name, "cannot read", "読めません");
+    }
+    if (S_ISDIR(st.st_mode)) {
+        return import_error(err, -EISDIR, c->name, "this is a directory; give the tables in it",
+                            "これはディレクトリです。中の表を指定してください");
+    }
+    return 0;
+}
+
 int
 csv_open(struct csv *c, const char *path, const void *data, size_t size, struct bh_error *err)
 {
@@ -375,9 +405,9 @@ csv_open(struct csv *c, const char *path, const void *data, size_t size, struct 
         c->memory = data;
         c->memory_left = size;
     } else {
-        c->fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-        if (c->fd < 0) {
-            return bh_error_errno(err, errno, path, "cannot open", "開けません");
+        int r = open_descriptor(c, path, err);
+        if (r < 0) {
+            return r;
         }
     }
     c->cap = FIRST_CAP;

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct import_file {
     struct csv csv;
@@ -56,10 +58,12 @@ keep_example(struct bh_import *im, const struct csv *c, enum reason why)
     const char *text = row.failed || row.data == NULL ? "" : row.data;
     const char *more = keep < row.len ? "..." : "";
     struct bh_import_stats *s = &im->stats;
-    snprintf(s->bad_example, sizeof s->bad_example, "line %llu: %s: %.*s%s",
-             (unsigned long long)c->line, reason_texts[why][BH_EN], (int)keep, text, more);
-    snprintf(s->bad_example_ja, sizeof s->bad_example_ja, "%llu 行目: %s: %.*s%s",
-             (unsigned long long)c->line, reason_texts[why][BH_JA], (int)keep, text, more);
+    snprintf(s->bad_example, sizeof s->bad_example, "%s: %.*s%s", reason_texts[why][BH_EN],
+             (int)keep, text, more);
+    snprintf(s->bad_example_ja, sizeof s->bad_example_ja, "%s: %.*s%s", reason_texts[why][BH_JA],
+             (int)keep, text, more);
+    s->bad_file = c->name;
+    s->bad_line = c->line;
     bh_buf_done(&row);
 }
 
@@ -315,6 +319,34 @@ open_file(struct bh_import *im, const char *path, const void *data, size_t size,
     return 0;
 }
 
+/* The same rows twice would be counted twice, and a pipe cannot be read twice at all. */
+static int
+check_twice(const char *const *paths, size_t count, struct bh_error *err)
+{
+    struct stat *seen = calloc(count, sizeof *seen);
+    int r = 0;
+    if (seen == NULL) {
+        return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
+    }
+    for (size_t i = 0; i < count && r == 0; i++) {
+        bool is_stdin = strcmp(paths[i], "-") == 0;
+        if ((is_stdin ? fstat(STDIN_FILENO, &seen[i]) : stat(paths[i], &seen[i])) != 0) {
+            memset(&seen[i], 0, sizeof seen[i]); /* opening it says why */
+            continue;
+        }
+        for (size_t k = 0; k < i && r == 0; k++) {
+            if (seen[k].st_ino == seen[i].st_ino && seen[k].st_dev == seen[i].st_dev) {
+                r = bh_error_set(err, BH_EUSAGE, is_stdin ? "stdin" : paths[i],
+                                 "this file is given twice (first as %s)",
+                                 "同じファイルが二度指定されています (最初は %s)",
+                                 strcmp(paths[k], "-") == 0 ? "stdin" : paths[k]);
+            }
+        }
+    }
+    free(seen);
+    return r;
+}
+
 static int
 new_import(const char *columns, size_t count, struct bh_import **ret_import, struct bh_error *err)
 {
@@ -355,16 +387,11 @@ bh_import_open(const char *const *paths, size_t count, const char *columns,
                struct bh_import **ret_import, struct bh_error *err)
 {
     struct bh_import *im;
-    size_t stdin_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        stdin_count += strcmp(paths[i], "-") == 0;
+    if (count == 0) {
+        return import_error(err, BH_EUSAGE, "", "no file to read", "読むファイルがありません");
     }
-    if (count == 0 || stdin_count > 1) {
-        return import_error(err, BH_EUSAGE, count == 0 ? "" : "-",
-                            count == 0 ? "no file to read" : "can be read only once",
-                            count == 0 ? "読むファイルがありません" : "1 度しか読めません");
-    }
-    int r = new_import(columns, count, &im, err);
+    int r = check_twice(paths, count, err);
+    r = r < 0 ? r : new_import(columns, count, &im, err);
     if (r < 0) {
         return r;
     }

@@ -297,6 +297,18 @@ take_text(char *to, size_t to_size, const uint8_t *from, size_t from_size)
     }
     memset(to, 0, to_size);
     memcpy(to, from, n);
+    bh_text_trim(to); /* a character may have been cut when it was written */
+}
+
+/* Keys and codes are printed as they are by those who use us: of a file that a stranger made, only
+ * visible ASCII comes through. */
+static void
+take_key(char *to, size_t to_size, const uint8_t *from, size_t from_size)
+{
+    take_text(to, to_size, from, from_size);
+    for (char *c = to; *c != '\0'; c++) {
+        *c = *c < ' ' || *c > '~' ? '?' : *c;
+    }
 }
 
 bool
@@ -306,12 +318,12 @@ kobold_value_info(const kobold *k, uint16_t value, struct kobold_value *ret)
         return false;
     }
     const uint8_t *p = k->values + (size_t)value * KDB_VALUE_SIZE;
-    take_text(ret->code, 3, p, 2); /* two letters, and the rest of the field zero */
+    take_key(ret->code, 3, p, 2); /* two letters, and the rest of the field zero */
     ret->code[3] = '\0';
     ret->kind = p[4] <= KOBOLD_UNKNOWN ? p[4] : KOBOLD_UNKNOWN;
     ret->globally_reachable = p[5] != 0;
-    take_text(ret->class_name, sizeof ret->class_name, p + 8, 48);
-    take_text(ret->rfc, sizeof ret->rfc, p + 56, 24);
+    take_key(ret->class_name, sizeof ret->class_name, p + 8, 48);
+    take_key(ret->rfc, sizeof ret->rfc, p + 56, 24);
     return true;
 }
 
@@ -325,7 +337,7 @@ void
 kobold_get_meta(const kobold *k, struct kobold_meta *ret)
 {
     take_text(ret->name, sizeof ret->name, k->data + KDB_AT_NAME, 64);
-    take_text(ret->date, sizeof ret->date, k->data + KDB_AT_DATE, 16);
+    take_key(ret->date, sizeof ret->date, k->data + KDB_AT_DATE, 16);
     take_text(ret->licence, sizeof ret->licence, k->data + KDB_AT_LICENCE, 64);
     take_text(ret->source, sizeof ret->source, k->data + KDB_AT_SOURCE, 128);
     /* The header's checksum covers the body's, so it stands for every octet of the file. */
@@ -340,14 +352,18 @@ kobold_strerror(int code, int lang)
 {
     static const char *const texts[][2] = {
         { "no error", "エラーなし" },
-        { "not a Kobold country database", "Koboldの国データベースではありません" },
+        { "not a Kobold country database; make one with \"kobold compile\"",
+          "Kobold の国データベースではありません。「kobold compile」で作ってください" },
         { "the country database is cut or damaged; build it again with \"kobold compile\"",
           "国データベースが途中で切れているか壊れています。「kobold compile」で作り直してください" },
         { "the country database was made by a newer version; update this program",
           "国データベースは新しい版で作られています。このプログラムを更新してください" },
-        { "no such country database; build one with \"kobold compile\" or name it with --db or "
-          "KOBOLD_DB",
-          "国データベースがありません。「kobold compile」で作るか、--db または KOBOLD_DB で指定してください" },
+        { "no such country database; build one with \"kobold compile\", or name one with "
+          "--country-db or KOBOLD_DB",
+          "国データベースがありません。「kobold compile」で作るか、--country-db または KOBOLD_DB で"
+          "指定してください" },
+        { "this is a directory; give a country database, a .kdb file",
+          "これはディレクトリです。国データベース (.kdb ファイル) を指定してください" },
     };
     int j = lang == 1;
     switch (code) {
@@ -361,10 +377,13 @@ kobold_strerror(int code, int lang)
         return texts[3][j];
     case -ENOENT:
         return texts[4][j];
+    case -EISDIR:
+        return texts[5][j];
     default:
         break;
     }
-    return code < 0 && code > -2000 ? strerror(-code) : (j ? "不明なエラー" : "unknown error");
+    return code < 0 && code > -2000 ? bh_errno_text(-code, j ? BH_JA : BH_EN)
+                                    : (j ? "不明なエラー" : "unknown error");
 }
 
 /* ---- where the database is -------------------------------------------------------------------- */

@@ -684,10 +684,44 @@ say(struct parser *p, const struct line *l, const struct trouble *t)
     b->notice(b->notice_arg, &e);
 }
 
+/* A picture or an archive would be broken lines by the hundred. */
+static int
+check_text(const char *name, const char *text, size_t size, struct bh_error *err)
+{
+    const char *nul = memchr(text, '\0', size);
+    if (size == 0) {
+        return bh_error_set(
+            err, BH_EFORMAT, name,
+            "the file is empty; give registry statistics, CSV, a geofeed or tor's geoip%s",
+            "ファイルが空です。レジストリの統計、CSV、geofeed、tor の geoip を指定して"
+            "ください%s",
+            "");
+    }
+    if (nul == NULL) {
+        return 0;
+    }
+    bh_error_set(
+        err, BH_EFORMAT, name,
+        "this is not text (a NUL octet); unpack it first if it is an archive (gzip is read "
+        "as it is), write it as UTF-8 if it is a table%s",
+        "テキストではありません (NUL があります)。圧縮ファイルなら先に展開し (gzip はそのまま"
+        "読めます)、表なら UTF-8 で保存してください%s",
+        "");
+    if (err != NULL) {
+        err->offset = (uint64_t)(nul - text);
+        err->has_offset = true;
+    }
+    return BH_EFORMAT;
+}
+
 int
 text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
            enum kobold_format format, struct bh_error *err)
 {
+    int r = check_text(s->name, text, size, err);
+    if (r < 0) {
+        return r;
+    }
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* byte order mark */
         text += 3;
         size -= 3;

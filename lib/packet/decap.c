@@ -58,19 +58,21 @@ int
 bh_decap_parse(struct bh_decoder *d, const char *text, struct bh_error *err)
 {
     struct bh_decap_rule rule = { .kinds = 0 };
+    char where[80];
+    snprintf(where, sizeof where, "--decap %.60s", text);
     const char *at = strchr(text, '@');
     size_t len = at != NULL ? (size_t)(at - text) : strlen(text);
     if (d->decap_count == BH_DECAP_RULES_MAX) {
-        return bh_error_set(err, BH_ELIMIT, text, "at most %d --decap rules",
+        return bh_error_set(err, BH_ELIMIT, where, "at most %d --decap rules",
                             "--decap は %d 個までです", BH_DECAP_RULES_MAX);
     }
     if (!parse_kind(text, len, &rule.kinds)) {
-        return bh_error_set(err, BH_EUNKNOWN, text,
+        return bh_error_set(err, BH_EUNKNOWN, where,
                             "unknown kind of tunnel; there are vxlan, geneve, gre, erspan, ipip",
                             "未知のトンネルです。vxlan、geneve、gre、erspan、ipip があります");
     }
     if (at != NULL && !parse_sender(at + 1, &rule)) {
-        return bh_error_set(err, BH_EUSAGE, text,
+        return bh_error_set(err, BH_EUSAGE, where,
                             "the sender behind @ must be an address or a network like 192.0.2.0/24",
                             "@ の後はアドレスか 192.0.2.0/24 のようなネットワークです");
     }

@@ -76,7 +76,6 @@ struct bh_report {
     char filter_text[512];
     uint64_t input_bytes;
     uint64_t import_bad_rows;         /* csv: rows that could not be used */
-    char import_bad_example[200];
     double seconds;                   /* wall time of the run             */
     unsigned threads_used;
 };

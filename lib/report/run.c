@@ -43,19 +43,14 @@ struct run {
 static int
 check_code(const char *option, const char *text, char ret_code[4], struct bh_error *err)
 {
-    char code[4] = { 0 };
-    if (strlen(text) == 2) {
-        code[0] = (char)(text[0] & ~0x20);
-        code[1] = (char)(text[1] & ~0x20);
+    char where[64];
+    char code[3];
+    snprintf(where, sizeof where, "%s %.32s", option, text);
+    int r = bh_filter_country(where, text, strlen(text), code, err);
+    if (r == 0) {
+        snprintf(ret_code, 4, "%s", code);
     }
-    if (kobold_country_name(code, 0) == NULL) {
-        char where[64];
-        snprintf(where, sizeof where, "%s %.32s", option, text);
-        return bh_error_set(err, BH_EUSAGE, where, "no such country code; give two letters of ISO 3166-1, like JP",
-                            "国コードではありません。JP のような ISO 3166-1 の 2 文字で指定してください");
-    }
-    memcpy(ret_code, code, sizeof code);
-    return 0;
+    return r;
 }
 
 static int
@@ -70,7 +65,9 @@ parse_port(struct run *x)
     snprintf(where, sizeof where, "--port %.40s", x->o->port);
     unsigned long port = strtoul(x->o->port, &end, 10);
     if (x->o->port[0] < '0' || x->o->port[0] > '9' || port > 65535 || (*end != '\0' && *end != '/')) {
-        return bh_error_set(x->err, BH_EUSAGE, where, "write it as 138 or 138/udp", "138 や 138/udp のように書きます");
+        return bh_error_set(x->err, BH_EUSAGE, where,
+                            "write it as 138 or 138/udp; ports go from 0 to 65535",
+                            "138 や 138/udp のように書きます。ポートは 0 から 65535 までです");
     }
     c->list_port = (int)port;
     if (*end == '/') {
@@ -120,12 +117,18 @@ open_countries(struct run *x)
     }
     int r = kobold_open(where, &x->countries);
     if (r != 0) {
-        return bh_error_set(x->err, r, where == NULL ? "country.kdb" : where,
-                            "%s%.0s; compile one with: kobold compile -o FILE INPUT..., then --country-db FILE",
-                            "%.0s%s。kobold compile -o FILE INPUT... で作り、--country-db FILE で指定してください",
-                            kobold_strerror(r, 0), kobold_strerror(r, 1));
+        return bh_error_set(x->err, r, where, "%s%.0s", "%.0s%s", kobold_strerror(r, BH_EN),
+                            kobold_strerror(r, BH_JA));
     }
-    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where == NULL ? "" : where);
+    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where);
+    /* Opening proves that no look-up can crash; reading all of it, some milliseconds, that none is
+     * wrong. The installed one is looked at by who installs it. */
+    const char *named = x->o->country_db != NULL ? x->o->country_db : getenv("KOBOLD_DB");
+    if (named != NULL && named[0] != '\0' && kobold_verify(x->countries) != 0) {
+        return bh_error_set(x->err, KOBOLD_EDAMAGED, where, "%s%.0s", "%.0s%s",
+                            kobold_strerror(KOBOLD_EDAMAGED, BH_EN),
+                            kobold_strerror(KOBOLD_EDAMAGED, BH_JA));
+    }
     kobold_get_meta(x->countries, &x->r->country_data);
     return 0;
 }
@@ -168,6 +171,9 @@ find_home(struct run *x)
     }
     int r = bh_home_guess_end(g, h, x->err);
     bh_home_guess_free(g);
+    if (r != 0 && x->err->where[0] == '\0' && x->o->file_count == 1) {
+        snprintf(x->err->where, sizeof x->err->where, "%s", x->o->files[0]);
+    }
     return r;
 }
 
@@ -384,9 +390,9 @@ suggest_served(struct run *x, struct bh_trend *t)
 }
 
 static int
-finish(struct run *x)
+finish(struct run *x, uint64_t calls_lost)
 {
-    struct bh_track_bounds bounds = { 0 };
+    struct bh_track_bounds bounds = { .conversations_lost = calls_lost };
     for (unsigned s = 0; s < x->shards; s++) {
         struct bh_track_bounds one;
         bh_track_get_bounds(x->shard[s].track, &one);
@@ -415,18 +421,58 @@ finish(struct run *x)
     return 0;
 }
 
+static void
+add_note(struct bh_report *r, const struct bh_error *e)
+{
+    uint16_t file = UINT16_MAX; /* then the error says where */
+    for (size_t i = 0; i < r->options.file_count && i < UINT16_MAX; i++) {
+        if (strcmp(r->options.files[i], e->where) == 0) {
+            file = (uint16_t)i;
+        }
+    }
+    r->notes[r->note_count++] = (struct bh_capture_note){ .file = file, .error = *e };
+}
+
+/* What became of the rows: which columns were taken, which could not be used. */
+static int
+take_import_notes(struct run *x)
+{
+    struct bh_report *r = x->r;
+    struct bh_import_stats s;
+    struct bh_error e;
+    bh_import_get_stats(x->feed.import, &s);
+    r->import_bad_rows = s.bad_rows;
+    r->trend->out_of_order = s.steps_back;
+    r->input_bytes = s.bytes;
+    r->notes = calloc(2, sizeof *r->notes);
+    if (r->notes == NULL) {
+        return -ENOMEM;
+    }
+    if (s.bad_rows > 0) {
+        bh_error_set(&e, BH_EFORMAT, s.bad_file, "%llu %s could not be used; the first: %s%.0s",
+                     "%llu 行を取り込めませんでした%.0s。最初の行: %.0s%s",
+                     (unsigned long long)s.bad_rows, s.bad_rows == 1 ? "row" : "rows",
+                     s.bad_example, s.bad_example_ja);
+        e.line = s.bad_line < UINT32_MAX ? (uint32_t)s.bad_line : 0;
+        add_note(r, &e);
+    }
+    if (s.late_rows > 0) {
+        bh_error_set(
+            &e, BH_ELIMIT, r->options.files[0],
+            "%llu rows stand more than %u rows behind their time; outcomes and gaps near them may be wrong",
+            "%llu 行が本来の時刻の位置から %u 行以上遅れています。その前後の判定は誤っているかもしれません",
+            (unsigned long long)s.late_rows, BH_IMPORT_WINDOW);
+        add_note(r, &e);
+    }
+    return 0;
+}
+
 static int
 take_notes(struct run *x)
 {
     struct bh_report *r = x->r;
     if (x->feed.import != NULL) {
-        struct bh_import_stats s;
-        bh_import_get_stats(x->feed.import, &s);
-        r->import_bad_rows = s.bad_rows;
-        snprintf(r->import_bad_example, sizeof r->import_bad_example, "%s", s.bad_example);
-        r->trend->out_of_order = s.steps_back;
-        r->input_bytes = s.bytes;
-        return 0;
+        return take_import_notes(x);
     }
     const struct bh_capture_note *notes;
     size_t n = bh_capture_notes(x->feed.capture, &notes);
@@ -436,10 +482,42 @@ take_notes(struct run *x)
     if (r->notes == NULL) {
         return -ENOMEM;
     }
-    if (n > 0) {
+    if (n > 0) { /* of none there is no list */
         memcpy(r->notes, notes, n * sizeof *notes);
     }
     r->note_count = n;
+    return 0;
+}
+
+/* Nothing to make a report of, and a reason for it: that is what the user must hear. */
+static int
+check_any(struct run *x)
+{
+    if (x->feed.any) {
+        return 0;
+    }
+    if (x->feed.import != NULL) {
+        struct bh_import_stats s;
+        bh_import_get_stats(x->feed.import, &s);
+        if (s.bad_rows == 0) {
+            return 0;
+        }
+        bh_error_set(x->err, BH_EFORMAT, s.bad_file,
+                     "none of the %llu rows can be used; the first: %s%.0s; see --input-columns",
+                     "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
+                     "ご確認ください",
+                     (unsigned long long)s.bad_rows, s.bad_example, s.bad_example_ja);
+        x->err->line = s.bad_line < UINT32_MAX ? (uint32_t)s.bad_line : 0;
+        return BH_EFORMAT;
+    }
+    const struct bh_capture_note *notes;
+    size_t n = bh_capture_notes(x->feed.capture, &notes);
+    for (size_t i = 0; i < n; i++) {
+        if (notes[i].damaged) {
+            *x->err = notes[i].error;
+            return x->err->code;
+        }
+    }
     return 0;
 }
 
@@ -475,7 +553,8 @@ calculate(struct run *x)
     if (r != 0) {
         return r;
     }
-    r = find_home(x);
+    r = check_any(x);
+    r = r != 0 ? r : find_home(x);
     if (r != 0) {
         return r;
     }
@@ -494,7 +573,8 @@ calculate(struct run *x)
     }
     struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold };
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
-    r = r != 0 ? r : finish(x);
+    r = r != 0 ? r : work_settle(&w);
+    r = r != 0 ? r : finish(x, w.calls_lost);
     return r != 0 ? r : take_notes(x);
 }
 

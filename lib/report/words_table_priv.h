@@ -166,10 +166,12 @@ BH_WORD(HEALTH_END, ".", "。")
 BH_WORD(HEALTH_DAMAGE, "{0} stored shorter than sent, {1} cut before ports, {2} malformed, {3} with an impossible time, {4} {4?gap|gaps}.",
         "一部だけ保存されたもの {0}、ポートの手前で切れたもの {1}、壊れたもの {2}、時刻が不正なもの {3}、記録の空白 {4} か所。")
 BH_WORD(HEALTH_MALFORMED, "Malformed: ", "壊れたものの内訳: ")
+BH_WORD(HEALTH_NOT_DECODED, "{0} {0?frame is|frames are} of other protocols than IP and ARP.",
+        "IP でも ARP でもないフレームが {0} 個ありました。")
 BH_WORD(HEALTH_ORDER, "{0} {0?frame was|frames were} not in the order of time.", "時刻順でないフレームが {0} 個ありました。")
 BH_WORD(HEALTH_DUPLICATES, "{0} {0?duplicate|duplicates} marked.", "重複 {0} 件に印を付けました。")
-BH_WORD(HEALTH_FILTER, "{0} {0?record|records} lacked a field the filter asks for.", "フィルターの問う項目を持たない記録が {0} 件ありました。")
-BH_WORD(HEALTH_IMPORT, "{0} {0?row|rows} of the import could not be used, e.g. {1}", "取り込めなかった行が {0} 行ありました。例: {1}")
+BH_WORD(HEALTH_FILTER, "{0} {0?record|records} lacked a field the filter asks for.",
+        "フィルターの問う項目を持たない記録が {0} 件ありました。")
 BH_WORD(HEALTH_BOUNDS, "Tables were full: some verdicts may be wrong. See health.bounds_reached in --json.",
         "表が一杯になったため、判定の一部が誤っているかもしれません。--json の health.bounds_reached を見てください。")
 BH_WORD(HEALTH_DATA, "Registered countries: {0} of {1} ({2}).", "登録国: {0}、{1} 版 ({2})。")
@@ -180,6 +182,7 @@ BH_WORD(HEALTH_HOME, "Home: {0}", "自分のアドレス: {0}")
 BH_WORD(HEALTH_HOME_GUESSED, "Home: {0} (guessed; --home sets it)", "自分のアドレス: {0} (推定。--home で指定できます)")
 BH_WORD(HEALTH_NOTE, "{0}: {1}", "{0}: {1}")
 BH_WORD(HEALTH_NOTE_AT, "{0}, byte {1}: {2}", "{0}、{1} バイト目: {2}")
+BH_WORD(HEALTH_NOTE_LINE, "{0}, line {1}: {2}", "{0}、{1} 行目: {2}")
 
 /* what was no access */
 BH_WORD(CLASS_ECHO, "pings", "ping")

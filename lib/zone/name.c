@@ -208,7 +208,7 @@ unknown_zone(const char *where, const char *name, struct bh_error *err)
                             "JST-9 のように指定してください",
                             zone_dir());
     }
-    if (nearest_zone(name, near)) {
+    if (strlen(name) > 4 && nearest_zone(name, near)) { /* "JST" is near to EST, and far from it */
         return bh_error_set(err, BH_EUNKNOWN, where, "no such time zone; did you mean %s?",
                             "そのようなタイムゾーンはありません。%s ではありませんか", near);
     }
@@ -330,14 +330,17 @@ int
 bh_zone_set(const char *name, struct bh_error *err)
 {
     char text[NAME_MAX_LEN];
+    char where[80];
     if (name == NULL || name[0] == '\0') {
         if (!find_system_name(text, sizeof text)) {
-            return unknown_zone("TZ", text, err);
+            snprintf(where, sizeof where, "TZ=%.60s", text);
+            return unknown_zone(where, text, err);
         }
         tzset();
         strcpy(zone_name, text);
         return 0;
     }
+    snprintf(where, sizeof where, "--tz %.60s", name);
     const char *tz = name;
     if (is_utc(name)) {
         name = "UTC";
@@ -347,19 +350,19 @@ bh_zone_set(const char *name, struct bh_error *err)
         if ((strncasecmp(name, "UTC", 3) == 0 || strncasecmp(name, "GMT", 3) == 0) &&
             (name[3] == '+' || name[3] == '-')) {
             return bh_error_set(
-                err, BH_EUSAGE, name,
+                err, BH_EUSAGE, where,
                 "POSIX counts such zones westward; name the place (Asia/Tokyo), "
                 "or write JST-9 for nine hours east",
                 "POSIX ではこの書き方は西回りです。地名 (Asia/Tokyo) か、東へ 9 時間なら "
                 "JST-9 と書いてください");
         }
         if (!zone_is_posix(name) || strlen(name) >= sizeof text) {
-            return unknown_zone(name, name, err);
+            return unknown_zone(where, name, err);
         }
     }
     snprintf(text, sizeof text, "%s", name);
     if (setenv("TZ", tz, 1) != 0) {
-        return bh_error_errno(err, errno, name, "setting the time zone", "タイムゾーンの設定");
+        return bh_error_errno(err, errno, where, "setting the time zone", "タイムゾーンの設定");
     }
     tzset();
     strcpy(zone_name, text);

@@ -8,11 +8,10 @@
 
 int verb_report(int argc, char **argv);
 
-/* The language of --lang, else of the environment; before options are parsed, so that errors
- * about options speak it too. */
-enum bh_lang program_lang(int argc, char **argv);
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);
+/* What stdio still holds goes out; returns the exit code, after a complaint when it could not. */
+int program_end_stdout(enum bh_lang lang);
 /* All of it to stdout, or an error (a full disk, a closed pipe). */
 BH_NODISCARD int program_write(const struct bh_buf *out, struct bh_error *err);
 

@@ -16,24 +16,6 @@ static const struct {
     { "report", verb_report },
 };
 
-enum bh_lang
-program_lang(int argc, char **argv)
-{
-    enum bh_lang lang = bh_lang_from_env();
-    for (int i = 1; i < argc; i++) {
-        const char *value = NULL;
-        if (strncmp(argv[i], "--lang=", 7) == 0) {
-            value = argv[i] + 7;
-        } else if (strcmp(argv[i], "--lang") == 0 && i + 1 < argc) {
-            value = argv[i + 1];
-        }
-        if (value != NULL) {
-            lang = strcmp(value, "ja") == 0 ? BH_JA : BH_EN;
-        }
-    }
-    return lang;
-}
-
 int
 program_fail(const struct bh_error *err, enum bh_lang lang)
 {
@@ -63,10 +45,19 @@ program_write(const struct bh_buf *out, struct bh_error *err)
 }
 
 int
+program_end_stdout(enum bh_lang lang)
+{
+    struct bh_error err = { 0 };
+    int r = bh_stdout_flush(&err);
+    return r == 0 ? 0 : r == -EPIPE ? 1 : program_fail(&err, lang);
+}
+
+int
 main(int argc, char **argv)
 {
     bh_heap_in_huge_pages();
-    enum bh_lang lang = program_lang(argc, argv);
+    enum bh_lang lang = bh_lang_of_args(argc, argv);
+    bh_standard_files();
     signal(SIGPIPE, SIG_IGN); /* a reader that left is a write error, said by nobody: see verbs */
     const char *names[BH_COUNT(verbs)];
     for (size_t i = 0; i < BH_COUNT(verbs); i++) {
@@ -87,11 +78,23 @@ main(int argc, char **argv)
     if (bh_args_parse(&beholder_command, argc, argv, &args, &err) != 0) {
         return program_fail(&err, lang);
     }
+    char *const *operands;
+    int code = 0;
     if (bh_arg_given(args, "version")) {
         puts("beholder " BH_VERSION);
-    } else {
+        code = program_end_stdout(lang);
+    } else if (bh_arg_given(args, "help")) {
         bh_command_help(&beholder_command, lang, stdout);
+        code = program_end_stdout(lang);
+    } else if (bh_arg_operands(args, &operands) > 0) {
+        bh_error_set(&err, BH_EUSAGE, operands[0],
+                     "write the verb first: beholder VERB [OPTION]...%s",
+                     "動詞を先に書いてください: beholder 動詞 [オプション]...%s", "");
+        code = program_fail(&err, lang);
+    } else {
+        bh_command_help(&beholder_command, lang, stderr);
+        code = 2;
     }
     bh_args_free(args);
-    return 0;
+    return code;
 }

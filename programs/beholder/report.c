@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,14 +18,13 @@ struct operands {
     size_t word_count;
 };
 
-/* Files come first; the first word that is neither a file nor "-" begins the filter. A first
- * operand that does not exist is meant as a file: its error says more than the filter's. */
 static int
 split_operands(const struct bh_args *a, struct operands *ret, struct bh_error *err)
 {
     char *const *all;
     const char *const *named;
-    size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named), i = 0;
+    size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named);
+    size_t files = bh_operand_files(all, n, r > 0);
     ret->files = calloc(n + r + 1, sizeof *ret->files);
     if (ret->files == NULL) {
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
@@ -34,23 +32,11 @@ split_operands(const struct bh_args *a, struct operands *ret, struct bh_error *e
     for (size_t k = 0; k < r; k++) {
         ret->files[ret->file_count++] = named[k];
     }
-    for (; i < n; i++) {
-        struct stat st;
-        bool is_file = strcmp(all[i], "-") == 0 || stat(all[i], &st) == 0;
-        bool looks_like_path = strchr(all[i], '/') != NULL || strchr(all[i], '.') != NULL;
-        if (!is_file && (ret->file_count > 0 && !looks_like_path)) {
-            break;
-        }
-        if (!is_file && ret->file_count > 0) {
-            struct bh_ip ip; /* "host 192.0.2.1" never begins here, but be kind to an address */
-            if (bh_ip_parse(all[i], strlen(all[i]), &ip)) {
-                break;
-            }
-        }
-        ret->files[ret->file_count++] = all[i];
+    for (size_t k = 0; k < files; k++) {
+        ret->files[ret->file_count++] = all[k];
     }
-    ret->words = (const char *const *)(all + i);
-    ret->word_count = n - i;
+    ret->words = (const char *const *)(all + files);
+    ret->word_count = n - files;
     if (ret->file_count == 0) {
         return bh_error_set(err, BH_EUSAGE, "beholder report", "give a capture file, or - for standard input; try beholder report --help",
                             "キャプチャファイルを指定してください (- は標準入力)。beholder report --help をご覧ください");
@@ -244,7 +230,7 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
 int
 verb_report(int argc, char **argv)
 {
-    enum bh_lang lang = program_lang(argc, argv);
+    enum bh_lang lang = bh_lang_of_args(argc, argv);
     struct bh_error err = { 0 };
     struct bh_args *a = NULL;
     struct operands w = { 0 };
@@ -254,8 +240,10 @@ verb_report(int argc, char **argv)
     int code = 0;
     if (bh_arg_given(a, "help")) {
         bh_command_help(&beholder_report_command, lang, stdout);
+        code = program_end_stdout(lang);
     } else if (bh_arg_given(a, "version")) {
         puts("beholder " BH_VERSION);
+        code = program_end_stdout(lang);
     } else if (check_bounds(a, &err) != 0 || split_operands(a, &w, &err) != 0) {
         code = program_fail(&err, lang);
     } else {

@@ -56,31 +56,34 @@ complain_memory(const struct program *p)
 
 /* ---- the command line --------------------------------------------------------------------------- */
 
+static int
+end_stdout(const struct program *p)
+{
+    struct bh_error err;
+    int r = bh_stdout_flush(&err);
+    return r == 0 ? DONE : r == -EPIPE ? FAILED : complain(p, FAILED, &err);
+}
+
 /* -1: go on. */
 static int
 take_options(struct program *p, int argc, char **argv)
 {
     struct bh_error err;
-    p->lang = bh_lang_from_env();
+    p->lang = bh_lang_of_args(argc, argv);
     if (bh_args_parse(&cciplog_command, argc, argv, &p->args, &err) < 0) {
         return complain(p, USAGE, &err);
     }
-    const char *lang = bh_arg(p->args, "lang");
-    if (lang != NULL) {
-        p->lang = strcmp(lang, "ja") == 0 ? BH_JA : BH_EN;
-    }
     if (bh_arg_given(p->args, "help")) {
         bh_command_help(&cciplog_command, p->lang, stdout);
-        return DONE;
+        return end_stdout(p);
     }
     if (bh_arg_given(p->args, "version")) {
         printf("cciplog %s\n", BH_VERSION);
-        return DONE;
+        return end_stdout(p);
     }
     return -1;
 }
 
-/* Files until the first word that is none; without any file the first word was meant as one. */
 static int
 take_files(struct program *p)
 {
@@ -88,7 +91,7 @@ take_files(struct program *p)
     char *const *operands;
     size_t read_count = bh_arg_all(p->args, "read", &read);
     size_t count = bh_arg_operands(p->args, &operands);
-    size_t at = 0;
+    size_t files = bh_operand_files(operands, count, read_count > 0);
     p->files = calloc(read_count + count + 1, sizeof *p->files);
     if (p->files == NULL) {
         return complain_memory(p);
@@ -96,18 +99,17 @@ take_files(struct program *p)
     for (size_t i = 0; i < read_count; i++) {
         p->files[p->file_count++] = read[i];
     }
-    while (at < count && (strcmp(operands[at], "-") == 0 || access(operands[at], F_OK) == 0)) {
-        p->files[p->file_count++] = operands[at++];
-    }
-    if (p->file_count == 0 && count > 0) {
-        p->files[p->file_count++] = operands[at++];
+    for (size_t i = 0; i < files; i++) {
+        p->files[p->file_count++] = operands[i];
     }
     if (p->file_count == 0) {
-        return complain_text(p, USAGE, "no file to read; - is standard input, --help says more",
-                             "読むファイルがありません。- は標準入力、詳しくは --help");
+        return complain_text(
+            p, USAGE, "give a capture file, or - for standard input; try cciplog --help",
+            "キャプチャファイルを指定してください (- は標準入力)。cciplog --help を"
+            "ご覧ください");
     }
-    p->words = (const char *const *)operands + at;
-    p->word_count = count - at;
+    p->words = (const char *const *)operands + files;
+    p->word_count = count - files;
     return -1;
 }
 
@@ -122,10 +124,8 @@ open_countries(struct program *p)
     int r = kobold_open(path, &p->countries);
     if (r < 0) {
         struct bh_error err;
-        bh_error_set(&err, r, path, "%s", "%s", "");
-        for (int lang = 0; lang < BH_LANGS; lang++) {
-            snprintf(err.text[lang], sizeof err.text[lang], "%s", kobold_strerror(r, lang));
-        }
+        bh_error_set(&err, r, path, "%s%.0s", "%.0s%s", kobold_strerror(r, BH_EN),
+                     kobold_strerror(r, BH_JA));
         return complain(p, FAILED, &err);
     }
     return -1;
@@ -190,7 +190,7 @@ open_all(struct program *p)
         return complain_memory(p);
     }
     if (bh_capture_open(p->files, p->file_count, &p->capture, &err) < 0) {
-        return complain(p, FAILED, &err);
+        return complain(p, err.code == BH_EUSAGE ? USAGE : FAILED, &err);
     }
     return -1;
 }
@@ -276,7 +276,7 @@ run(struct program *p)
         struct bh_error err;
         /* A reader that has seen enough needs no message. */
         if (r != -EPIPE) {
-            bh_error_errno(&err, -r, "", "cannot write the output", "出力できません");
+            bh_error_errno(&err, -r, "stdout", "cannot write the output", "出力できません");
             complain(p, FAILED, &err);
         }
         return FAILED;
@@ -304,6 +304,7 @@ int
 main(int argc, char **argv)
 {
     struct program p = { 0 };
+    bh_standard_files();
     signal(SIGPIPE, SIG_IGN); /* write() says it */
     int status = take_options(&p, argc, argv);
     status = status < 0 ? take_files(&p) : status;

@@ -15,25 +15,33 @@ int
 cc_start(struct cc_program *p, const struct bh_command *command, int argc, char **argv)
 {
     struct bh_error err;
-    *p = (struct cc_program){ .command = command, .lang = bh_lang_from_env() };
+    *p = (struct cc_program){ .command = command, .lang = bh_lang_of_args(argc, argv) };
+    bh_standard_files();
     /* A reader that has seen enough closes the pipe: write() then says so. */
     signal(SIGPIPE, SIG_IGN);
     if (bh_args_parse(command, argc, argv, &p->args, &err) < 0) {
         return cc_complain(p, CC_USAGE, &err);
     }
-    const char *lang = bh_arg(p->args, "lang");
-    if (lang != NULL) {
-        p->lang = strcmp(lang, "ja") == 0 ? BH_JA : BH_EN;
-    }
     if (bh_arg_given(p->args, "help")) {
         bh_command_help(command, p->lang, stdout);
-        return CC_OK;
+        return cc_end_stdout(p);
     }
     if (bh_arg_given(p->args, "version")) {
         printf("%s %s\n", command->name, BH_VERSION);
-        return CC_OK;
+        return cc_end_stdout(p);
     }
     return -1;
+}
+
+int
+cc_end_stdout(const struct cc_program *p)
+{
+    struct bh_error err;
+    int r = bh_stdout_flush(&err);
+    if (r == 0) {
+        return CC_OK;
+    }
+    return r == -EPIPE ? CC_FAILED : cc_complain(p, CC_FAILED, &err);
 }
 
 void
@@ -58,6 +66,15 @@ cc_complain_text(const struct cc_program *p, int status, const char *en, const c
     return status;
 }
 
+int
+cc_complain_database(const struct cc_program *p, const char *path, int code)
+{
+    struct bh_error err;
+    bh_error_set(&err, code, path, "%s%.0s", "%.0s%s", kobold_strerror(code, BH_EN),
+                 kobold_strerror(code, BH_JA));
+    return cc_complain(p, CC_FAILED, &err);
+}
+
 kobold *
 cc_open(const struct cc_program *p, const char *path)
 {
@@ -68,12 +85,7 @@ cc_open(const struct cc_program *p, const char *path)
     }
     int r = kobold_open(path, &k);
     if (r < 0) {
-        struct bh_error err;
-        bh_error_set(&err, r, path, "%s", "%s", "");
-        for (int lang = 0; lang < BH_LANGS; lang++) {
-            snprintf(err.text[lang], sizeof err.text[lang], "%s", kobold_strerror(r, lang));
-        }
-        cc_complain(p, CC_FAILED, &err);
+        cc_complain_database(p, path, r);
         return NULL;
     }
     return k;
@@ -310,7 +322,7 @@ cc_flush(const struct cc_program *p, struct bh_buf *out)
         if (n < 0) {
             struct bh_error err;
             if (errno != EPIPE) {
-                bh_error_errno(&err, errno, "", "cannot write the output", "出力できません");
+                bh_error_errno(&err, errno, "stdout", "cannot write the output", "出力できません");
                 cc_complain(p, CC_FAILED, &err);
             }
             return CC_FAILED;
@@ -344,7 +356,7 @@ cc_read_lines(const struct cc_program *p, const char *path,
             continue;
         }
         if (n < 0) {
-            bh_error_errno(&err, errno, is_stdin ? "" : path, "cannot read", "読めません");
+            bh_error_errno(&err, errno, is_stdin ? "stdin" : path, "cannot read", "読めません");
             status = cc_complain(p, CC_FAILED, &err);
             break;
         }

@@ -23,12 +23,17 @@ struct cc_program {
 /* Options, --lang, --help, --version. Returns -1 to go on, else the exit status. */
 int cc_start(struct cc_program *p, const struct bh_command *command, int argc, char **argv);
 void cc_done(struct cc_program *p);
+/* What stdio still holds goes out: CC_OK, or CC_FAILED after a complaint. */
+int cc_end_stdout(const struct cc_program *p);
 /* Print "PROGRAM: text" and return `status`. */
 int cc_complain(const struct cc_program *p, int status, const struct bh_error *e);
 int cc_complain_text(const struct cc_program *p, int status, const char *en, const char *ja);
 
 /* The database of --country-db or --db, or the default one. NULL after a complaint. */
 kobold *cc_open(const struct cc_program *p, const char *path);
+
+/* "PATH: " and what a code of Kobold means; CC_FAILED. */
+int cc_complain_database(const struct cc_program *p, const char *path, int code);
 
 /* The next address at or after `from`. */
 bool cc_find_address(const char *text, size_t len, size_t from, struct bh_ip *ret_ip,

@@ -48,8 +48,12 @@ answer_operands(const struct cc_program *p, const kobold *k, char *const *operan
         struct cc_answer a;
         if (!bh_ip_parse(operands[i], strlen(operands[i]), &ip)) {
             struct bh_error err;
-            bh_error_set(&err, BH_EUSAGE, operands[i], "not an IPv4 or IPv6 address%s",
-                         "IPv4・IPv6アドレスではありません%s", "");
+            bh_error_set(
+                &err, BH_EUSAGE, operands[i],
+                "not an address; write it alone, like 192.0.2.1 or 2001:db8::1%s",
+                "アドレスではありません。192.0.2.1 や 2001:db8::1 のように、それだけを書いて"
+                "ください%s",
+                "");
             status = cc_complain(p, CC_FAILED, &err);
             continue;
         }
@@ -89,6 +93,61 @@ put_between(struct annotate *t, const char *text, size_t len)
     }
 }
 
+/* ---- what belongs to an address ---------------------------------------------------------------- */
+
+static bool
+is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool
+is_word(char c)
+{
+    return is_digit(c) || c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* `sign` and up to `max` digits at text[at], when no more of it follows; returns their length. */
+static size_t
+number_behind(const char *text, size_t len, size_t at, char sign, size_t max)
+{
+    size_t n = 1;
+    if (at >= len || text[at] != sign) {
+        return 0;
+    }
+    while (at + n < len && is_digit(text[at + n])) {
+        n++;
+    }
+    if (n == 1 || n - 1 > max) {
+        return 0;
+    }
+    size_t next = at + n;
+    bool goes_on =
+        next < len &&
+        (is_word(text[next]) || (text[next] == sign && next + 1 < len && is_word(text[next + 1])));
+    return goes_on ? 0 : n;
+}
+
+/* "[2001:db8::1]:443", "192.0.2.1:443", tcpdump's "192.0.2.1.443", "192.0.2.0/24", "fe80::1%eth0":
+ * a note in the middle of these would tear them apart. Returns where the whole ends. */
+static size_t
+whole_end(const char *text, size_t len, size_t at, size_t end, const struct bh_ip *ip)
+{
+    if (at > 0 && text[at - 1] == '[' && end < len && text[end] == ']') {
+        return end + 1 + number_behind(text, len, end + 1, ':', 5);
+    }
+    if (ip->family == 6 && end + 1 < len && text[end] == '%' && is_word(text[end + 1])) {
+        end++;
+        while (end < len && (is_word(text[end]) || text[end] == '-')) {
+            end++;
+        }
+    }
+    size_t n = number_behind(text, len, end, '/', 3);
+    n = n > 0 ? n : number_behind(text, len, end, '.', 5);
+    n = n > 0 || ip->family == 6 ? n : number_behind(text, len, end, ':', 5);
+    return end + n;
+}
+
 static void
 put_note(struct annotate *t, const char *address, size_t len, const struct bh_ip *ip)
 {
@@ -125,6 +184,7 @@ annotate(void *arg, const char *text, size_t len)
         if (!t->is_json) {
             put_between(t, text + done, at - done);
         }
+        n = t->is_json ? n : whole_end(text, len, at, at + n, &ip) - at;
         put_note(t, text + at, n, &ip);
         done = at + n;
     }

@@ -144,40 +144,69 @@ share(uint64_t part, uint64_t total)
 }
 
 static void
-put_text(struct bh_buf *out, const struct cc_program *p, const struct row *rows, size_t count,
-         uint64_t total)
+put_row(struct bh_buf *out, uint64_t count, uint64_t total, size_t width, const char *label,
+        const char *name)
 {
-    size_t width = p->lang == BH_JA ? 6 : 4; /* of the heading, in columns */
-    for (size_t i = 0; i < count; i++) {
-        size_t n = strlen(rows[i].label);
-        width = n > width ? n : width;
-    }
-    bh_buf_printf(out,
-                  p->lang == BH_JA ? "%*s      割合  %-*s  名前\n" : "%*s     share  %-*s  name\n",
-                  p->lang == BH_JA ? 14 : 12, p->lang == BH_JA ? "件数" : "count",
-                  (int)width + (p->lang == BH_JA ? 3 : 0), p->lang == BH_JA ? "コード" : "code");
-    for (size_t i = 0; i < count; i++) {
-        bh_buf_printf(out, "%12llu  %7.2f%%  %-*s  %s\n", (unsigned long long)rows[i].count,
-                      share(rows[i].count, total), (int)width, rows[i].label,
-                      rows[i].name != NULL ? rows[i].name : rows[i].label);
-    }
+    bh_buf_printf(out, "%12llu  %7.2f%%  %s%*s  %s\n", (unsigned long long)count,
+                  share(count, total), label, (int)(width - bh_text_width(label)), "", name);
 }
 
-/* Quotes double; a name never begins with what a spreadsheet takes for a formula. */
+/* The rows shown, what --top left out, and the sum. */
+static void
+put_text(struct bh_buf *out, const struct cc_program *p, const struct row *rows, size_t shown,
+         size_t count, uint64_t total)
+{
+    bool is_ja = p->lang == BH_JA;
+    const char *others = is_ja ? "その他" : "others";
+    const char *sum = is_ja ? "合計" : "total";
+    size_t width = bh_text_width(others);
+    uint64_t rest = total;
+    char left_out[80] = "";
+    for (size_t i = 0; i < shown; i++) {
+        size_t n = strlen(rows[i].label);
+        width = n > width ? n : width;
+        rest -= rows[i].count;
+    }
+    bh_buf_printf(out,
+                  is_ja ? "        件数      割合  コード%*s  名前\n"
+                        : "       count     share  code%*s  name\n",
+                  (int)(width - (is_ja ? 6 : 4)), "");
+    for (size_t i = 0; i < shown; i++) {
+        put_row(out, rows[i].count, total, width, rows[i].label,
+                rows[i].name != NULL ? rows[i].name : rows[i].label);
+    }
+    if (shown < count) {
+        snprintf(left_out, sizeof left_out, is_ja ? "ほか %zu 行" : "%zu more", count - shown);
+        put_row(out, rest, total, width, others, left_out);
+    }
+    bh_buf_printf(out, "%12llu  %8s  %s\n", (unsigned long long)total, "", sum);
+}
+
+/* A code or a class is of a file that somebody else may have made. */
+static void
+put_csv_text(struct bh_buf *out, const char *text, bool is_quoted)
+{
+    is_quoted |= strpbrk(text, ",\"") != NULL;
+    bh_buf_puts(out, is_quoted ? "\"" : "");
+    bh_buf_puts(out, text[0] != '\0' && strchr("=+-@", text[0]) != NULL ? "'" : "");
+    for (const char *s = text; *s != '\0'; s++) {
+        bh_buf_puts(out, *s == '"' ? "\"" : "");
+        bh_buf_putc(out, *s);
+    }
+    bh_buf_puts(out, is_quoted ? "\"" : "");
+}
+
 static void
 put_csv(struct bh_buf *out, const struct row *rows, size_t count, uint64_t total)
 {
     bh_buf_puts(out, "count,share,code,name\n");
     for (size_t i = 0; i < count; i++) {
-        bh_buf_printf(out, "%llu,%.4f,%s,\"", (unsigned long long)rows[i].count,
-                      share(rows[i].count, total) / 100, rows[i].label);
-        for (const char *s = rows[i].name != NULL ? rows[i].name : ""; *s != '\0'; s++) {
-            if (*s == '"') {
-                bh_buf_putc(out, '"');
-            }
-            bh_buf_putc(out, *s);
-        }
-        bh_buf_puts(out, "\"\n");
+        bh_buf_printf(out, "%llu,%.4f,", (unsigned long long)rows[i].count,
+                      share(rows[i].count, total) / 100);
+        put_csv_text(out, rows[i].label, false);
+        bh_buf_putc(out, ',');
+        put_csv_text(out, rows[i].name != NULL ? rows[i].name : rows[i].label, true);
+        bh_buf_putc(out, '\n');
     }
 }
 
@@ -227,18 +256,16 @@ report(const struct counter *c)
         total += rows[i].count;
     }
     uint64_t top = bh_arg_uint(p->args, "top");
-    if (top > 0 && top < count) {
-        count = (size_t)top;
-    }
+    size_t shown = top > 0 && top < count ? (size_t)top : count;
     struct bh_buf out = { 0 };
     if (bh_arg_given(p->args, "json")) {
         struct kobold_meta meta;
         kobold_get_meta(c->k, &meta);
-        put_json(&out, rows, count, total, &meta);
+        put_json(&out, rows, shown, total, &meta);
     } else if (bh_arg_given(p->args, "csv")) {
-        put_csv(&out, rows, count, total);
+        put_csv(&out, rows, shown, total);
     } else {
-        put_text(&out, p, rows, count, total);
+        put_text(&out, p, rows, shown, count, total);
     }
     int status = cc_flush(p, &out);
     bh_buf_done(&out);

@@ -81,6 +81,17 @@ input_close(input_file f)
 #endif
 
 static int
+damaged_input(const char *name, size_t unpacked, struct bh_error *err)
+{
+    return bh_error_set(
+        err, BH_EDAMAGED, name,
+        "the gzip data are cut or damaged (%zu octets unpacked before); get the file again",
+        "gzip のデータが途中で切れているか壊れています (それまでに展開 %zu バイト)。"
+        "取り直してください",
+        unpacked);
+}
+
+static int
 read_all(input_file f, const char *name, struct bh_buf *ret, struct bh_error *err)
 {
     const unsigned step = 1U << 20;
@@ -90,10 +101,14 @@ read_all(input_file f, const char *name, struct bh_buf *ret, struct bh_error *er
         return bh_error_errno(err, ENOMEM, name, "cannot read", "読めません");
     }
     for (;;) {
+        errno = 0;
         int n = input_read(f, piece, step);
+        if (n < 0 && errno != 0) {
+            r = bh_error_errno(err, errno, name, "cannot read", "読めません");
+            break;
+        }
         if (n < 0) {
-            r = bh_error_set(err, BH_EDAMAGED, name, "cannot read: damaged or a folder%s",
-                             "読めません。壊れているかフォルダーです%s", "");
+            r = damaged_input(name, ret->len, err);
             break;
         }
         if (n == 0) {
@@ -118,19 +133,19 @@ static int
 read_input(const char *path, struct bh_buf *ret, struct bh_error *err)
 {
     bool is_stdin = strcmp(path, "-") == 0;
+    const char *name = is_stdin ? "stdin" : path;
     int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return bh_error_errno(err, errno, path, "cannot open", "開けません");
+        return bh_error_errno(err, errno, name, "cannot open", "開けません");
     }
     input_file f = input_open(fd);
     if (f == NULL) {
         close(fd);
-        return bh_error_errno(err, ENOMEM, path, "cannot open", "開けません");
+        return bh_error_errno(err, ENOMEM, name, "cannot open", "開けません");
     }
-    int r = read_all(f, path, ret, err);
+    int r = read_all(f, name, ret, err);
     if (!input_close(f) && r == 0) {
-        r = bh_error_set(err, BH_EDAMAGED, path, "the compressed file is cut or damaged%s",
-                         "圧縮ファイルが途中で切れているか壊れています%s", "");
+        r = damaged_input(name, ret->len, err);
     }
     return r;
 }
@@ -142,32 +157,59 @@ say_notice(void *arg, const struct bh_error *e)
     cc_complain(c->p, 0, e);
 }
 
+/* A line of ours that holds names of files, and so anything. */
+static void
+say_line(struct bh_buf *line)
+{
+    struct bh_buf safe = { 0 };
+    bh_buf_put_safe(&safe, line->data == NULL ? "" : line->data, line->len);
+    fprintf(stderr, "%s\n", safe.data == NULL ? "" : safe.data);
+    bh_buf_done(&safe);
+    bh_buf_done(line);
+}
+
+static void
+say_count(struct bh_buf *line, uint64_t n, const char *one, const char *many)
+{
+    if (n > 0) {
+        bh_buf_printf(line, ", %llu %s", (unsigned long long)n, n == 1 ? one : many);
+    }
+}
+
+static void
+say_count_ja(struct bh_buf *line, uint64_t n, const char *what)
+{
+    if (n > 0) {
+        bh_buf_printf(line, "、%s %llu", what, (unsigned long long)n);
+    }
+}
+
 static void
 say_input(const struct compile *c, const char *path, const struct kobold_input *in)
 {
-    bool is_ja = c->p->lang == BH_JA;
+    struct bh_buf line = { 0 };
     if (c->is_quiet) {
         return;
     }
-    fprintf(stderr, is_ja ? "%s: 形式 %s、範囲 %llu" : "%s: format %s, %llu ranges", path,
-            kobold_format_name(in->format), (unsigned long long)in->ranges);
-    if (in->date[0] != '\0') {
-        fprintf(stderr, is_ja ? "、日付 %s" : ", of %s", in->date);
+    if (c->p->lang == BH_JA) {
+        bh_buf_printf(&line, "%s: 形式 %s、範囲 %llu", path, kobold_format_name(in->format),
+                      (unsigned long long)in->ranges);
+        bh_buf_puts(&line, in->date[0] != '\0' ? "、日付 " : "");
+        bh_buf_puts(&line, in->date);
+        say_count_ja(&line, in->unused, "国のない行");
+        say_count_ja(&line, in->unknown_codes, "未知の国コード (不明とした)");
+        say_count_ja(&line, in->broken, "読めずに飛ばした行");
+    } else {
+        bh_buf_printf(&line, "%s: format %s", path, kobold_format_name(in->format));
+        bh_buf_printf(&line, ", %llu range%s", (unsigned long long)in->ranges,
+                      in->ranges == 1 ? "" : "s");
+        bh_buf_puts(&line, in->date[0] != '\0' ? ", of " : "");
+        bh_buf_puts(&line, in->date);
+        say_count(&line, in->unused, "line without a country", "lines without a country");
+        say_count(&line, in->unknown_codes, "unknown code (now ZZ)", "unknown codes (now ZZ)");
+        say_count(&line, in->broken, "broken line skipped", "broken lines skipped");
     }
-    if (in->unused > 0) {
-        fprintf(stderr, is_ja ? "、国のない行 %llu" : ", %llu lines without a country",
-                (unsigned long long)in->unused);
-    }
-    if (in->unknown_codes > 0) {
-        fprintf(stderr,
-                is_ja ? "、未知の国コード %llu（不明とした）" : ", %llu unknown codes (now ZZ)",
-                (unsigned long long)in->unknown_codes);
-    }
-    if (in->broken > 0) {
-        fprintf(stderr, is_ja ? "、読めずに飛ばした行 %llu" : ", %llu broken lines skipped",
-                (unsigned long long)in->broken);
-    }
-    fputc('\n', stderr);
+    say_line(&line);
 }
 
 static int
@@ -233,11 +275,14 @@ say_conflicts(const struct compile *c)
     struct kobold_conflict x;
     bool is_ja = c->p->lang == BH_JA;
     for (size_t i = 0; !c->is_quiet && kobold_build_conflict(c->build, i, &x); i++) {
-        fprintf(stderr,
-                is_ja ? "%s を %s より優先: 国の違うIPv4アドレス %llu、IPv6の/64 %llu\n"
-                      : "%s wins over %s: they differ in %llu IPv4 addresses, %llu /64 of IPv6\n",
-                x.winner, x.loser, (unsigned long long)x.v4_addresses,
-                (unsigned long long)x.v6_subnets);
+        struct bh_buf line = { 0 };
+        bh_buf_printf(&line,
+                      is_ja
+                          ? "%s を %s より優先: 国の違うIPv4アドレス %llu、IPv6の/64 %llu"
+                          : "%s wins over %s: they differ in %llu IPv4 addresses, %llu /64 of IPv6",
+                      x.winner, x.loser, (unsigned long long)x.v4_addresses,
+                      (unsigned long long)x.v6_subnets);
+        say_line(&line);
     }
 }
 
@@ -265,11 +310,13 @@ write_output(struct compile *c, const char *path)
     if (bh_file_replace(path, data, size, &err) < 0) {
         status = cc_complain(c->p, CC_FAILED, &err);
     } else if (!c->is_quiet) {
-        fprintf(stderr,
-                c->p->lang == BH_JA
-                    ? "%s: %zu バイト、IPv4の範囲 %u、IPv6の範囲 %u、データの日付 %s\n"
-                    : "%s: %zu octets, %u IPv4 ranges, %u IPv6 ranges, data of %s\n",
-                path, size, meta.v4_ranges, meta.v6_ranges, meta.date);
+        struct bh_buf line = { 0 };
+        bh_buf_printf(&line,
+                      c->p->lang == BH_JA
+                          ? "%s: %zu バイト、IPv4の範囲 %u、IPv6の範囲 %u、データの日付 %s"
+                          : "%s: %zu octets, %u IPv4 ranges, %u IPv6 ranges, data of %s",
+                      path, size, meta.v4_ranges, meta.v6_ranges, meta.date);
+        say_line(&line);
     }
 out:
     free(data);
@@ -356,8 +403,12 @@ static int
 run_verify(struct cc_program *p)
 {
     const char *path;
+    char buf[4096];
     if (!one_operand(p, &path)) {
         return CC_USAGE;
+    }
+    if (path == NULL) {
+        path = kobold_default_path(buf, sizeof buf);
     }
     kobold *k = cc_open(p, path);
     if (k == NULL) {
@@ -366,10 +417,10 @@ run_verify(struct cc_program *p)
     int r = kobold_verify(k);
     kobold_close(k);
     if (r < 0) {
-        return cc_complain_text(p, CC_FAILED, kobold_strerror(r, BH_EN), kobold_strerror(r, BH_JA));
+        return cc_complain_database(p, path, r);
     }
     puts(p->lang == BH_JA ? "壊れていません" : "undamaged");
-    return CC_OK;
+    return cc_end_stdout(p);
 }
 
 static void
@@ -497,8 +548,12 @@ run_explain(struct cc_program *p)
         struct cc_answer a;
         if (!bh_ip_parse(operands[i], strlen(operands[i]), &ip)) {
             struct bh_error err;
-            bh_error_set(&err, BH_EUSAGE, operands[i], "not an IPv4 or IPv6 address%s",
-                         "IPv4・IPv6アドレスではありません%s", "");
+            bh_error_set(
+                &err, BH_EUSAGE, operands[i],
+                "not an address; write it alone, like 192.0.2.1 or 2001:db8::1%s",
+                "アドレスではありません。192.0.2.1 や 2001:db8::1 のように、それだけを書いて"
+                "ください%s",
+                "");
             status = cc_complain(p, CC_FAILED, &err);
             continue;
         }
@@ -564,13 +619,17 @@ main(int argc, char **argv)
             goto out;
         }
     }
-    p = (struct cc_program){ .command = &kobold_command, .lang = bh_lang_from_env() };
+    p = (struct cc_program){ .command = &kobold_command, .lang = bh_lang_of_args(argc, argv) };
     if (argc > 1 && argv[1][0] != '-') {
         status = unknown_verb(&p, argv[1]);
         goto out;
     }
     status = cc_start(&p, &kobold_command, argc, argv);
-    if (status < 0) {
+    char *const *operands;
+    if (status < 0 && bh_arg_operands(p.args, &operands) > 0) {
+        status = cc_complain_text(&p, CC_USAGE, "write the verb first: kobold VERB [OPTION]...",
+                                  "動詞を先に書いてください: kobold 動詞 [オプション]...");
+    } else if (status < 0) {
         bh_command_help(&kobold_command, p.lang, stderr);
         status = CC_USAGE;
     }

@@ -77,12 +77,14 @@ model_in_net(const struct bh_ip *ip, const struct bh_ip *net, unsigned len)
     return true;
 }
 
-/* Of the country, also where places are regions. */
-static inline const char *
-model_country(const struct model *x, const struct bh_ip *ip)
+/* Of the country, also where places are regions; code "" when there is none. */
+static inline struct kobold_value
+model_country(const struct bh_ip *ip)
 {
+    struct kobold_value v = { .kind = KOBOLD_UNKNOWN };
     uint16_t value = kobold_lookup(world.countries, ip->octets, ip->family).value;
-    return x->lab->places.code_of_value[value];
+    bool known = kobold_value_info(world.countries, value, &v) && (v.kind == KOBOLD_COUNTRY || v.kind == KOBOLD_REGION);
+    return known ? v : (struct kobold_value){ .kind = KOBOLD_UNKNOWN };
 }
 
 /* Entry of --served this access is a visit by; -1: a knock. */
@@ -90,7 +92,8 @@ static inline int
 model_served(const struct model *x, const struct model_row *m)
 {
     const struct bh_tally_config *c = &x->lab->cfg;
-    const char *code = model_country(x, &m->r.src);
+    struct kobold_value v = model_country(&m->r.src);
+    const char *code = v.code;
     for (size_t k = 0; k < c->served_count; k++) {
         const struct bh_served *s = &c->served[k];
         if (s->port != m->r.dport || s->proto != m->r.proto) {

@@ -30,6 +30,7 @@ an_error_speaks_both_languages(void **state)
     e.has_offset = false;
     e.line = 3;
     assert_string_equal(bh_error_line(&e, BH_EN, line, sizeof line), "a.pcap: line 3: x is 7");
+    assert_string_equal(bh_error_line(&e, BH_JA, line, sizeof line), "a.pcap: 3 行目: 7 は x");
     assert_int_equal(bh_error_set(NULL, BH_ELIMIT, NULL, "x", "x"), BH_ELIMIT);
 }
 
@@ -41,7 +42,12 @@ errno_becomes_the_reason(void **state)
     char line[1200];
     assert_int_equal(bh_error_errno(&e, ENOENT, "a", "cannot open", "開けません"), -ENOENT);
     assert_string_equal(bh_error_line(&e, BH_EN, line, sizeof line), "a: cannot open: No such file or directory");
-    assert_int_equal(strncmp(bh_error_line(&e, BH_JA, line, sizeof line), "a: 開けません: ", strlen("a: 開けません: ")), 0);
+    assert_string_equal(bh_error_line(&e, BH_JA, line, sizeof line),
+                        "a: 開けません: ファイルまたはディレクトリがありません");
+    static const int known[] = { EACCES, EISDIR, ENOSPC, ENOMEM, EBADF, EIO };
+    for (size_t i = 0; i < BH_COUNT(known); i++) {
+        assert_string_not_equal(bh_errno_text(known[i], BH_JA), bh_errno_text(known[i], BH_EN));
+    }
 }
 
 static void
@@ -57,6 +63,45 @@ a_place_from_outside_is_escaped_and_cut(void **state)
     where[sizeof where - 1] = '\0';
     bh_error_set(&e, BH_EFORMAT, where, "text", "文");
     assert_int_equal(strlen(bh_error_line(&e, BH_EN, line, sizeof line)), sizeof line - 1);
+    assert_string_equal(line + sizeof line - 1 - strlen("...: text"), "...: text");
+    bh_error_set(&e, BH_EFORMAT, "", "\"%s\" is no number", "「%s」は数ではありません",
+                 "1\x1b[m\xff\n");
+    assert_string_equal(bh_error_line(&e, BH_EN, line, sizeof line),
+                        "\"1\\x1b[m\\xff\\x0a\" is no number");
+}
+
+static void
+a_cut_text_ends_with_a_whole_character(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        { "", "" },
+        { "a", "a" },
+        { "あ", "あ" },
+        { "あ\xe3\x81", "あ" },
+        { "\xe3", "" },
+        { "aé\xc3", "aé" },
+        { "\xf0\x9f\x8d", "" },
+        { "🍣", "🍣" },
+        { "\x81\x82", "\x81\x82" },
+        { "x\xff", "x\xff" },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        char text[16];
+        strcpy(text, cases[i].text);
+        bh_text_trim(text);
+        assert_string_equal(text, cases[i].expected);
+    }
+    struct bh_error e;
+    char line[1200];
+    char where[600];
+    for (size_t at = 0; at + 3 < sizeof where; at += 3) {
+        strcpy(where + at, "あ");
+    }
+    bh_error_set(&e, BH_EFORMAT, where, "%s", "%s", where);
+    assert_null(strstr(bh_error_line(&e, BH_JA, line, sizeof line), "\\x"));
 }
 
 static void
@@ -268,6 +313,9 @@ what_moves_a_terminal_is_escaped(void **state)
         { "\xef\xbb\xbf", "\\xef\\xbb\\xbf" },          /* byte order mark           */
         { "\xff\xfe", "\\xff\\xfe" },
         { "\xc0\x80", "\\xc0\\x80" },         /* overlong NUL                 */
+        { "\xc1\x81", "\\xc1\\x81" },         /* overlong A                   */
+        { "\xe0\x9f\xbf", "\\xe0\\x9f\\xbf" }, /* two octets would do          */
+        { "\xe0\xa0\x80", "\xe0\xa0\x80" },  /* and here not                 */
         { "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* a surrogate                  */
         { "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF       */
         { "\xe6\x97", "\\xe6\\x97" },         /* cut in the middle            */
@@ -470,6 +518,7 @@ main(void)
         cmocka_unit_test(an_error_speaks_both_languages),
         cmocka_unit_test(errno_becomes_the_reason),
         cmocka_unit_test(a_place_from_outside_is_escaped_and_cut),
+        cmocka_unit_test(a_cut_text_ends_with_a_whole_character),
         cmocka_unit_test(language_is_that_of_the_locale),
         cmocka_unit_test(octets_come_back_as_they_went),
         cmocka_unit_test(a_cursor_never_passes_its_end),

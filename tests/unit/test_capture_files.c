@@ -827,6 +827,41 @@ one_bad_file_is_an_error_for_all(void **state)
 }
 
 static void
+an_empty_or_cut_file_among_good_ones_is_a_note(void **state)
+{
+    (void)state;
+    struct mc m = { 0 };
+    char good[200], again[200], empty[200], cut[200], packed[200];
+    make_pcap(&m, 3, 20, 0);
+    strcpy(good, write_made("good", &m));
+    make_pcap(&m, 3, 20, 0);
+    strcpy(again, write_made("again", &m));
+    strcpy(empty, write_file("empty", "", 0));
+    strcpy(cut, write_file("cut", "\xd4\xc3\xb2\xa1\x02\x00\x04\x00", 8));
+    strcpy(packed, write_file("packed", "\x1f\x8b\x08\x00", 4));
+    const char *paths[] = { empty, good, cut, packed, again };
+    struct bh_capture *c;
+    struct bh_frames *f = bh_frames_new();
+    const struct bh_capture_note *notes;
+    assert_int_equal(bh_capture_open(paths, 5, &c, NULL), 0);
+    assert_int_equal(bh_capture_read(c, f), 1);
+    assert_int_equal(f->count, 6);
+    assert_int_equal(bh_capture_read(c, f), 0);
+    assert_int_equal(bh_capture_notes(c, &notes), 3);
+    for (size_t i = 0; i < 3; i++) {
+        static const uint16_t files[] = { 0, 2, 3 };
+        assert_true(notes[i].damaged);
+        assert_int_equal(notes[i].file, files[i]);
+    }
+    bh_frames_free(f);
+    bh_capture_close(c);
+    /* None good: an error as before; another kind of file: too. */
+    open_fails((const char *[]){ empty, cut }, 2, BH_EDAMAGED, "cut inside its header");
+    strcpy(cut, write_file("text", "some text\n", 10));
+    open_fails((const char *[]){ good, cut }, 2, BH_EFORMAT, "a text file");
+}
+
+static void
 files_given_twice(void **state)
 {
     (void)state;
@@ -898,6 +933,7 @@ main(void)
         cmocka_unit_test(files_that_are_no_captures),
         cmocka_unit_test(files_that_are_not_there),
         cmocka_unit_test(one_bad_file_is_an_error_for_all),
+        cmocka_unit_test(an_empty_or_cut_file_among_good_ones_is_a_note),
         cmocka_unit_test(files_given_twice),
         cmocka_unit_test(packed_twice),
     };

@@ -296,8 +296,12 @@ test_bad_rows(void **state)
     assert_int_equal(rows_of(MAP, HEADER "1700000000,192.0.2.1,192.0.2.2,tcp,1,80,,,,,,,, \n"), 1);
     /* The text of a stranger is shown escaped, and with its place. */
     rows_of("auto,proto:=tcp", "time,src\n\n\n1700000000,\x1b[31mred\n");
-    assert_string_equal(stats.bad_example,
-                        "line 4: source not understood: 1700000000,\\x1b[31mred");
+    assert_string_equal(stats.bad_example, "source not understood: 1700000000,\\x1b[31mred");
+    assert_int_equal(stats.bad_line, 4);
+    /* Lines are those of the file, also behind a cell of three. */
+    rows_of("auto,proto:=tcp", "time,src,note\n1700000000,1.2.3.4,\"a\nb\nc\"\n1700000001,x,d\n");
+    assert_string_equal(stats.bad_example, "source not understood: 1700000001,x,d");
+    assert_int_equal(stats.bad_line, 5);
     (void)state;
 }
 
@@ -396,6 +400,8 @@ test_errors(void **state)
     assert_true(err.has_offset && err.offset == 4);
     const char *const twice[] = { "-", "-" };
     assert_int_equal(bh_import_open(twice, 2, NULL, &im, &err), BH_EUSAGE);
+    const char *const same[] = { "/dev/null", "/dev/../dev/null" };
+    assert_int_equal(bh_import_open(same, 2, NULL, &im, &err), BH_EUSAGE);
     assert_int_equal(bh_import_open(twice, 0, NULL, &im, &err), BH_EUSAGE);
     const char *const missing[] = { "/nonexistent/log.csv" };
     assert_int_equal(bh_import_open(missing, 1, NULL, &im, &err), -ENOENT);

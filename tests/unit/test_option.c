@@ -230,7 +230,43 @@ nearest_is_near(void **state)
     assert_null(bh_nearest("elephant", words, 4));
     assert_null(bh_nearest("", words, 4));
     assert_null(bh_nearest("x", words, 4));
+    assert_null(
+        bh_nearest("foo", (const char *const[]){ "top" }, 1)); /* two edits of three letters */
     assert_null(bh_nearest("a-word-that-is-far-longer-than-forty-octets-can-be", words, 4));
+}
+
+static void
+files_come_before_the_filter(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[4];
+        size_t count;
+        bool has_file;
+        size_t expected;
+    } cases[] = {
+        { { NULL }, 0, false, 0 },
+        { { "nosuch" }, 1, false, 1 }, /* meant as a file */
+        { { "tcp" }, 1, true, 0 },     /* -r FILE tcp */
+        { { "/", "tcp", "and" }, 3, false, 1 },
+        { { "-", "-", "tcp" }, 3, false, 2 },
+        { { "/", "nosuch.pcap", "tcp" }, 3, false, 2 }, /* its error says more */
+        { { "/", "no/such" }, 2, false, 2 },
+        { { "/", "192.0.2.1" }, 2, false, 1 },
+        { { "/", "192.0.2.0/24" }, 2, false, 1 },
+        { { "/", "2001:db8::/32" }, 2, false, 1 },
+        { { "/", "host 192.0.2.1" }, 2, false, 1 }, /* a filter in quotes */
+        { { "/", "(host", "192.0.2.1)" }, 3, false, 1 },
+        { { "/", "len>10.5" }, 2, false, 1 },
+        { { "/", "tcp", "/" }, 3, false, 1 },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        size_t n = bh_operand_files((char *const *)(uintptr_t)cases[i].words, cases[i].count,
+                                    cases[i].has_file);
+        if (n != cases[i].expected) {
+            fail_msg("case %zu: %zu", i, n);
+        }
+    }
 }
 
 int
@@ -247,6 +283,7 @@ main(void)
         cmocka_unit_test(help_fits_eighty_columns),
         cmocka_unit_test(help_holds_every_option_and_the_examples),
         cmocka_unit_test(nearest_is_near),
+        cmocka_unit_test(files_come_before_the_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,7 @@ test_claims_b(void **state)
     m = must("same-ports-but-one:GB:FR");
     assert_int_equal(m->ports[0].port, 4899);
     assert_int_equal(m->ports[1].port, 22);
+    assert_null(find("same-ports-but-one:KR:US")); /* two differ */
     /* B12 */
     m = must("same-ports:BR");
     assert_true(has_country(m, "DE") && has_country(m, "FR"));

@@ -230,8 +230,8 @@ test_cells_few_and_many(void **state)
             cell_count(&c, cell);
             cell_source(&c, cell);
         }
-        assert_int_equal(c.both != NULL, n > 32768);
-        assert_int_equal(c.few == NULL, n > 32768);
+        assert_int_equal(c.both != NULL, n >= 32768);
+        assert_int_equal(c.few == NULL, n >= 32768);
         cell_outcome(&c, 0, BH_OUTCOME_REFUSED, 2);
         cell_add(&other, 0, 100, 3);
         cells_all_unknown(&c);

@@ -692,60 +692,36 @@ random_scene(struct scene *s)
                                        : x->count;
 }
 
-/* What is told of each row so far, and whether the view has become two-sided on the way. */
-static struct {
-    uint8_t moves[SCENE_ROWS];
-    bool switched;
-} told;
+/* The tally knows that the view has become two-sided. */
+static bool view_is_told;
 
-static void
-tell(struct lab *l, const struct model_row *m, size_t i, unsigned from, unsigned to)
-{
-    if (l->move_count == BH_BATCH_ROWS) {
-        lab_flush(l);
-    }
-    l->moves[l->move_count++] =
-        (struct bh_move){ m->place, m->r.dport, (uint8_t)from, (uint8_t)to, 1 };
-    told.moves[i]++;
-}
-
-/* As lib/track tells it: the first verdict of a connection, then the last. While nothing of ours
- * is seen only routers on the way answer; then what was not answered until now is unknown, and is
- * taken back from that. */
+/* What became of row i, told with the batch that ends before row `now`. */
 static void
 tell_moves(const struct scene *s, struct lab *l, size_t i, bool last)
 {
     const struct model_row *m = &s->model.rows[i];
     bool answered = m->outcome >= BH_OUTCOME_COMPLETE && m->outcome <= BH_OUTCOME_REFUSED;
-    bool early = s->model.two_sided && i < s->model.two_sided_at;
     if (!s->moves || !m->knock || m->r.proto != BH_PROTO_TCP || !answered) {
         return;
     }
-    if (early && last && told.moves[i] == 0 &&
-        (told.switched || m->outcome == BH_OUTCOME_REFUSED)) {
-        tell(l, m, i, told.switched ? BH_OUTCOME_UNKNOWN : BH_OUTCOME_NONE, m->outcome);
-    } else if (!early && !last && m->outcome_first != BH_OUTCOME_NONE) {
-        tell(l, m, i, BH_OUTCOME_NONE, m->outcome_first);
-    } else if (!early && last) {
-        tell(l, m, i, m->outcome_first, m->outcome);
-    }
-}
-
-/* The view becomes two-sided; what waited for an answer gets it. */
-static void
-switch_sides(const struct scene *s, struct lab *labs, unsigned shards, const uint8_t *shard_of,
-             const size_t *last_of)
-{
-    told.switched = true;
-    for (unsigned k = 0; k < shards; k++) {
-        lab_flush(&labs[k]);
-        bh_tally_two_sided(labs[k].tally);
-        for (size_t i = 0; i < last_of[k]; i++) {
-            if (shard_of[i] == k) {
-                tell_moves(s, &labs[k], i, true);
-            }
+    struct bh_move v = { m->place, m->r.dport, BH_OUTCOME_NONE, m->outcome, 1 };
+    /* Answers that were known before are no longer "unknown" then; later ones are taken back. */
+    if (s->model.two_sided && i < s->model.two_sided_at) {
+        v.from = view_is_told ? BH_OUTCOME_UNKNOWN : BH_OUTCOME_NONE;
+        if (last) {
+            l->moves[l->move_count++] = v;
         }
+        return;
     }
+    if (m->outcome_first == BH_OUTCOME_NONE) {
+        if (last) {
+            l->moves[l->move_count++] = v;
+        }
+        return;
+    }
+    v.to = last ? m->outcome : m->outcome_first;
+    v.from = last ? m->outcome_first : BH_OUTCOME_NONE;
+    l->moves[l->move_count++] = v;
 }
 
 static void
@@ -780,7 +756,7 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
         lab_open(&labs[k], &cfg, s->by_region);
     }
     size_t last_of[4] = { 0 }, pending_of[4] = { 0 };
-    memset(&told, 0, sizeof told);
+    view_is_told = false;
     const size_t n = s->model.count;
     for (size_t i = 0; i < n; i++) {
         bh_batch_reset(one);
@@ -796,7 +772,11 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
     bh_batch_free(one);
     for (size_t i = 0; i <= n; i++) {
         if (i == s->model.two_sided_at && s->model.two_sided && !s->cfg.two_sided && !s->cfg.hold) {
-            switch_sides(s, labs, shards, shard_of, last_of);
+            for (unsigned k = 0; k < shards; k++) {
+                lab_flush(&labs[k]);
+                bh_tally_two_sided(labs[k].tally);
+            }
+            view_is_told = true;
         }
         for (unsigned k = 0; k < shards; k++) {
             struct lab *l = &labs[k];
@@ -810,7 +790,9 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
                 }
             }
             for (; pending_of[k] < i; pending_of[k]++) {
-                if (shard_of[pending_of[k]] == k) {
+                const struct model_row *m = &s->model.rows[pending_of[k]];
+                bool early = s->model.two_sided && pending_of[k] < s->model.two_sided_at;
+                if (shard_of[pending_of[k]] == k && m->outcome_first != BH_OUTCOME_NONE && !early) {
                     tell_moves(s, l, pending_of[k], false);
                 }
             }
@@ -824,6 +806,9 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
         lab_flush(&labs[k]);
         for (; last_of[k] < n; last_of[k]++) {
             if (shard_of[last_of[k]] == k) {
+                if (labs[k].move_count == BH_BATCH_ROWS) {
+                    lab_flush(&labs[k]);
+                }
                 tell_moves(s, &labs[k], last_of[k], true);
             }
         }
@@ -1237,7 +1222,7 @@ same_listed(const struct scene *s, const struct bh_trend *t)
             SAME("listed first", l->first_ns, first);
             SAME("listed last", l->last_ns, last);
             SAME("same network", l->same_network, bh_home_is_near(&world.home, &l->ip));
-            assert_string_equal(l->code, model_country(x, &l->ip));
+            assert_string_equal(l->code, model_country(&l->ip).code);
         }
     }
     SAME("listed", t->listed_count, n);
@@ -1506,6 +1491,7 @@ exchange_moves(const struct exchange *e, const struct bh_tally_config *cfg, stru
                 bh_track_two_sided(track[k], ours);
                 bh_tally_two_sided(labs[k].tally);
             }
+            view_is_told = true;
             bh_track_classify(track[k], b);
             bh_tally_sources(labs[k].tally, b);
             size_t n = bh_track_flows(track[k], b, &moves);

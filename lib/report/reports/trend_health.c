@@ -116,13 +116,15 @@ walk_damage(const struct bh_trend *t, struct bh_walk *w)
     bh_walk_uint(w, "frames", t->cut_frames);
     bh_walk_uint(w, "headers", t->cut_headers);
     bh_walk_object_end(w);
-    bh_walk_object(w, "malformed");
-    for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
-        if (t->malformed[i] > 0) {
-            bh_walk_uint(w, bh_reason_name(i), t->malformed[i]);
+    for (int decoded = 1; decoded >= 0; decoded--) {
+        bh_walk_object(w, decoded == 1 ? "malformed" : "not_decoded");
+        for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
+            if (t->malformed[i] > 0 && bh_reason_is_damage(i) == (decoded == 1)) {
+                bh_walk_uint(w, bh_reason_name(i), t->malformed[i]);
+            }
         }
+        bh_walk_object_end(w);
     }
-    bh_walk_object_end(w);
 }
 
 static void
@@ -184,6 +186,11 @@ walk_notes(const struct bh_report *r, struct bh_walk *w)
             bh_walk_uint(w, "offset", n->error.offset);
         } else {
             bh_walk_null(w, "offset");
+        }
+        if (n->error.line > 0) {
+            bh_walk_uint(w, "line", n->error.line);
+        } else {
+            bh_walk_null(w, "line");
         }
         bh_walk_text(w, "text", n->error.text[w->lang]);
         bh_walk_object_end(w);

@@ -163,11 +163,11 @@ bh_page_remarks(struct bh_page *p)
 /* ---- health -------------------------------------------------------------------------------- */
 
 static uint64_t
-malformed_sum(const struct bh_trend *t)
+reason_sum(const struct bh_trend *t, bool damage)
 {
     uint64_t sum = 0;
     for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
-        sum += t->malformed[i];
+        sum += bh_reason_is_damage(i) == damage ? t->malformed[i] : 0;
     }
     return sum;
 }
@@ -185,7 +185,7 @@ say_frames(const struct bh_page *p, struct bh_buf *out)
     }
     between(p, out);
     bh_say(out, p->lang, HEALTH_DAMAGE, bh_num(t->cut_frames).s, bh_num(t->cut_headers).s,
-           bh_num(malformed_sum(t)).s, bh_num(t->bad_time).s, bh_num(t->gap_count).s);
+           bh_num(reason_sum(t, true)).s, bh_num(t->bad_time).s, bh_num(t->gap_count).s);
 }
 
 static void
@@ -194,7 +194,7 @@ say_malformed(const struct bh_page *p, struct bh_buf *out)
     const struct bh_trend *t = p->report->trend;
     size_t named = 0;
     for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
-        if (t->malformed[i] > 0) {
+        if (t->malformed[i] > 0 && bh_reason_is_damage(i)) {
             if (named == 0) {
                 between(p, out);
             }
@@ -203,6 +203,10 @@ say_malformed(const struct bh_page *p, struct bh_buf *out)
         }
     }
     bh_buf_puts(out, named > 0 ? bh_word(BH_W_HEALTH_END, p->lang) : "");
+    if (reason_sum(t, false) > 0) {
+        between(p, out);
+        bh_say(out, p->lang, HEALTH_NOT_DECODED, bh_num(reason_sum(t, false)).s);
+    }
 }
 
 /* Things that are only said when they happened. */
@@ -218,7 +222,6 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         { t->out_of_order, BH_W_HEALTH_ORDER },
         { t->duplicates, BH_W_HEALTH_DUPLICATES },
         { t->filter_unknown, BH_W_HEALTH_FILTER },
-        { r->import_bad_rows, BH_W_HEALTH_IMPORT },
         { t->bounds.flows_lost + t->bounds.conversations_lost + t->bounds.repeats_lost +
               t->bounds.held_early + t->places_over + t->bins_over + t->memory_over,
           BH_W_HEALTH_BOUNDS },
@@ -227,7 +230,7 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         if (troubles[i].n > 0) {
             between(p, out);
             bh_say_args(out, bh_word(troubles[i].id, p->lang),
-                        (const char *const[]){ bh_num(troubles[i].n).s, r->import_bad_example }, 2);
+                        (const char *const[]){ bh_num(troubles[i].n).s }, 1);
         }
     }
 }
@@ -281,6 +284,9 @@ put_notes(struct bh_page *p)
         struct bh_buf text = { 0 };
         if (n->error.has_offset) {
             bh_say(&text, p->lang, HEALTH_NOTE_AT, file, bh_num(n->error.offset).s,
+                   n->error.text[p->lang]);
+        } else if (n->error.line > 0) {
+            bh_say(&text, p->lang, HEALTH_NOTE_LINE, file, bh_num(n->error.line).s,
                    n->error.text[p->lang]);
         } else {
             bh_say(&text, p->lang, HEALTH_NOTE, file, n->error.text[p->lang]);

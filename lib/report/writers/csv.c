@@ -55,16 +55,18 @@ struct csv {
 
 /* ---- cells and lines ----------------------------------------------------------------------- */
 
-/* Spreadsheets set to Japanese take the fullwidth signs as well. */
+/* What a spreadsheet takes for the beginning of a formula; a Japanese one the wide ones, too. */
 static bool
-begins_formula(const char *s)
+is_formula(const struct bh_buf *text)
 {
-    static const char *const wide[] = { "＝", "＋", "－", "＠" };
-    bool hit = strchr("=+-@", s[0]) != NULL;
-    for (size_t i = 0; i < BH_COUNT(wide); i++) {
-        hit |= strncmp(s, wide[i], strlen(wide[i])) == 0;
+    static const char *const begins[] = { "=", "+", "-", "@", "＝", "＋", "－", "＠" };
+    for (size_t i = 0; i < BH_COUNT(begins); i++) {
+        size_t n = strlen(begins[i]);
+        if (text->len >= n && memcmp(text->data, begins[i], n) == 0) {
+            return true;
+        }
     }
-    return hit;
+    return false;
 }
 
 static void
@@ -72,7 +74,7 @@ put_quoted(struct bh_buf *out, const char *s, size_t n)
 {
     struct bh_buf safe = { 0 };
     bh_buf_put_safe(&safe, s, n);
-    bool formula = safe.len > 0 && begins_formula(safe.data);
+    bool formula = is_formula(&safe);
     bool quote = false;
     for (size_t i = 0; i < safe.len; i++) {
         quote |= safe.data[i] == '"' || safe.data[i] == ',';

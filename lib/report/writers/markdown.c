@@ -6,34 +6,20 @@
  */
 #include "page_priv.h"
 
-/* "1. " and "12) " open a list. Returns where its mark stands; NULL: no list. */
-static const char *
-list_mark(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    const char *mark = text + digits;
-    return digits > 0 && (*mark == '.' || *mark == ')') && (mark[1] == ' ' || mark[1] == '\0') ? mark : NULL;
-}
-
-/* What GitHub makes links of by itself: "https://", "www.", addresses of mail. */
-static bool
-links_at(const char *text, const char *c)
-{
-    return (*c == ':' && c[1] == '/') || *c == '@' ||
-           (*c == '.' && c - text >= 3 && (c[-1] | 0x20) == 'w' && (c[-2] | 0x20) == 'w' && (c[-3] | 0x20) == 'w');
-}
+#include <strings.h>
 
 static void
 put_escaped(struct bh_buf *out, const char *text)
 {
-    const char *mark = list_mark(text);
-    if (*text == ' ') { /* four open a block of code */
-        bh_buf_puts(out, "&#32;");
-        text++;
-    }
+    const char *number_end = text + strspn(text, "0123456789");
     for (const char *c = text; *c != '\0'; c++) {
-        bool opens_block = (c == text && strchr("#+-=", *c) != NULL) || c == mark;
-        if (opens_block || links_at(text, c) || strchr("\\`*_{}[]<>|&~!$", *c) != NULL) {
+        bool opens_block = c == text && strchr("#+-=", *c) != NULL;
+        bool opens_list = c == number_end && c > text && (*c == '.' || *c == ')') &&
+                          (c[1] == ' ' || c[1] == '\0');
+        opens_block |= opens_list;
+        bool links = *c == ':' && c[1] == '/';
+        links |= *c == '.' && c - text >= 3 && strncasecmp(c - 3, "www", 3) == 0;
+        if (opens_block || links || strchr("\\`*_{}[]<>|&~!", *c) != NULL) {
             bh_buf_putc(out, '\\');
         }
         bh_buf_putc(out, *c);
