@@ -6,8 +6,9 @@
  * remote addresses, so tallies are disjoint and merging is adding). bh_trend_new() turns the
  * merged tally into the ranked result of MEANING.md 8; no report ever counts a packet.
  *
- * Memory of a tally (docs/design/tally.md): counters 32 MiB, sources 32 octets each up to 2^20,
- * pairs 4 octets each up to 2^22; beyond these, HyperLogLog, and `approximate` says so.
+ * Memory of a tally (docs/design/tally.md): counters 128 KiB for each place that occurs, sources
+ * 32 octets a slot (IPv6: 64) for up to 655,360 (163,840) of them, pairs 4 octets a slot for up to
+ * 2^22; beyond these, HyperLogLog, and `approximate` says so.
  *
  * Threads:   one thread per tally; the country database is shared read-only.
  * Ownership: the caller's. A trend owns all it points to.
@@ -53,6 +54,8 @@ struct bh_places {
     struct bh_place place[BH_PLACES_MAX];
     size_t count;
     uint16_t of_value[1024]; /* Kobold value -> place */
+    bool by_region;
+    char code_of_value[1024][4]; /* Kobold value -> country code, "" */
 };
 /* by_region: countries are joined to M49 regions, but for `home_country`. */
 void bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,
@@ -233,6 +236,7 @@ struct bh_trend {
     uint64_t bad_time, duplicates, out_of_order, filter_unknown, outgoing_packets, inbound_packets;
     struct bh_track_bounds bounds;
     uint64_t sources_over, pairs_over, places_over, bins_over; /* bounds reached: how much */
+    uint64_t memory_over; /* counts lost because there was no memory left */
 };
 
 struct bh_trend_options {

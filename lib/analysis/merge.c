@@ -50,7 +50,7 @@ merge_places(struct bh_tally *into, const struct bh_tally *from)
             cells_merge_place(&into->cells, &from->cells, p);
         }
     }
-    cells_merge_carries(&into->cells, &from->cells);
+    cells_merge_rest(&into->cells, &from->cells);
 }
 
 static void
@@ -100,12 +100,12 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     for (size_t k = 0; k < sizeof into->dst_ports; k++) {
         into->dst_ports[k] |= from->dst_ports[k];
     }
-    for (size_t k = 0; k < from->burst_count && into->burst_count < BH_COUNT(into->bursts); k++) {
-        into->bursts[into->burst_count++] = from->bursts[k];
+    for (size_t k = 0; k < from->burst_count; k++) {
+        tally_burst_keep(into, &from->bursts[k]);
     }
     ADD(frames), ADD(packets), ADD(accesses), ADD(visits), ADD(tcp_accesses), ADD(udp_accesses);
     ADD(cut_frames), ADD(cut_headers), ADD(bad_time), ADD(duplicates), ADD(filter_unknown);
-    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(ping_sources), ADD(ping_first), ADD(unit_total);
+    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(ping_sources), ADD(ping_first);
     into->first_ns = from->first_ns < into->first_ns ? from->first_ns : into->first_ns;
     into->last_ns = from->last_ns > into->last_ns ? from->last_ns : into->last_ns;
     append_sources(into, from);

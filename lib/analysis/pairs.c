@@ -3,13 +3,14 @@
  * Distinct (source, key) pairs: exact up to PAIRS_MAX, then HyperLogLog (Flajolet, Fusy,
  * Gandouet, Meunier 2007).
  *
- * A pair is its 64-bit keyed hash; a slot holds 32 bits of it, its place 23 more. Two pairs
- * are taken for one with a chance of 2^-32 for each slot looked at: once in some 300 reports
- * of ten million pairs. When the set is full it is still asked: what it knows is counted
+ * A pair is its 64-bit keyed hash; a slot holds 31 bits of it, its place up to 23 more. Two
+ * pairs are taken for one with a chance of 2^-31 for each slot looked at: about once in a
+ * thousand reports that fill the set. When the set is full it is still asked: what it knows is counted
  * already, and only the rest goes to a sketch of its key, so that the error concerns the rest
  * alone.
  *
- * Memory: 4 octets * 2 * pairs, at most 32 MiB; sketches 1 KiB each, at most 4 MiB.
+ * Memory: 4 octets * 2 * expected frames, at most 32 MiB over all shards; sketches 1 KiB each, at
+ * most 4 MiB a shard.
  */
 #include "tally_priv.h"
 

@@ -43,6 +43,7 @@ void
 bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, const char home_country[3])
 {
     memset(p, 0, sizeof *p);
+    p->by_region = by_region;
     struct bh_place unknown = { .kind = KOBOLD_UNKNOWN, .class_name = "unknown" };
     place_find(p, &unknown);
     unsigned n = kobold_value_count(countries);
@@ -57,6 +58,9 @@ bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, con
             if (is_country == (countries_only == 1)) {
                 struct bh_place x = place_of_value(&v, by_region, home_country);
                 p->of_value[value] = place_find(p, &x);
+                if (is_country) {
+                    memcpy(p->code_of_value[value], v.code, sizeof p->code_of_value[value]);
+                }
             }
         }
     }
@@ -78,7 +82,7 @@ served_word(struct bh_served *s, const char *w, size_t n, const char *where, str
         if (slash != NULL) {
             char *end = NULL;
             unsigned long v = strtoul(slash + 1, &end, 10);
-            if (end != w + n || v > max) {
+            if (slash[1] < '0' || slash[1] > '9' || end != w + n || v > max) {
                 return bh_error_set(err, BH_EUSAGE, where, "the prefix length is a number from 0 to %u",
                                     "プレフィックス長は 0 から %u までの数です", max);
             }

@@ -44,8 +44,22 @@ uint64_t
 cell_sources(const struct build *b, uint32_t cell)
 {
     uint64_t n = cell_get(&b->t->cells, cell, CELL_SOURCES) + pairs_sketched(&b->t->pairs, cell);
-    unsigned bit = b->t->frequent[cell & 0x1ffff];
+    unsigned bit = frequent_bit(&b->t->frequent, cell & 0x1ffff);
     return bit == 0 ? n : n + b->frequent[cell >> 17][bit];
+}
+
+/* While the cells are few: those of a place are a list. */
+static uint64_t
+top_few(const struct build *b, uint32_t place, struct top *top)
+{
+    const bool by_sources = b->t->cfg.count == BH_COUNT_SOURCES;
+    uint64_t distinct = 0;
+    for (uint32_t i = b->cell_first[place]; i != UINT32_MAX; i = b->cell_next[i]) {
+        const struct few_cell *f = &b->t->cells.few[i];
+        distinct++;
+        top_offer(top, port_of_cell(f->key1 - 1, by_sources ? cell_sources(b, f->key1 - 1) : f->count));
+    }
+    return distinct;
 }
 
 /* Accesses: cells that were carried hold 16 or more, so most cells need no second look. */
@@ -54,7 +68,7 @@ top_accesses(const struct build *b, uint32_t place, struct top *top)
 {
     const struct cells *c = &b->t->cells;
     uint64_t distinct = 0;
-    for (uint32_t i = b->carry_first[place]; i != UINT32_MAX; i = b->carry_next[i]) {
+    for (uint32_t i = b->cell_first[place]; i != UINT32_MAX; i = b->cell_next[i]) {
         const struct map_entry *e = &c->carry.entry[i];
         uint32_t cell = (e->key1 - 1) & (CELLS - 1);
         unsigned low = c->both[cell] & 15;
@@ -141,9 +155,11 @@ place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_pla
         return -1;
     }
     enum bh_count_unit unit = b->t->cfg.count;
-    out->ports_distinct = unit == BH_COUNT_ACCESSES ? top_accesses(b, place, &top)
-                          : unit == BH_COUNT_SOURCES ? top_sources(b, place, &top)
-                                                     : top_wide(b, place, &top);
+    const bool wide = unit != BH_COUNT_ACCESSES && unit != BH_COUNT_SOURCES;
+    out->ports_distinct = wide                           ? top_wide(b, place, &top)
+                          : b->t->cells.few != NULL      ? top_few(b, place, &top)
+                          : unit == BH_COUNT_ACCESSES    ? top_accesses(b, place, &top)
+                                                         : top_sources(b, place, &top);
     for (size_t i = 0; i < top.count; i++) {
         uint32_t cell = cell_of(place, top.port[i].proto, top.port[i].port);
         top.port[i].sources = cell_sources(b, cell);

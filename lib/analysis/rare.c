@@ -10,12 +10,13 @@
 /* An access of a source for which the table has no room: everything is counted, but what is
  * kept per source (its own count, its hours, its pings) is not. */
 void
-tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell, struct hour *h)
+tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell, struct hour *h,
+               uint64_t weight)
 {
     const unsigned place = cell >> 17;
     const int64_t ts = b->ts_ns[row];
     struct place_sum *sum = &t->place[place];
-    sum->accesses++;
+    sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
     if (pairs_add(&t->pairs, bh_mix64(hash, 0x1000000000ULL), PAIR_KEY_PLACE(place))) {
@@ -34,7 +35,7 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
         }
     }
     if (t->cfg.list_sources) {
-        tally_list(t, b, row, (uint16_t)place);
+        tally_list(t, b, row, (uint16_t)place, weight);
     }
 }
 
@@ -131,12 +132,25 @@ listed_pair(struct bh_tally *t, uint64_t hash)
     return true;
 }
 
-void
-tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place)
+const char *
+tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place)
 {
-    const struct bh_place *p = &t->cfg.places->place[place];
+    const struct bh_places *p = t->cfg.places;
+    if (!p->by_region) {
+        return p->place[place].code;
+    }
+    const struct bh_ip6_pair *v6 = &b->ip6[b->kind[row] == BH_KIND_IP6 ? b->src[row] : 0];
+    uint16_t value = b->kind[row] == BH_KIND_IP6 ? kobold_v6(t->cfg.countries, v6->src_hi, v6->src_lo)
+                                                  : kobold_v4(t->cfg.countries, b->src[row]);
+    return p->code_of_value[value & 1023];
+}
+
+void
+tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight)
+{
+    const char *code = tally_country(t, b, row, place);
     const unsigned port = b->ports[row] & 0xffff;
-    if ((t->cfg.list_country[0] != '\0' && strcmp(p->code, t->cfg.list_country) != 0) ||
+    if ((t->cfg.list_country[0] != '\0' && strcmp(code, t->cfg.list_country) != 0) ||
         (t->cfg.list_port >= 0 && (unsigned)t->cfg.list_port != port) ||
         (t->cfg.list_proto >= 0 && (unsigned)t->cfg.list_proto != b->proto[row])) {
         return;
@@ -149,9 +163,10 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
     struct listed *l = listed_slot(t->listed, t->listed_mask, &ip, t->cfg.key);
     if (!l->used) {
         *l = (struct listed){ .ip = ip, .place = place, .first_ns = b->ts_ns[row], .last_ns = b->ts_ns[row], .used = true };
+        snprintf(l->code, sizeof l->code, "%s", code);
         t->listed_used++;
     }
-    l->count++;
+    l->count += weight;
     l->first_ns = b->ts_ns[row] < l->first_ns ? b->ts_ns[row] : l->first_ns;
     l->last_ns = b->ts_ns[row] > l->last_ns ? b->ts_ns[row] : l->last_ns;
     l->mac = b->want & BH_WANT_COLD ? b->src_mac[row] : 0;
@@ -160,24 +175,42 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
 
 /* ---- bursts ------------------------------------------------------------------------------- */
 
-void
-tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port)
+/* The largest come first; of equal ones the earlier, then the lower address. */
+int
+burst_cmp(const void *a, const void *b)
 {
-    struct bh_trend_burst x = { .ip = ip, .port = port, .count = s->hour_count,
-                                .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
-                                .hour_ns = bins_hour_start_ns(&t->bins, s->hour) };
-    memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);
+    const struct bh_trend_burst *x = a, *y = b;
+    if (x->count != y->count) {
+        return x->count > y->count ? -1 : 1;
+    }
+    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1) : bh_ip_cmp(&x->ip, &y->ip);
+}
+
+/* There is room for some: they are the first by burst_cmp(), in whatever order they come. */
+void
+tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x)
+{
     size_t at = t->burst_count;
-    if (at == BH_COUNT(t->bursts)) { /* keep the largest */
+    if (at < BH_COUNT(t->bursts)) {
+        t->burst_count++;
+    } else {
         at = 0;
         for (size_t k = 1; k < t->burst_count; k++) {
-            at = t->bursts[k].count < t->bursts[at].count ? k : at;
+            at = burst_cmp(&t->bursts[k], &t->bursts[at]) > 0 ? k : at;
         }
-        if (t->bursts[at].count >= x.count) {
+        if (burst_cmp(x, &t->bursts[at]) >= 0) {
             return;
         }
-    } else {
-        t->burst_count++;
     }
-    t->bursts[at] = x;
+    t->bursts[at] = *x;
+}
+
+void
+tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key)
+{
+    struct bh_trend_burst x = { .ip = ip, .port = (uint16_t)key, .count = s->hour_count,
+                                .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+                                .hour_ns = bins_hour_start_ns(s->hour) };
+    memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);
+    tally_burst_keep(t, &x);
 }

@@ -4,7 +4,8 @@
  * then costs four slots, two lines, even under a flood of forged ones). A slot never crosses
  * a cache line: the one line per source is most of what a known source costs.
  *
- * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB.
+ * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB; several shards together may
+ * take twice that, as each may double once more just below its share of the bound.
  */
 #include "tally_priv.h"
 

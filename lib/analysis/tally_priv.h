@@ -5,6 +5,14 @@
 
 #include "bh_analysis.h"
 
+/* Flows of an import may stand for more than 32 bits hold. */
+static inline uint32_t
+add_up_to_max(uint32_t a, uint64_t b)
+{
+    uint64_t sum = a + b;
+    return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+}
+
 /* ---- map.c: a small number -> a sum ---------------------------------------------------------- */
 
 struct map_entry {
@@ -24,14 +32,23 @@ uint64_t map_get(const struct map *m, uint32_t key);
 
 /* ---- cells.c: counts by (place, protocol, port) -------------------------------------------------- */
 
-/* A cell is place << 17 | udp << 16 | port. Each has one octet: four bits of its count, four of
- * its sources; what does not fit is carried into a map, in sixteens. 32 MiB for all 2^25 cells
- * of 256 places, and only touched pages exist. */
+/* A cell is place << 17 | udp << 16 | port. */
 #define CELL_BITS 26
 #define CELLS (1U << CELL_BITS)
 enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN };
 
+struct few_cell {
+    uint32_t key1; /* cell + 1; 0: empty */
+    uint32_t sources;
+    uint64_t count;
+};
+
+/* A table of the cells there are, while they are few (a megabyte); then an octet for each of
+ * the 2^25 cells of 256 places, four bits of its count, four of its sources. What does not fit
+ * is carried into a map, in sixteens. */
 struct cells {
+    struct few_cell *few; /* NULL: there are many */
+    uint32_t few_mask, few_used;
     uint8_t *both;      /* low nibble: count, high: sources                          */
     struct map sparse;  /* outcomes; key: kind << 26 | cell                            */
     uint16_t *dense;    /* the same once the map is large: TCP only, place << 16 | port,
@@ -39,8 +56,9 @@ struct cells {
     size_t both_size, dense_size;
     struct map carry;   /* key: kind << 26 | cell; value: sixteens                   */
     struct map unknown; /* key: cell; accesses known to be "unknown"                 */
+    uint64_t lost;      /* added while no memory was to be had                       */
 };
-BH_NODISCARD int cells_init(struct cells *c, bool huge);
+BH_NODISCARD int cells_init(struct cells *c);
 void cells_done(struct cells *c);
 
 static inline uint32_t
@@ -49,9 +67,30 @@ cell_of(uint32_t place, unsigned proto, unsigned port)
     return place << 17 | (uint32_t)(proto != BH_PROTO_TCP) << 16 | port;
 }
 
+/* Any number of both, in whatever shape the cells are. */
+void cell_add(struct cells *c, uint32_t cell, uint64_t count, uint64_t sources);
+
+static inline uint32_t
+few_place(const struct cells *c, uint32_t cell)
+{
+    return (uint32_t)((cell * 0x9e3779b97f4a7c15ULL) >> 32) & c->few_mask;
+}
+
+static inline void
+cell_prefetch(const struct cells *c, uint32_t cell)
+{
+    if (BH_LIKELY(c->both != NULL)) {
+        BH_PREFETCH_WRITE(&c->both[cell]);
+    }
+}
+
 static inline void
 cell_count(struct cells *c, uint32_t cell)
 {
+    if (BH_UNLIKELY(c->both == NULL)) {
+        cell_add(c, cell, 1, 0);
+        return;
+    }
     uint8_t v = (uint8_t)(c->both[cell] + 1);
     if (BH_UNLIKELY((v & 15) == 0)) {
         v = (uint8_t)(v - 16);
@@ -63,37 +102,50 @@ cell_count(struct cells *c, uint32_t cell)
 static inline void
 cell_source(struct cells *c, uint32_t cell)
 {
+    if (BH_UNLIKELY(c->both == NULL)) {
+        cell_add(c, cell, 0, 1);
+        return;
+    }
     uint8_t v = (uint8_t)(c->both[cell] + 16);
     if (BH_UNLIKELY(v < 16)) {
         map_add(&c->carry, (uint32_t)CELL_SOURCES << CELL_BITS | cell, 1);
     }
     c->both[cell] = v;
 }
-void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int n);
+void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n);
 uint64_t cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind);
+/* Every cell of a TCP port that was counted so far becomes "unknown". */
+void cells_all_unknown(struct cells *c);
 void cells_merge_place(struct cells *into, const struct cells *from, uint32_t place);
-void cells_merge_carries(struct cells *into, const struct cells *from);
+void cells_merge_rest(struct cells *into, const struct cells *from); /* after the places */
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
-enum { SRC_KNOCKED = 1, SRC_VISITED = 2, SRC_PINGED = 4, SRC_USED = 8, SRC_PORT_UDP = 16 };
+enum {
+    SRC_KNOCKED = 1,
+    SRC_VISITED = 2,
+    SRC_PINGED = 4,
+    SRC_USED = 8,
+    SRC_PING_FIRST = 16, /* pinged, and knocked later: counted      */
+    SRC_SETTLED = 32,    /* its next knock says nothing new of it */
+};
 
 /* What both families share; 24 octets. */
 struct source {
     uint16_t place, flags;
-    uint32_t count;      /* accesses that are no visits          */
+    uint32_t count;      /* accesses that are no visits; stops at its maximum */
     uint32_t hour;       /* of the last access (bins.c numbering) */
-    uint32_t hour_count; /* accesses in it to hour_port           */
+    uint32_t hour_count; /* accesses in it to hour_key            */
     uint64_t ports;      /* bit k: knocked at frequent port k     */
 };
 struct source4 { /* 32 octets: never crosses a line */
     uint32_t addr;
-    uint16_t hour_port, spare;
+    uint32_t hour_key; /* udp << 16 | port: what it asked for first in its hour */
     struct source s;
 };
 struct source6 { /* 64 octets: a line of its own */
     uint64_t hi, lo;
-    uint16_t hour_port, spare[3];
+    uint32_t hour_key, spare;
     struct source s;
     uint64_t spare2[2];
 };
@@ -188,12 +240,13 @@ bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
 uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
 void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
-#define PAIR_KEY_TOTAL 0xc0000000U
+#define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
 
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 
+#define HOUR_STEP 4U /* from the id of an hour to that of the next: ids are quarters of an hour */
 struct hour {
-    uint32_t id;                      /* hours since 1970, on the zone's full hours */
+    uint32_t id;                      /* quarters of an hour since 1970 at its begin, on the zone's full hours */
     uint32_t day_first, day_next, week_first, week_next; /* ids of the hours that begin them */
     uint64_t frames, count, sources, day_sources, week_sources;
     int64_t first_frame_ns, last_frame_ns;
@@ -206,7 +259,6 @@ struct bins {
     struct map index;  /* id -> index + 1 */
     uint32_t current;  /* index, UINT32_MAX: none */
     int64_t current_start_ns, current_end_ns;
-    int32_t zone_shift_s;
     uint32_t trend_first, trend_width; /* hours */
     uint32_t (*trend)[BH_PLACES_MAX];
     uint32_t *trend_row;
@@ -224,16 +276,34 @@ bins_at(struct bins *b, int64_t ts_ns)
     return &b->hour[b->current];
 }
 BH_NODISCARD int bins_merge(struct bins *into, const struct bins *from);
-uint32_t bins_hour_id(const struct bins *b, int64_t ts_ns);
-int64_t bins_hour_start_ns(const struct bins *b, uint32_t id);
+uint32_t bins_hour_id(int64_t ts_ns);
+int64_t bins_hour_start_ns(uint32_t id);
 
 /* ---- the tally ---------------------------------------------------------------------------------------- */
 
+/* Most accesses go to few ports. Those get a bit in each source, for distinct sources, and a
+ * counter of their own for each place: 64 KB that stay near, where cells would be a cold line
+ * each. Found in one load: the factor is chosen so that no two ports meet. */
 #define FREQUENT_MAX 63U
+#define FREQUENT_SLOTS 1024U
+struct frequent {
+    uint32_t factor;
+    uint32_t slot[FREQUENT_SLOTS]; /* udp << 16 | port, shifted up by 6, and the bit below */
+    uint32_t port[FREQUENT_MAX + 1]; /* [bit]: udp << 16 | port */
+    unsigned count;                  /* bits 1 .. count are in use */
+};
+
+static inline unsigned
+frequent_bit(const struct frequent *f, uint32_t key)
+{
+    const uint32_t v = f->slot[(key * f->factor) >> 22];
+    return v >> 6 == key ? v & 63 : 0;
+}
 
 struct listed { /* a source of --country/--port */
     struct bh_ip ip;
     uint16_t place;
+    char code[4]; /* its country's, also where places are regions */
     uint64_t count;
     int64_t first_ns, last_ns;
     uint64_t mac;
@@ -268,14 +338,17 @@ struct bh_tally {
     struct pairs pairs;
     struct bins bins;
     struct map wide;      /* --count packets or bytes: cell -> sum                        */
-    uint8_t frequent[1U << 17]; /* udp << 16 | port -> bit + 1                          */
-    uint32_t frequent_cell[FREQUENT_MAX + 1];
+    struct frequent frequent;
+    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0] is no counter */
+    uint32_t at_frequent_rows; /* since they were added to the cells                   */
     uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
     bool has_served;
     bool two_sided;
+    bool is_wide; /* --count packets or bytes */
 
     uint64_t place_count[BH_PLACES_MAX];    /* in the chosen unit, visits left out        */
     struct place_sum place[BH_PLACES_MAX];
+    uint32_t trend_unused[BH_PLACES_MAX]; /* where accesses go when the sparkline is of packets */
     uint64_t classes[BH_CLASS_COUNT];
     uint64_t layers[BH_LAYER_COUNT];
     uint64_t malformed[BH_REASON_COUNT];
@@ -283,7 +356,6 @@ struct bh_tally {
     uint64_t bad_time, duplicates, filter_unknown, inbound, outbound, pings, sources_over;
     uint64_t ping_sources, ping_first; /* sources; those of them that knocked later */
     uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
-    uint64_t unit_total;
     int64_t first_ns, last_ns;
     uint8_t dst_ports[16384]; /* a bit per udp << 16 | port */
     uint64_t *own_set; /* hashes of the addresses of all other directions */
@@ -303,22 +375,25 @@ struct bh_tally {
     /* of the batch between the two steps */
     uint32_t access_count;
     uint16_t *access_row;
-    uint32_t *access_cell;
-    uint64_t *pair_hash;
-    uint32_t *pair_cell;
-    uint32_t pair_count;
-    uint8_t *selected;
+    uint64_t *rare_hash; /* accesses to ports that are not frequent: the pair, and its cell */
+    uint32_t *rare_cell;
+    uint32_t rare_count;
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };
 
 void tally_settle(struct bh_tally *t);
+void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into the cells */
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
-                    struct hour *h);
+                    struct hour *h, uint64_t weight);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */
-void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place);
-void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint16_t port);
+void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
+/* Code of the country (not of the region) of a row's source; "" when it has none. */
+const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);
+void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key);
+int burst_cmp(const void *a, const void *b);
+void tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x);
 
 #endif

@@ -36,13 +36,14 @@ find_gaps(struct build *b, const struct hour *h, size_t n)
     if (n < 3) {
         return 0;
     }
-    double span = (double)(int32_t)(h[n - 1].id - h[0].id) + 1;
+    double span = (double)(h[n - 1].id - h[0].id) / HOUR_STEP + 1;
     size_t cap = 0;
     for (size_t i = 1; i < n; i++) {
-        uint32_t empty = h[i].id - h[i - 1].id - 1;
-        if (empty < 2) {
+        uint32_t empty = (h[i].id - h[i - 1].id) / HOUR_STEP;
+        if (empty < 3) {
             continue;
         }
+        empty--;
         /* The share of hours with frames outside this very run. */
         double p = (double)n / (span - empty);
         double chance = p >= 1 ? 0 : pow(1 - p, empty) * span;
@@ -79,7 +80,7 @@ static void
 bin_bounds(const struct hour *h, enum bh_bin bin, uint32_t *ret_first, uint32_t *ret_next)
 {
     *ret_first = bin == BH_BIN_HOUR ? h->id : bin == BH_BIN_DAY ? h->day_first : h->week_first;
-    *ret_next = bin == BH_BIN_HOUR ? h->id + 1 : bin == BH_BIN_DAY ? h->day_next : h->week_next;
+    *ret_next = bin == BH_BIN_HOUR ? h->id + HOUR_STEP : bin == BH_BIN_DAY ? h->day_next : h->week_next;
 }
 
 static bool
@@ -111,14 +112,15 @@ bin_add(struct bh_trend *o, size_t *cap, int64_t start_ns)
 
 /* Bins without any hour: zero, or a gap. They are walked by local days, weeks or hours. */
 static int64_t
-next_start(const struct bins *bins, enum bh_bin bin, int64_t start_ns)
+next_start(enum bh_bin bin, int64_t start_ns)
 {
+    int64_t next_ns;
     if (bin == BH_BIN_HOUR) {
-        return start_ns + HOUR_NS;
+        return __builtin_add_overflow(start_ns, HOUR_NS, &next_ns) ? INT64_MAX : next_ns;
     }
-    (void)bins;
     int64_t day = bh_zone_day(start_ns / 1000000000LL + 43200); /* noon: safe from clock changes */
-    return bh_zone_day_start(day + (bin == BH_BIN_DAY ? 1 : 7)) * 1000000000LL;
+    int64_t next_s = bh_zone_day_start(day + (bin == BH_BIN_DAY ? 1 : 7));
+    return __builtin_mul_overflow(next_s, 1000000000LL, &next_ns) ? INT64_MAX : next_ns;
 }
 
 #define BINS_SHOWN_MAX 4096U
@@ -127,14 +129,13 @@ static int
 fill_bins(struct build *b, const struct hour *h, size_t n)
 {
     struct bh_trend *o = b->out;
-    const struct bins *bins = &b->t->bins;
     size_t cap = 0;
     for (size_t i = 0; i < n;) {
         uint32_t first, next;
         bin_bounds(&h[i], o->bin, &first, &next);
-        int64_t start_ns = bins_hour_start_ns(bins, first);
+        int64_t start_ns = bins_hour_start_ns(first);
         while (o->bin_count > 0 && o->bin_count < BINS_SHOWN_MAX) {
-            int64_t at = next_start(bins, o->bin, o->bins[o->bin_count - 1].start_ns);
+            int64_t at = next_start(o->bin, o->bins[o->bin_count - 1].start_ns);
             if (at >= start_ns) {
                 break;
             }
@@ -142,7 +143,7 @@ fill_bins(struct build *b, const struct hour *h, size_t n)
             if (empty == NULL) {
                 return -ENOMEM;
             }
-            empty->gap = in_gap(o, at, next_start(bins, o->bin, at));
+            empty->gap = in_gap(o, at, next_start(o->bin, at));
         }
         struct bh_trend_bin *bin = bin_add(o, &cap, start_ns);
         if (bin == NULL) {

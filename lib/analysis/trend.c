@@ -74,7 +74,8 @@ cmp_ranked(const void *a, const void *b)
         return x->count > y->count ? -1 : 1;
     }
     int c = strcmp(x->what->code, y->what->code);
-    return c != 0 ? c : strcmp(x->what->class_name, y->what->class_name);
+    c = c != 0 ? c : strcmp(x->what->class_name, y->what->class_name);
+    return c != 0 ? c : strcmp(x->what->rfc, y->what->rfc); /* documentation: IPv4 and IPv6 */
 }
 
 static bool
@@ -260,19 +261,10 @@ build_visits(struct build *b)
     }
     for (size_t k = 0; k < b->t->cfg.served_count; k++) {
         const struct bh_served *s = &b->t->cfg.served[k];
-        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], b->t->visit_sources[k] };
+        uint64_t sources = b->t->visit_sources[k] + pairs_sketched(&b->t->pairs, PAIR_KEY_VISIT(k));
+        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], sources };
     }
     return 0;
-}
-
-static int
-cmp_burst(const void *a, const void *b)
-{
-    const struct bh_trend_burst *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count > y->count ? -1 : 1;
-    }
-    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1) : bh_ip_cmp(&x->ip, &y->ip);
 }
 
 static int
@@ -284,7 +276,7 @@ build_bursts(struct build *b)
     if (o->bursts == NULL) {
         return -ENOMEM;
     }
-    qsort(t->bursts, t->burst_count, sizeof *t->bursts, cmp_burst);
+    qsort(t->bursts, t->burst_count, sizeof *t->bursts, burst_cmp);
     o->burst_count = t->burst_count < 16 ? t->burst_count : 16;
     memcpy(o->bursts, t->bursts, o->burst_count * sizeof *o->bursts);
     return 0;
@@ -350,25 +342,38 @@ build_health(struct build *b)
     o->sources_over = t->sources_over;
     o->pairs_over = t->pairs.over;
     o->bins_over = t->bins.lost;
+    o->memory_over = t->cells.lost + t->cells.carry.lost + t->cells.sparse.lost + t->cells.unknown.lost + t->wide.lost;
     o->places_over = 0;
 }
 
-static int
-index_carries(struct build *b)
+static uint32_t
+place_of_entry(const struct cells *c, uint32_t i)
 {
-    const struct map *m = &b->t->cells.carry;
-    b->carry_first = malloc(BH_PLACES_MAX * sizeof *b->carry_first);
-    b->carry_next = malloc((m->mask + 1UL) * sizeof *b->carry_next);
-    if (b->carry_first == NULL || b->carry_next == NULL) {
+    if (c->few != NULL) {
+        return c->few[i].key1 == 0 ? UINT32_MAX : (c->few[i].key1 - 1) >> 17;
+    }
+    const uint32_t key = c->carry.entry[i].key1 - 1;
+    bool is_count = c->carry.entry[i].key1 != 0 && key >> CELL_BITS == CELL_COUNT;
+    return is_count ? (key & (CELLS - 1)) >> 17 : UINT32_MAX;
+}
+
+/* Entries of the table of few cells, or of the carries of many, as a list per place. */
+static int
+index_cells(struct build *b)
+{
+    const struct cells *c = &b->t->cells;
+    const uint32_t mask = c->few != NULL ? c->few_mask : c->carry.mask;
+    b->cell_first = malloc(BH_PLACES_MAX * sizeof *b->cell_first);
+    b->cell_next = malloc((mask + 1UL) * sizeof *b->cell_next);
+    if (b->cell_first == NULL || b->cell_next == NULL) {
         return -ENOMEM;
     }
-    memset(b->carry_first, 0xff, BH_PLACES_MAX * sizeof *b->carry_first);
-    for (uint32_t i = 0; i <= m->mask; i++) {
-        uint32_t key = m->entry[i].key1 - 1;
-        if (m->entry[i].key1 != 0 && key >> CELL_BITS == CELL_COUNT) {
-            uint32_t place = (key & (CELLS - 1)) >> 17;
-            b->carry_next[i] = b->carry_first[place];
-            b->carry_first[place] = i;
+    memset(b->cell_first, 0xff, BH_PLACES_MAX * sizeof *b->cell_first);
+    for (uint32_t i = 0; i <= mask; i++) {
+        const uint32_t place = place_of_entry(c, i);
+        if (place != UINT32_MAX) {
+            b->cell_next[i] = b->cell_first[place];
+            b->cell_first[place] = i;
         }
     }
     return 0;
@@ -379,7 +384,7 @@ count_trend_bins(struct build *b)
 {
     const struct bins *bins = &b->t->bins;
     for (uint32_t i = 0; i < bins->used; i++) {
-        int32_t at = (int32_t)(bins->hour[i].id - bins->trend_first);
+        int32_t at = (int32_t)(bins->hour[i].id - bins->trend_first) / (int32_t)HOUR_STEP;
         size_t k = at < 0 ? 0 : (uint32_t)at / bins->trend_width;
         b->out->trend_bins = k >= b->out->trend_bins ? k + 1 : b->out->trend_bins;
     }
@@ -400,7 +405,7 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
         b.out->start_ns = o->period.start_ns != INT64_MIN ? o->period.start_ns : t->first_ns == INT64_MAX ? 0 : t->first_ns;
         b.out->end_ns = o->period.end_ns != INT64_MAX ? o->period.end_ns : t->last_ns == INT64_MIN ? 0 : t->last_ns;
         count_trend_bins(&b);
-        r = index_carries(&b);
+        r = index_cells(&b);
     }
     r = r != 0 ? r : build_sources(&b);
     r = r != 0 ? r : build_places(&b);
@@ -420,8 +425,8 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
     free(b.frequent);
     free(b.top_count);
     free(b.top_ip);
-    free(b.carry_first);
-    free(b.carry_next);
+    free(b.cell_first);
+    free(b.cell_next);
     return r;
 }
 

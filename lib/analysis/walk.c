@@ -8,33 +8,44 @@
 #define NEIGHBOURS_MAX 16U
 #define NEIGHBOUR_LEAST 10U
 
+/* Distinct /24: a bit each, 2 MiB; of few sources a list, as touching its pages costs more than
+ * all else a small report does. */
+#define NET_BITS_SIZE ((size_t)1 << 21)
+#define NET_LIST_MAX 16384U
+
 struct walk {
     struct build *b;
-    uint64_t *net_bits; /* /24 */
-    uint64_t *net6;     /* hashes of /64 */
-    size_t net6_count;
+    uint64_t *net_bits; /* /24, or NULL */
+    uint64_t *net4;     /* the same as a list */
+    uint64_t *net6;     /* upper halves: /64 */
+    size_t net4_count, net6_count;
     uint64_t networks;
 };
 
+static bool
+source_before(const struct bh_trend_source *a, const struct bh_trend_source *b)
+{
+    return a->count != b->count ? a->count > b->count : bh_ip_cmp(&a->ip, &b->ip) < 0;
+}
+
 static void
-neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint16_t port)
+neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
     struct bh_trend *o = b->out;
     struct bh_trend_source x = {
-        .ip = *ip, .count = s->count, .same_network = true, .port = port,
-        .proto = (s->flags & SRC_PORT_UDP) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+        .ip = *ip, .count = s->count, .same_network = true, .port = (uint16_t)key,
+        .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
     };
     memcpy(x.code, b->t->cfg.places->place[s->place].code, sizeof x.code);
     size_t at = o->neighbour_count;
     if (at < NEIGHBOURS_MAX) {
         o->neighbour_count++;
-    } else if (o->neighbours[at - 1].count >= x.count) {
+    } else if (!source_before(&x, &o->neighbours[at - 1])) {
         return;
     } else {
         at--;
     }
-    while (at > 0 && (o->neighbours[at - 1].count < x.count ||
-                      (o->neighbours[at - 1].count == x.count && bh_ip_cmp(&x.ip, &o->neighbours[at - 1].ip) < 0))) {
+    while (at > 0 && source_before(&x, &o->neighbours[at - 1])) {
         o->neighbours[at] = o->neighbours[at - 1];
         at--;
     }
@@ -42,7 +53,7 @@ neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint1
 }
 
 static void
-source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint16_t port)
+source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint32_t key)
 {
     struct build *b = w->b;
     if ((s->flags & (SRC_KNOCKED | SRC_VISITED)) == SRC_VISITED) {
@@ -57,10 +68,10 @@ source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint
         b->top_ip[s->place] = *ip;
     }
     if (s->count >= NEIGHBOUR_LEAST && bh_home_is_near(b->t->cfg.home, ip)) {
-        neighbour(b, ip, s, port);
+        neighbour(b, ip, s, key);
     }
     if (s->hour_count >= BURST_LEAST) {
-        tally_burst(b->t, *ip, s, port);
+        tally_burst(b->t, *ip, s, key);
     }
 }
 
@@ -76,10 +87,14 @@ walk4(struct walk *w, const struct sources *s)
             continue;
         }
         uint32_t net = v->addr >> 8;
-        w->networks += (w->net_bits[net >> 6] >> (net & 63) & 1) == 0;
-        w->net_bits[net >> 6] |= 1ULL << (net & 63);
+        if (w->net_bits == NULL) {
+            w->net4[w->net4_count++] = net;
+        } else {
+            w->networks += (w->net_bits[net >> 6] >> (net & 63) & 1) == 0;
+            w->net_bits[net >> 6] |= 1ULL << (net & 63);
+        }
         struct bh_ip ip = bh_ip_from_v4(v->addr);
-        source_seen(w, &ip, &v->s, v->hour_port);
+        source_seen(w, &ip, &v->s, v->hour_key);
     }
 }
 
@@ -96,7 +111,7 @@ walk6(struct walk *w, const struct sources *s)
         }
         w->net6[w->net6_count++] = v->hi;
         struct bh_ip ip = bh_ip_from_v6(v->hi, v->lo);
-        source_seen(w, &ip, &v->s, v->hour_port);
+        source_seen(w, &ip, &v->s, v->hour_key);
     }
 }
 
@@ -109,20 +124,42 @@ cmp_u64(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static uint64_t
+distinct(uint64_t *list, size_t count)
+{
+    uint64_t n = 0;
+    if (count == 0) {
+        return 0;
+    }
+    qsort(list, count, sizeof *list, cmp_u64);
+    for (size_t i = 0; i < count; i++) {
+        n += i == 0 || list[i] != list[i - 1];
+    }
+    return n;
+}
+
 int
 build_sources(struct build *b)
 {
     struct walk w = { .b = b };
-    size_t v6 = 0;
+    size_t v4 = 0, v6 = 0;
+    bool has_bits = false;
     for (const struct bh_tally *t = b->t; t != NULL; t = t->more) {
+        v4 += t->sources.used4;
         v6 += t->sources.used6;
+        has_bits |= t->net_bits != NULL;
     }
-    w.net_bits = calloc(1U << 18, sizeof *w.net_bits);
+    has_bits |= v4 > NET_LIST_MAX;
+    if (has_bits) {
+        w.net_bits = bh_pages_new(NET_BITS_SIZE, true);
+    } else {
+        w.net4 = calloc(v4 + 1, sizeof *w.net4);
+    }
     w.net6 = calloc(v6 + 1, sizeof *w.net6);
     b->out->neighbours = calloc(NEIGHBOURS_MAX, sizeof *b->out->neighbours);
-    int r = w.net_bits == NULL || w.net6 == NULL || b->out->neighbours == NULL ? -ENOMEM : 0;
-    for (const struct bh_tally *t = b->t; t != NULL && r == 0; t = t->more) {
-        for (size_t i = 0; t->net_bits != NULL && i < 1U << 18; i++) {
+    bool ok = (w.net_bits != NULL || w.net4 != NULL) && w.net6 != NULL && b->out->neighbours != NULL;
+    for (const struct bh_tally *t = b->t; t != NULL && ok; t = t->more) {
+        for (size_t i = 0; t->net_bits != NULL && i < NET_BITS_SIZE / 8; i++) {
             uint64_t fresh = t->net_bits[i] & ~w.net_bits[i];
             w.networks += (unsigned)__builtin_popcountll(fresh);
             w.net_bits[i] |= fresh;
@@ -130,16 +167,13 @@ build_sources(struct build *b)
         walk4(&w, &t->sources);
         walk6(&w, &t->sources);
     }
-    if (r == 0) {
-        qsort(w.net6, w.net6_count, sizeof *w.net6, cmp_u64);
-        for (size_t i = 0; i < w.net6_count; i++) {
-            w.networks += i == 0 || w.net6[i] != w.net6[i - 1];
-        }
-        b->out->source_networks = w.networks;
+    if (ok) {
+        b->out->source_networks = w.networks + distinct(w.net4, w.net4_count) + distinct(w.net6, w.net6_count);
     }
-    free(w.net_bits);
+    bh_pages_free(w.net_bits, NET_BITS_SIZE);
+    free(w.net4);
     free(w.net6);
-    return r;
+    return ok ? 0 : -ENOMEM;
 }
 
 /* ---- --country / --port ---------------------------------------------------------------------------- */
@@ -147,11 +181,7 @@ build_sources(struct build *b)
 static int
 cmp_listed(const void *a, const void *b)
 {
-    const struct bh_trend_source *x = a, *y = b;
-    if (x->count != y->count) {
-        return x->count > y->count ? -1 : 1;
-    }
-    return bh_ip_cmp(&x->ip, &y->ip);
+    return source_before(a, b) ? -1 : source_before(b, a);
 }
 
 int
@@ -175,7 +205,7 @@ build_listed(struct build *b)
         bool near = bh_home_is_near(t->cfg.home, &l->ip);
         list[n] = (struct bh_trend_source){ .ip = l->ip, .count = l->count, .ports = l->ports, .first_ns = l->first_ns,
                                             .last_ns = l->last_ns, .same_network = near, .mac = near ? l->mac : 0 };
-        memcpy(list[n].code, p->code, sizeof p->code);
+        memcpy(list[n].code, l->code, sizeof l->code);
         memcpy(list[n].class_name, p->class_name, sizeof p->class_name);
         n++;
     }

@@ -277,9 +277,12 @@ size_t bh_text_width(const char *s);
 
 /* ---- memory and files ------------------------------------------------------------------------- */
 
-/* Zeroed pages, lazily touched; `huge` asks for huge pages (a hint). NULL on failure. */
+/* Zeroed memory for a table, on a cache line: of 2 MiB and more in pages of its own, lazily
+ * touched, and `huge` asks for huge ones (a hint). NULL on failure. */
 void *bh_pages_new(size_t size, bool huge);
-void bh_pages_free(void *p, size_t size);
+void bh_pages_free(void *p, size_t size); /* with the size it was made with */
+/* malloc() in huge pages, where the system has them: first thing in a program, if at all. */
+void bh_heap_in_huge_pages(void);
 /* a * b, or SIZE_MAX when it does not fit (malloc then fails). */
 size_t bh_size_mul(size_t a, size_t b);
 

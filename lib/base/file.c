@@ -9,49 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-size_t
-bh_size_mul(size_t a, size_t b)
-{
-    size_t r;
-    return __builtin_mul_overflow(a, b, &r) ? SIZE_MAX : r;
-}
-
-void *
-bh_pages_new(size_t size, bool huge)
-{
-    if (size > PTRDIFF_MAX) {
-        return NULL;
-    }
-    /* Huge pages only come to addresses that are a multiple of their size: take some more and
-     * give the ragged ends back. */
-    size_t align = huge ? (size_t)2 << 20 : 4096;
-    size_t whole = (size + 4095) & ~(size_t)4095;
-    char *p = mmap(NULL, whole + align, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
-        return NULL;
-    }
-    size_t front = (align - (uintptr_t)p % align) % align;
-    if (front > 0) {
-        munmap(p, front);
-    }
-    if (align > front) {
-        munmap(p + front + whole, align - front);
-    }
-    if (huge) {
-        madvise(p + front, whole, MADV_HUGEPAGE);
-    }
-    return p + front;
-}
-
-void
-bh_pages_free(void *p, size_t size)
-{
-    if (p != NULL) {
-        munmap(p, (size + 4095) & ~(size_t)4095);
-    }
-}
-
 int
 bh_map_open(const char *path, struct bh_map *ret_map, struct bh_error *err)
 {

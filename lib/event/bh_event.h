@@ -4,10 +4,10 @@
  *
  * One frame read is one record (docs/design/packet-path.md). A batch holds up to
  * BH_BATCH_ROWS records as columns: what the counting needs of a packet then fits in 40
- * octets that lie together, and stages are loops over small arrays that stay in L1 and L2.
+ * octets, and stages are loops over small arrays that stay in L1 and L2.
  *
- * The schema (bh_fields) names every column once; CSV headers, JSON keys, filters and the
- * manual come from it. Field ids are permanent.
+ * The schema (bh_fields) says every field once: name, type, unit, texts, and how to get its
+ * value. What shows records uses its names. Field ids are permanent.
  *
  * Threads:   a batch has one owner at a time.
  * Ownership: bh_batch_new/free; columns lie inside the batch.
@@ -72,6 +72,8 @@ enum bh_reason {
     BH_REASON_DEPTH, /* too many tags, labels or tunnels  */
     BH_REASON_COUNT,
 };
+/* Not so for frames that are whole, but of no protocol we read. */
+bool bh_reason_is_damage(unsigned reason);
 const char *bh_reason_name(unsigned reason); /* "ip_header_len"; never NULL */
 
 enum bh_direction { BH_DIR_UNKNOWN = 0, BH_DIR_IN = 1, BH_DIR_OUT = 2, BH_DIR_LOCAL = 3, BH_DIR_TRANSIT = 4 };
@@ -169,6 +171,8 @@ struct bh_fragment {
     uint64_t key;         /* hash of addresses, protocol and identification                 */
 };
 
+enum { BH_COUNTED_VISIT = 2 };
+
 /* Columns the decoder fills only when asked (bit set in `bh_batch.fields`). */
 enum {
     BH_WANT_COLD = 1 << 0, /* ttl, df, ip_id, tcp_window, options, vlan, macs, tunnel, interface */
@@ -219,7 +223,7 @@ struct bh_batch {
     uint8_t outcome[BH_BATCH_STRIDE];
     /* filled by the caller between the two steps of lib/track */
     uint16_t country[BH_BATCH_STRIDE]; /* of the remote end: index of lib/analysis, or a Kobold value */
-    uint8_t counted[BH_BATCH_STRIDE];  /* 1: inside period and filter                                 */
+    uint8_t counted[BH_BATCH_STRIDE];  /* 1: inside period and filter; BH_COUNTED_VISIT: and offered to it */
     uint32_t connection[BH_BATCH_STRIDE]; /* with bh_track's hold: of a TCP access         */
     uint32_t weight[BH_BATCH_STRIDE];  /* packets this record stands for; valid when has_weight         */
     bool has_weight;

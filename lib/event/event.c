@@ -56,6 +56,12 @@ static const char *const outcome_names[BH_OUTCOME_COUNT] = {
     [BH_OUTCOME_UNKNOWN] = "unknown",
 };
 
+bool
+bh_reason_is_damage(unsigned reason)
+{
+    return reason > BH_REASON_LINK_UNKNOWN && reason < BH_REASON_COUNT;
+}
+
 static const char *
 name_of(const char *const *names, size_t count, unsigned code)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event schema: every field of a record once, with its type, unit and texts. CSV headers,
- * JSON keys, filters and the manual come from this table. Ids are permanent: a new field takes
+ * The event schema: every field of a record once, with its type, unit and texts, for what shows
+ * records (the columns of cciplog carry these names). Ids are permanent: a new field takes
  * the next free one, a field that goes leaves a gap. 2 (sensor), 27 and 28 (countries of both
  * ends) belong to the stages that know them.
  */

@@ -36,5 +36,8 @@ BH_NODISCARD int bh_filter_country(const char *where, const char *text, size_t l
 /* ret_selected[row] = 1 or 0 for every row of the batch. Returns how many rows were left out
  * because the answer is unknown. */
 uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected);
+/* Take out of counted[] (the rows inside the period) what the filter does not select. Returns how
+ * many of them went because the answer is unknown. */
+uint32_t bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b);
 
 #endif

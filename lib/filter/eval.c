@@ -349,15 +349,11 @@ leaf_rows(const struct bh_filter *f, const struct node *n, const struct bh_batch
     }
 }
 
-uint32_t
-bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected)
+/* The verdicts on all rows end up in stack[0]. */
+static void
+evaluate(const struct bh_filter *f, const struct bh_batch *b, truth *stack)
 {
-    truth stack[FILTER_DEPTH_MAX]; /* the parser bounds the depth */
     uint32_t depth = 0;
-    if (f == NULL) {
-        memset(ret_selected, 1, b->rows);
-        return 0;
-    }
     for (uint32_t k = 0; k < f->count; k++) {
         const struct node *n = &f->nodes[k];
         if (n->op == OP_AND || n->op == OP_OR) {
@@ -371,10 +367,37 @@ bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *re
             leaf_rows(f, n, b, stack[depth++]);
         }
     }
+}
+
+uint32_t
+bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected)
+{
+    truth stack[FILTER_DEPTH_MAX]; /* the parser bounds the depth */
+    if (f == NULL) {
+        memset(ret_selected, 1, b->rows);
+        return 0;
+    }
+    evaluate(f, b, stack);
     uint32_t unknown = 0;
     for (uint32_t i = 0; i < b->rows; i++) {
         ret_selected[i] = stack[0][i] == YES;
         unknown += stack[0][i] == UNKNOWN;
+    }
+    return unknown;
+}
+
+uint32_t
+bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b)
+{
+    truth stack[FILTER_DEPTH_MAX];
+    if (f == NULL) {
+        return 0;
+    }
+    evaluate(f, b, stack);
+    uint32_t unknown = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        unknown += (uint32_t)(stack[0][i] == UNKNOWN) & b->counted[i];
+        b->counted[i] &= (uint8_t)(stack[0][i] == YES);
     }
     return unknown;
 }

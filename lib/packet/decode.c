@@ -10,7 +10,7 @@
  * what is wrong. Both ways give the same row where the short one applies; the unit test compares
  * them.
  *
- * The short way costs 5 to 6 ns a packet (docs/design/decoding.md has the measurements).
+ * What it costs: docs/design/decoding.md.
  */
 #include "walk_priv.h"
 

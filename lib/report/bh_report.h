@@ -6,7 +6,8 @@
  * A report is computed once (bh_report_run); writers walk it once. Every number keeps the
  * meaning of MEANING.md; JSON is "beholder.report/1".
  *
- * Threads:   one thread per report; bh_report_run() makes and ends its own.
+ * Threads:   one thread per report; bh_report_run() makes and ends its own, one at a time of which
+ *            may call progress().
  * Ownership: the caller's.
  */
 #ifndef BH_REPORT_H

@@ -75,6 +75,9 @@ note_order(struct feed *f, const struct bh_frames *frames)
     uint32_t back = 0;
     for (uint32_t i = 0; i < frames->count; i++) {
         const int64_t ts = frames->frame[i].ts_ns;
+        if (BH_UNLIKELY((frames->frame[i].flags & BH_FRAME_BAD_TIME) != 0)) {
+            continue;
+        }
         back += ts < before;
         if (BH_UNLIKELY(ts > before && (uint64_t)ts - (uint64_t)before >= (uint64_t)BH_GAP_LEAST_NS)) {
             note_silence(f, before, ts);
@@ -146,9 +149,9 @@ feed_read_ahead(struct feed *f)
             bh_batch_free(b);
             return f->failed;
         }
-        if (!f->any) {
-            f->any = true;
-            f->first_ns = b->ts_ns[0];
+        for (uint32_t i = 0; i < b->rows && !f->any; i++) {
+            f->any = (b->marks[i] & BH_MARK_BAD_TIME) == 0;
+            f->first_ns = b->ts_ns[i];
         }
         for (uint32_t i = 0; i < b->rows; i++) {
             f->ahead_packets += b->kind[i] >= BH_KIND_IP4;

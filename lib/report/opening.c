@@ -63,6 +63,20 @@ first_port(const struct bh_trend *t, struct bh_trend_port *ret_port)
     return best.count > 0;
 }
 
+/* Where the sources are. */
+static void
+say_knocked(const struct bh_report *r, enum bh_lang lang, const char *home, struct bh_buf *out)
+{
+    const struct bh_trend *t = r->trend;
+    enum bh_word_id id = t->countries_total == 0 ? BH_W_OPEN_KNOCKED_NOWHERE
+                         : t->by_region          ? BH_W_OPEN_KNOCKED_REGIONS
+                                                 : BH_W_OPEN_KNOCKED;
+    bh_say_args(out, bh_word(id, lang),
+                (const char *const[]){ bh_num(t->sources).s, bh_num(t->countries_total).s,
+                                       bh_num(t->accesses - t->visits_total).s, home },
+                4);
+}
+
 static void
 say_first_port(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
 {
@@ -72,12 +86,18 @@ say_first_port(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
         bh_buf_puts(out, bh_word(BH_W_OPEN_END, lang));
         return;
     }
+    /* Without a home country nothing is abroad. */
+    enum bh_word_id where = bh_has_home_country(r) ? BH_W_ABROAD : BH_W_LISTED_PLACES;
+    struct bh_buf from = { 0 };
+    bh_say_rows(&from, r->trend, bh_word(where, lang), NULL, 0);
+    const char *from_text = from.data == NULL ? "" : from.data;
     struct bh_short name = bh_port_words(r, port.port, port.proto);
     if (bh_report_meaning(r, port.port, port.proto, &m)) {
-        bh_say(out, lang, OPEN_PORT, name.s, m.purpose[lang]);
+        bh_say(out, lang, OPEN_PORT, from_text, name.s, m.purpose[lang]);
     } else {
-        bh_say(out, lang, OPEN_PORT_BARE, name.s);
+        bh_say(out, lang, OPEN_PORT_BARE, from_text, name.s);
     }
+    bh_buf_done(&from);
 }
 
 void
@@ -85,10 +105,9 @@ bh_opening_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *ou
 {
     const struct bh_trend *t = r->trend;
     struct bh_buf home = { 0 };
-    bh_home_words(r, &home);
+    bh_home_words(r, lang, &home);
     say_period(r, lang, out);
-    bh_say(out, lang, OPEN_KNOCKED, bh_num(t->sources).s, bh_num(t->countries_total).s,
-           bh_num(t->accesses - t->visits_total).s, home.data == NULL ? "" : home.data);
+    say_knocked(r, lang, home.data == NULL ? "" : home.data, out);
     bh_buf_done(&home);
     if (t->visits_total > 0) {
         bh_say(out, lang, OPEN_VISITED, bh_num(t->visits_total).s);
@@ -96,7 +115,8 @@ bh_opening_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *ou
     say_most(r, lang, out);
     if (bh_has_home_country(r) && t->home.count > 0) {
         bh_say(out, lang, OPEN_HOME, bh_place_in_text(&t->home.place, lang).s,
-               bh_num(t->home.count).s, bh_percent(t->home.count, t->count_total).s);
+               bh_count_words(t, t->home.count, lang).s,
+               bh_percent(t->home.count, t->count_total).s);
     }
     say_first_port(r, lang, out);
     if (t->count != BH_COUNT_ACCESSES) {
@@ -125,13 +145,15 @@ say_input(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
     }
 }
 
-/* The class with the most packets. */
+/* The class with the most of the IP packets that came in. */
 static unsigned
 most_of(const struct bh_trend *t)
 {
     unsigned best = BH_CLASS_ACCESS + 1;
     for (unsigned c = best + 1; c < BH_CLASS_COUNT; c++) {
-        if (t->not_accesses[c] > t->not_accesses[best]) {
+        bool came_in = c != BH_CLASS_ARP && c != BH_CLASS_ICMP_ECHO_REPLY_SENT &&
+                       c != BH_CLASS_ICMP_UNREACHABLE_SENT && c != BH_CLASS_LOCAL;
+        if (came_in && t->not_accesses[c] > t->not_accesses[best]) {
             best = c;
         }
     }
@@ -168,7 +190,7 @@ bh_nothing_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *ou
     struct bh_buf home = { 0 };
     const struct bh_report_options *o = &r->options;
     bool bounded = o->since != NULL || o->until != NULL || o->last != NULL;
-    bh_home_words(r, &home);
+    bh_home_words(r, lang, &home);
     const char *home_text = home.data == NULL ? "" : home.data;
     if (r->filter_text[0] != '\0') {
         bh_say(out, lang, NOTHING_FILTER, r->filter_text);

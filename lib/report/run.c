@@ -262,6 +262,21 @@ find_frequent(struct run *x)
 
 /* ---- the run --------------------------------------------------------------------------------------------- */
 
+/* Records are held until their outcomes are known when the filter asks for them, or when each
+ * counts with a weight: moves count connections. */
+static int
+choose_hold(struct run *x)
+{
+    const struct feed *f = &x->feed;
+    bool weighted = x->o->outcomes && f->ahead_count > 0 && f->ahead[0]->has_weight;
+    bool asked = (bh_filter_needs(x->filter) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
+    if (!weighted && !asked) {
+        return 0;
+    }
+    x->hold = calloc(1, sizeof *x->hold);
+    return x->hold == NULL ? bh_error_errno(x->err, ENOMEM, "", "cannot start", "開始できません") : 0;
+}
+
 static unsigned
 choose_threads(const struct run *x)
 {
@@ -278,11 +293,16 @@ choose_threads(const struct run *x)
     return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
 }
 
+/* Small files get small tables, since touching pages takes time too; but so many slots a frame that
+ * n connections crowding out one of a bucket of four, some n * (4 n / slots)^4 / 120, is no matter of
+ * luck: the keys of the hashes are random, and a report must not change with them. */
+#define SLOTS_PER_FRAME 32U
+
 static uint32_t
 flow_slots(const struct run *x)
 {
     uint64_t slots = 1U << 20;
-    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * 2) {
+    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * SLOTS_PER_FRAME) {
         slots >>= 1;
     }
     return (uint32_t)slots / x->shards;
@@ -370,9 +390,9 @@ suggest_served(struct run *x, struct bh_trend *t)
 }
 
 static int
-finish(struct run *x)
+finish(struct run *x, uint64_t calls_lost)
 {
-    struct bh_track_bounds bounds = { 0 };
+    struct bh_track_bounds bounds = { .conversations_lost = calls_lost };
     for (unsigned s = 0; s < x->shards; s++) {
         struct bh_track_bounds one;
         bh_track_get_bounds(x->shard[s].track, &one);
@@ -510,13 +530,6 @@ prepare(struct run *x)
     if (r != 0) {
         return r;
     }
-    uint32_t needs = bh_filter_needs(x->filter);
-    if ((needs & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0) {
-        x->hold = calloc(1, sizeof *x->hold);
-        if (x->hold == NULL) {
-            return bh_error_errno(x->err, ENOMEM, "", "cannot start", "開始できません");
-        }
-    }
     if (x->period.last_ns > 0) {
         int64_t newest;
         r = feed_newest(x->o, &newest, x->err);
@@ -529,7 +542,7 @@ prepare(struct run *x)
     if (r != 0) {
         return r;
     }
-    x->feed.decoder.want = (needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
+    x->feed.decoder.want = (bh_filter_needs(x->filter) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
     return 0;
 }
 
@@ -552,14 +565,16 @@ calculate(struct run *x)
         x->expected = x->feed.ahead_count * BH_BATCH_ROWS;
     }
     bh_places_init(x->places, x->countries, x->o->by_region, x->r->home_country);
-    r = find_frequent(x);
+    r = choose_hold(x);
+    r = r != 0 ? r : find_frequent(x);
     r = r != 0 ? r : make_shards(x);
     if (r != 0) {
         return r;
     }
     struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold };
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
-    r = r != 0 ? r : finish(x);
+    r = r != 0 ? r : work_settle(&w);
+    r = r != 0 ? r : finish(x, w.calls_lost);
     return r != 0 ? r : take_notes(x);
 }
 

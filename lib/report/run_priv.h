@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From files to a tally: what run.c, feed.c, hold.c and work.c share. */
+/* From files to a tally: what run.c, feed.c and work.c share. */
 #ifndef RUN_PRIV_H
 #define RUN_PRIV_H
 
@@ -51,8 +51,8 @@ struct shard {
     struct bh_fragments *fragments; /* made when the first fragment comes */
 };
 
-/* Held records: a batch waits until the verdicts on it are final. */
-#define HELD_MAX 512U
+/* Held records: a batch waits until the verdicts on it are final. 256 batches are 70 MB. */
+#define HELD_MAX 256U
 struct hold {
     struct bh_batch *batch[HELD_MAX];
     size_t first, count;
@@ -65,10 +65,12 @@ struct work {
     struct shard *shard;
     unsigned shards;
     struct hold *hold; /* NULL: verdicts are counted as moves */
+    uint64_t calls_lost; /* to broadcast and multicast, which not every shard could be told of */
 };
 
 void work_batch(struct shard *s, struct bh_batch *b);
 BH_NODISCARD int work_alone(struct work *w);
 BH_NODISCARD int work_together(struct work *w);
+BH_NODISCARD int work_settle(struct work *w); /* after either */
 
 #endif

@@ -49,6 +49,27 @@ bh_say_args(struct bh_buf *out, const char *template, const char *const *args, s
     }
 }
 
+void
+bh_say_rows(struct bh_buf *out, const struct bh_trend *t, const char *template,
+            const char *const *args, size_t count)
+{
+    struct bh_buf chosen = { 0 };
+    for (const char *at = template; *at != '\0';) {
+        const char *bar = *at == '[' ? strchr(at, '|') : NULL;
+        const char *end = bar == NULL ? NULL : strchr(bar, ']');
+        if (end == NULL) {
+            bh_buf_putc(&chosen, *at++);
+            continue;
+        }
+        const char *from = t->by_region ? bar + 1 : at + 1;
+        bh_buf_add(&chosen, from, (size_t)((t->by_region ? end : bar) - from));
+        at = end + 1;
+    }
+    out->failed |= chosen.failed;
+    bh_say_args(out, chosen.data == NULL ? "" : chosen.data, args, count);
+    bh_buf_done(&chosen);
+}
+
 /* ---- numbers ------------------------------------------------------------------------------- */
 
 struct bh_short
@@ -232,9 +253,13 @@ bh_place_in_text(const struct bh_place *p, enum bh_lang lang)
 }
 
 void
-bh_home_words(const struct bh_report *r, struct bh_buf *out)
+bh_home_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
 {
     const struct bh_home *h = &r->home;
+    if (h->networks.len == 0) { /* a log without destination addresses */
+        bh_buf_puts(out, bh_word(BH_W_HOME_OF_LOG, lang));
+        return;
+    }
     if (h->v4_count == 1 && h->v6_count == 0 && h->v4[0].first == h->v4[0].last) {
         struct bh_ip ip = bh_ip_from_v4(h->v4[0].first);
         bh_buf_puts(out, bh_ip_words(&ip).s);
@@ -323,6 +348,31 @@ bh_unit_word(const struct bh_trend *t, enum bh_lang lang)
     static const enum bh_word_id ids[] = { BH_W_UNIT_ACCESSES, BH_W_UNIT_SOURCES, BH_W_UNIT_PACKETS,
                                            BH_W_UNIT_BYTES };
     return bh_word(ids[(unsigned)t->count % BH_COUNT(ids)], lang);
+}
+
+static struct bh_short
+count_words(enum bh_word_id id, uint64_t n, enum bh_lang lang)
+{
+    struct bh_short t = { "" };
+    struct bh_buf b = { 0 };
+    bh_say_args(&b, bh_word(id, lang), (const char *const[]){ bh_num(n).s }, 1);
+    snprintf(t.s, sizeof t.s, "%s", b.data == NULL ? "" : b.data);
+    bh_buf_done(&b);
+    return t;
+}
+
+struct bh_short
+bh_count_words(const struct bh_trend *t, uint64_t n, enum bh_lang lang)
+{
+    static const enum bh_word_id ids[] = { BH_W_COUNT_ACCESSES, BH_W_COUNT_SOURCES,
+                                           BH_W_COUNT_PACKETS, BH_W_COUNT_BYTES };
+    return count_words(ids[(unsigned)t->count % BH_COUNT(ids)], n, lang);
+}
+
+struct bh_short
+bh_access_words(uint64_t n, enum bh_lang lang)
+{
+    return count_words(BH_W_COUNT_ACCESSES, n, lang);
 }
 
 const char *

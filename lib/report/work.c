@@ -70,6 +70,13 @@ newest_of(const struct bh_batch *b)
     return b->rows == 0 ? INT64_MIN : b->ts_ns[b->rows - 1];
 }
 
+static bool
+is_open(const struct bh_batch *b, int64_t now)
+{
+    const int64_t newest = newest_of(b);
+    return now <= newest || (uint64_t)now - (uint64_t)newest <= 30000000000ULL;
+}
+
 static int
 hold_batch(struct work *w, struct bh_batch **b)
 {
@@ -82,8 +89,8 @@ hold_batch(struct work *w, struct bh_batch **b)
     memset((*b)->country, 0, (*b)->rows * sizeof *(*b)->country);
     bh_track_flows(s->track, *b, &moves);
     int64_t now = newest_of(*b);
-    while (h->count > 0 && (h->count == HELD_MAX || now - newest_of(h->batch[h->first]) > 30000000000LL)) {
-        h->early += h->count == HELD_MAX && now - newest_of(h->batch[h->first]) <= 30000000000LL;
+    while (h->count > 0 && (h->count == HELD_MAX || !is_open(h->batch[h->first], now))) {
+        h->early += is_open(h->batch[h->first], now) ? h->batch[h->first]->rows : 0;
         release_one(w);
     }
     size_t at = (h->first + h->count++) % HELD_MAX;
@@ -91,6 +98,18 @@ hold_batch(struct work *w, struct bh_batch **b)
     h->batch[at] = *b;
     *b = free_one;
     return free_one == NULL ? -ENOMEM : 0;
+}
+
+/* Moves that came with the last news ("the view is two-sided") and wait for a next batch. */
+int
+work_settle(struct work *w)
+{
+    struct bh_batch *b = bh_batch_new();
+    for (unsigned s = 0; b != NULL && w->hold == NULL && s < w->shards; s++) {
+        work_batch(&w->shard[s], b);
+    }
+    bh_batch_free(b);
+    return b == NULL ? -ENOMEM : 0;
 }
 
 int
@@ -115,7 +134,10 @@ work_alone(struct work *w)
 /* ---- together ------------------------------------------------------------------------------------- */
 
 #define CHUNK_BLOCKS 4U
-#define CHUNK_ROWS_OF_SHARD 8U /* batches of one shard in one chunk, at most */
+/* Batches of one shard in one chunk, at most: a new one begins with each decoded batch that could
+ * overfill the quotes (after BH_BATCH_QUOTES errors a decoded batch ends early), and with each that
+ * is full. */
+#define BATCHES_OF_SHARD (CHUNK_BLOCKS * (BH_BATCH_ROWS / BH_BATCH_QUOTES) + CHUNK_BLOCKS + 1)
 #define CHUNKS 6U
 #define SHARDS_MAX 8U
 
@@ -128,9 +150,10 @@ struct chunk {
     struct bh_frames *frames[CHUNK_BLOCKS];
     unsigned blocks;
     struct bh_batch *ahead; /* instead of frames */
-    struct bh_batch *batch[SHARDS_MAX][CHUNK_ROWS_OF_SHARD];
+    struct bh_batch *batch[SHARDS_MAX][BATCHES_OF_SHARD];
     unsigned batches[SHARDS_MAX];
     struct bh_batch *calls; /* what we sent to broadcast and multicast: every shard must know */
+    uint32_t calls_lost;    /* more than a batch of them                                      */
     int64_t first_ours_ns;
 };
 
@@ -161,7 +184,7 @@ give_rows(struct chunk *c, unsigned shard, const struct bh_batch *from, const ui
             c->batch[shard][at - 1]->quote_rows + from->quote_rows <= BH_BATCH_QUOTES) {
             at--;
         } else {
-            if (at == CHUNK_ROWS_OF_SHARD) {
+            if (at == BATCHES_OF_SHARD) {
                 return -ENOBUFS;
             }
             if (c->batch[shard][at] == NULL && (c->batch[shard][at] = bh_batch_new()) == NULL) {
@@ -189,7 +212,7 @@ deal(struct worker *me, struct chunk *c, const struct bh_batch *b)
         unsigned s = me->shard_of[i];
         if (BH_UNLIKELY(s == BH_SHARD_ALL)) {
             uint16_t row = (uint16_t)i;
-            bh_batch_take_rows(c->calls, b, &row, 1);
+            c->calls_lost += bh_batch_take_rows(c->calls, b, &row, 1) == 0;
             s = 0; /* counted by one; the others only learn of it */
         }
         me->rows[s][n[s]++] = (uint16_t)i;
@@ -318,12 +341,14 @@ worker_run(void *arg)
         c->sequence = t->next_read++;
         c->pending = t->w->shards;
         c->first_ours_ns = INT64_MAX;
+        c->calls_lost = 0;
         memset(c->batches, 0, sizeof c->batches);
         bh_batch_reset(c->calls);
         pthread_mutex_unlock(&t->lock);
         int r = decode_chunk(me, c);
         pthread_mutex_lock(&t->lock);
         t->failed = r != 0 ? r : t->failed;
+        t->w->calls_lost += c->calls_lost;
         c->state = CHUNK_READY;
         pthread_cond_broadcast(&t->changed);
     }
@@ -342,7 +367,7 @@ team_done(struct team *t)
             bh_frames_free(c->frames[i]);
         }
         for (unsigned s = 0; s < SHARDS_MAX; s++) {
-            for (unsigned i = 0; i < CHUNK_ROWS_OF_SHARD; i++) {
+            for (unsigned i = 0; i < BATCHES_OF_SHARD; i++) {
                 bh_batch_free(c->batch[s][i]);
             }
         }

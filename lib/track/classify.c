@@ -40,15 +40,16 @@ icmp(enum bh_direction dir, unsigned type)
 {
     switch (type) {
     case 8:
-        return dir == BH_DIR_IN ? BH_CLASS_ICMP_ECHO_REQUEST : BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_IN ? BH_CLASS_ICMP_ECHO_REQUEST : dir == BH_DIR_OUT ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 0:
-        return dir == BH_DIR_OUT ? BH_CLASS_ICMP_ECHO_REPLY_SENT : BH_CLASS_ICMP_BACKSCATTER;
+        return dir == BH_DIR_OUT ? BH_CLASS_ICMP_ECHO_REPLY_SENT : dir == BH_DIR_IN ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 3:
         return BY_QUOTE;
     case 4:
     case 5:
     case 11:
     case 12:
+        return dir == BH_DIR_IN ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 14:
     case 16:
     case 18:
@@ -63,15 +64,15 @@ icmp6(enum bh_direction dir, unsigned type)
 {
     switch (type) {
     case 128:
-        return dir == BH_DIR_IN ? BH_CLASS_ICMP_ECHO_REQUEST : BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_IN ? BH_CLASS_ICMP_ECHO_REQUEST : dir == BH_DIR_OUT ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 129:
-        return dir == BH_DIR_OUT ? BH_CLASS_ICMP_ECHO_REPLY_SENT : BH_CLASS_ICMP_BACKSCATTER;
+        return dir == BH_DIR_OUT ? BH_CLASS_ICMP_ECHO_REPLY_SENT : dir == BH_DIR_IN ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 1:
         return BY_QUOTE;
     case 2:
     case 3:
     case 4:
-        return dir == BH_DIR_IN ? BH_CLASS_ICMP_BACKSCATTER : BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_IN ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_ICMP_OTHER;
     default:
         return type >= 133 && type <= 137 ? BH_CLASS_NEIGHBOUR_DISCOVERY : BH_CLASS_ICMP_OTHER;
     }
@@ -180,11 +181,12 @@ hash6(const struct bh_track *t, uint64_t rhi, uint64_t rlo, uint64_t hhi, uint64
     return bh_mix64(x, (uint64_t)ports << 8 | proto);
 }
 
+/* Of pings the addresses alone: type and code are no ports. */
 static inline uint64_t
 row_hash(const struct bh_track *t, const struct bh_batch *b, uint32_t i)
 {
     bool out = b->direction[i] == BH_DIR_OUT;
-    uint32_t ports = out ? b->ports[i] << 16 | b->ports[i] >> 16 : b->ports[i];
+    uint32_t ports = b->cls[i] == BY_ECHO ? 0 : out ? b->ports[i] << 16 | b->ports[i] >> 16 : b->ports[i];
     if (BH_LIKELY(b->kind[i] == BH_KIND_IP4)) {
         uint32_t remote = out ? b->dst[i] : b->src[i], home = out ? b->src[i] : b->dst[i];
         return hash4(t, remote, home, ports, b->proto[i]);
@@ -204,7 +206,19 @@ quote_hash(const struct bh_track *t, const struct bh_quote *q)
     return hash6(t, p->src_hi, p->src_lo, p->dst_hi, p->dst_lo, q->ports, q->proto);
 }
 
-/* ---- UDP conversations ---------------------------------------------------------------------- */
+uint64_t
+quote_hash_ours(const struct bh_track *t, const struct bh_quote *q)
+{
+    bool has_ports = q->proto == BH_PROTO_TCP || q->proto == BH_PROTO_UDP;
+    uint32_t ports = has_ports ? q->ports << 16 | q->ports >> 16 : 0;
+    if (q->kind == BH_KIND_IP4) {
+        return hash4(t, q->dst, q->src, ports, q->proto);
+    }
+    const struct bh_ip6_pair *p = &q->ip6;
+    return hash6(t, p->dst_hi, p->dst_lo, p->src_hi, p->src_lo, ports, q->proto);
+}
+
+/* ---- UDP conversations, and pings of ours ---------------------------------------------------------------------- */
 
 static uint64_t
 call_key(const struct bh_batch *b, uint32_t i, bool is_dst)
@@ -231,7 +245,7 @@ call_note(struct bh_track *t, uint64_t key, int64_t ts_ns)
     while (k < BUCKET - 1 && bucket[k].key != key) {
         k++;
     }
-    t->bounds.conversations_lost += bucket[k].key != key && bucket[k].key != 0 && ts_ns - bucket[k].ts_ns <= TALK_NS;
+    t->bounds.conversations_lost += bucket[k].key != key && bucket[k].key != 0 && within_ns(bucket[k].ts_ns, ts_ns, TALK_NS);
     memmove(bucket + 1, bucket, k * sizeof *bucket);
     bucket[0] = (struct call){ key, ts_ns };
 }
@@ -278,7 +292,7 @@ call_known(struct bh_track *t, const struct bh_batch *b, uint32_t i)
     const struct call *bucket = call_bucket(t, key);
     for (unsigned k = 0; k < BUCKET; k++) {
         if (bucket[k].key == key) {
-            return b->ts_ns[i] - bucket[k].ts_ns <= TALK_NS;
+            return within_ns(bucket[k].ts_ns, b->ts_ns[i], TALK_NS);
         }
     }
     return false;
@@ -295,23 +309,38 @@ talk_new(struct bh_track *t, struct talk *bucket, struct talk x, uint32_t now)
     bucket[0] = x;
 }
 
-/* The class of one datagram between us and outside. */
+static struct talk *
+talk_find(const struct bh_track *t, uint64_t hash, uint32_t now)
+{
+    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
+    for (unsigned k = 0; k < BUCKET; k++) {
+        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == (uint32_t)(hash >> 8) && bucket[k].opener != 0) {
+            /* Signed: an error may be judged after later datagrams of its batch. */
+            return (int32_t)(now - bucket[k].tick) <= (int32_t)TALK_TICKS ? &bucket[k] : NULL;
+        }
+    }
+    return NULL;
+}
+
+bool
+talk_is_known(const struct bh_track *t, uint64_t hash, int64_t ts_ns)
+{
+    return talk_find(t, hash, tick_of(ts_ns)) != NULL;
+}
+
+/* The class of one datagram between us and outside, or of a ping of ours and what comes back. */
 static uint8_t
 talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t hash)
 {
-    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
-    const uint32_t tag = (uint32_t)(hash >> 32), tag2 = (uint32_t)(hash >> 8), now = tick_of(b->ts_ns[i]);
-    const bool out = b->direction[i] == BH_DIR_OUT;
-    struct talk *hit = NULL;
-    for (unsigned k = 0; k < BUCKET; k++) {
-        if (bucket[k].tag == tag && bucket[k].tag2 == tag2 && bucket[k].opener != 0) {
-            hit = &bucket[k];
-            break;
-        }
-    }
-    if (hit != NULL && now - hit->tick <= TALK_TICKS) {
+    const uint32_t now = tick_of(b->ts_ns[i]);
+    const bool out = b->direction[i] == BH_DIR_OUT, echo = b->cls[i] == BY_ECHO;
+    struct talk *hit = talk_find(t, hash, now);
+    if (hit != NULL) {
         hit->tick = now;
-        return out ? BH_CLASS_NONE : hit->opener == 1 ? BH_CLASS_ACCESS : BH_CLASS_UDP_ANSWER;
+        return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : hit->opener == 1 ? BH_CLASS_ACCESS : BH_CLASS_UDP_ANSWER;
+    }
+    if (!out && echo) {
+        return BH_CLASS_ICMP_BACKSCATTER;
     }
     if (!out && b->ports[i] >> 16 == 53) {
         return BH_CLASS_UDP_BACKSCATTER;
@@ -319,13 +348,9 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
     if (!out && call_known(t, b, i)) {
         return BH_CLASS_UDP_ANSWER;
     }
-    struct talk x = { tag, tag2, now, out ? 2 : 1 };
-    if (hit != NULL) {
-        *hit = x;
-    } else {
-        talk_new(t, bucket, x, now);
-    }
-    return out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
+    /* One that was idle for too long stays where it is and falls out in its turn. */
+    talk_new(t, &t->talks[(hash & t->talk_mask) * BUCKET], (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
+    return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
 }
 
 /* ---- the batch ---------------------------------------------------------------------------------- */
@@ -340,7 +365,7 @@ special_class(const struct bh_batch *b, uint32_t i, uint8_t cls)
     if (b->kind[i] == BH_KIND_NONE) {
         return BH_CLASS_NONE;
     }
-    if ((b->marks[i] & BH_MARK_DUPLICATE) != 0) {
+    if ((b->marks[i] & (BH_MARK_DUPLICATE | BH_MARK_BAD_TIME)) != 0) {
         return BH_CLASS_NONE;
     }
     if (b->direction[i] != BH_DIR_IN && cls < BY_FLOW) {
@@ -360,7 +385,7 @@ special_class(const struct bh_batch *b, uint32_t i, uint8_t cls)
     return cls;
 }
 
-#define SPECIAL_MARKS (BH_MARK_NO_PORTS | BH_MARK_FRAGMENT | BH_MARK_DUPLICATE | BH_MARK_NO_FLAGS)
+#define SPECIAL_MARKS (BH_MARK_NO_PORTS | BH_MARK_FRAGMENT | BH_MARK_DUPLICATE | BH_MARK_NO_FLAGS | BH_MARK_BAD_TIME)
 
 static void
 look_for_ours(struct bh_track *t, const struct bh_batch *b)
@@ -403,8 +428,8 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
         const uint8_t sub = pc == PC_TCP ? b->tcp_flags[i] : (uint8_t)(b->ports[i] >> 16);
         uint8_t cls = t->cls_table[b->direction[i]][pc][sub];
         if (BH_UNLIKELY((b->marks[i] & SPECIAL_MARKS) != 0 || b->kind[i] < BH_KIND_IP4)) {
-            if (b->kind[i] < BH_KIND_IP4) {
-                b->direction[i] = BH_DIR_UNKNOWN;
+            if (b->kind[i] < BH_KIND_IP4 || (b->marks[i] & BH_MARK_BAD_TIME) != 0) {
+                b->direction[i] = BH_DIR_UNKNOWN; /* a time that does not fit has no place among the others */
             }
             cls = special_class(b, i, cls);
         }
@@ -412,7 +437,7 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
         flow_row[flows] = (uint16_t)i;
         flows += cls == BY_FLOW || cls == BY_QUOTE || (cls == BH_CLASS_ACCESS && pc == PC_TCP && follow_syn);
         talk_row[talks] = (uint16_t)i;
-        talks += cls == BY_TALK || (cls == BH_CLASS_LOCAL && pc == PC_UDP);
+        talks += cls == BY_TALK || cls == BY_ECHO || (cls == BH_CLASS_LOCAL && pc == PC_UDP);
     }
     if (BH_UNLIKELY(!t->two_sided)) {
         look_for_ours(t, b);
@@ -428,7 +453,7 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
     }
     for (uint32_t j = 0; j < talks; j++) {
         uint32_t i = talk_row[j];
-        if (b->cls[i] == BY_TALK) {
+        if (b->cls[i] == BY_TALK || b->cls[i] == BY_ECHO) {
             b->cls[i] = talk_step(t, b, i, t->talk_hash[j]);
         } else if (b->direction[i] == BH_DIR_LOCAL && (b->marks[i] & BH_MARK_NO_PORTS) == 0 && is_call(t, b, i)) {
             call_note(t, call_key(b, i, false), b->ts_ns[i]);
@@ -503,7 +528,7 @@ bh_track_first_ours(const struct bh_home *h, const struct bh_batch *b)
         } else if (b->kind[i] == BH_KIND_IP6) {
             ours = direction6(h, &b->ip6[b->src[i]]) == BH_DIR_OUT;
         }
-        if (ours && b->ts_ns[i] < first) {
+        if (ours && b->ts_ns[i] < first && (b->marks[i] & BH_MARK_BAD_TIME) == 0) {
             first = b->ts_ns[i];
         }
     }

@@ -105,7 +105,7 @@ static void
 pending_add(struct bh_track *t, struct pending x)
 {
     struct pending *p = &t->pending[t->pending_head++ % PENDING_SLOTS];
-    if (t->pending_head > PENDING_SLOTS && x.ts_ns - p->ts_ns <= VERDICT_NS) {
+    if (t->pending_head > PENDING_SLOTS && within_ns(p->ts_ns, x.ts_ns, VERDICT_NS)) {
         t->bounds.held_early++;
     }
     *p = x;
@@ -124,7 +124,7 @@ one_sided_syn(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t
         if (t->pending != NULL) {
             pending_add(t, (struct pending){ first_ns, country, port, (uint32_t)hash });
         }
-    } else if (first_ns + VERDICT_NS <= t->two_sided_ns) { /* in the batch that made it two-sided */
+    } else if (!within_ns(first_ns, t->two_sided_ns, VERDICT_NS - 1)) { /* in the batch that made it two-sided */
         move_add(t, country, port, BH_OUTCOME_NONE, BH_OUTCOME_UNKNOWN, 1);
     }
 }
@@ -157,7 +157,7 @@ bh_track_two_sided(struct bh_track *t, int64_t ts_ns)
     uint64_t n = t->pending_head < PENDING_SLOTS ? t->pending_head : PENDING_SLOTS;
     for (uint64_t k = 0; k < n; k++) {
         const struct pending *p = &t->pending[k];
-        if (ts_ns - p->ts_ns < VERDICT_NS && !was_refused(t, p)) {
+        if (within_ns(p->ts_ns, ts_ns, VERDICT_NS - 1) && !was_refused(t, p)) {
             move_add(t, p->country, p->port, BH_OUTCOME_UNKNOWN, BH_OUTCOME_NONE, 1);
         }
     }
@@ -245,6 +245,13 @@ pack(uint32_t tag8, unsigned n, unsigned state, unsigned country)
     return tag8 << 24 | n << 12 | state << 9 | country;
 }
 
+/* When a connection of this age began. */
+static inline int64_t
+first_ns(const struct bh_batch *b, uint32_t i, uint32_t age)
+{
+    return (int64_t)((uint64_t)b->ts_ns[i] - ((uint64_t)age << TICK_SHIFT));
+}
+
 /* The same contact again, or a new one on the same addresses and ports. */
 static BH_NOINLINE bool
 syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uint64_t hash, uint32_t seq_seen)
@@ -260,12 +267,15 @@ syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uin
         return true;
     }
     if (state == FLOW_SYN && (!t->two_sided || b->ts_ns[i] < t->two_sided_ns)) {
-        one_sided_syn(t, b, i, hash, b->ts_ns[i] - ((int64_t)age << TICK_SHIFT));
+        one_sided_syn(t, b, i, hash, first_ns(b, i, age));
     }
     if (n_of(f) == N_MAX) {
         t->bounds.repeats_lost += counted;
     } else {
         f.in->rest[f.at] += counted << 12;
+    }
+    if (counted) { /* the SYN before may have been outside the period, where nobody asks for a country */
+        f.in->rest[f.at] = (f.in->rest[f.at] & ~0x1ffU) | (b->country[i] & 0x1ffU);
     }
     move_add(t, b->country[i], b->ports[i] & 0xffff, BH_OUTCOME_NONE, outcome_of[state], counted);
     return true;
@@ -349,7 +359,7 @@ on_inbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct buck
             return BH_CLASS_TCP_BACKSCATTER;
         }
         bool bare_ack = (flags & 0x3f) == BH_TCP_ACK && b->payload_len[i] == 0;
-        return bare_ack && t->two_sided && b->ts_ns[i] >= t->two_sided_ns && b->ts_ns[i] - t->cfg.start_ns >= ACK_SCAN_AFTER_NS
+        return bare_ack && t->two_sided && b->ts_ns[i] >= t->two_sided_ns && !within_ns(t->cfg.start_ns, b->ts_ns[i], ACK_SCAN_AFTER_NS - 1)
                    ? BH_CLASS_TCP_ACK_SCAN
                    : BH_CLASS_TCP_STRAY;
     }
@@ -387,13 +397,33 @@ tells_sender(const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
     return q->ip6.src_hi == p->dst_hi && q->ip6.src_lo == p->dst_lo;
 }
 
-/* ICMP destination unreachable, quoting what it answers. */
-static uint8_t
-on_unreachable(struct bh_track *t, const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
+/* Is the quoted packet one that we sent? Then the error is part of our own doing. */
+static bool
+quotes_ours(const struct bh_track *t, const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
 {
-    const bool out = b->direction[i] == BH_DIR_OUT;
-    uint8_t cls = out ? BH_CLASS_ICMP_UNREACHABLE_SENT : b->direction[i] == BH_DIR_IN ? BH_CLASS_ICMP_BACKSCATTER : BH_CLASS_NONE;
-    if (q == NULL || !q->has_ports || q->proto != BH_PROTO_TCP || b->direction[i] == BH_DIR_IN || !tells_sender(b, i, q)) {
+    if (!q->has_ports || !tells_sender(b, i, q)) {
+        return false;
+    }
+    uint64_t hash = quote_hash_ours(t, q);
+    struct flow f;
+    return q->proto == BH_PROTO_TCP ? find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f)
+                                    : talk_is_known(t, hash, b->ts_ns[i]);
+}
+
+/* An ICMP error, quoting what it answers. Only "destination unreachable" decides an outcome. */
+static uint8_t
+on_error(struct bh_track *t, const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
+{
+    const bool out = b->direction[i] == BH_DIR_OUT, in = b->direction[i] == BH_DIR_IN;
+    const bool unreachable = b->ports[i] >> 16 == (b->proto[i] == BH_PROTO_ICMP6 ? 1 : 3);
+    uint8_t cls = in             ? BH_CLASS_ICMP_BACKSCATTER
+                  : !out         ? BH_CLASS_NONE
+                  : unreachable  ? BH_CLASS_ICMP_UNREACHABLE_SENT
+                                 : BH_CLASS_ICMP_OTHER;
+    if (in && q != NULL && quotes_ours(t, b, i, q)) {
+        return BH_CLASS_ICMP_OTHER;
+    }
+    if (q == NULL || !unreachable || !q->has_ports || q->proto != BH_PROTO_TCP || in || !tells_sender(b, i, q)) {
         return cls;
     }
     uint64_t hash = quote_hash(t, q);
@@ -405,7 +435,7 @@ on_unreachable(struct bh_track *t, const struct bh_batch *b, uint32_t i, const s
     if (age > VERDICT_TICKS) {
         return cls;
     }
-    if (!t->cfg.hold && b->ts_ns[i] - ((int64_t)age << TICK_SHIFT) + VERDICT_NS <= t->two_sided_ns) {
+    if (!t->cfg.hold && !within_ns(first_ns(b, i, age), t->two_sided_ns, VERDICT_NS - 1)) {
         /* A router's, in the batch of the first packet of ours: "unknown" was said too early. */
         move_add(t, country_of(f), q->ports & 0xffff, BH_OUTCOME_UNKNOWN, BH_OUTCOME_NONE, n_of(f));
     }
@@ -429,7 +459,7 @@ bh_track_flows(struct bh_track *t, struct bh_batch *b, const struct bh_move **re
                 quote++;
             }
             bool has = quote < b->quote_rows && b->quotes[quote].row == i;
-            b->cls[i] = on_unreachable(t, b, i, has ? &b->quotes[quote] : NULL);
+            b->cls[i] = on_error(t, b, i, has ? &b->quotes[quote] : NULL);
         } else if (b->direction[i] == BH_DIR_OUT) {
             b->cls[i] = BH_CLASS_NONE;
             on_outbound(t, b, i, bucket, tag, tag8);
@@ -450,8 +480,9 @@ bh_track_verdict(const struct bh_track *t, uint32_t connection, int64_t ts_ns)
     if (v != BH_OUTCOME_NONE) {
         return v;
     }
-    ts_ns -= (int64_t)(connection >> CONN_BITS) << (TICK_SHIFT + AGE_SHIFT); /* of its first SYN */
-    return t->two_sided && t->two_sided_ns - ts_ns < VERDICT_NS ? BH_OUTCOME_SILENT : BH_OUTCOME_UNKNOWN;
+    /* Of its first SYN. */
+    ts_ns = (int64_t)((uint64_t)ts_ns - ((uint64_t)(connection >> CONN_BITS) << (TICK_SHIFT + AGE_SHIFT)));
+    return t->two_sided && within_ns(ts_ns, t->two_sided_ns, VERDICT_NS - 1) ? BH_OUTCOME_SILENT : BH_OUTCOME_UNKNOWN;
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The guess of home, from the first 65,536 IP packets of a file (MEANING.md 2): addresses that
- * received SYNs from at least three sources, or answered one; else the destination of most
- * packets.
+ * received SYNs from at least three sources, or answered one; else those that answered anything
+ * else (a ping, a datagram with "unreachable", a bare ACK with RST: sweeps and UDP or ACK scans
+ * hold no SYN); else the destination of most packets.
  */
 #include "track_priv.h"
 
@@ -14,7 +15,9 @@ struct seen {
     uint32_t packets; /* as destination */
     uint32_t sources[3]; /* hashes of up to three SYN sources */
     uint8_t source_count;
-    bool used, answered, is_v6;
+    bool used, is_v6;
+    bool answered; /* a SYN           */
+    bool replied;  /* to anything else */
     bool group; /* broadcast or multicast */
 };
 
@@ -22,8 +25,8 @@ struct bh_home_guess {
     struct seen *slot;
     uint32_t mask, count;
     uint64_t packets;
-    uint64_t *syn; /* hashes of (source, destination, ports) of SYNs: what an answer answers */
-    uint32_t syn_mask;
+    uint64_t *asked; /* hashes of what an answer answers: see conversation() */
+    uint32_t asked_mask;
 };
 
 struct bh_home_guess *
@@ -38,10 +41,10 @@ bh_home_guess_new(uint32_t packets)
         slots *= 2;
     }
     g->mask = slots - 1;
-    g->syn_mask = slots / 2 - 1;
+    g->asked_mask = slots / 2 - 1;
     g->slot = bh_pages_new(sizeof *g->slot * (g->mask + 1UL), false);
-    g->syn = bh_pages_new(sizeof *g->syn * (g->syn_mask + 1UL), false);
-    if (g->slot == NULL || g->syn == NULL) {
+    g->asked = bh_pages_new(sizeof *g->asked * (g->asked_mask + 1UL), false);
+    if (g->slot == NULL || g->asked == NULL) {
         bh_home_guess_free(g);
         return NULL;
     }
@@ -53,7 +56,7 @@ bh_home_guess_free(struct bh_home_guess *g)
 {
     if (g != NULL) {
         bh_pages_free(g->slot, sizeof *g->slot * (g->mask + 1UL));
-        bh_pages_free(g->syn, sizeof *g->syn * (g->syn_mask + 1UL));
+        bh_pages_free(g->asked, sizeof *g->asked * (g->asked_mask + 1UL));
         free(g);
     }
 }
@@ -80,10 +83,10 @@ look(struct bh_home_guess *g, uint64_t hi, uint64_t lo, bool is_v6)
 }
 
 static bool
-syn_known(const struct bh_home_guess *g, uint64_t hash)
+asked_known(const struct bh_home_guess *g, uint64_t hash)
 {
-    for (uint32_t at = (uint32_t)(hash >> 32) & g->syn_mask; g->syn[at] != 0; at = (at + 1) & g->syn_mask) {
-        if (g->syn[at] == hash) {
+    for (uint32_t at = (uint32_t)(hash >> 32) & g->asked_mask; g->asked[at] != 0; at = (at + 1) & g->asked_mask) {
+        if (g->asked[at] == hash) {
             return true;
         }
     }
@@ -91,13 +94,13 @@ syn_known(const struct bh_home_guess *g, uint64_t hash)
 }
 
 static void
-syn_add(struct bh_home_guess *g, uint64_t hash)
+asked_add(struct bh_home_guess *g, uint64_t hash)
 {
-    uint32_t at = (uint32_t)(hash >> 32) & g->syn_mask;
-    while (g->syn[at] != 0 && g->syn[at] != hash) {
-        at = (at + 1) & g->syn_mask;
+    uint32_t at = (uint32_t)(hash >> 32) & g->asked_mask;
+    while (g->asked[at] != 0 && g->asked[at] != hash) {
+        at = (at + 1) & g->asked_mask;
     }
-    g->syn[at] = hash;
+    g->asked[at] = hash;
 }
 
 static void
@@ -110,6 +113,69 @@ note_source(struct seen *d, uint32_t hash)
     }
     if (d->source_count < 3) {
         d->sources[d->source_count++] = hash;
+    }
+}
+
+/* Who asked whom, and by what: `ports` as the asker has them; 0 with ICMP. */
+static uint64_t
+conversation(uint64_t from, uint64_t to, uint32_t ports, unsigned proto)
+{
+    return bh_mix64(bh_mix64(from, to), (uint64_t)ports << 8 | proto) | 1;
+}
+
+static inline uint64_t
+address_hash(uint64_t hi, uint64_t lo)
+{
+    return bh_mix64(hi ^ 1, lo);
+}
+
+/* An error about what the receiver sent to the sender itself: routers speak of others. */
+static bool
+quotes_asker(const struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uint64_t from, uint64_t to)
+{
+    for (uint32_t k = 0; k < b->quote_rows && b->quotes[k].row <= i; k++) {
+        const struct bh_quote *q = &b->quotes[k];
+        if (q->row != i) {
+            continue;
+        }
+        bool v6 = q->kind == BH_KIND_IP6;
+        uint64_t asker = v6 ? address_hash(q->ip6.src_hi, q->ip6.src_lo) : address_hash(0, q->src);
+        uint64_t asked = v6 ? address_hash(q->ip6.dst_hi, q->ip6.dst_lo) : address_hash(0, q->dst);
+        bool by_port = q->has_ports && (q->proto == BH_PROTO_TCP || q->proto == BH_PROTO_UDP);
+        return asker == to && asked == from && asked_known(g, conversation(to, from, by_port ? q->ports : 0, q->proto));
+    }
+    return false;
+}
+
+/* Notes what a packet asks for, or whom it answers: a SYN, or anything else. */
+static void
+guess_answers(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uint64_t from, uint64_t to, struct seen *s,
+              struct seen *d)
+{
+    const unsigned proto = b->proto[i], type = b->ports[i] >> 16;
+    const uint32_t back = b->ports[i] << 16 | b->ports[i] >> 16;
+    if (proto == BH_PROTO_TCP && (b->marks[i] & BH_MARK_NO_FLAGS) == 0) {
+        unsigned flags = b->tcp_flags[i] & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_FIN);
+        if (flags == BH_TCP_SYN) {
+            note_source(d, (uint32_t)from);
+            asked_add(g, conversation(from, to, b->ports[i], proto));
+        } else if ((flags & BH_TCP_RST) != 0 || flags == (BH_TCP_SYN | BH_TCP_ACK)) {
+            s->answered |= asked_known(g, conversation(to, from, back, proto));
+            s->replied |= (flags & BH_TCP_RST) != 0 && asked_known(g, conversation(to, from, back, 0));
+        } else if (flags == BH_TCP_ACK || flags == 0 || flags == BH_TCP_FIN) {
+            asked_add(g, conversation(from, to, b->ports[i], 0));
+        }
+    } else if (proto == BH_PROTO_UDP) {
+        asked_add(g, conversation(from, to, b->ports[i], proto));
+    } else if (proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6) {
+        bool v6 = proto == BH_PROTO_ICMP6;
+        if (type == (v6 ? 128 : 8)) {
+            asked_add(g, conversation(from, to, 0, proto));
+        } else if (type == (v6 ? 129 : 0)) {
+            s->replied |= asked_known(g, conversation(to, from, 0, proto));
+        } else if (type == (v6 ? 1 : 3)) {
+            s->replied |= quotes_asker(g, b, i, from, to);
+        }
     }
 }
 
@@ -128,19 +194,9 @@ guess_row(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i)
     }
     struct seen *d = look(g, dhi, dlo, is_v6);
     d->packets++;
-    if (b->proto[i] != BH_PROTO_TCP || (b->marks[i] & (BH_MARK_NO_PORTS | BH_MARK_NO_FLAGS)) != 0) {
-        return;
-    }
-    unsigned flags = b->tcp_flags[i] & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_FIN);
-    uint64_t from = bh_mix64(shi ^ 1, slo), to = bh_mix64(dhi ^ 1, dlo);
-    if (flags == BH_TCP_SYN) {
-        note_source(d, (uint32_t)from);
-        syn_add(g, bh_mix64(bh_mix64(from, to), b->ports[i]) | 1);
-    } else if ((flags & BH_TCP_RST) != 0 || flags == (BH_TCP_SYN | BH_TCP_ACK)) {
-        uint32_t back = b->ports[i] << 16 | b->ports[i] >> 16;
-        if (syn_known(g, bh_mix64(bh_mix64(to, from), back) | 1)) {
-            look(g, shi, slo, is_v6)->answered = true;
-        }
+    if ((b->marks[i] & BH_MARK_NO_PORTS) == 0) {
+        struct seen *s = look(g, shi, slo, is_v6); /* never moves d: the table does not grow */
+        guess_answers(g, b, i, address_hash(shi, slo), address_hash(dhi, dlo), s, d);
     }
 }
 
@@ -233,13 +289,20 @@ bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_e
     int r = 0;
     for (uint32_t i = 0; i <= g->mask && r == 0; i++) {
         const struct seen *s = &g->slot[i];
+        if (s->used && !s->group && (s->source_count >= 3 || s->answered)) {
+            r = take(&h, s);
+        }
+    }
+    const bool by_syn = h.v4_count + h.v6_count > 0;
+    for (uint32_t i = 0; i <= g->mask && r == 0 && !by_syn; i++) {
+        const struct seen *s = &g->slot[i];
         if (!s->used || s->group) {
             continue;
         }
-        if (s->source_count >= 3 || s->answered) {
+        if (s->replied) {
             r = take(&h, s);
         }
-        if (most == NULL || s->packets > most->packets || (s->packets == most->packets && is_before(s, most))) {
+        if (s->packets > 0 && (most == NULL || s->packets > most->packets || (s->packets == most->packets && is_before(s, most)))) {
             most = s;
         }
     }

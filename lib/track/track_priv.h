@@ -34,9 +34,9 @@ struct flow {
 enum flow_state { FLOW_NONE, FLOW_SYN, FLOW_HALF, FLOW_OPEN, FLOW_DONE, FLOW_REFUSED, FLOW_RESET, FLOW_OTHER };
 
 /* Values of a class beyond enum bh_class, while it is open who decides. */
-enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202 };
+enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202, BY_ECHO = 203 };
 
-/* A UDP conversation: who opened it, and when a datagram was last seen. */
+/* A UDP conversation, or pings of ours: who opened it, and when a datagram was last seen. */
 struct talk {
     uint32_t tag, tag2, tick, opener; /* opener: 0 empty, 1 outside, 2 we */
 };
@@ -103,6 +103,16 @@ struct bh_track {
 
 void classify_init(struct bh_track *t);
 uint64_t quote_hash(const struct bh_track *t, const struct bh_quote *q);
+/* The same for a packet of ours that is quoted to us. */
+uint64_t quote_hash_ours(const struct bh_track *t, const struct bh_quote *q);
+bool talk_is_known(const struct bh_track *t, uint64_t hash, int64_t ts_ns);
+
+/* now - since <= span; also when the times of a hostile file are too far apart to subtract. */
+static inline bool
+within_ns(int64_t since, int64_t now, int64_t span)
+{
+    return now <= since || (uint64_t)now - (uint64_t)since <= (uint64_t)span;
+}
 
 static inline uint32_t
 tick_of(int64_t ts_ns)

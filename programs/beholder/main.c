@@ -55,6 +55,7 @@ program_end_stdout(enum bh_lang lang)
 int
 main(int argc, char **argv)
 {
+    bh_heap_in_huge_pages();
     enum bh_lang lang = bh_lang_of_args(argc, argv);
     bh_standard_files();
     signal(SIGPIPE, SIG_IGN); /* a reader that left is a write error, said by nobody: see verbs */

@@ -313,6 +313,9 @@ what_moves_a_terminal_is_escaped(void **state)
         { "\xef\xbb\xbf", "\\xef\\xbb\\xbf" },          /* byte order mark           */
         { "\xff\xfe", "\\xff\\xfe" },
         { "\xc0\x80", "\\xc0\\x80" },         /* overlong NUL                 */
+        { "\xc1\x81", "\\xc1\\x81" },         /* overlong A                   */
+        { "\xe0\x9f\xbf", "\\xe0\\x9f\\xbf" }, /* two octets would do          */
+        { "\xe0\xa0\x80", "\xe0\xa0\x80" },  /* and here not                 */
         { "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* a surrogate                  */
         { "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF       */
         { "\xe6\x97", "\\xe6\\x97" },         /* cut in the middle            */
@@ -387,12 +390,14 @@ static void
 pages_are_zero_and_whole(void **state)
 {
     (void)state;
-    static const size_t sizes[] = { 1, 4095, 4096, 4097, ((size_t)2 << 20) + 1 };
+    enum { huge_page = 2 << 20 };
+    static const size_t sizes[] = { 1, 4095, 4096, 4097, huge_page - 1, huge_page, huge_page + 1 };
     for (size_t i = 0; i < BH_COUNT(sizes); i++) {
         for (int huge = 0; huge < 2; huge++) {
             uint8_t *p = bh_pages_new(sizes[i], huge != 0);
             assert_non_null(p);
-            assert_int_equal((uintptr_t)p % (huge != 0 ? (uintptr_t)2 << 20 : 4096), 0);
+            size_t align = sizes[i] < huge_page ? 64 : huge != 0 ? huge_page : 4096;
+            assert_int_equal((uintptr_t)p % align, 0);
             assert_int_equal(p[0], 0);
             assert_int_equal(p[sizes[i] - 1], 0);
             p[0] = p[sizes[i] - 1] = 1;

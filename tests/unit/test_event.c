@@ -112,6 +112,40 @@ test_batch(void **state)
     bh_batch_free(NULL);
 }
 
+/* Rows dealt to another batch, behind one that is there: what lies beside the columns comes with them. */
+static void
+test_take_rows(void **state)
+{
+    static const uint16_t both[] = { 0, 1 }, second[] = { 1 };
+    struct bh_batch *b = two_rows();
+    struct bh_batch *to = bh_batch_new();
+    uint32_t cursor = 0;
+    (void)state;
+    assert_non_null(to);
+    struct bh_seen seen = { .port_proto = BH_PROTO_UDP, .port = 53 };
+    bh_batch_set_seen(b, 1, &seen);
+    assert_int_equal(bh_batch_take_rows(to, b, second, 1), 1);
+    assert_int_equal(bh_batch_take_rows(to, b, both, 2), 2);
+    assert_int_equal(to->rows, 3);
+    assert_int_equal(to->v6_rows, 2);
+    assert_int_equal(to->src[2], 1);
+    assert_int_equal(bh_batch_dst(to, 0).octets[15], 2);
+    assert_int_equal(bh_batch_dst(to, 2).octets[15], 2);
+    assert_int_equal(bh_batch_src(to, 1).octets[3], 1);
+    assert_int_equal(to->ports[1], 40000U << 16 | 22);
+    assert_int_equal(to->vlan[1], 1);
+    assert_int_equal(to->want, BH_WANT_COLD);
+    assert_int_equal(to->quote_rows, 2);
+    assert_int_equal(to->quotes[1].row, 2);
+    assert_int_equal(bh_batch_seen(to, 0, &cursor).port, 53);
+    assert_int_equal(bh_batch_seen(to, 1, &cursor).port, 22);
+    assert_int_equal(bh_batch_seen(to, 2, &cursor).port, 53);
+    to->rows = BH_BATCH_ROWS - 1; /* as many as there is room for */
+    assert_int_equal(bh_batch_take_rows(to, b, both, 2), 1);
+    bh_batch_free(to);
+    bh_batch_free(b);
+}
+
 static void
 test_seen(void **state)
 {
@@ -217,8 +251,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),  cmocka_unit_test(test_protocols),
-        cmocka_unit_test(test_batch),  cmocka_unit_test(test_seen),
-        cmocka_unit_test(test_schema), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_batch),  cmocka_unit_test(test_take_rows),
+        cmocka_unit_test(test_seen),   cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1156,6 +1156,40 @@ full_batch(void **state)
     (void)state;
 }
 
+/* Only rows that are counted so far are narrowed, and asked about. */
+static void
+narrowed(void **state)
+{
+    (void)state;
+    static const char *const texts[] = { "tcp", "ttl > 5", "not ttl > 5", "tcp and ttl > 5",
+                                         "udp or vlan" };
+    for (size_t k = 0; k < BH_COUNT(texts); k++) {
+        struct bh_batch *b = new_batch();
+        struct bh_filter *f = parse(texts[k]);
+        struct bh_filter *negated = NULL;
+        char text[64];
+        uint8_t yes[BH_BATCH_ROWS], no[BH_BATCH_ROWS];
+        snprintf(text, sizeof text, "not (%s)", texts[k]);
+        negated = parse(text);
+        b->want = 0;
+        bh_filter_batch(f, b, yes);
+        bh_filter_batch(negated, b, no);
+        uint32_t unknown = 0;
+        for (uint32_t i = 0; i < b->rows; i++) {
+            b->counted[i] = i % 3 != 0;
+            unknown += i % 3 != 0 && yes[i] + no[i] == 0;
+        }
+        assert_int_equal(bh_filter_narrow(f, b), unknown);
+        for (uint32_t i = 0; i < b->rows; i++) {
+            assert_int_equal(b->counted[i], i % 3 != 0 && yes[i] == 1);
+        }
+        assert_int_equal(bh_filter_narrow(NULL, b), 0);
+        bh_filter_free(f);
+        bh_filter_free(negated);
+        bh_batch_free(b);
+    }
+}
+
 int
 main(void)
 {
@@ -1166,6 +1200,7 @@ main(void)
         cmocka_unit_test(every_protocol),     cmocka_unit_test(needs),
         cmocka_unit_test(every_error),        cmocka_unit_test(bounds),
         cmocka_unit_test(random_filters),     cmocka_unit_test(full_batch),
+        cmocka_unit_test(narrowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

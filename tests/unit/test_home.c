@@ -224,10 +224,12 @@ test_directions(void **state)
 
 struct guess {
     const char *name;
-    struct { const char *src, *dst; unsigned sport, dport, flags; } row[GUESS_ROWS]; /* flags 256: UDP */
+    struct { const char *src, *dst; unsigned sport, dport, flags; } row[GUESS_ROWS]; /* flags: or those below */
     const char *networks, *en; /* NULL: an error */
 };
 #define UDP_ROW 256U
+#define ICMP_ROW 257U        /* sport: type, dport: code                                    */
+#define UNREACHABLE_ROW 258U /* about a datagram from dst, port sport, to src, port dport   */
 #define S BH_TCP_SYN
 #define SA (BH_TCP_SYN | BH_TCP_ACK)
 #define RA (BH_TCP_RST | BH_TCP_ACK)
@@ -275,11 +277,48 @@ static const struct guess guesses[] = {
       { { "2a00::1", "2001:db8::5", 1, 80, S }, { "2a00::2", "2001:db8::5", 1, 80, S }, { "2a00::3", "2001:db8::5", 1, 80, S },
         { "192.0.2.1", "203.0.113.5", 1, 80, S }, { "203.0.113.5", "192.0.2.1", 80, 1, RA } },
       "203.0.113.5,2001:db8::5", "203.0.113.5, 2001:db8::5" },
+    { "no SYN: who answered a ping",
+      { { "192.0.2.1", "203.0.113.5", 8, 0, ICMP_ROW }, { "203.0.113.5", "192.0.2.1", 0, 0, ICMP_ROW }, { "192.0.2.1", "203.0.113.6", 8, 0, ICMP_ROW },
+        { "203.0.113.6", "192.0.2.1", 0, 0, ICMP_ROW } },
+      "203.0.113.5,203.0.113.6", "203.0.113.5-203.0.113.6" },
+    { "an echo reply that nobody asked for: the most packets",
+      { { "203.0.113.5", "192.0.2.1", 0, 0, ICMP_ROW }, { "192.0.2.1", "203.0.113.6", 8, 0, ICMP_ROW }, { "192.0.2.1", "203.0.113.6", 8, 0, ICMP_ROW } },
+      "203.0.113.6", "203.0.113.6" },
+    { "no SYN: who refused a bare ACK",
+      { { "192.0.2.1", "203.0.113.5", 9, 80, BH_TCP_ACK }, { "203.0.113.5", "192.0.2.1", 80, 9, BH_TCP_RST }, { "192.0.2.1", "203.0.113.5", 9, 81, BH_TCP_ACK },
+        { "203.0.113.5", "192.0.2.1", 81, 9, BH_TCP_RST }, { "203.0.113.5", "192.0.2.1", 82, 9, BH_TCP_RST } },
+      "203.0.113.5", "203.0.113.5" },
+    { "no SYN: who said that a port is unreachable",
+      { { "192.0.2.1", "203.0.113.5", 9, 161, UDP_ROW }, { "203.0.113.5", "192.0.2.1", 9, 161, UNREACHABLE_ROW },
+        { "203.0.113.5", "192.0.2.1", 9, 161, UNREACHABLE_ROW } },
+      "203.0.113.5", "203.0.113.5" },
+    { "an error about what was not sent: the most packets",
+      { { "192.0.2.1", "203.0.113.5", 9, 161, UDP_ROW }, { "203.0.113.5", "192.0.2.1", 9, 162, UNREACHABLE_ROW },
+        { "203.0.113.5", "192.0.2.1", 9, 162, UNREACHABLE_ROW } },
+      "192.0.2.1", "192.0.2.1" },
+    { "an answered SYN counts more than answered pings",
+      { { "192.0.2.1", "203.0.113.5", 8, 0, ICMP_ROW }, { "203.0.113.5", "192.0.2.1", 0, 0, ICMP_ROW }, { "192.0.2.1", "203.0.113.9", 1, 80, S },
+        { "203.0.113.9", "192.0.2.1", 80, 1, RA } },
+      "203.0.113.9", "203.0.113.9" },
     { "neighbours become one range",
       { { "192.0.2.1", "203.0.113.5", 1, 80, S }, { "203.0.113.5", "192.0.2.1", 80, 1, RA }, { "192.0.2.1", "203.0.113.6", 1, 80, S },
         { "203.0.113.6", "192.0.2.1", 80, 1, RA }, { "192.0.2.1", "203.0.113.7", 1, 80, S }, { "203.0.113.7", "192.0.2.1", 80, 1, RA } },
       "203.0.113.5,203.0.113.6/31", "203.0.113.5-203.0.113.7" },
 };
+
+static void
+guess_add(struct bh_batch *b, const char *src, const char *dst, unsigned sport, unsigned dport, unsigned flags)
+{
+    struct row r = flags == UDP_ROW           ? udp_row(SEC, src, sport, dst, dport)
+                   : flags == ICMP_ROW        ? icmp_row(SEC, src, dst, sport, dport)
+                   : flags == UNREACHABLE_ROW ? icmp_row(SEC, src, dst, 3, 3)
+                                              : tcp_row(SEC, src, sport, dst, dport, flags);
+    uint32_t at = row_add(b, &r);
+    if (flags == UNREACHABLE_ROW) {
+        struct row quoted = udp_row(SEC, dst, sport, src, dport);
+        row_quote(b, at, &quoted);
+    }
+}
 
 static void
 test_guesses(void **state)
@@ -290,10 +329,7 @@ test_guesses(void **state)
         const struct guess *c = &guesses[i];
         bh_batch_reset(b);
         for (size_t k = 0; k < GUESS_ROWS && c->row[k].src != NULL; k++) {
-            bool udp = c->row[k].flags == UDP_ROW;
-            struct row r = udp ? udp_row(SEC, c->row[k].src, c->row[k].sport, c->row[k].dst, c->row[k].dport)
-                               : tcp_row(SEC, c->row[k].src, c->row[k].sport, c->row[k].dst, c->row[k].dport, c->row[k].flags);
-            row_add(b, &r);
+            guess_add(b, c->row[k].src, c->row[k].dst, c->row[k].sport, c->row[k].dport, c->row[k].flags);
         }
         row_add_frame(b, SEC, true); /* neither ARP nor what is not decoded is looked at */
         row_add_frame(b, SEC, false);

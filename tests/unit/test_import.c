@@ -298,6 +298,10 @@ test_bad_rows(void **state)
     rows_of("auto,proto:=tcp", "time,src\n\n\n1700000000,\x1b[31mred\n");
     assert_string_equal(stats.bad_example, "source not understood: 1700000000,\\x1b[31mred");
     assert_int_equal(stats.bad_line, 4);
+    /* Lines are those of the file, also behind a cell of three. */
+    rows_of("auto,proto:=tcp", "time,src,note\n1700000000,1.2.3.4,\"a\nb\nc\"\n1700000001,x,d\n");
+    assert_string_equal(stats.bad_example, "source not understood: 1700000001,x,d");
+    assert_int_equal(stats.bad_line, 5);
     (void)state;
 }
 

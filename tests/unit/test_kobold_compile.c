@@ -424,6 +424,30 @@ the_innermost_range_wins(void **state)
     unmake(&m);
 }
 
+/* The last address of a prefix, and the one behind it. */
+static void
+prefixes_of_every_length(void **state)
+{
+    (void)state;
+    for (unsigned len = 8; len <= 128; len++) {
+        char text[80];
+        snprintf(text, sizeof text, "2400::/%u,JP\n24.0.0.0/%u,US\n", len, len <= 32 ? len : 32);
+        struct made m = make(text);
+        uint64_t hi = 0x2400000000000000U | (len >= 64 ? 0 : UINT64_MAX >> len);
+        uint64_t lo = len <= 64 ? UINT64_MAX : len == 128 ? 0 : UINT64_MAX >> (len - 64);
+        struct bh_ip last = bh_ip_from_v6(hi, lo);
+        struct bh_ip next = bh_ip_from_v6(hi + (lo == UINT64_MAX), lo + 1);
+        assert_string_equal(label_of(m.k, &last), "JP");
+        assert_string_equal(label_of(m.k, &next), "unallocated");
+        uint32_t end = 0x18000000U | (len >= 32 ? 0 : UINT32_MAX >> len);
+        last = bh_ip_from_v4(end);
+        next = bh_ip_from_v4(end + 1);
+        assert_string_equal(label_of(m.k, &last), "US");
+        assert_string_equal(label_of(m.k, &next), "unallocated");
+        unmake(&m);
+    }
+}
+
 /* Overlaps of every kind, against the plain rule applied address by address. */
 static void
 random_overlaps_equal_the_plain_rule(void **state)
@@ -633,6 +657,7 @@ main(void)
         cmocka_unit_test(an_input_without_a_good_line_is_an_error),
         cmocka_unit_test(formats_have_names),
         cmocka_unit_test(the_innermost_range_wins),
+        cmocka_unit_test(prefixes_of_every_length),
         cmocka_unit_test(random_overlaps_equal_the_plain_rule),
         cmocka_unit_test(equal_ranges_are_said),
         cmocka_unit_test(order_of_attribution),

@@ -85,6 +85,8 @@ static const struct expected cases[] = {
       17, 0x0a000003, 0x0a000004, P(40000, 53), 32, 4, L4 | UDP, 0, 0, 0 },
     { "later fragment", 1, MACS "0800 4500 0018 0007 0003 40 11 0000 0a000003 0a000004 61626364", 4,
       17, 0x0a000003, 0x0a000004, 0, 24, 0, L4, 0, NO_PORTS | FRAG, 0 },
+    { "fragment at 32768", 1, MACS "0800 4500 0018 0007 1000 40 11 0000 0a000003 0a000004 61626364",
+      4, 17, 0x0a000003, 0x0a000004, 0, 24, 0, L4, 0, NO_PORTS | FRAG, 0 },
     { "ah4", 1, MACS "0800 " OUTER4("0034", "33") "0601 0000 00000001 00000001 " SYN,
       OUTER(6, P(40000, 22), 52), 0, L4 | TCP | ONLY, 2, 0, 0 },
     { "extension headers", 1,
@@ -572,6 +574,15 @@ test_quotes(void **state)
     assert_int_equal(batch.quotes[0].ports, P(40000, 53));
     assert_true(batch.quotes[0].has_ports);
     assert_int_equal(batch.layers[0], L4 | ICMP);
+    /* ports behind the options of the quoted header; none in a later fragment */
+    decode_hex(&plain, 1,
+               MACS "0800 4500 0040 0001 0000 40 01 0000 c0000201 0a000003 0303 0000 00000000 "
+                    "4600 0024 0007 0000 40 11 0000 0a000003 0a000004 94040000 " DNS);
+    assert_int_equal(batch.quotes[0].ports, P(40000, 53));
+    decode_hex(&plain, 1,
+               MACS "0800 4500 003c 0001 0000 40 01 0000 c0000201 0a000003 0303 0000 00000000 "
+                    "4500 0020 0007 0001 40 11 0000 0a000003 0a000004 " DNS);
+    assert_false(batch.quotes[0].has_ports);
     decode_hex(&plain, 1,
                MACS "86dd 60000000 0048 3a 40 " A1 A2 "0104 0000 00000000 "
                     "60000000 0014 00 40 " A1 A2 "1100 010400000000 9c40 0035 000c 0000");

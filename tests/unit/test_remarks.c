@@ -159,6 +159,7 @@ test_claims_b(void **state)
     m = must("same-ports-but-one:GB:FR");
     assert_int_equal(m->ports[0].port, 4899);
     assert_int_equal(m->ports[1].port, 22);
+    assert_null(find("same-ports-but-one:KR:US")); /* two differ */
     /* B12 */
     m = must("same-ports:BR");
     assert_true(has_country(m, "DE") && has_country(m, "FR"));
@@ -261,6 +262,7 @@ test_remarks_whole(void **state)
             assert_non_null(m->text[lang]);
             assert_null(strchr(m->text[lang], '{'));
             assert_null(strchr(m->text[lang], '}'));
+            assert_null(strchr(m->text[lang], '['));
         }
     }
     assert_true(kind_count >= 8);
@@ -335,6 +337,23 @@ test_thresholds(void **state)
         near(number(must("burst:1469/udp:2007-04-01T00:00:00+09:00:172.16.0.1"), "count"), 2605));
 }
 
+/* "The two highest" needs a third that is lower. */
+static void
+test_equal_shares(void **state)
+{
+    (void)state;
+    assert_non_null(find("highest-shares:25/tcp"));
+    for (size_t i = 0; i < 10; i++) {
+        fake.places[i].port_count = 1;
+        fake.ports[i][0].port = 25;
+    }
+    fake_crosstab(&fake);
+    assert_int_equal(bh_report_remark(&fake.report), 0);
+    assert_null(find("highest-shares:25/tcp"));
+    assert_non_null(
+        strstr(must("port-wanted-by-half:25/tcp")->text[BH_EN], "is the first port of all 10"));
+}
+
 static void
 test_little(void **state)
 {
@@ -371,6 +390,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_exchanged, memo, done),
         cmocka_unit_test_setup_teardown(test_other_ports, memo, done),
         cmocka_unit_test_setup_teardown(test_thresholds, memo, done),
+        cmocka_unit_test_setup_teardown(test_equal_shares, memo, done),
         cmocka_unit_test_setup_teardown(test_little, memo, done),
     };
     return cmocka_run_group_tests(tests, set_zone, NULL);

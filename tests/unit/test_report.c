@@ -184,7 +184,8 @@ test_json_memo(void **state)
     assert_has(&out, "\"schema\": \"beholder.report/1\"");
     assert_has(&out, "\"start\": \"2007-04-01T00:00:00+09:00\"");
     assert_has(&out, "\"end\": \"2007-08-01T00:00:00+09:00\"");
-    assert_has(&out, "\"share\": 0.448165"); /* 4,885 / 10,900, rounded half up */
+    assert_has(&out, "\"share\": 0.448165"); /* 4,885 / 10,900 */
+    assert_has(&out, "\"share\": 0.035598"); /* 2,800 / 78,657 = 0.0355976..., half up */
     assert_has(&out, "\"name\": \"台湾\"");
     assert_has(&out, "\"rank\": null");
     assert_has(&out, "\"tcp_xmas_scan\": 20");
@@ -361,6 +362,57 @@ test_text_home_unknown(void **state)
     fake_done(&fake);
 }
 
+/* Rows that are regions are not called countries. */
+static void
+test_text_regions(void **state)
+{
+    (void)state;
+    static const char *const wanted[BH_LANGS][4] = {
+        { "13,327 sources knocked", "10 others", "all 10 listed regions", "The listed regions" },
+        { "に、13,327 の送信元から", "ほか 10 地域", "一覧の 10 地域すべて", "一覧の地域と自国" },
+    };
+    static const char *const unwanted[BH_LANGS][2] = { { "countries", "[" }, { "か国", "国々" } };
+    fake_memo(&fake);
+    fake.trend.by_region = true;
+    assert_int_equal(bh_report_remark(&fake.report), 0);
+    for (int lang = 0; lang < BH_LANGS; lang++) {
+        struct bh_buf out = written("text", (enum bh_lang)lang, 500);
+        for (size_t i = 0; i < 4; i++) {
+            assert_has(&out, wanted[lang][i]);
+        }
+        char *health = strstr(out.data, lang == BH_EN ? "About this report" : "この報告について");
+        if (health != NULL) {
+            *health = '\0';
+        }
+        assert_lacks(&out, unwanted[lang][0]);
+        assert_lacks(&out, unwanted[lang][1]);
+        bh_buf_done(&out);
+    }
+    fake_done(&fake);
+}
+
+/* Nobody came from a country; what came in most is not what we sent, or no packet at all. */
+static void
+test_text_nowhere(void **state)
+{
+    (void)state;
+    fake_memo(&fake);
+    fake.trend.countries_total = 0;
+    struct bh_buf out = written("text", BH_EN, 200);
+    assert_has(&out, "13,327 sources without a country knocked 78,657 times");
+    bh_buf_done(&out);
+    fake_done(&fake);
+    fake_empty(&fake);
+    memset(fake.trend.not_accesses, 0, sizeof fake.trend.not_accesses);
+    fake.trend.not_accesses[BH_CLASS_ARP] = 50000;
+    fake.trend.not_accesses[BH_CLASS_ICMP_ECHO_REPLY_SENT] = 49000;
+    fake.trend.not_accesses[BH_CLASS_TCP_NULL_SCAN] = 65;
+    out = written("text", BH_EN, 200);
+    assert_has(&out, "the most frequent are NULL scans (65)");
+    bh_buf_done(&out);
+    fake_done(&fake);
+}
+
 /* Numbers as large as they can be, and a list longer than a screen is wide. */
 static void
 test_huge(void **state)
@@ -523,6 +575,14 @@ test_meaning(void **state)
     assert_true(bh_port_meaning(1433, BH_PROTO_TCP, 2004, 2005, &m));
     assert_non_null(strstr(m.purpose[BH_EN], "guessing"));
     assert_false(bh_port_meaning(2967, BH_PROTO_TCP, 1990, 1995, &m));
+    /* A year ends at its last nanosecond: the midnight behind it is no year of the report. */
+    fake_memo(&fake);
+    fake.trend.end_ns = INT64_C(1199113200) * FAKE_NS; /* 2008-01-01T00:00+09:00 */
+    struct bh_buf out = written("json", BH_EN, 80);
+    assert_has(&out, "\"end\": \"2008-01-01T00:00:00+09:00\"");
+    assert_lacks(&out, "CVE-2008");
+    bh_buf_done(&out);
+    fake_done(&fake);
     assert_false(bh_port_meaning(0, 250, 2007, 2007, &m));
     for (unsigned port = 0; port <= 65535; port++) {
         if (bh_port_meaning((uint16_t)port, BH_PROTO_UDP, 2020, 2026, &m)) {
@@ -549,7 +609,8 @@ main(void)
         cmocka_unit_test(test_text_nothing),     cmocka_unit_test(test_text_home_unknown),
         cmocka_unit_test(test_hostile),          cmocka_unit_test(test_csv),
         cmocka_unit_test(test_meaning),          cmocka_unit_test(test_huge),
-        cmocka_unit_test(test_twenty_countries),
+        cmocka_unit_test(test_twenty_countries), cmocka_unit_test(test_text_regions),
+        cmocka_unit_test(test_text_nowhere),
     };
     return cmocka_run_group_tests(tests, set_zone, NULL);
 }

@@ -699,6 +699,82 @@ test_quotes(void **state)
     }
 }
 
+/* What comes back on our own pings and packets is no backscatter (DETECTION 3: it belongs to a flow). */
+static void
+test_our_own_doing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *us, *them, *from;
+        unsigned proto, sport, dport; /* what we send, to `them`; ICMP: nothing */
+        unsigned type;                /* of what comes back from `from`         */
+        int64_t after_ns;
+        unsigned cls;
+    } cases[] = {
+        { "an echo reply", US, THEM, THEM, BH_PROTO_ICMP, 8, 0, 0, SEC, BH_CLASS_ICMP_OTHER },
+        { "an echo reply, IPv6", US6, THEM6, THEM6, BH_PROTO_ICMP6, 128, 0, 129, SEC, BH_CLASS_ICMP_OTHER },
+        { "after a minute", US, THEM, THEM, BH_PROTO_ICMP, 8, 0, 0, 61 * SEC, BH_CLASS_ICMP_BACKSCATTER },
+        { "from another", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 0, SEC, BH_CLASS_ICMP_BACKSCATTER },
+        { "time exceeded, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, SEC, BH_CLASS_ICMP_OTHER },
+        { "unreachable, UDP", US, THEM, THEM, BH_PROTO_UDP, 40000, 33434, 3, SEC, BH_CLASS_ICMP_OTHER },
+        { "time exceeded, TCP", US, THEM, "192.0.2.99", BH_PROTO_TCP, 40000, 80, 11, SEC, BH_CLASS_ICMP_OTHER },
+        { "too big, IPv6 and UDP", US6, THEM6, THEM6, BH_PROTO_UDP, 40000, 443, 2, SEC, BH_CLASS_ICMP_OTHER },
+        { "time exceeded, ping", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 11, SEC, BH_CLASS_ICMP_OTHER },
+        { "after a minute, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, 61 * SEC, BH_CLASS_ICMP_BACKSCATTER },
+    };
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        const bool icmp = cases[i].proto == BH_PROTO_ICMP || cases[i].proto == BH_PROTO_ICMP6;
+        struct lab l;
+        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
+        struct row sent = icmp ? icmp_row(START, cases[i].us, cases[i].them, cases[i].sport, 0)
+                               : tcp_row(START, cases[i].us, cases[i].sport, cases[i].them, cases[i].dport, SYN);
+        sent.proto = (uint8_t)cases[i].proto;
+        sent.flags = cases[i].proto == BH_PROTO_TCP ? SYN : 0;
+        struct row back = icmp_row(START + cases[i].after_ns, cases[i].from, cases[i].us, cases[i].type, 0);
+        lab_add(&l, &sent);
+        uint32_t at = row_add(l.batch, &back);
+        if (cases[i].type != 0 && cases[i].type != 129) {
+            row_quote(l.batch, at, &sent);
+        }
+        lab_end(&l);
+        if (l.cls[1] != cases[i].cls) {
+            fail_msg("%s: %s", cases[i].name, bh_class_name(l.cls[1]));
+        }
+        lab_close(&l);
+    }
+}
+
+/* A time that does not fit is no time: nothing is judged by it. And times at the far ends do no harm. */
+static void
+test_far_times(void **state)
+{
+    (void)state;
+    static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, -1, 0, INT64_MAX - 1, INT64_MAX };
+    for (unsigned hold = 0; hold < 2; hold++) {
+        struct lab l;
+        lab_open(&l, (struct bh_track_config){ .outcomes = true, .hold = hold != 0, .flow_slots = 64 });
+        for (size_t i = 0; i < BH_COUNT(times); i++) {
+            struct row in = tcp_row(times[i], THEM, 40000, US, 80, SYN), out = tcp_row(times[i], US, 80, THEM, 40000, SYN | ACK);
+            struct row bad = udp_row(0, THEM, 40000, US, 80);
+            bad.marks = BH_MARK_BAD_TIME;
+            struct row *const rows[] = { &in, &bad, &out };
+            for (size_t k = 0; k < BH_COUNT(rows); k++) {
+                const struct bh_move *moves;
+                bh_batch_reset(l.batch);
+                row_add(l.batch, rows[k]);
+                bh_track_classify(l.track, l.batch);
+                bh_track_flows(l.track, l.batch, &moves);
+                assert_int_equal(l.batch->cls[0], k == 0 ? BH_CLASS_ACCESS : BH_CLASS_NONE);
+                if (hold != 0) {
+                    assert_true(bh_track_verdict(l.track, l.batch->connection[0], times[i]) < BH_OUTCOME_COUNT);
+                }
+            }
+        }
+        bh_batch_reset(l.batch);
+        lab_close(&l);
+    }
+}
+
 /* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
 static void
@@ -1081,6 +1157,24 @@ scene_tcp(uint64_t *rnd, const char *them, const char *us)
     return r;
 }
 
+/* What would come next in the conversation of `last`: chance alone makes few complete connections. */
+static struct row
+scene_next(uint64_t *rnd, const struct row *last)
+{
+    struct row r = *last;
+    if ((last->flags & (SYN | ACK)) == SYN || (last->flags & (SYN | ACK)) == (SYN | ACK)) {
+        r.src = last->dst;
+        r.dst = last->src;
+        r.sport = last->dport;
+        r.dport = last->sport;
+        r.flags = (last->flags & ACK) == 0 ? SYN | ACK : random_below(rnd, 4) == 0 ? RST : ACK;
+    } else {
+        r.flags = random_below(rnd, 3) == 0 ? RST | ACK : ACK | PSH;
+    }
+    r.payload = (uint16_t)((r.flags & PSH) != 0 ? random_below(rnd, 3) : 0);
+    return r;
+}
+
 static struct row
 scene_udp(uint64_t *rnd, const char *them, const char *us)
 {
@@ -1120,8 +1214,11 @@ scene_make(struct scene *s, uint64_t *rnd)
         const char *them = v6 ? remotes[3 + random_below(rnd, 2)] : remotes[random_below(rnd, 3)];
         const char *us = v6 ? homes[2] : homes[random_below(rnd, 2)];
         unsigned kind = random_below(rnd, 12);
+        const struct row *last = i > 0 ? &s->row[i - 1] : NULL;
         struct row r;
-        if (kind == 0) {
+        if (last != NULL && last->proto == BH_PROTO_TCP && random_below(rnd, 3) == 0) {
+            r = scene_next(rnd, last);
+        } else if (kind == 0) {
             static const char *const routers[] = { "203.0.113.1", "2001:db8::1" };
             bool by_us = random_below(rnd, 2) == 0, forged = random_below(rnd, 5) == 0;
             s->quoted[i] = tcp_row(0, them, 1000, us, 80, 0);
@@ -1344,7 +1441,7 @@ main(void)
         cmocka_unit_test(test_imports),     cmocka_unit_test(test_talks),   cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_hold),        cmocka_unit_test(test_not_counted),
         cmocka_unit_test(test_outcomes_no), cmocka_unit_test(test_strays),  cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_quotes),      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_quotes),      cmocka_unit_test(test_our_own_doing), cmocka_unit_test(test_far_times),      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_pending),     cmocka_unit_test(test_served_ports), cmocka_unit_test(test_scenes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ bh_remark_text(struct bh_remark_set *s, struct bh_remark *m, enum bh_lang lang, 
     if (m == NULL) {
         return;
     }
-    bh_say_args(&text, bh_word(id, lang), args, count);
+    bh_say_rows(&text, s->trend, bh_word(id, lang), args, count);
     if (text.failed) {
         s->failed = true;
         bh_buf_done(&text);
@@ -139,31 +139,6 @@ bh_all_ports(const struct bh_remark_set *s, struct bh_trend_port *ret_ports, siz
 }
 
 /* ---- words --------------------------------------------------------------------------------- */
-
-static struct bh_short
-count_words(enum bh_word_id id, uint64_t n, enum bh_lang lang)
-{
-    struct bh_short t = { "" };
-    struct bh_buf b = { 0 };
-    bh_say_args(&b, bh_word(id, lang), (const char *const[]){ bh_num(n).s }, 1);
-    snprintf(t.s, sizeof t.s, "%s", b.data == NULL ? "" : b.data);
-    bh_buf_done(&b);
-    return t;
-}
-
-struct bh_short
-bh_count_words(const struct bh_trend *t, uint64_t n, enum bh_lang lang)
-{
-    static const enum bh_word_id ids[] = { BH_W_COUNT_ACCESSES, BH_W_COUNT_SOURCES,
-                                           BH_W_COUNT_PACKETS, BH_W_COUNT_BYTES };
-    return count_words(ids[(unsigned)t->count % BH_COUNT(ids)], n, lang);
-}
-
-struct bh_short
-bh_access_words(uint64_t n, enum bh_lang lang)
-{
-    return count_words(BH_W_COUNT_ACCESSES, n, lang);
-}
 
 struct bh_short
 bh_trend_port_words(const struct bh_remark_set *s, const struct bh_trend_port *p)

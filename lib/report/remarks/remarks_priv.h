@@ -54,9 +54,6 @@ bool bh_same_port(const struct bh_trend_port *a, const struct bh_trend_port *b);
 size_t bh_all_ports(const struct bh_remark_set *s, struct bh_trend_port *ret_ports, size_t max);
 #define BH_ALL_PORTS_MAX 256U
 
-/* "1,539 accesses", "1,539 件" in the chosen count; accesses always. */
-struct bh_short bh_count_words(const struct bh_trend *t, uint64_t n, enum bh_lang lang);
-struct bh_short bh_access_words(uint64_t n, enum bh_lang lang);
 struct bh_short bh_trend_port_words(const struct bh_remark_set *s, const struct bh_trend_port *p);
 
 /* An enumeration, of ports or countries, in one language. */

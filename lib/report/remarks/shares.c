@@ -92,6 +92,9 @@ bh_remark_highest_shares(struct bh_remark_set *s)
             return;
         }
     }
+    if (shares[1] == shares[2]) { /* then these are not the two highest */
+        return;
+    }
     struct bh_remark *m =
         bh_remark_new(s, "highest-shares", bh_port_text(port->port, port->proto).s, 58, true);
     static const char *const names[] = { "share_first", "share_second", "share_third" };
@@ -152,8 +155,14 @@ say_wanted(struct bh_remark_set *s, struct bh_remark *m, const struct bh_trend_p
         struct bh_short name = bh_trend_port_words(s, port);
         struct bh_short count = bh_count_words(s->trend, port->count, lang);
         if (port->sources == s->listed) {
-            bh_remark_say(s, m, lang, R_ALL_WANT, name.s, bh_num(s->listed).s,
-                          bh_num(w->first_in).s, count.s, bh_percent(port->count, w->sum).s, why);
+            enum bh_word_id id = w->first_in == 0           ? BH_W_R_ALL_WANT_NEVER_FIRST
+                                 : w->first_in == s->listed ? BH_W_R_ALL_WANT_FIRST
+                                                            : BH_W_R_ALL_WANT;
+            bh_remark_text(s, m, lang, id,
+                           (const char *const[]){ name.s, bh_num(s->listed).s,
+                                                  bh_num(w->first_in).s, count.s,
+                                                  bh_percent(port->count, w->sum).s, why },
+                           6);
         } else {
             bh_remark_say(s, m, lang, R_HALF_WANT, name.s, bh_num(port->sources).s,
                           bh_num(s->listed).s, count.s, bh_num(w->most_count).s,

@@ -116,13 +116,15 @@ walk_damage(const struct bh_trend *t, struct bh_walk *w)
     bh_walk_uint(w, "frames", t->cut_frames);
     bh_walk_uint(w, "headers", t->cut_headers);
     bh_walk_object_end(w);
-    bh_walk_object(w, "malformed");
-    for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
-        if (t->malformed[i] > 0) {
-            bh_walk_uint(w, bh_reason_name(i), t->malformed[i]);
+    for (int decoded = 1; decoded >= 0; decoded--) {
+        bh_walk_object(w, decoded == 1 ? "malformed" : "not_decoded");
+        for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
+            if (t->malformed[i] > 0 && bh_reason_is_damage(i) == (decoded == 1)) {
+                bh_walk_uint(w, bh_reason_name(i), t->malformed[i]);
+            }
         }
+        bh_walk_object_end(w);
     }
-    bh_walk_object_end(w);
 }
 
 static void
@@ -161,6 +163,7 @@ walk_bounds(const struct bh_trend *t, struct bh_walk *w)
     walk_bound(w, "pairs", t->pairs_over);
     walk_bound(w, "places", t->places_over);
     walk_bound(w, "time_bins", t->bins_over);
+    walk_bound(w, "memory", t->memory_over);
     bh_walk_list_end(w);
 }
 

@@ -104,7 +104,8 @@ put_rests(struct bh_page *p, const struct country_look *look)
     const struct bh_trend *t = p->report->trend;
     if (t->others_countries > 0) {
         struct bh_buf name = { 0 };
-        bh_say(&name, p->lang, ROW_OTHERS, bh_num(t->others_countries).s);
+        bh_say_rows(&name, t, bh_word(BH_W_ROW_OTHERS, p->lang),
+                    (const char *const[]){ bh_num(t->others_countries).s }, 1);
         put_rest(p, name.data == NULL ? "" : name.data, t->others_count, look);
         bh_buf_done(&name);
     }
@@ -238,9 +239,13 @@ static void
 put_place_line(struct bh_page *p, const struct bh_trend_place *place)
 {
     struct bh_buf line = { 0 };
-    bh_say(&line, p->lang, PORTS_OF, bh_place_words(&place->place, p->lang).s,
-           bh_num(place->count).s, bh_unit_word(p->report->trend, p->lang),
-           bh_num(place->sources).s);
+    const struct bh_trend *t = p->report->trend;
+    enum bh_word_id id = t->count == BH_COUNT_SOURCES ? BH_W_PORTS_OF_SOURCES : BH_W_PORTS_OF;
+    bh_say_args(&line, bh_word(id, p->lang),
+                (const char *const[]){ bh_place_words(&place->place, p->lang).s,
+                                       bh_count_words(t, place->count, p->lang).s,
+                                       bh_num(place->sources).s },
+                3);
     bh_table_span(p, BH_STYLE_STRONG, line.data == NULL ? "" : line.data);
     bh_buf_done(&line);
 }

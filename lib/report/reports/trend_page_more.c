@@ -163,11 +163,11 @@ bh_page_remarks(struct bh_page *p)
 /* ---- health -------------------------------------------------------------------------------- */
 
 static uint64_t
-malformed_sum(const struct bh_trend *t)
+reason_sum(const struct bh_trend *t, bool damage)
 {
     uint64_t sum = 0;
     for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
-        sum += t->malformed[i];
+        sum += bh_reason_is_damage(i) == damage ? t->malformed[i] : 0;
     }
     return sum;
 }
@@ -185,7 +185,7 @@ say_frames(const struct bh_page *p, struct bh_buf *out)
     }
     between(p, out);
     bh_say(out, p->lang, HEALTH_DAMAGE, bh_num(t->cut_frames).s, bh_num(t->cut_headers).s,
-           bh_num(malformed_sum(t)).s, bh_num(t->bad_time).s, bh_num(t->gap_count).s);
+           bh_num(reason_sum(t, true)).s, bh_num(t->bad_time).s, bh_num(t->gap_count).s);
 }
 
 static void
@@ -194,7 +194,7 @@ say_malformed(const struct bh_page *p, struct bh_buf *out)
     const struct bh_trend *t = p->report->trend;
     size_t named = 0;
     for (unsigned i = BH_REASON_NONE + 1; i < BH_REASON_COUNT; i++) {
-        if (t->malformed[i] > 0) {
+        if (t->malformed[i] > 0 && bh_reason_is_damage(i)) {
             if (named == 0) {
                 between(p, out);
             }
@@ -203,6 +203,10 @@ say_malformed(const struct bh_page *p, struct bh_buf *out)
         }
     }
     bh_buf_puts(out, named > 0 ? bh_word(BH_W_HEALTH_END, p->lang) : "");
+    if (reason_sum(t, false) > 0) {
+        between(p, out);
+        bh_say(out, p->lang, HEALTH_NOT_DECODED, bh_num(reason_sum(t, false)).s);
+    }
 }
 
 /* Things that are only said when they happened. */
@@ -219,7 +223,7 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         { t->duplicates, BH_W_HEALTH_DUPLICATES },
         { t->filter_unknown, BH_W_HEALTH_FILTER },
         { t->bounds.flows_lost + t->bounds.conversations_lost + t->bounds.repeats_lost +
-              t->bounds.held_early + t->places_over + t->bins_over,
+              t->bounds.held_early + t->places_over + t->bins_over + t->memory_over,
           BH_W_HEALTH_BOUNDS },
     };
     for (size_t i = 0; i < BH_COUNT(troubles); i++) {

@@ -398,7 +398,7 @@ bh_page_outcomes(struct bh_page *p)
     }
     bh_table_end(p);
     struct bh_buf text = { 0 };
-    bh_buf_puts(&text, bh_word(BH_W_OUTCOMES_OF, p->lang));
+    bh_say_rows(&text, t, bh_word(BH_W_OUTCOMES_OF, p->lang), NULL, 0);
     bh_buf_puts(&text, t->offered_count > 0 && p->lang == BH_EN ? " " : "");
     say_offered(p, &text);
     bh_page_paragraph(p, &text);

@@ -81,7 +81,8 @@ may_break_between(const struct glyph *a, const struct glyph *b)
     if (b->s[0] == ' ' || a->s[0] == ' ') {
         return a->s[0] == ' ' && b->s[0] != ' ';
     }
-    if (is_in("、。，．」』）】・ー？！ょゃゅっ々%)],.;:", b) || is_in("「『（【([", a)) {
+    if (is_in("、。，．」』）】・ー？！々%)],.;:ぁぃぅぇぉっゃゅょァィゥェォッャュョ", b) ||
+        is_in("「『（【([", a)) {
         return false;
     }
     return a->width == 2 || b->width == 2;
@@ -169,6 +170,18 @@ label_reaches(const struct bh_page *p, const struct bh_table *t, size_t c)
            column_label(p, &t->columns[c + 1])[0] == '\0';
 }
 
+/* What the label of the column before needs of this one. */
+static size_t
+reached_width(const struct bh_page *p, const struct bh_table *t, size_t c, size_t width_before)
+{
+    if (c == 0 || !label_reaches(p, t, c - 1)) {
+        return 0;
+    }
+    size_t label = bh_text_width(column_label(p, &t->columns[c - 1]));
+    size_t room = width_before + column_gap(t, c);
+    return label > room ? label - room : 0;
+}
+
 static void
 table_widths(const struct bh_page *p, const struct bh_table *t, size_t *widths)
 {
@@ -177,6 +190,8 @@ table_widths(const struct bh_page *p, const struct bh_table *t, size_t *widths)
     for (size_t c = 0; c < t->column_count; c++) {
         bool reaches = label_reaches(p, t, c);
         widths[c] = reaches ? 0 : bh_text_width(column_label(p, &t->columns[c]));
+        size_t reached = reached_width(p, t, c, c == 0 ? 0 : widths[c - 1]);
+        widths[c] = reached > widths[c] ? reached : widths[c];
         widths[c] = t->columns[c].least > widths[c] ? t->columns[c].least : widths[c];
         for (size_t row = 0; row < t->row_count; row++) {
             size_t w = t->spans[row] ? 0 : bh_text_width(bh_table_text(t, row, c));
