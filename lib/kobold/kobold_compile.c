@@ -273,7 +273,8 @@ say_twice(const kobold_build *b)
         struct bh_error e;
         if (s->input.twice > 0) {
             bh_error_set(&e, BH_EFORMAT, s->name,
-                         "%llu ranges are there twice with different countries; the last line won",
+                         "ranges that are there twice with different countries: %llu; the last "
+                         "line won",
                          "同じ範囲が違う国で2度ある箇所 %llu。後の行を採った",
                          (unsigned long long)s->input.twice);
             b->notice(b->notice_arg, &e);

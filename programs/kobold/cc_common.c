@@ -173,7 +173,7 @@ match_v6(const char *s, size_t len, struct bh_ip *ret_ip)
 }
 
 static size_t
-match(const char *s, size_t len, struct bh_ip *ret_ip, size_t *ret_skip)
+match(const char *s, size_t len, bool may_be_v6, struct bh_ip *ret_ip, size_t *ret_skip)
 {
     size_t n = 0;
     unsigned colons = 0;
@@ -192,7 +192,7 @@ match(const char *s, size_t len, struct bh_ip *ret_ip, size_t *ret_skip)
         return 0;
     }
     size_t found = 0;
-    if (colons >= 2 && !is_glued) {
+    if (may_be_v6 && colons >= 2 && !is_glued) {
         found = match_v6(s, n, ret_ip);
     }
     if (found == 0 && dots >= 3) {
@@ -221,8 +221,10 @@ cc_find_address(const char *text, size_t len, size_t from, struct bh_ip *ret_ip,
             at++;
             continue;
         }
+        /* Behind "::" stands the rest of what was none: the "b::c" of "a::b::c". */
+        bool may_be_v6 = at < 2 || text[at - 1] != ':' || text[at - 2] != ':';
         size_t skip;
-        size_t n = match(text + at, len - at, ret_ip, &skip);
+        size_t n = match(text + at, len - at, may_be_v6, ret_ip, &skip);
         if (n > 0) {
             *ret_at = at;
             *ret_len = n;

@@ -154,7 +154,9 @@ static void
 say_notice(void *arg, const struct bh_error *e)
 {
     const struct compile *c = arg;
-    cc_complain(c->p, 0, e);
+    if (!c->is_quiet) {
+        cc_complain(c->p, 0, e);
+    }
 }
 
 /* A line of ours that holds names of files, and so anything. */
@@ -218,9 +220,9 @@ add_input(struct compile *c, const char *path, enum kobold_format format, enum k
     struct bh_buf text = { 0 };
     struct bh_error err;
     struct kobold_input input;
+    const char *name = strcmp(path, "-") == 0 ? "stdin" : path;
     int r = read_input(path, &text, &err);
     if (r == 0) {
-        const char *name = strcmp(path, "-") == 0 ? "stdin" : path;
         r = kobold_build_add(c->build, name, text.data != NULL ? text.data : "", text.len, format,
                              layer, &input, &err);
     }
@@ -228,7 +230,7 @@ add_input(struct compile *c, const char *path, enum kobold_format format, enum k
     if (r < 0) {
         return cc_complain(c->p, CC_FAILED, &err);
     }
-    say_input(c, path, &input);
+    say_input(c, name, &input);
     return CC_OK;
 }
 
@@ -311,11 +313,13 @@ write_output(struct compile *c, const char *path)
         status = cc_complain(c->p, CC_FAILED, &err);
     } else if (!c->is_quiet) {
         struct bh_buf line = { 0 };
-        bh_buf_printf(&line,
-                      c->p->lang == BH_JA
-                          ? "%s: %zu バイト、IPv4の範囲 %u、IPv6の範囲 %u、データの日付 %s"
-                          : "%s: %zu octets, %u IPv4 ranges, %u IPv6 ranges, data of %s",
-                      path, size, meta.v4_ranges, meta.v6_ranges, meta.date);
+        if (c->p->lang == BH_JA) {
+            bh_buf_printf(&line, "%s: %zu バイト、IPv4の範囲 %u、IPv6の範囲 %u、データの日付 %s",
+                          path, size, meta.v4_ranges, meta.v6_ranges, meta.date);
+        } else {
+            bh_buf_printf(&line, "%s: %zu octets, ranges: %u of IPv4, %u of IPv6, data of %s", path,
+                          size, meta.v4_ranges, meta.v6_ranges, meta.date);
+        }
         say_line(&line);
     }
 out:
