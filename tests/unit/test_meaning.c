@@ -95,7 +95,7 @@ take_row(char *line)
     const char *dash = strchr(r->field[PORT], '-');
     r->is_range = dash != NULL;
     snprintf(first, sizeof first, "%.*s", (int)strcspn(r->field[PORT], "-"), r->field[PORT]);
-    unsigned from, until = 9999;
+    unsigned from = 0, until = 9999;
     if (!number_of(first, 65535, &r->first) ||
         !number_of(r->is_range ? dash + 1 : first, 65535, &r->last) ||
         !number_of(r->field[FROM], 2100, &from) ||
