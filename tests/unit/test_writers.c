@@ -941,6 +941,42 @@ test_markdown_tables(void **state)
     }
 }
 
+/* ---- bounds ------------------------------------------------------------------------------------------------------ */
+
+/* A bound that was reached is said, in every format, whichever it was. */
+static void
+test_bounds_said(void **state)
+{
+    (void)state;
+    fake_memo(&fake);
+    struct bh_trend *t = &fake.trend;
+    uint64_t *const bounds[] = { &t->bounds.flows_lost,   &t->bounds.conversations_lost,
+                                 &t->bounds.repeats_lost, &t->bounds.held_early,
+                                 &t->sources_over,        &t->places_over,
+                                 &t->bins_over,           &t->memory_over };
+    for (size_t i = 0; i < BH_COUNT(bounds); i++) {
+        *bounds[i] = 12345;
+        for (size_t w = 0; w < bh_writers_count; w++) {
+            for (int lang = 0; lang < BH_LANGS; lang++) {
+                struct bh_buf out = written(bh_writers[w].name, (enum bh_lang)lang, 200, false);
+                assert_true(strstr(out.data, "bounds_reached") != NULL ||
+                            strstr(out.data, "bounds\\_reached") != NULL);
+                if (bh_writers[w].write == bh_writer_find("json")->write) {
+                    assert_json_number(&out, "health.bounds_reached.0.count", "12345");
+                }
+                bh_buf_done(&out);
+            }
+        }
+        *bounds[i] = 0;
+    }
+    t->approximate = true;
+    t->approximate_error = 0.0325;
+    struct bh_buf out = written("text", BH_EN, 80, false);
+    assert_non_null(strstr(out.data, "approximate (within 3.3%)"));
+    bh_buf_done(&out);
+    fake_done(&fake);
+}
+
 static int
 set_zone(void **state)
 {
@@ -959,6 +995,7 @@ main(void)
         cmocka_unit_test(test_json_numbers),   cmocka_unit_test(test_shares),
         cmocka_unit_test(test_csv_texts),      cmocka_unit_test(test_csv_lines),
         cmocka_unit_test(test_markdown_texts), cmocka_unit_test(test_markdown_tables),
+        cmocka_unit_test(test_bounds_said),
     };
     return cmocka_run_group_tests(tests, set_zone, NULL);
 }

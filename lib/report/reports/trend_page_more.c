@@ -223,7 +223,8 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
         { t->duplicates, BH_W_HEALTH_DUPLICATES },
         { t->filter_unknown, BH_W_HEALTH_FILTER },
         { t->bounds.flows_lost + t->bounds.conversations_lost + t->bounds.repeats_lost +
-              t->bounds.held_early + t->places_over + t->bins_over + t->memory_over,
+              t->bounds.held_early + t->sources_over + t->places_over + t->bins_over +
+              t->memory_over,
           BH_W_HEALTH_BOUNDS },
     };
     for (size_t i = 0; i < BH_COUNT(troubles); i++) {

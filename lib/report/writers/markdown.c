@@ -12,6 +12,10 @@ static void
 put_escaped(struct bh_buf *out, const char *text)
 {
     const char *number_end = text + strspn(text, "0123456789");
+    if (*text == ' ') { /* four of them open a block of code */
+        bh_buf_puts(out, "&#32;");
+        text++;
+    }
     for (const char *c = text; *c != '\0'; c++) {
         bool opens_block = c == text && strchr("#+-=", *c) != NULL;
         bool opens_list = c == number_end && c > text && (*c == '.' || *c == ')') &&
@@ -19,7 +23,7 @@ put_escaped(struct bh_buf *out, const char *text)
         opens_block |= opens_list;
         bool links = *c == ':' && c[1] == '/';
         links |= *c == '.' && c - text >= 3 && strncasecmp(c - 3, "www", 3) == 0;
-        if (opens_block || links || strchr("\\`*_{}[]<>|&~!", *c) != NULL) {
+        if (opens_block || links || strchr("\\`*_{}[]<>|&~!$@", *c) != NULL) {
             bh_buf_putc(out, '\\');
         }
         bh_buf_putc(out, *c);
