@@ -444,9 +444,17 @@ take_import_notes(struct run *x)
     r->import_bad_rows = s.bad_rows;
     r->trend->out_of_order = s.steps_back;
     r->input_bytes = s.bytes;
-    r->notes = calloc(2, sizeof *r->notes);
+    r->notes = calloc(3, sizeof *r->notes);
     if (r->notes == NULL) {
         return -ENOMEM;
+    }
+    if (r->options.input_columns == NULL || strstr(r->options.input_columns, "auto") != NULL) {
+        /* A guess is said; it is no trouble, and so not on standard error. */
+        bh_error_set(&e, 0, r->options.files[0], "columns taken by their names: %s%s%.0s",
+                     "列名から次の列を使いました: %s%.0s%s", s.columns,
+                     s.zoneless_rows > 0 ? " (times without a zone are UTC)" : "",
+                     s.zoneless_rows > 0 ? " (時間帯のない時刻は UTC)" : "");
+        add_note(r, &e);
     }
     if (s.bad_rows > 0) {
         bh_error_set(&e, BH_EFORMAT, s.bad_file, "%llu %s could not be used; the first: %s%.0s",

@@ -150,7 +150,7 @@ say_notes(const struct bh_report *r, enum bh_lang lang, bool quiet)
         if (r->notes[i].damaged) {
             code = 1;
         }
-        if (r->notes[i].damaged || !quiet) {
+        if (r->notes[i].damaged || (!quiet && r->notes[i].error.code != 0)) {
             fprintf(stderr, "beholder: %s\n", bh_error_line(&r->notes[i].error, lang, line, sizeof line));
         }
     }
