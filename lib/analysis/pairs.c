@@ -21,11 +21,10 @@
 int
 pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total)
 {
-    uint64_t slots = 1U << 12;
-    while (slots < 2 * PAIRS_MAX / shards && (expected == 0 || slots < expected * 2)) {
-        slots *= 2;
-    }
-    *p = (struct pairs){ .mask = (uint32_t)slots - 1, .size = slots * sizeof *p->tag, .total = total };
+    /* Several shards do not get equally much: room for one to have half as much again. */
+    const uint64_t most = shards == 1 ? PAIRS_MAX / 2 * 3 : 2 * PAIRS_MAX / shards, least = 1U << 12;
+    uint64_t slots = expected == 0 || expected * 2 > most ? most : expected * 2 < least ? least : expected * 2;
+    *p = (struct pairs){ .slots = (uint32_t)slots, .size = slots * sizeof *p->tag, .total = total };
     p->tag = bh_pages_new(p->size, slots >= 1U << 20 && expected != 0);
     if (p->tag == NULL || map_init(&p->hll_of, 1024) != 0) {
         pairs_done(p);
@@ -49,7 +48,7 @@ pairs_done(struct pairs *p)
 static bool
 is_full(struct pairs *p)
 {
-    if (p->full || p->used >= p->mask / 4 * 3) {
+    if (p->full || p->used >= p->slots / 4 * 3) {
         return p->full = true;
     }
     if (p->total == NULL) {
@@ -91,8 +90,8 @@ bool
 pairs_add(struct pairs *p, uint64_t hash, uint32_t key)
 {
     const uint32_t tag = (uint32_t)hash | 1;
-    uint32_t at = (uint32_t)(hash >> 32) & p->mask;
-    for (uint32_t v; (v = p->tag[at]) != 0; at = (at + 1) & p->mask) {
+    uint32_t at = pair_place(p, hash);
+    for (uint32_t v; (v = p->tag[at]) != 0; at = at + 1 == p->slots ? 0 : at + 1) {
         if (v == tag) {
             return false;
         }

@@ -4,6 +4,9 @@
  * then costs four slots, two lines, even under a flood of forged ones). A slot never crosses
  * a cache line: the one line per source is most of what a known source costs.
  *
+ * A table of 2 MiB and more has addresses for all it may ever need and doubles where it stands:
+ * pages are touched once, and none is touched to be given back.
+ *
  * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB; several shards together may
  * take twice that, as each may double once more just below its share of the bound.
  */
@@ -21,6 +24,16 @@ slots_for(uint64_t expected, uint32_t least, uint32_t most)
     return (uint32_t)slots;
 }
 
+#define IN_PLACE ((size_t)2 << 20)
+
+/* Room for `slots` now, and for `most` later when the table is large. */
+static void *
+table_new(size_t slots, size_t most, size_t slot_size, size_t *ret_size)
+{
+    *ret_size = slots * slot_size >= IN_PLACE ? most * slot_size : slots * slot_size;
+    return bh_pages_new(*ret_size, true);
+}
+
 int
 sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key)
 {
@@ -28,8 +41,8 @@ sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key
     /* The table grows: begin with what a file of so many frames has at least. */
     uint64_t guess = expected == 0 ? 1U << 14 : expected / 64 / shards;
     uint32_t n4 = slots_for(guess, 1U << 10, SOURCES4_MAX), n6 = slots_for(guess / 8, 1U << 8, SOURCES6_MAX);
-    s->v4 = bh_pages_new(n4 * sizeof *s->v4, n4 >= 1U << 16);
-    s->v6 = bh_pages_new(n6 * sizeof *s->v6, n6 >= 1U << 15);
+    s->v4 = table_new(n4, SOURCES4_MAX, sizeof *s->v4, &s->size4);
+    s->v6 = table_new(n6, SOURCES6_MAX, sizeof *s->v6, &s->size6);
     s->mask4 = n4 - 1;
     s->mask6 = n6 - 1;
     s->limit4 = SOURCES4_MAX / shards / 8 * 5;
@@ -44,74 +57,102 @@ sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key
 void
 sources_done(struct sources *s)
 {
-    bh_pages_free(s->v4, (s->mask4 + 1UL) * sizeof *s->v4);
-    bh_pages_free(s->v6, (s->mask6 + 1UL) * sizeof *s->v6);
+    bh_pages_free(s->v4, s->size4);
+    bh_pages_free(s->v6, s->size6);
     *s = (struct sources){ 0 };
 }
 
-static void
+/* A table that is to hold twice as many: where it stands, or in a new place. False without memory. */
+static bool
+table_room(void **table, size_t *size, size_t slots, size_t most, size_t slot_size)
+{
+    if (slots * slot_size <= *size) {
+        return true;
+    }
+    size_t new_size;
+    void *bigger = table_new(slots, most, slot_size, &new_size);
+    if (bigger == NULL) {
+        return false;
+    }
+    memcpy(bigger, *table, *size);
+    bh_pages_free(*table, *size);
+    *table = bigger;
+    *size = new_size;
+    return true;
+}
+
+/*
+ * After the mask has gained a bit each entry belongs where it was or as far again beyond. Going
+ * round once from behind an empty slot, an entry never lands on one that still waits: its cluster
+ * before it is done, so what it finds free is at its own place or before, or in the new half.
+ */
+static bool
 grow4(struct sources *s)
 {
-    uint32_t n = (s->mask4 + 1) * 2, mask = n - 1;
-    struct source4 *v4 = bh_pages_new(n * sizeof *v4, n >= 1U << 16);
-    if (v4 == NULL) {
+    const uint32_t old = s->mask4 + 1, mask = 2 * old - 1;
+    void *table = s->v4;
+    if (!table_room(&table, &s->size4, 2UL * old, SOURCES4_MAX, sizeof *s->v4)) {
         s->limit4 = s->used4; /* go on with what there is; what is beyond is counted as over */
-        return;
+        return false;
     }
-    for (uint32_t i = 0; i <= s->mask4; i++) {
-        if ((s->v4[i].s.flags & SRC_USED) != 0) {
-            uint32_t at = (uint32_t)source4_hash(s, s->v4[i].addr) & mask;
+    struct source4 *v4 = s->v4 = table;
+    uint32_t start = 0;
+    while ((v4[start].s.flags & SRC_USED) != 0) {
+        start++;
+    }
+    for (uint32_t k = 1; k <= old; k++) {
+        const uint32_t i = (start + k) & (old - 1);
+        if ((v4[i].s.flags & SRC_USED) != 0) {
+            const struct source4 x = v4[i];
+            v4[i] = (struct source4){ 0 };
+            uint32_t at = (uint32_t)source4_hash(s, x.addr) & mask;
             while ((v4[at].s.flags & SRC_USED) != 0) {
                 at = (at + 1) & mask;
             }
-            v4[at] = s->v4[i];
+            v4[at] = x;
         }
     }
-    bh_pages_free(s->v4, (s->mask4 + 1UL) * sizeof *s->v4);
-    s->v4 = v4;
     s->mask4 = mask;
+    return true;
 }
 
-static void
+static bool
 grow6(struct sources *s)
 {
-    uint32_t n = (s->mask6 + 1) * 2, mask = n - 1;
-    struct source6 *v6 = bh_pages_new(n * sizeof *v6, n >= 1U << 15);
-    if (v6 == NULL) {
+    const uint32_t old = s->mask6 + 1, mask = 2 * old - 1;
+    void *table = s->v6;
+    if (!table_room(&table, &s->size6, 2UL * old, SOURCES6_MAX, sizeof *s->v6)) {
         s->limit6 = s->used6;
-        return;
+        return false;
     }
-    for (uint32_t i = 0; i <= s->mask6; i++) {
-        if ((s->v6[i].s.flags & SRC_USED) != 0) {
-            uint32_t at = (uint32_t)source6_hash(s, s->v6[i].hi, s->v6[i].lo) & mask;
+    struct source6 *v6 = s->v6 = table;
+    uint32_t start = 0;
+    while ((v6[start].s.flags & SRC_USED) != 0) {
+        start++;
+    }
+    for (uint32_t k = 1; k <= old; k++) {
+        const uint32_t i = (start + k) & (old - 1);
+        if ((v6[i].s.flags & SRC_USED) != 0) {
+            const struct source6 x = v6[i];
+            v6[i] = (struct source6){ 0 };
+            uint32_t at = (uint32_t)source6_hash(s, x.hi, x.lo) & mask;
             while ((v6[at].s.flags & SRC_USED) != 0) {
                 at = (at + 1) & mask;
             }
-            v6[at] = s->v6[i];
+            v6[at] = x;
         }
     }
-    bh_pages_free(s->v6, (s->mask6 + 1UL) * sizeof *s->v6);
-    s->v6 = v6;
     s->mask6 = mask;
+    return true;
 }
 
 /* Once per batch, so that the loop over rows never has to move the table under its feet. */
 void
 sources_reserve(struct sources *s, uint32_t more4, uint32_t more6)
 {
-    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < SOURCES4_MAX) {
-        uint32_t before = s->mask4;
-        grow4(s);
-        if (s->mask4 == before) {
-            break;
-        }
+    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < SOURCES4_MAX && grow4(s)) {
     }
-    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < SOURCES6_MAX) {
-        uint32_t before = s->mask6;
-        grow6(s);
-        if (s->mask6 == before) {
-            break;
-        }
+    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < SOURCES6_MAX && grow6(s)) {
     }
 }
 

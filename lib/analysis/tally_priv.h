@@ -156,6 +156,7 @@ struct sources {
     struct source4 *v4;
     struct source6 *v6;
     uint32_t mask4, mask6, used4, used6, limit4, limit6;
+    size_t size4, size6; /* octets of the tables, with what they may grow into */
     uint64_t key;
 };
 BH_NODISCARD int sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key);
@@ -217,7 +218,7 @@ source6_get(struct sources *s, uint64_t hi, uint64_t lo, uint64_t hash)
 
 struct pairs {
     uint32_t *tag;
-    uint32_t mask, used;
+    uint32_t slots, used;
     size_t size;
     bool full;
     _Atomic uint64_t *total; /* of all shards; may be NULL */
@@ -229,10 +230,16 @@ struct pairs {
 };
 BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total);
 void pairs_done(struct pairs *p);
+static inline uint32_t
+pair_place(const struct pairs *p, uint64_t hash)
+{
+    return (uint32_t)((hash >> 32) * p->slots >> 32); /* any number of slots */
+}
+
 static inline void
 pairs_prefetch(const struct pairs *p, uint64_t hash)
 {
-    BH_PREFETCH_WRITE(&p->tag[hash >> 32 & p->mask]);
+    BH_PREFETCH_WRITE(&p->tag[pair_place(p, hash)]);
 }
 /* True when the pair is new and exactly counted; `key` is where the sketch goes beyond. */
 bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
