@@ -41,7 +41,7 @@ say_most(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
         bh_say(out, lang, OPEN_PLACE, bh_place_in_text(&t->countries[i].place, lang).s,
                bh_num(t->countries[i].count).s);
     }
-    bh_buf_puts(out, bh_word(BH_W_OPEN_MOST_END, lang));
+    bh_say(out, lang, OPEN_MOST_END, bh_num(n).s);
 }
 
 /* The port with the largest sum over the listed countries' top ports. */

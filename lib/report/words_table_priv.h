@@ -79,7 +79,7 @@ BH_WORD(OPEN_MOST, "; abroad, ",
 BH_WORD(OPEN_MOST_ANY, "; ",
         "。多いのは")
 BH_WORD(OPEN_PLACE, "{0} ({1})", "{0} ({1})")
-BH_WORD(OPEN_MOST_END, " come first",
+BH_WORD(OPEN_MOST_END, " {0?comes|come} first",
         " です")
 BH_WORD(OPEN_HOME, "; from {0} itself came {1} ({2})",
         "。自国の{0}からは {1} (全体の {2}) です")
