@@ -19,7 +19,7 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
     sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
-    if (pairs_add(&t->pairs, bh_mix64(hash, 0x1000000000ULL), PAIR_KEY_PLACE(place))) {
+    if (pairs_add(&t->pairs, pair_hash_over(hash), PAIR_KEY_PLACE(place))) {
         sum->sources++;
         h->sources++; /* distinct within the report, a lower bound within the hour */
         h->day_sources++;

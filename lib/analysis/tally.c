@@ -373,9 +373,13 @@ static BH_NOINLINE void
 new_sources4(struct stage *g, struct inbound *in)
 {
     struct bh_tally *t = g->t;
+    const bool is_full = t->sources.used4 >= t->sources.limit4;
     uint32_t addr[BH_BATCH_STRIDE];
     for (uint32_t k = 0; k < in->new_count; k++) {
         addr[k] = g->b->src[in->row[in->new_at[k]]];
+        if (is_full) {
+            pairs_prefetch(&t->pairs, pair_hash_over(in->hash[in->new_at[k]]));
+        }
     }
     kobold_v4_many(t->cfg.countries, addr, in->value, in->new_count);
     for (uint32_t k = 0; k < in->new_count; k++) {

@@ -241,6 +241,12 @@ pairs_prefetch(const struct pairs *p, uint64_t hash)
 {
     BH_PREFETCH_WRITE(&p->tag[pair_place(p, hash)]);
 }
+/* The pair of a source beyond the table and its place. */
+static inline uint64_t
+pair_hash_over(uint64_t hash)
+{
+    return bh_mix64(hash, 0x1000000000ULL);
+}
 /* True when the pair is new and exactly counted; `key` is where the sketch goes beyond. */
 bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
 /* What the sketch of a key adds to its exact count. */
