@@ -659,7 +659,7 @@ static bool
 is_unicast(uint32_t v4)
 {
     uint32_t net = v4 >> 24;
-    return net > 0 && net < 224 && net != 10 && net != 127;
+    return net > 0 && net < 224 && net != 10 && net != 127 && v4 >> 8 != HOME4 >> 8;
 }
 
 static uint32_t
@@ -806,6 +806,7 @@ make_flood(struct maker *m)
             } while (!is_unicast(s->v4));
         }
         s->ttl = (uint8_t)(40 + (r >> 48 & 63));
+        s->syn_options = 0;
         put_frame(m, &k, SYN);
     }
 }
