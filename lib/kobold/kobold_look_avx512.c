@@ -16,8 +16,21 @@
 #define LOOK_TARGET
 #define kobold_look_avx512 kobold_look_avx512_simde
 #define popcount_of(x) ((unsigned)__builtin_popcount(x))
+/* What not all of its versions have. */
+#define __mmask8 simde__mmask8
+#define __mmask16 simde__mmask16
+#define __mmask32 simde__mmask32
 
-/* Not in all its versions. */
+static inline void
+put_lower_halves(uint16_t *to, __m512i v)
+{
+    uint32_t number[16];
+    _mm512_storeu_si512(number, v);
+    for (int i = 0; i < 16; i++) {
+        to[i] = (uint16_t)number[i];
+    }
+}
+
 static inline __m512i
 gather(__m512i at, const uint8_t *base)
 {
@@ -35,6 +48,12 @@ gather(__m512i at, const uint8_t *base)
 
 #define LOOK_TARGET __attribute__((target("avx512f,avx512bw,avx2,bmi,bmi2,popcnt")))
 #define popcount_of(x) ((unsigned)_mm_popcnt_u32(x))
+
+LOOK_TARGET static inline void
+put_lower_halves(uint16_t *to, __m512i v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm512_cvtepi32_epi16(v));
+}
 
 LOOK_TARGET static inline __m512i
 gather(__m512i at, const uint8_t *base)
@@ -56,12 +75,11 @@ top16(const kobold *k, const uint32_t *addr, uint16_t *ret, size_t first, uint16
     __m512i pair = gather(_mm512_srli_epi32(high, 1), k->head.v4_top);
     __m512i shift = _mm512_slli_epi32(_mm512_and_si512(high, _mm512_set1_epi32(1)), 4);
     __m512i node = _mm512_and_si512(_mm512_srlv_epi32(pair, shift), _mm512_set1_epi32(0xffff));
-    _mm256_storeu_si256((__m256i *)(void *)ret, _mm512_cvtepi32_epi16(node));
+    put_lower_halves(ret, node);
     __mmask16 more = _mm512_cmpgt_epi32_mask(node, _mm512_set1_epi32(KDB_ESCAPE - 1));
     __m512i number = _mm512_add_epi32(
         _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32((int)first));
-    number = _mm512_maskz_compress_epi32(more, number);
-    _mm256_storeu_si256((__m256i *)(void *)list, _mm512_cvtepi32_epi16(number));
+    put_lower_halves(list, _mm512_maskz_compress_epi32(more, number));
     return popcount_of(more);
 }
 
