@@ -184,6 +184,7 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .country_db = bh_arg(a, "country-db"),
         .input_format = bh_arg(a, "input-format"),
         .input_columns = bh_arg(a, "input-columns"),
+        .input_year = (unsigned)bh_arg_uint(a, "input-year"),
         .filter_words = w->words,
         .filter_count = w->word_count,
         .threads = (unsigned)bh_arg_uint(a, "threads"),
