@@ -61,6 +61,7 @@ bh_octets_open_memory(const void *data, size_t size, struct bh_octets **ret_octe
         return -ENOMEM;
     }
     bh_cap_source_memory(&o->source, data, size);
+    o->source.input_end = true;
     o->is_memory = true;
     o->is_text = true;
     *ret_octets = o;

@@ -37,6 +37,7 @@ struct bh_import_options {
     int year;       /* of the first time without a year; 0: the last that is not after the file's
                      * date, of pipes not after ...                                              */
     int64_t now_ns; /* ... this                                                                 */
+    bool is_guess;  /* nobody said that they are logs: of another text the error says what is read */
 };
 /* All files are opened and their header lines read here; several are merged by time. */
 BH_NODISCARD int bh_import_open_with(const struct bh_import_options *o, struct bh_import **ret_import,

@@ -28,6 +28,7 @@ struct bh_import {
     uint32_t ready_at, ready_count;
     bool all_inbound, has_cold, has_weight, has_seq;
     const char *format;
+    bool is_guess;
     int year;
     int64_t now_ns;
     uint64_t reasons[REASON_COUNT];
@@ -454,6 +455,21 @@ begin_years(struct bh_import *im, struct import_file *f)
     }
 }
 
+/* A text that is no log, and no table whose columns can be guessed. */
+static int
+no_log(const struct import_file *f, struct bh_error *err)
+{
+    if (err != NULL) {
+        err->line = 0;
+        err->has_offset = false;
+    }
+    return import_error(err, BH_EFORMAT, f->text.name,
+                        "it looks like a text file, but neither a capture nor a log we know; give a pcap or pcapng file, a "
+                        "log of netfilter, Zeek or nfdump, or a table with beholder report --input-format csv",
+                        "テキストファイルのようですが、キャプチャでも既知のログでもありません。pcap、pcapng、netfilter・Zeek・"
+                        "nfdump のログ、または表 (beholder report --input-format csv) を指定してください");
+}
+
 static int
 begin_file(struct bh_import *im, struct import_file *f, struct bh_error *err)
 {
@@ -470,10 +486,10 @@ begin_file(struct bh_import *im, struct import_file *f, struct bh_error *err)
     f->columns_text_size = sizeof text;
     r = f->reader->begin == NULL ? 0 : f->reader->begin(f, err);
     f->columns_text = NULL;
-    if (r < 0) {
-        return r;
-    }
     bool is_table = f->reader == &reader_csv;
+    if (r < 0) {
+        return im->is_guess && is_table && r != -ENOMEM ? no_log(f, err) : r;
+    }
     im->has_cold |= f->reader->has_cold || (is_table && f->columns.is_mapped[KEY_TTL]);
     im->has_weight |= f->reader->has_weight || (is_table && f->columns.is_mapped[KEY_WEIGHT]);
     if (f->reader->has_weight && im->pairs == NULL && (im->pairs = pairs_new()) == NULL) {
@@ -576,6 +592,7 @@ new_import(const struct bh_import_options *o, size_t count, struct bh_import **r
     }
     im->newest_ns = INT64_MIN;
     im->format = o->columns != NULL && o->columns[0] != '\0' && strcmp(o->columns, "auto") != 0 ? "csv" : o->format;
+    im->is_guess = o->is_guess;
     im->year = o->year;
     im->now_ns = o->now_ns;
     im->files = calloc(count, sizeof(struct import_file *));

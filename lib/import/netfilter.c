@@ -488,8 +488,8 @@ check(const struct packet *k)
     }
     uint32_t needed = k->proto == BH_PROTO_TCP                                      ? HAS_SPT | HAS_DPT | HAS_URGP
                       : k->proto == BH_PROTO_UDP                                    ? HAS_SPT | HAS_DPT | HAS_UDP_LEN
-                      : k->proto == BH_PROTO_ICMP || k->proto == BH_PROTO_ICMP6 ? HAS_TYPE | HAS_CODE
-                                                                                      : 0;
+                      : k->proto == (k->src.family == 4 ? BH_PROTO_ICMP : BH_PROTO_ICMP6) ? HAS_TYPE | HAS_CODE
+                                                                                          : 0;
     return (k->parts & needed) == needed ? REASON_NONE : REASON_CUT;
 }
 
@@ -592,7 +592,6 @@ netfilter_packet(struct cell text, struct item *ret_item)
         r->ip_len = 0;
         return REASON_NONE;
     }
-    r->proto = k.proto == BH_PROTO_ICMP && r->kind == BH_KIND_IP6 ? BH_PROTO_ICMP6 : k.proto;
     if ((k.parts & IS_LATER_FRAGMENT) != 0) {
         r->marks = BH_MARK_FRAGMENT | BH_MARK_NO_PORTS;
     } else if ((k.parts & IS_CUT_PACKET) != 0) {

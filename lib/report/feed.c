@@ -30,6 +30,7 @@ open_import(struct feed *f, const struct bh_report_options *o, struct bh_octets 
         .columns = o->input_columns,
         .year = (int)o->input_year,
         .now_ns = o->now_ns,
+        .is_guess = asked_for(o) == 0,
     };
     return bh_import_open_with(&io, &f->import, err);
 }

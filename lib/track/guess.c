@@ -291,11 +291,13 @@ int
 bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_error *err)
 {
     struct bh_home h = { .guessed = true };
-    const struct seen *most = NULL;
+    const struct seen *most = NULL, *group = NULL;
     int r = 0;
     for (uint32_t i = 0; i <= g->mask && r == 0; i++) {
         const struct seen *s = &g->slot[i];
-        if (s->used && !s->group && s->told) {
+        if (s->used && s->told && s->group) {
+            group = group == NULL || is_before(s, group) ? s : group;
+        } else if (s->used && s->told) {
             r = take(&h, s);
         }
     }
@@ -320,6 +322,7 @@ bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_e
         }
     }
     if (r == 0 && h.v4_count + h.v6_count == 0) {
+        most = most == NULL ? group : most; /* a log of nothing but calls to all */
         if (most == NULL) {
             return bh_error_set(err, BH_EUSAGE, "",
                                 "there is no IP packet to guess home from; say what you watch "

@@ -62,7 +62,7 @@ check_bounds(const struct bh_args *a, struct bh_error *err)
     static const struct {
         const char *name;
         uint64_t least, most;
-    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 } };
+    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 }, { "input-year", 0, 2261 } };
     for (size_t i = 0; i < BH_COUNT(bounds); i++) {
         uint64_t v = bh_arg_uint(a, bounds[i].name);
         if (v < bounds[i].least || v > bounds[i].most) {
