@@ -10,6 +10,7 @@
 
 enum {
     N_TIME,
+    N_LAST,
     N_SRC,
     N_DST,
     N_SPORT,
@@ -31,6 +32,10 @@ static const struct keyed_name nfdump_names[] = {
     { "firstSeen", N_TIME },
     { "first", N_TIME },
     { "t_first", N_TIME },
+    { "te", N_LAST },
+    { "lastSeen", N_LAST },
+    { "last", N_LAST },
+    { "t_last", N_LAST },
     { "sa", N_SRC },
     { "srcAddr", N_SRC },
     { "src4_addr", N_SRC },
@@ -181,6 +186,18 @@ transport(struct import_file *f, struct row *r)
     }
 }
 
+/* How long it lasted, where the length of a packet stands: pair.c makes packets of it. */
+static void
+take_span(const struct keyed *k, struct row *r)
+{
+    int64_t last_ns;
+    bool is_zoneless;
+    if (cell_time(keyed_value(k, N_LAST), &last_ns, &is_zoneless) == TIME_OK && last_ns > r->ts_ns) {
+        uint64_t ms = ((uint64_t)last_ns - (uint64_t)r->ts_ns) / 1000000;
+        r->ip_len = ms < 86400000 ? (uint32_t)ms : 86400000;
+    }
+}
+
 static enum reason
 row(struct import_file *f)
 {
@@ -195,6 +212,7 @@ row(struct import_file *f)
     if (why != REASON_NONE) {
         return why;
     }
+    take_span(k, &x->row);
     uint64_t packets = count_of(k, N_PACKETS), bytes = count_of(k, N_BYTES);
     uint64_t back = count_of(k, N_OUT_PACKETS), back_bytes = count_of(k, N_OUT_BYTES);
     x->side.flow.packets = packets == 0 && back == 0 ? 1 : packets;

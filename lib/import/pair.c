@@ -174,7 +174,7 @@ unroll_tcp(const struct item *x, bool is_answer, struct made *ret_now, struct ma
         bool has_end = (flags & (BH_TCP_RST | BH_TCP_FIN)) != 0;
         bool has_ack = (flags & BH_TCP_ACK) != 0;
         f.orig.payload = has_payload ? payload_of(x, 40) | 1 : 0;
-        f.syns = has_ack ? 1 : has_end ? n - 1 : n;
+        f.syns = has_ack || has_end ? 1 : n;
         f.orig_rest = (flags & BH_TCP_RST) != 0 && !has_payload ? (uint8_t)(BH_TCP_RST | (has_ack ? BH_TCP_ACK : 0))
                       : has_ack                                 ? BH_TCP_ACK
                                                                 : BH_TCP_FIN;
@@ -186,6 +186,28 @@ unroll_tcp(const struct item *x, bool is_answer, struct made *ret_now, struct ma
     }
 }
 
+/* A conversation is idle after a minute (lib/track), which one that lasts must not seem to be. */
+#define PIECE_MS 50000U
+
+/* Datagrams are spread over the time that the flow lasted, in a few pieces. */
+static void
+unroll_datagrams(const struct item *x, struct made *ret_now, struct made *ret_rest)
+{
+    const uint64_t n = x->side.flow.packets, bytes = x->side.flow.bytes;
+    const uint64_t span_ms = x->row.ip_len; /* of rows of flows: see nfdump.c */
+    uint64_t pieces = x->row.proto == BH_PROTO_UDP ? span_ms / PIECE_MS + (span_ms > 0) + 1 : 1;
+    pieces = pieces > n ? n : pieces;
+    pieces = pieces > MADE_MAX / 2 ? MADE_MAX / 2 : pieces;
+    struct item piece = *x;
+    piece.row.payload_len = (uint16_t)(payload_of(x, 28) / n > UINT16_MAX ? UINT16_MAX : payload_of(x, 28) / n);
+    for (uint64_t i = 0; i < pieces; i++) {
+        /* Of the parts before and up to this one the difference: the sum is exact. */
+        uint64_t packets = n / pieces + (i < n % pieces), octets = bytes / pieces + (i < bytes % pieces);
+        piece.row.ts_ns = x->row.ts_ns + (pieces == 1 ? 0 : (int64_t)(span_ms * i / (pieces - 1)) * 1000000);
+        flow_add(i == 0 ? ret_now : ret_rest, &piece, 0, packets, octets);
+    }
+}
+
 bool
 pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_now, struct made *ret_rest)
 {
@@ -193,8 +215,7 @@ pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_now, 
     int64_t other_ns = r->ts_ns;
     ret_now->count = ret_rest->count = 0;
     if (r->proto != BH_PROTO_TCP) {
-        struct flow f = { .orig = { x->side.flow.packets, x->side.flow.bytes, payload_of(x, 28) } };
-        flow_plain(ret_now, x, &f);
+        unroll_datagrams(x, ret_now, ret_rest);
         return true;
     }
     bool has_other = opens(r) && find_other(p, r, &x->pair, &other_ns);

@@ -52,7 +52,7 @@ static const struct keyed_name zeek_names[] = {
 enum originator {
     NO_SYN,    /* none was seen                                                 */
     SYNS,      /* SYNs and, unless the history has more, nothing else           */
-    SYNS_END,  /* SYNs and a last segment that ends it                          */
+    SYNS_END,  /* a SYN and what ends it                                        */
     HANDSHAKE, /* a SYN, and more after the answer                              */
     PERHAPS,   /* ... if the history has it (a scan leaves it at the SYN)       */
     RESET,     /* ... and a RST: what it was worth depends on payload before it */
@@ -141,7 +141,7 @@ tcp_of_state(const struct keyed *k, const struct state *s, struct flow *f)
         break;
     case SYNS_END:
         orig->packets = more(orig->packets, 2);
-        f->syns = orig->packets - 1;
+        f->syns = 1;
         break;
     case RESET:
         f->orig_rest = had_payload(k, f) ? BH_TCP_ACK : RST_ACK;
