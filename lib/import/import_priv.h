@@ -237,8 +237,8 @@ enum reason row_parse(const struct columns *cols, const struct csv *c, struct ro
 
 /* ---- stamp.c: times of syslog lines ------------------------------------------------------------- */
 
-/* Which year a time without one is of: the newest that is not after `ref_ns`; then the one that
- * makes the smallest step from the line before. */
+/* Which year a time without one is of: the newest that is not after `ref_ns`; then the next one in
+ * which the log goes forward. */
 struct years {
     int asked;      /* the year of the first such line; 0: guess */
     int64_t ref_ns; /* when the log was written to, at the latest */

@@ -93,6 +93,17 @@ is_process(const char *p, const char *q)
     return q - p > 3 && q[-1] == ':' && q[-2] == ']';
 }
 
+/* "kernel:", "ulogd[312]:"; alone it is RFC 5424's and stands behind the host, which may be called so. */
+static bool
+is_tag_of(const char *name, size_t n, const char *p, const char *q, bool may_be_alone)
+{
+    size_t size = (size_t)(q - p);
+    if (size < n || memcmp(p, name, n) != 0) {
+        return false;
+    }
+    return size == n ? may_be_alone : (size == n + 1 && p[n] == ':') || (p[n] == '[' && is_process(p, q));
+}
+
 /* Whose line is it? "host kernel: [1.2] DROP IN=", "host DROP IN=" (ulogd), "- kernel - - - IN=". */
 struct cell
 netfilter_find(struct cell text)
@@ -107,14 +118,14 @@ netfilter_find(struct cell text)
         if (in != NULL && in < q) { /* no tag, or the tag just before */
             return (struct cell){ in, (size_t)(end - in) };
         }
-        /* Alone it is RFC 5424's, behind the host: one may be called so. */
-        bool is_kernel = BEGINS(p, q, "kernel") && (q - p == 6 ? i > 0 : p[6] == ':' || p[6] == '[');
-        bool is_ulogd = BEGINS(p, q, "ulogd") && (q - p == 5 || p[5] == ':' || p[5] == '[');
-        if (is_kernel || is_ulogd) {
+        if (is_tagged) {
+            return none; /* more words behind another tag */
+        }
+        if (is_tag_of("kernel", 6, p, q, i > 0) || is_tag_of("ulogd", 5, p, q, i > 0)) {
             in = find_in(q, end);
             return in == NULL ? none : (struct cell){ in, (size_t)(end - in) };
         }
-        if (is_tagged || is_process(p, q)) {
+        if (is_process(p, q)) {
             return none;
         }
         is_tagged = q > p && q[-1] == ':';

@@ -113,12 +113,6 @@ take_clock(struct cell *c, int64_t *ret_ns)
 
 /* ---- the year ---------------------------------------------------------------------------------- */
 
-static int64_t
-apart(int64_t a, int64_t b)
-{
-    return a < b ? b - a : a - b;
-}
-
 /* The newest that has such a day and is not after the reference; a day more for zones. */
 static bool
 first_year(struct years *y, int month, int day, int64_t in_day_s, int64_t *ret_day_s)
@@ -144,28 +138,32 @@ first_year(struct years *y, int month, int day, int64_t in_day_s, int64_t *ret_d
     return false;
 }
 
-/* The smallest step from the line before, but not past the reference. */
+/* A log goes forward. A small step back may be one over New Year's Eve, a larger one never is, unless
+ * forward were the future: then older files were joined behind newer ones. */
+#define STEP_BACK_S (31 * INT64_C(86400))
+
 static bool
 next_year(struct years *y, int month, int day, int64_t in_day_s, int64_t *ret_day_s)
 {
+    const int64_t newest_s = y->asked == 0 ? y->ref_ns / SECOND_NS + DAY_S : INT64_MAX;
+    const int before = y->year;
     bool found = false;
-    int best = y->year;
-    int64_t days;
-    for (int year = y->year - 1; year <= y->year + 1 && year <= 2261; year++) {
+    for (int year = before - 1; year <= before + 1 && year <= 2261; year++) {
+        int64_t days;
         if (!civil_days(year, month, day, &days)) {
             continue;
         }
         int64_t s = days * DAY_S + in_day_s;
-        bool is_late = y->asked == 0 && s > y->ref_ns / SECOND_NS + DAY_S;
-        if (is_late ||
-            (found && apart(s, y->last_s) >= apart(*ret_day_s + in_day_s, y->last_s))) {
-            continue;
+        if (s > newest_s) {
+            break;
         }
-        best = year;
+        y->year = year;
         *ret_day_s = days * DAY_S;
         found = true;
+        if (s >= y->last_s - STEP_BACK_S) {
+            break;
+        }
     }
-    y->year = best;
     return found;
 }
 
