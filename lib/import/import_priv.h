@@ -252,6 +252,7 @@ struct years {
 struct stamp {
     int64_t ns;
     bool is_zoneless, has_no_year;
+    bool is_5424; /* RFC 5424: host, program and others follow */
 };
 
 /* The time at the beginning of a line; *at moves behind it and its blank. REASON_NO_TIME: there is
@@ -263,7 +264,7 @@ enum reason stamp_take(struct years *y, struct cell *line, struct stamp *ret_sta
 /* The packet of a line of the kernel's LOG target, from "IN=" on. */
 enum reason netfilter_packet(struct cell text, struct item *ret_item);
 /* Where it begins, behind the time; len 0: this is no such line, or another program's. */
-struct cell netfilter_find(struct cell text);
+struct cell netfilter_find(struct cell text, bool is_5424);
 /* The same of what the kernel said, without host and tag. */
 struct cell netfilter_find_words(struct cell text);
 

@@ -18,7 +18,7 @@
  */
 #include "import_priv.h"
 
-/* Where the words of the kernel begin: only so many tokens (host, facility, tag, two of RFC 5424). */
+/* Where the words of the kernel begin: only so many tokens (host, facility, tag; a prefix without one). */
 #define TAG_TOKENS 8
 
 enum part {
@@ -93,21 +93,36 @@ is_process(const char *p, const char *q)
     return q - p > 3 && q[-1] == ':' && q[-2] == ']';
 }
 
-/* "kernel:", "ulogd[312]:"; alone it is RFC 5424's and stands behind the host, which may be called so. */
+/* "kernel:", "ulogd[312]:" */
 static bool
-is_tag_of(const char *name, size_t n, const char *p, const char *q, bool may_be_alone)
+is_tag_of(const char *name, size_t n, const char *p, const char *q)
 {
     size_t size = (size_t)(q - p);
     if (size < n || memcmp(p, name, n) != 0) {
         return false;
     }
-    return size == n ? may_be_alone : (size == n + 1 && p[n] == ':') || (p[n] == '[' && is_process(p, q));
+    return (size == n + 1 && p[n] == ':') || (size > n && p[n] == '[' && is_process(p, q));
 }
 
-/* Whose line is it? "host kernel: [1.2] DROP IN=", "host DROP IN=" (ulogd), "- kernel - - - IN=". */
-struct cell
-netfilter_find(struct cell text)
+/* Behind "host kernel" of RFC 5424, where the program is the second word always. */
+static struct cell
+find_5424(struct cell text)
 {
+    const char *const end = text.at + text.len;
+    const char *p = token_end(text.at, end);
+    p += p < end;
+    const char *q = token_end(p, end);
+    const char *in = (q - p == 6 && memcmp(p, "kernel", 6) == 0) || (q - p == 5 && memcmp(p, "ulogd", 5) == 0) ? find_in(q, end) : NULL;
+    return in == NULL ? (struct cell){ text.at, 0 } : (struct cell){ in, (size_t)(end - in) };
+}
+
+/* Whose line is it? "host kernel: [1.2] DROP IN=", "host DROP IN=" (ulogd), "kern.warn kernel: IN=". */
+struct cell
+netfilter_find(struct cell text, bool is_5424)
+{
+    if (is_5424) {
+        return find_5424(text);
+    }
     const char *p = text.at;
     const char *const end = text.at + text.len;
     const struct cell none = { text.at, 0 };
@@ -121,7 +136,7 @@ netfilter_find(struct cell text)
         if (is_tagged) {
             return none; /* more words behind another tag */
         }
-        if (is_tag_of("kernel", 6, p, q, i > 0) || is_tag_of("ulogd", 5, p, q, i > 0)) {
+        if (is_tag_of("kernel", 6, p, q) || is_tag_of("ulogd", 5, p, q)) {
             in = find_in(q, end);
             return in == NULL ? none : (struct cell){ in, (size_t)(end - in) };
         }
@@ -143,52 +158,63 @@ netfilter_find_words(struct cell text)
     return in == NULL ? (struct cell){ text.at, 0 } : (struct cell){ in, (size_t)(end - in) };
 }
 
-/* ---- values ---------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------------
+ *
+ * Each is read from `p` on and gives where it ended, or NULL when it is none: behind it stands a blank
+ * or nothing.
+ */
 
-static bool
+static inline const char *
+ended(const char *p, const char *end)
+{
+    return p == end || *p == ' ' ? p : NULL;
+}
+
+static inline const char *
 number(const char *p, const char *end, uint32_t max, uint32_t *ret)
 {
+    const char *const from = p;
     uint64_t v = 0;
-    if (p == end || end - p > 10) {
-        return false;
-    }
-    for (; p < end; p++) {
-        unsigned digit = (unsigned)(uint8_t)*p - '0';
-        if (digit > 9) {
-            return false;
-        }
+    for (unsigned digit; p < end && (digit = (unsigned)(uint8_t)*p - '0') <= 9 && p - from < 11; p++) {
         v = v * 10 + digit;
     }
-    if (v > max) {
-        return false;
+    if (p == from || v > max) {
+        return NULL;
     }
     *ret = (uint32_t)v;
-    return true;
+    return ended(p, end);
 }
 
-static int
+static const int8_t hex_value[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
+/* -1: none */
+static inline int
 hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return hex_value[(uint8_t)c] - 1;
 }
 
-static bool
+static const char *
 dotted(const char *p, const char *end, uint32_t *ret)
 {
     uint32_t v = 0;
     for (int i = 0; i < 4; i++) {
-        unsigned part = 0;
         const char *from = p;
-        while (p < end && p - from < 3 && *p >= '0' && *p <= '9') {
-            part = part * 10 + (unsigned)(*p++ - '0');
+        unsigned part = 0;
+        for (unsigned digit; p < end && (digit = (unsigned)(uint8_t)*p - '0') <= 9 && p - from < 3; p++) {
+            part = part * 10 + digit;
         }
         if (p == from || part > 255 || (i < 3 && (p == end || *p++ != '.'))) {
-            return false;
+            return NULL;
         }
         v = v << 8 | part;
     }
     *ret = v;
-    return p == end;
+    return ended(p, end);
 }
 
 /* The kernel writes all 32 digits. */
@@ -210,227 +236,253 @@ full_ip6(const char *p, const char *end, struct bh_ip *ret)
     return true;
 }
 
-static bool
+static const char *
 address(const char *p, const char *end, struct bh_ip *ret)
 {
     uint32_t v4;
-    if (dotted(p, end, &v4)) {
+    const char *behind = dotted(p, end, &v4);
+    if (BH_LIKELY(behind != NULL)) {
         *ret = bh_ip_from_v4(v4);
-        return true;
+        return behind;
     }
-    return full_ip6(p, end, ret) || bh_ip_parse(p, (size_t)(end - p), ret);
+    behind = token_end(p, end);
+    if (full_ip6(p, behind, ret) || (bh_ip_parse(p, (size_t)(behind - p), ret) && ret->family == 6)) {
+        return behind;
+    }
+    *ret = (struct bh_ip){ 0 };
+    return NULL;
 }
 
-/* "dst:src:type" of Ethernet: 14 octets. */
-static void
+/* "dst:src:type" of Ethernet: 14 octets. Other links' are passed over. */
+static const char *
 mac(struct packet *k, const char *p, const char *end)
 {
+    const char *behind = token_end(p, end);
     uint64_t src = 0;
-    bool is_broadcast = true;
-    if (end - p != 41) {
-        return;
+    unsigned all_ones = 255;
+    int bad = 0;
+    if (behind - p != 41) {
+        return behind;
     }
     for (unsigned i = 0; i < 12; i++, p += 3) {
         int a = hex_digit(p[0]), b = hex_digit(p[1]);
-        if ((a | b) < 0 || p[2] != ':') {
-            return;
-        }
-        if (i < 6) {
-            is_broadcast &= (a & b) == 15;
-        } else {
-            src = src << 8 | (uint64_t)(a << 4 | b);
-        }
+        unsigned octet = (unsigned)(a << 4 | b) & 255;
+        bad |= a | b | (p[2] == ':' ? 0 : -1);
+        all_ones &= i < 6 ? octet : 255;
+        src = src << 8 | octet; /* the first six fall out */
     }
-    k->src_mac = src;
-    k->parts |= is_broadcast ? IS_BROADCAST : 0;
+    if (bad >= 0) {
+        k->src_mac = src & 0xffffffffffff;
+        k->parts |= all_ones == 255 ? IS_BROADCAST : 0;
+    }
+    return behind;
 }
 
-static bool
+static const char *
 proto(const char *p, const char *end, uint8_t *ret)
 {
-    size_t n = (size_t)(end - p);
+    const char *behind = token_end(p, end);
+    size_t n = (size_t)(behind - p);
     if (n == 3 && memcmp(p, "TCP", 3) == 0) {
         *ret = BH_PROTO_TCP;
     } else if (n == 3 && memcmp(p, "UDP", 3) == 0) {
         *ret = BH_PROTO_UDP;
-    } else if (n == 4 && memcmp(p, "ICMP", 4) == 0) {
-        *ret = BH_PROTO_ICMP;
     } else if (n == 6 && memcmp(p, "ICMPv6", 6) == 0) {
         *ret = BH_PROTO_ICMP6;
     } else {
         int v = n > 0 ? cell_proto((struct cell){ p, n }) : -1;
         if (v < 0) {
-            return false;
+            return NULL;
         }
         *ret = (uint8_t)v;
     }
-    return true;
+    return behind;
+}
+
+static const char *
+interface(struct packet *k, const char *p, const char *end, uint32_t part)
+{
+    const char *behind = token_end(p, end);
+    if (behind > p) {
+        k->parts |= part | (behind - p == 2 && memcmp(p, "lo", 2) == 0 ? IS_LOOPBACK : 0);
+    }
+    return behind;
+}
+
+/* The first is the packet's, one behind the protocol UDP's. */
+static const char *
+length(struct packet *k, const char *p, const char *end)
+{
+    if ((k->parts & HAS_PROTO) == 0) {
+        k->parts |= HAS_LEN;
+        return number(p, end, 65575, &k->ip_len); /* of IPv6 with its header */
+    }
+    k->parts |= HAS_UDP_LEN;
+    return number(p, end, UINT16_MAX, &k->udp_len);
 }
 
 /* ---- the words ------------------------------------------------------------------------------------- */
 
+#define FOUR(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
+
+/* A word that is no KEY=VALUE. */
 static void
-flag_word(struct packet *k, const char *p, size_t n)
+bare_word(struct packet *k, const char *p, size_t n)
 {
     static const struct {
         char name[4];
         uint8_t flag;
     } flags[] = { { "SYN", BH_TCP_SYN }, { "ACK", BH_TCP_ACK }, { "RST", BH_TCP_RST }, { "FIN", BH_TCP_FIN },
                   { "PSH", BH_TCP_PSH }, { "URG", BH_TCP_URG }, { "ECE", BH_TCP_ECE }, { "CWR", BH_TCP_CWR } };
-    if (n == 2 && memcmp(p, "DF", 2) == 0) {
-        k->df = 1;
-    }
-    for (size_t i = 0; n == 3 && i < BH_COUNT(flags); i++) {
-        if (memcmp(p, flags[i].name, 3) == 0) {
-            k->flags |= flags[i].flag;
-            return;
+    if (n == 3) {
+        for (size_t i = 0; i < BH_COUNT(flags); i++) {
+            if (memcmp(p, flags[i].name, 3) == 0) {
+                k->flags |= flags[i].flag;
+                return;
+            }
         }
-    }
-    if ((n == 10 && memcmp(p, "INCOMPLETE", 10) == 0) || (n == 9 && memcmp(p, "TRUNCATED", 9) == 0)) {
+        k->parts |= memcmp(p, "ARP", 3) == 0 ? IS_ARP : 0;
+    } else if (n == 2 && memcmp(p, "DF", 2) == 0) {
+        k->df = 1;
+    } else if ((n == 10 && memcmp(p, "INCOMPLETE", 10) == 0) || (n == 9 && memcmp(p, "TRUNCATED", 9) == 0)) {
         k->parts |= IS_CUT_PACKET;
-    } else if (n == 3 && memcmp(p, "ARP", 3) == 0) {
-        k->parts |= IS_ARP;
     } else if (n > 5 && memcmp(p, "FRAG:", 5) == 0) {
         uint32_t offset = 0;
-        k->parts |= number(p + 5, p + n, UINT16_MAX, &offset) && offset > 0 ? IS_LATER_FRAGMENT : 0;
+        k->parts |= number(p + 5, p + n, UINT16_MAX, &offset) != NULL && offset > 0 ? IS_LATER_FRAGMENT : 0;
     }
 }
 
-static bool
-interface(struct packet *k, const char *v, const char *end, uint32_t part)
+/* Keys of more than three letters, told by their first four: is it, and where is the value? */
+static const char *
+behind_key(const char *p, const char *end, const char *key, size_t n)
 {
-    if (v < end) {
-        k->parts |= part | (end - v == 2 && memcmp(v, "lo", 2) == 0 ? IS_LOOPBACK : 0);
-    }
-    return true;
+    return begins(p, end, key, n) ? p + n : NULL;
 }
+#define BEHIND(key) behind_key(p, end, key, sizeof(key) - 1)
 
-/* A number of less than 32 bits is stored by who asked. */
-static bool
-small(const char *p, const char *end, uint32_t max, uint8_t *ret8, uint16_t *ret16)
+/* What few packets have. NULL: not understood; `p` itself: this is none of them. */
+static const char *
+rare_word(struct packet *k, uint32_t four, const char *p, const char *end)
 {
-    uint32_t v;
-    if (!number(p, end, max, &v)) {
-        return false;
-    }
-    if (ret8 != NULL) {
-        *ret8 = (uint8_t)v;
-    } else {
-        *ret16 = (uint16_t)v;
-    }
-    return true;
-}
-
-static bool
-length(struct packet *k, const char *v, const char *end)
-{
-    if ((k->parts & HAS_PROTO) == 0) {
-        k->parts |= HAS_LEN;
-        return number(v, end, 65575, &k->ip_len); /* of IPv6 with its header */
-    }
-    k->parts |= HAS_UDP_LEN;
-    return number(v, end, UINT16_MAX, &k->udp_len);
-}
-
-enum word {
-    WORD_OTHER,
-    WORD_IN,
-    WORD_OUT,
-    WORD_MAC,
-    WORD_SRC,
-    WORD_DST,
-    WORD_LEN,
-    WORD_TTL,
-    WORD_ID,
-    WORD_PROTO,
-    WORD_SPT,
-    WORD_DPT,
-    WORD_SEQ,
-    WORD_WINDOW,
-    WORD_URGP,
-    WORD_TYPE,
-    WORD_CODE,
-    WORD_OPCODE,
-};
-
-/* Three letters and '=' are one number to compare with; most keys have so many. */
-static enum word
-find_key(const char *p, size_t n)
-{
-    static const struct {
-        char name[9];
-        uint8_t len, key;
-    } keys[] = { { "SRC", 3, WORD_SRC },       { "DST", 3, WORD_DST },     { "LEN", 3, WORD_LEN },   { "TTL", 3, WORD_TTL },
-                 { "SPT", 3, WORD_SPT },       { "DPT", 3, WORD_DPT },     { "MAC", 3, WORD_MAC },   { "OUT", 3, WORD_OUT },
-                 { "SEQ", 3, WORD_SEQ },       { "IN", 2, WORD_IN },       { "ID", 2, WORD_ID },     { "PROTO", 5, WORD_PROTO },
-                 { "WINDOW", 6, WORD_WINDOW }, { "URGP", 4, WORD_URGP },   { "TYPE", 4, WORD_TYPE }, { "CODE", 4, WORD_CODE },
-                 { "HOPLIMIT", 8, WORD_TTL },  { "IPSRC", 5, WORD_SRC },   { "IPDST", 5, WORD_DST }, { "OPCODE", 6, WORD_OPCODE } };
-    if (n < 2 || n > 8) {
-        return WORD_OTHER;
-    }
-    for (size_t i = 0; i < BH_COUNT(keys); i++) {
-        if (keys[i].len == n && keys[i].name[0] == p[0] && memcmp(keys[i].name, p, n) == 0) {
-            return (enum word)keys[i].key;
+    const char *v;
+    uint32_t n;
+    switch (four) {
+    case FOUR('S', 'E', 'Q', '='):
+        return number(p + 4, end, UINT32_MAX, &k->seq);
+    case FOUR('T', 'Y', 'P', 'E'):
+        if ((v = BEHIND("TYPE=")) != NULL) {
+            k->parts |= HAS_TYPE;
+            return number(v, end, 255, &k->type);
         }
-    }
-    return WORD_OTHER;
-}
-
-/* One KEY=VALUE. False: a value that is none. */
-static bool
-field(struct packet *k, const char *p, const char *eq, const char *end)
-{
-    const char *v = eq + 1;
-    switch (find_key(p, (size_t)(eq - p))) {
-    case WORD_IN:
-        return interface(k, v, end, HAS_IN);
-    case WORD_OUT:
-        return interface(k, v, end, HAS_OUT);
-    case WORD_MAC:
-        mac(k, v, end);
-        return true;
-    case WORD_SRC:
-        k->parts |= HAS_SRC;
-        return address(v, end, &k->src);
-    case WORD_DST:
-        k->parts |= HAS_DST;
-        return address(v, end, &k->dst);
-    case WORD_LEN:
-        return length(k, v, end);
-    case WORD_TTL:
-        return small(v, end, 255, &k->ttl, NULL);
-    case WORD_ID: /* behind the protocol that of a ping */
-        return (k->parts & HAS_PROTO) != 0 || small(v, end, UINT16_MAX, NULL, &k->ip_id);
-    case WORD_PROTO:
-        k->parts |= HAS_PROTO;
-        return proto(v, end, &k->proto);
-    case WORD_SPT:
-        k->parts |= HAS_SPT;
-        return number(v, end, UINT16_MAX, &k->sport);
-    case WORD_DPT:
-        k->parts |= HAS_DPT;
-        return number(v, end, UINT16_MAX, &k->dport);
-    case WORD_SEQ:
-        return number(v, end, UINT32_MAX, &k->seq);
-    case WORD_WINDOW:
-        return small(v, end, UINT16_MAX, NULL, &k->window);
-    case WORD_URGP:
-        k->parts |= HAS_URGP;
-        return true;
-    case WORD_TYPE:
-        k->parts |= HAS_TYPE;
-        return number(v, end, 255, &k->type);
-    case WORD_CODE:
-        k->parts |= HAS_CODE;
-        return number(v, end, 255, &k->code);
-    case WORD_OPCODE:
-        return number(v, end, UINT16_MAX, &k->type);
+        return p;
+    case FOUR('C', 'O', 'D', 'E'):
+        if ((v = BEHIND("CODE=")) != NULL) {
+            k->parts |= HAS_CODE;
+            return number(v, end, 255, &k->code);
+        }
+        return p;
+    case FOUR('H', 'O', 'P', 'L'):
+        if ((v = BEHIND("HOPLIMIT=")) != NULL && (v = number(v, end, 255, &n)) != NULL) {
+            k->ttl = (uint8_t)n;
+        }
+        return v;
+    case FOUR('I', 'P', 'S', 'R'): /* of ARP */
+        if ((v = BEHIND("IPSRC=")) != NULL) {
+            k->parts |= HAS_SRC;
+            return address(v, end, &k->src);
+        }
+        return p;
+    case FOUR('I', 'P', 'D', 'S'):
+        if ((v = BEHIND("IPDST=")) != NULL) {
+            k->parts |= HAS_DST;
+            return address(v, end, &k->dst);
+        }
+        return p;
+    case FOUR('O', 'P', 'C', 'O'):
+        return (v = BEHIND("OPCODE=")) != NULL ? number(v, end, UINT16_MAX, &k->type) : p;
     default:
-        return true;
+        return p;
     }
 }
 
-/* All words up to the end, or up to a quoted packet: that is given back. */
+/* What nearly every line has. The same. */
+static inline const char *
+usual_word(struct packet *k, const char *p, const char *end)
+{
+    const char *v;
+    uint32_t n;
+    if (end - p < 4) {
+        return begins(p, end, "IN=", 3) ? interface(k, p + 3, end, HAS_IN) : p;
+    }
+    const uint32_t four = bh_get_le32((const uint8_t *)p);
+    switch (four) {
+    case FOUR('O', 'U', 'T', '='):
+        return interface(k, p + 4, end, HAS_OUT);
+    case FOUR('M', 'A', 'C', '='):
+        return mac(k, p + 4, end);
+    case FOUR('S', 'R', 'C', '='):
+        k->parts |= HAS_SRC;
+        return address(p + 4, end, &k->src);
+    case FOUR('D', 'S', 'T', '='):
+        k->parts |= HAS_DST;
+        return address(p + 4, end, &k->dst);
+    case FOUR('L', 'E', 'N', '='):
+        return length(k, p + 4, end);
+    case FOUR('T', 'O', 'S', '='):
+    case FOUR('P', 'R', 'E', 'C'):
+    case FOUR('R', 'E', 'S', '='):
+        return token_end(p, end);
+    case FOUR('T', 'T', 'L', '='):
+        v = number(p + 4, end, 255, &n);
+        k->ttl = v != NULL ? (uint8_t)n : 0;
+        return v;
+    case FOUR('P', 'R', 'O', 'T'):
+        if ((v = BEHIND("PROTO=")) != NULL) {
+            k->parts |= HAS_PROTO;
+            return proto(v, end, &k->proto);
+        }
+        return p;
+    case FOUR('S', 'P', 'T', '='):
+        k->parts |= HAS_SPT;
+        return number(p + 4, end, UINT16_MAX, &k->sport);
+    case FOUR('D', 'P', 'T', '='):
+        k->parts |= HAS_DPT;
+        return number(p + 4, end, UINT16_MAX, &k->dport);
+    case FOUR('W', 'I', 'N', 'D'):
+        if ((v = BEHIND("WINDOW=")) != NULL && (v = number(v, end, UINT16_MAX, &n)) != NULL) {
+            k->window = (uint16_t)n;
+        }
+        return v;
+    case FOUR('U', 'R', 'G', 'P'):
+        k->parts |= BEHIND("URGP=") != NULL ? HAS_URGP : 0;
+        return token_end(p, end);
+    default:
+        break;
+    }
+    if ((four & 0xffffff) == FOUR('I', 'N', '=', 0)) {
+        return interface(k, p + 3, end, HAS_IN);
+    }
+    if ((four & 0xffffff) == FOUR('I', 'D', '=', 0)) { /* behind the protocol that of a ping */
+        v = number(p + 3, end, UINT16_MAX, &n);
+        k->ip_id = v != NULL && (k->parts & HAS_PROTO) == 0 ? (uint16_t)n : k->ip_id;
+        return v;
+    }
+    return rare_word(k, four, p, end);
+}
+
+/* OPT (020405B4): IP options before the protocol, TCP's behind it. */
+static const char *
+options(struct packet *k, const char *p, const char *end)
+{
+    const char *q = token_end(p, end);
+    size_t digits = (size_t)(q - p) - 1 - (q[-1] == ')' && q - p > 1);
+    if ((k->parts & HAS_PROTO) == 0) {
+        k->option_len += (uint32_t)(digits / 2);
+    }
+    return q;
+}
+
+/* All words up to the end; a quoted packet is given back. */
 static bool
 words(struct packet *k, const char *p, const char *end, struct cell *ret_quote)
 {
@@ -439,13 +491,8 @@ words(struct packet *k, const char *p, const char *end, struct cell *ret_quote)
             p++;
             continue;
         }
-        if (*p == '(') { /* OPT (020405B4): IP options before the protocol, TCP's behind it */
-            const char *q = token_end(p, end);
-            size_t digits = (size_t)(q - p) - 1 - (q[-1] == ')');
-            if ((k->parts & HAS_PROTO) == 0) {
-                k->option_len += (uint32_t)(digits / 2);
-            }
-            p = q;
+        if (*p == '(') {
+            p = options(k, p, end);
             continue;
         }
         if (ret_quote != NULL && BEGINS(p, end, "[SRC=")) {
@@ -454,16 +501,15 @@ words(struct packet *k, const char *p, const char *end, struct cell *ret_quote)
             p = close == NULL ? end : close + 1;
             continue;
         }
-        const char *from = p;
-        const char *eq = NULL;
-        for (; p < end && *p != ' '; p++) {
-            eq = *p == '=' && eq == NULL ? p : eq;
+        const char *behind = usual_word(k, p, end);
+        if (behind == p) {
+            behind = token_end(p, end);
+            bare_word(k, p, (size_t)(behind - p));
         }
-        if (eq == NULL) {
-            flag_word(k, from, (size_t)(p - from));
-        } else if (!field(k, from, eq, p)) {
+        if (behind == NULL) {
             return false;
         }
+        p = behind;
     }
     return true;
 }

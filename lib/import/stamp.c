@@ -298,7 +298,7 @@ epoch(struct cell *line, struct stamp *s)
 }
 
 /* "<134>", and RFC 5424's version. */
-static void
+static bool
 take_priority(struct cell *line)
 {
     struct cell c = *line;
@@ -307,8 +307,10 @@ take_priority(struct cell *line)
         *line = c;
         if (take_number(&c, 2, &v) && take_char(&c, ' ')) {
             *line = c;
+            return true;
         }
     }
+    return false;
 }
 
 enum reason
@@ -317,9 +319,7 @@ stamp_take(struct years *y, struct cell *line, struct stamp *ret_stamp)
     struct cell c = *line;
     struct stamp s = { 0 };
     enum reason why;
-    if (c.len > 0 && c.at[0] == '<') {
-        take_priority(&c);
-    }
+    bool is_5424 = c.len > 0 && c.at[0] == '<' && take_priority(&c);
     bool in_brackets = take_char(&c, '[');
     int month = take_month(&c);
     if (BH_LIKELY(month > 0)) {
@@ -351,6 +351,7 @@ stamp_take(struct years *y, struct cell *line, struct stamp *ret_stamp)
     }
     take_blanks(&c);
     *line = c;
+    s.is_5424 = is_5424;
     *ret_stamp = s;
     return REASON_NONE;
 }

@@ -51,7 +51,7 @@ static int
 next_line(struct import_file *f)
 {
     struct cell line;
-    struct stamp stamp;
+    struct stamp stamp = { 0 };
     int r = text_line(&f->text, &line);
     if (r != TEXT_LINE) {
         return r == TEXT_LONG ? READ_OTHER : r;
@@ -59,7 +59,7 @@ next_line(struct import_file *f)
     line = without_nuls(line);
     struct cell rest = line;
     enum reason why = stamp_take(&f->years, &rest, &stamp);
-    struct cell text = netfilter_find(rest);
+    struct cell text = netfilter_find(rest, stamp.is_5424);
     if (text.len == 0) {
         return READ_OTHER;
     }
@@ -77,11 +77,11 @@ is_syslog(const struct text *t)
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         struct cell line = without_nuls((struct cell){ p, (size_t)((newline == NULL ? end : newline) - p) });
         struct years years = { .asked = 2000 };
-        struct stamp stamp;
+        struct stamp stamp = { 0 };
         bool has = stamp_take(&years, &line, &stamp) == REASON_NONE;
         has_time |= has;
         has_kernel |= has && memmem(line.at, line.len, "kernel:", 7) != NULL;
-        if (netfilter_find(line).len > 0) {
+        if (netfilter_find(line, stamp.is_5424).len > 0) {
             return true;
         }
         p = newline == NULL ? end : newline + 1;
