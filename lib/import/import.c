@@ -596,8 +596,7 @@ new_import(const struct bh_import_options *o, size_t count, struct bh_import **r
     im->year = o->year;
     im->now_ns = o->now_ns;
     im->files = calloc(count, sizeof(struct import_file *));
-    im->window = window_new(BH_IMPORT_WINDOW + WINDOW_SPARE);
-    int r = im->files == NULL || im->window == NULL
+    int r = im->files == NULL
                 ? bh_error_errno(err, ENOMEM, "", "cannot read", "読めません")
                 : mapping_parse(&im->mapping, o->columns, err);
     if (r == 0 && o->year != 0 && (o->year < 1970 || o->year > 2261)) {
@@ -611,9 +610,18 @@ new_import(const struct bh_import_options *o, size_t count, struct bh_import **r
     return 0;
 }
 
+/* Files that fill the window are worth pages that cost less to touch. */
+#define LARGE ((uint64_t)128 << 20)
+
 static int
-start(struct bh_import *im, int r, struct bh_import **ret_import)
+start(struct bh_import *im, int r, struct bh_import **ret_import, struct bh_error *err)
 {
+    if (r == 0) {
+        uint64_t total, done;
+        bh_import_progress(im, &total, &done);
+        im->window = window_new(BH_IMPORT_WINDOW + WINDOW_SPARE, total > LARGE);
+        r = im->window == NULL ? bh_error_errno(err, ENOMEM, "", "cannot read", "読めません") : 0;
+    }
     if (r < 0) {
         bh_import_close(im);
         return r;
@@ -644,7 +652,7 @@ open_all(const struct bh_import_options *o, struct bh_import **ret_import, struc
         }
         r = open_file(im, o->paths[i], opened, NULL, 0, err);
     }
-    return start(im, r, ret_import);
+    return start(im, r, ret_import, err);
 }
 
 int
@@ -679,7 +687,7 @@ bh_import_open_memory_with(const void *data, size_t size, const struct bh_import
 {
     struct bh_import *im;
     int r = new_import(o, 1, &im, err);
-    return r < 0 ? r : start(im, open_file(im, NULL, NULL, data, size, err), ret_import);
+    return r < 0 ? r : start(im, open_file(im, NULL, NULL, data, size, err), ret_import, err);
 }
 
 void

@@ -377,7 +377,8 @@ bool pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_
 /* ---- window.c ---------------------------------------------------------------------------------- */
 
 struct window;
-struct window *window_new(uint32_t size);
+/* `huge`: all of it will be used. */
+struct window *window_new(uint32_t size, bool huge);
 void window_free(struct window *w);
 bool window_is_empty(const struct window *w);
 uint32_t window_room(const struct window *w);

@@ -198,23 +198,53 @@ hex_digit(char c)
     return hex_value[(uint8_t)c] - 1;
 }
 
-static const char *
-dotted(const char *p, const char *end, uint32_t *ret)
+/* Up to three digits and what follows them; 16 octets can be read. */
+static inline const char *
+octet(const char *p, unsigned *ret)
 {
-    uint32_t v = 0;
-    for (int i = 0; i < 4; i++) {
-        const char *from = p;
-        unsigned part = 0;
-        for (unsigned digit; p < end && (digit = (unsigned)(uint8_t)*p - '0') <= 9 && p - from < 3; p++) {
-            part = part * 10 + digit;
+    unsigned v = (unsigned)(uint8_t)p[0] - '0';
+    unsigned digit = (unsigned)(uint8_t)p[1] - '0';
+    if (v > 9) {
+        *ret = 256;
+        return p;
+    }
+    p++;
+    if (digit <= 9) {
+        v = v * 10 + digit;
+        digit = (unsigned)(uint8_t)*++p - '0';
+        if (digit <= 9) {
+            v = v * 10 + digit;
+            p++;
         }
-        if (p == from || part > 255 || (i < 3 && (p == end || *p++ != '.'))) {
-            return NULL;
-        }
-        v = v << 8 | part;
     }
     *ret = v;
-    return ended(p, end);
+    return p;
+}
+
+static inline const char *
+dotted(const char *p, const char *end, uint32_t *ret)
+{
+    char copy[16];
+    unsigned a, b, c, d;
+    const char *const from = p;
+    const bool is_near_end = end - p < (ptrdiff_t)sizeof copy;
+    if (BH_UNLIKELY(is_near_end)) {
+        size_t n = (size_t)(end - p);
+        memcpy(copy, p, n);
+        memset(copy + n, ' ', sizeof copy - n);
+        p = copy;
+    }
+    const char *const at = p;
+    p = octet(p, &a);
+    bool good = *p == '.';
+    p = octet(p + good, &b);
+    good &= *p == '.';
+    p = octet(p + good, &c);
+    good &= *p == '.';
+    p = octet(p + good, &d);
+    *ret = a << 24 | b << 16 | c << 8 | d;
+    good &= (a | b | c | d) < 256 && *p == ' ';
+    return good ? from + (p - at) : NULL;
 }
 
 /* The kernel writes all 32 digits. */
@@ -257,24 +287,20 @@ address(const char *p, const char *end, struct bh_ip *ret)
 static const char *
 mac(struct packet *k, const char *p, const char *end)
 {
-    const char *behind = token_end(p, end);
+    if (end - p < 41 || (end - p > 41 && p[41] != ' ')) {
+        return token_end(p, end);
+    }
+    k->parts |= memcmp(p, "ff:ff:ff:ff:ff:ff", 17) == 0 ? IS_BROADCAST : 0;
+    const char *const behind = p + 41;
     uint64_t src = 0;
-    unsigned all_ones = 255;
     int bad = 0;
-    if (behind - p != 41) {
-        return behind;
-    }
-    for (unsigned i = 0; i < 12; i++, p += 3) {
+    p += 18;
+    for (unsigned i = 0; i < 6; i++, p += 3) {
         int a = hex_digit(p[0]), b = hex_digit(p[1]);
-        unsigned octet = (unsigned)(a << 4 | b) & 255;
-        bad |= a | b | (p[2] == ':' ? 0 : -1);
-        all_ones &= i < 6 ? octet : 255;
-        src = src << 8 | octet; /* the first six fall out */
+        bad |= a | b;
+        src = src << 8 | ((unsigned)(a << 4 | b) & 255);
     }
-    if (bad >= 0) {
-        k->src_mac = src & 0xffffffffffff;
-        k->parts |= all_ones == 255 ? IS_BROADCAST : 0;
-    }
+    k->src_mac = bad < 0 ? 0 : src;
     return behind;
 }
 
@@ -431,7 +457,7 @@ usual_word(struct packet *k, const char *p, const char *end)
     case FOUR('T', 'O', 'S', '='):
     case FOUR('P', 'R', 'E', 'C'):
     case FOUR('R', 'E', 'S', '='):
-        return token_end(p, end);
+        return token_end(p + 4, end);
     case FOUR('T', 'T', 'L', '='):
         v = number(p + 4, end, 255, &n);
         k->ttl = v != NULL ? (uint8_t)n : 0;
@@ -455,7 +481,7 @@ usual_word(struct packet *k, const char *p, const char *end)
         return v;
     case FOUR('U', 'R', 'G', 'P'):
         k->parts |= BEHIND("URGP=") != NULL ? HAS_URGP : 0;
-        return token_end(p, end);
+        return token_end(p + 4, end);
     default:
         break;
     }

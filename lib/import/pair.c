@@ -8,7 +8,10 @@
  * seconds), or when there is only one, the one to the lower port is the originator's. A flow of one
  * SYN-ACK is an answer always.
  *
- * Memory: 64 MiB at most, in pages that are touched when flows with a SYN come; four places for a
+ * A scanner that resets what it opened sends SYNs and RSTs in one flow: of the SYNs there are as many as the
+ * other direction has SYN-ACKs, if it has nothing else.
+ *
+ * Memory: 96 MiB at most, in pages that are touched when flows with a SYN come; four places for a
  * hash, the oldest falls out: then ports decide.
  */
 #include "import_priv.h"
@@ -18,11 +21,12 @@
 #define BUCKETS (1U << 20)
 #define PLACES 4U
 /* A SYN may be sent again for a minute until it is answered. */
-#define APART_NS INT64_C(64000000000)
+#define APART_MS 64000
 
 struct entry {
     uint64_t tag;
-    int64_t ts_ns;
+    int64_t ms;       /* nfdump's flows have no finer times */
+    uint32_t answers; /* of a flow of nothing but SYN-ACKs: how many */
 };
 
 struct pairs {
@@ -70,6 +74,12 @@ tag_of(const struct pairs *p, const struct row *r, const struct bh_ip6_pair *v6,
     return bh_mix64(h, (uint64_t)ports << 8 | r->proto) | 1;
 }
 
+static int64_t
+ms_of(const struct row *r)
+{
+    return r->ts_ns / 1000000;
+}
+
 static bool
 opens(const struct row *r)
 {
@@ -109,24 +119,28 @@ pairs_note(struct pairs *p, const struct item *x)
     uint64_t tag = tag_of(p, &x->row, &x->pair, false);
     struct entry *e = &p->entry[(tag >> 20) % BUCKETS * PLACES];
     memmove(e + 1, e, (PLACES - 1) * sizeof *e);
-    e[0] = (struct entry){ tag, x->row.ts_ns };
+    const unsigned flags = x->row.tcp_flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_PSH | BH_TCP_FIN);
+    const uint64_t packets = x->side.flow.packets < UINT32_MAX ? x->side.flow.packets : UINT32_MAX;
+    e[0] = (struct entry){ tag, ms_of(&x->row), flags == (BH_TCP_SYN | BH_TCP_ACK) ? (uint32_t)packets : 0 };
 }
 
-/* Of the other direction the flow nearest in time. */
-static bool
-find_other(const struct pairs *p, const struct row *r, const struct bh_ip6_pair *v6, int64_t *ret_ts_ns)
+/* Of the other direction the flow nearest in time; NULL: none. */
+static const struct entry *
+find_other(const struct pairs *p, const struct row *r, const struct bh_ip6_pair *v6)
 {
     uint64_t tag = tag_of(p, r, v6, true);
     const struct entry *e = &p->entry[(tag >> 20) % BUCKETS * PLACES];
-    uint64_t best = (uint64_t)APART_NS + 1;
+    const struct entry *found = NULL;
+    const int64_t ms = ms_of(r);
+    int64_t best = APART_MS + 1;
     for (unsigned i = 0; i < PLACES; i++) {
-        uint64_t apart = e[i].ts_ns < r->ts_ns ? (uint64_t)r->ts_ns - (uint64_t)e[i].ts_ns : (uint64_t)e[i].ts_ns - (uint64_t)r->ts_ns;
+        int64_t apart = e[i].ms < ms ? ms - e[i].ms : e[i].ms - ms;
         if (e[i].tag == tag && apart < best) {
             best = apart;
-            *ret_ts_ns = e[i].ts_ns;
+            found = &e[i];
         }
     }
-    return best <= (uint64_t)APART_NS;
+    return found;
 }
 
 /* What is no header, in all; of a push at least something. */
@@ -140,7 +154,7 @@ payload_of(const struct item *x, unsigned headers)
 
 /* The parts of a TCP flow. `rest`: those that come after the answer of the other side. */
 static void
-unroll_tcp(const struct item *x, bool is_answer, struct made *ret_now, struct made *ret_rest)
+unroll_tcp(const struct item *x, bool is_answer, uint64_t answers, struct made *ret_now, struct made *ret_rest)
 {
     const uint64_t n = x->side.flow.packets;
     const unsigned flags = x->row.tcp_flags;
@@ -174,7 +188,7 @@ unroll_tcp(const struct item *x, bool is_answer, struct made *ret_now, struct ma
         bool has_end = (flags & (BH_TCP_RST | BH_TCP_FIN)) != 0;
         bool has_ack = (flags & BH_TCP_ACK) != 0;
         f.orig.payload = has_payload ? payload_of(x, 40) | 1 : 0;
-        f.syns = has_ack || has_end ? 1 : n;
+        f.syns = has_ack ? 1 : !has_end ? n : answers == 0 ? 1 : answers < n ? answers : n - 1;
         f.orig_rest = (flags & BH_TCP_RST) != 0 && !has_payload ? (uint8_t)(BH_TCP_RST | (has_ack ? BH_TCP_ACK : 0))
                       : has_ack                                 ? BH_TCP_ACK
                                                                 : BH_TCP_FIN;
@@ -212,25 +226,25 @@ bool
 pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_now, struct made *ret_rest)
 {
     const struct row *r = &x->row;
-    int64_t other_ns = r->ts_ns;
     ret_now->count = ret_rest->count = 0;
     if (r->proto != BH_PROTO_TCP) {
         unroll_datagrams(x, ret_now, ret_rest);
         return true;
     }
-    bool has_other = opens(r) && find_other(p, r, &x->pair, &other_ns);
-    bool is_sure = (r->tcp_flags & BH_TCP_ACK) == 0 && (r->marks & BH_MARK_NO_FLAGS) == 0;
-    bool is_answer = is_sure                                                                        ? false
-                     : x->side.flow.packets == 1 && (r->marks & BH_MARK_NO_FLAGS) == 0 ? true
-                     : has_other && other_ns != r->ts_ns                                            ? other_ns < r->ts_ns
-                                                                                                    : !is_to_service(r);
-    if (opens(r) && is_answer && has_other && other_ns == r->ts_ns && (r->bits & ROW_LATE_ANSWER) == 0) {
+    const struct entry *other = opens(r) ? find_other(p, r, &x->pair) : NULL;
+    const bool is_same_time = other != NULL && other->ms == ms_of(r);
+    const bool has_flags = (r->marks & BH_MARK_NO_FLAGS) == 0;
+    const bool is_sure = (r->tcp_flags & BH_TCP_ACK) == 0 && has_flags;
+    const bool is_answer = is_sure                                      ? false
+                           : x->side.flow.packets == 1 && has_flags     ? true
+                           : other != NULL && !is_same_time             ? other->ms < ms_of(r)
+                                                                        : !is_to_service(r);
+    if (opens(r) && is_answer && is_same_time && (r->bits & ROW_LATE_ANSWER) == 0) {
         return false;
     }
-    unroll_tcp(x, is_answer, ret_now, ret_rest);
-    for (uint32_t i = 0; i < ret_rest->count; i++) {
-        struct row *rest = &ret_rest->item[i].row;
-        rest->ts_ns = has_other && other_ns > rest->ts_ns ? other_ns : rest->ts_ns;
+    unroll_tcp(x, is_answer, other != NULL ? other->answers : 0, ret_now, ret_rest);
+    for (uint32_t i = 0; i < ret_rest->count && other != NULL && other->ms > ms_of(r); i++) {
+        ret_rest->item[i].row.ts_ns = other->ms * 1000000;
     }
     return true;
 }

@@ -35,24 +35,24 @@ struct window {
     struct heap_entry *heap;
 };
 
-#define PAGES(w, column) bh_pages_new(bh_size_mul((w)->size, sizeof *(w)->column), false)
+#define PAGES(w, column, huge) bh_pages_new(bh_size_mul((w)->size, sizeof *(w)->column), huge)
 #define PAGES_FREE(w, column) bh_pages_free((w)->column, (w)->size * sizeof *(w)->column)
 
 struct window *
-window_new(uint32_t size)
+window_new(uint32_t size, bool huge)
 {
     struct window *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return NULL;
     }
     w->size = size;
-    w->rows = PAGES(w, rows);
-    w->pairs = PAGES(w, pairs);
-    w->sides = PAGES(w, sides);
-    w->quotes = PAGES(w, quotes);
-    w->free_slots = PAGES(w, free_slots);
-    w->run = PAGES(w, run);
-    w->heap = PAGES(w, heap);
+    w->rows = PAGES(w, rows, huge);
+    w->pairs = PAGES(w, pairs, false);
+    w->sides = PAGES(w, sides, huge);
+    w->quotes = PAGES(w, quotes, false);
+    w->free_slots = PAGES(w, free_slots, huge);
+    w->run = PAGES(w, run, huge);
+    w->heap = PAGES(w, heap, false);
     if (w->rows == NULL || w->pairs == NULL || w->sides == NULL ||
         w->quotes == NULL || w->free_slots == NULL || w->run == NULL ||
         w->heap == NULL) {
