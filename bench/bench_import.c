@@ -26,22 +26,26 @@ put_netfilter(FILE *f, uint32_t i, uint64_t *random)
 {
     static const unsigned ports[] = { 22, 23, 80, 445, 3389, 8080, 53, 123 };
     uint32_t second = i / 200, src = next_random(random), port = ports[next_random(random) % 8];
-    fprintf(f,
-            "Mar %2u %02u:%02u:%02u gw kernel: [%u.%06u] DROP IN=eth1 OUT= MAC=02:00:00:00:00:01:02:00:00:00:00:02:08:00 "
-            "SRC=%u.%u.%u.%u DST=203.0.113.%u LEN=44 TOS=0x00 PREC=0x00 TTL=%u ID=%u PROTO=%s SPT=%u DPT=%u ",
-            11 + second / 86400, second / 3600 % 24, second / 60 % 60, second % 60, 463490 + second, i % 1000000,
-            1 + (src >> 24) % 222, src >> 16 & 255, src >> 8 & 255, src & 255, i & 255, 30 + i % 60, src & 65535,
-            port == 53 || port == 123 ? "UDP" : "TCP", 1024 + next_random(random) % 60000, port);
+    fprintf(
+        f,
+        "Mar %2u %02u:%02u:%02u gw kernel: [%u.%06u] DROP IN=eth1 OUT= MAC=02:00:00:00:00:01:02:00:00:00:00:02:08:00 "
+        "SRC=%u.%u.%u.%u DST=203.0.113.%u LEN=44 TOS=0x00 PREC=0x00 TTL=%u ID=%u PROTO=%s SPT=%u DPT=%u ",
+        11 + second / 86400, second / 3600 % 24, second / 60 % 60, second % 60, 463490 + second,
+        i % 1000000, 1 + (src >> 24) % 222, src >> 16 & 255, src >> 8 & 255, src & 255, i & 255,
+        30 + i % 60, src & 65535, port == 53 || port == 123 ? "UDP" : "TCP",
+        1024 + next_random(random) % 60000, port);
     fputs(port == 53 || port == 123 ? "LEN=24 \n" : "WINDOW=1024 RES=0x00 SYN URGP=0 \n", f);
 }
 
 static void
 put_zeek(FILE *f, uint32_t i, uint64_t *random)
 {
-    static const char *const ends[] = { "S0\t-\t-\tS\t1\t60\t0\t0", "REJ\t0\t0\tSr\t1\t60\t1\t40", "SF\t261\t1077\tShADadfF\t5\t473\t5\t1281" };
+    static const char *const ends[] = { "S0\t-\t-\tS\t1\t60\t0\t0", "REJ\t0\t0\tSr\t1\t60\t1\t40",
+                                        "SF\t261\t1077\tShADadfF\t5\t473\t5\t1281" };
     uint32_t src = next_random(random);
-    fprintf(f, "%u.%06u\tC%08x\t%u.%u.%u.%u\t%u\t203.0.113.%u\t22\ttcp\t%s\n", 1700000000 + i / 200, i % 1000000, i,
-            1 + (src >> 24) % 222, src >> 16 & 255, src >> 8 & 255, src & 255, 1024 + next_random(random) % 60000, i & 255, ends[i % 3]);
+    fprintf(f, "%u.%06u\tC%08x\t%u.%u.%u.%u\t%u\t203.0.113.%u\t22\ttcp\t%s\n", 1700000000 + i / 200,
+            i % 1000000, i, 1 + (src >> 24) % 222, src >> 16 & 255, src >> 8 & 255, src & 255,
+            1024 + next_random(random) % 60000, i & 255, ends[i % 3]);
 }
 
 static void
@@ -49,14 +53,18 @@ put_nfdump(FILE *f, uint32_t i, uint64_t *random)
 {
     static const char *const flags[] = { "......S.", "...AP.SF", ".....RS." };
     uint32_t src = next_random(random), second = i / 200;
-    fprintf(f, "2023-11-%02u %02u:%02u:%02u,2023-11-%02u %02u:%02u:%02u,0.000,%u.%u.%u.%u,203.0.113.%u,%u,22,TCP,%s,0,0,%u,%u,0,0\n",
-            14 + second / 86400, second / 3600 % 24, second / 60 % 60, second % 60, 14 + second / 86400, second / 3600 % 24,
-            second / 60 % 60, second % 60, 1 + (src >> 24) % 222, src >> 16 & 255, src >> 8 & 255, src & 255, i & 255,
-            1024 + next_random(random) % 60000, flags[i % 3], 1 + i % 9, 60 * (1 + i % 9));
+    fprintf(
+        f,
+        "2023-11-%02u %02u:%02u:%02u,2023-11-%02u %02u:%02u:%02u,0.000,%u.%u.%u.%u,203.0.113.%u,%u,22,TCP,%s,0,0,%u,%u,0,0\n",
+        14 + second / 86400, second / 3600 % 24, second / 60 % 60, second % 60, 14 + second / 86400,
+        second / 3600 % 24, second / 60 % 60, second % 60, 1 + (src >> 24) % 222, src >> 16 & 255,
+        src >> 8 & 255, src & 255, i & 255, 1024 + next_random(random) % 60000, flags[i % 3],
+        1 + i % 9, 60 * (1 + i % 9));
 }
 
 static const char *
-make(char *path, size_t size, const char *name, const char *head, uint32_t lines, void (*put)(FILE *, uint32_t, uint64_t *))
+make(char *path, size_t size, const char *name, const char *head, uint32_t lines,
+     void (*put)(FILE *, uint32_t, uint64_t *))
 {
     uint64_t random = 1;
     snprintf(path, size, "%s/%s", bench_env("BH_BENCH_DATA", "."), name);
@@ -129,20 +137,26 @@ int
 main(int argc, char **argv)
 {
     char path[4096];
-    static const char awk[] = "awk '{ for (i = 8; i <= NF; i++) { if ($i ~ /^SRC=/) s = $i; else if ($i ~ /^DPT=/) n[$i]++ } } "
-                              "END { print length(n) }'";
-    const char *log = argc > 1 ? argv[1] : make(path, sizeof path, "packets.log", "", LOG_LINES, put_netfilter);
+    static const char awk[] =
+        "awk '{ for (i = 8; i <= NF; i++) { if ($i ~ /^SRC=/) s = $i; else if ($i ~ /^DPT=/) n[$i]++ } } "
+        "END { print length(n) }'";
+    const char *log =
+        argc > 1 ? argv[1] : make(path, sizeof path, "packets.log", "", LOG_LINES, put_netfilter);
     measure(log, "packet log", "awk, source and port", awk);
     measure(log, "packet log", "grep -c of one port", "grep -c 'DPT=445 '");
     if (argc > 1) {
         return 0;
     }
-    make(path, sizeof path, "conn.log",
-         "#separator \\x09\n#unset_field\t-\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tconn_state\t"
-         "orig_bytes\tresp_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\n",
-         FLOW_LINES, put_zeek);
-    measure(path, "conn.log", "awk, source and port", "awk -F '\\t' '{ s = $3; n[$6]++ } END { print length(n) }'");
-    make(path, sizeof path, "nfdump.csv", "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n", FLOW_LINES, put_nfdump);
-    measure(path, "nfdump's CSV", "awk, source and port", "awk -F , '{ s = $4; n[$7]++ } END { print length(n) }'");
+    make(
+        path, sizeof path, "conn.log",
+        "#separator \\x09\n#unset_field\t-\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tconn_state\t"
+        "orig_bytes\tresp_bytes\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\n",
+        FLOW_LINES, put_zeek);
+    measure(path, "conn.log", "awk, source and port",
+            "awk -F '\\t' '{ s = $3; n[$6]++ } END { print length(n) }'");
+    make(path, sizeof path, "nfdump.csv",
+         "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt\n", FLOW_LINES, put_nfdump);
+    measure(path, "nfdump's CSV", "awk, source and port",
+            "awk -F , '{ s = $4; n[$7]++ } END { print length(n) }'");
     return 0;
 }

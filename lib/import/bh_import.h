@@ -26,7 +26,7 @@
 struct bh_import; /* opaque */
 
 struct bh_import_options {
-    const char *const *paths;  /* "-" is standard input                                        */
+    const char *const *paths; /* "-" is standard input                                        */
     size_t count;
     struct bh_octets **opened; /* NULL, or for each path what was opened already (or NULL): it
                                 * belongs to the import from here on, the entry becomes NULL     */
@@ -37,19 +37,19 @@ struct bh_import_options {
     int year;       /* of the first time without a year; 0: the last that is not after the file's
                      * date, of pipes not after ...                                              */
     int64_t now_ns; /* ... this                                                                 */
-    bool is_guess;  /* nobody said that they are logs: of another text the error says what is read */
+    bool is_guess; /* nobody said that they are logs: of another text the error says what is read */
 };
 /* All files are opened and their header lines read here; several are merged by time. */
-BH_NODISCARD int bh_import_open_with(const struct bh_import_options *o, struct bh_import **ret_import,
-                                     struct bh_error *err);
+BH_NODISCARD int bh_import_open_with(const struct bh_import_options *o,
+                                     struct bh_import **ret_import, struct bh_error *err);
 BH_NODISCARD int bh_import_open(const char *const *paths, size_t count, const char *columns,
                                 struct bh_import **ret_import, struct bh_error *err);
 /* From memory, for tests and fuzzing; `data` is borrowed until close. Paths are not looked at. */
 BH_NODISCARD int bh_import_open_memory(const void *data, size_t size, const char *columns,
                                        struct bh_import **ret_import, struct bh_error *err);
-BH_NODISCARD int bh_import_open_memory_with(const void *data, size_t size,
-                                            const struct bh_import_options *o,
-                                            struct bh_import **ret_import, struct bh_error *err);
+BH_NODISCARD int
+bh_import_open_memory_with(const void *data, size_t size, const struct bh_import_options *o,
+                           struct bh_import **ret_import, struct bh_error *err);
 void bh_import_close(struct bh_import *im);
 /* Fill `b` (reset by this call). 1: rows came, 0: the end, negative: an error. What of a file cannot
  * be read or unpacked is damage, as long as anything could: stats.damage. */
@@ -70,13 +70,13 @@ struct bh_import_stats {
     uint64_t yearless_rows; /* times without a year ...                                */
     int year;               /* ... the first of which was taken as of this one; 0: none */
     bool year_is_guess;
-    bool is_table;                /* the first file is CSV                             */
-    const char *form[BH_LANGS];   /* what the first file is                            */
-    char columns[320];      /* "time=datetime, src=src, proto:=tcp": what was taken    */
-    char bad_example[200];  /* "no port: 1.2.3.4,tcp,..." of the first bad row; escaped */
+    bool is_table;              /* the first file is CSV                             */
+    const char *form[BH_LANGS]; /* what the first file is                            */
+    char columns[320];          /* "time=datetime, src=src, proto:=tcp": what was taken    */
+    char bad_example[200];      /* "no port: 1.2.3.4,tcp,..." of the first bad row; escaped */
     char bad_example_ja[200];
     struct bh_error damage; /* the first file that could not be read to its end; code 0: none */
-    const char *bad_file; /* where it is; borrowed as the paths are */
+    const char *bad_file;   /* where it is; borrowed as the paths are */
     uint64_t bad_line;
     struct {
         char reason[48]; /* English */

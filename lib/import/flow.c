@@ -19,7 +19,8 @@ least(uint64_t a, uint64_t b)
 }
 
 void
-flow_add(struct made *m, const struct item *like, uint8_t tcp_flags, uint64_t packets, uint64_t bytes)
+flow_add(struct made *m, const struct item *like, uint8_t tcp_flags, uint64_t packets,
+         uint64_t bytes)
 {
     packets = least(packets, UINT32_MAX);
     if (packets == 0) {
@@ -48,10 +49,12 @@ flow_reverse(struct item *x)
     uint32_t src = r->src;
     r->src = r->dst;
     r->dst = src;
-    x->pair = (struct bh_ip6_pair){ x->pair.dst_hi, x->pair.dst_lo, x->pair.src_hi, x->pair.src_lo };
+    x->pair =
+        (struct bh_ip6_pair){ x->pair.dst_hi, x->pair.dst_lo, x->pair.src_hi, x->pair.src_lo };
     r->ports = r->ports << 16 | r->ports >> 16;
     unsigned in = r->bits & ROW_IN, out = r->bits & ROW_OUT;
-    r->bits = (uint8_t)((r->bits & ~(ROW_IN | ROW_OUT)) | (in != 0 ? ROW_OUT : 0) | (out != 0 ? ROW_IN : 0));
+    r->bits = (uint8_t)((r->bits & ~(ROW_IN | ROW_OUT)) | (in != 0 ? ROW_OUT : 0) |
+                        (out != 0 ? ROW_IN : 0));
 }
 
 static uint16_t
@@ -66,7 +69,8 @@ payload_each(uint64_t payload, uint64_t packets)
 
 /* `first` packets with one set of flags, the rest with another. */
 static void
-add_side(struct made *m, const struct item *like, const struct flow_side *s, uint8_t first_flags, uint64_t first)
+add_side(struct made *m, const struct item *like, const struct flow_side *s, uint8_t first_flags,
+         uint64_t first)
 {
     struct item x = *like;
     x.row.payload_len = 0;
@@ -77,7 +81,8 @@ add_side(struct made *m, const struct item *like, const struct flow_side *s, uin
 }
 
 static void
-add_rest(struct made *m, const struct item *like, const struct flow_side *s, uint8_t flags, uint64_t first)
+add_rest(struct made *m, const struct item *like, const struct flow_side *s, uint8_t flags,
+         uint64_t first)
 {
     struct item x = *like;
     uint64_t n = least(s->packets, UINT32_MAX);

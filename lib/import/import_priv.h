@@ -2,7 +2,7 @@
 /*
  * The parts of an import. text.c gives octets, csv.c and json.c cut them into cells, cell.c and
  * stamp.c make values of these. A reader makes rows of a record: row.c (with columns.c, which knows
- * which cell is what), netfilter.c, zeek.c, nfdump.c; look.c chooses it. window.c puts the rows in
+ * which cell is what), syslog.c with netfilter.c, zeek.c, nfdump.c; look.c chooses it, open.c begins. window.c puts the rows in
  * order, flow.c unrolls flows, import.c is the public face.
  */
 #ifndef IMPORT_PRIV_H
@@ -59,7 +59,7 @@ struct csv {
     char delimiter;
     bool is_again; /* give the record read last again at the next call */
     bool is_zeek;  /* Zeek's own form: "#fields", tabs, "#close" */
-    size_t count; /* cells of the record read last; those beyond CSV_CELLS_MAX are not kept */
+    size_t count;  /* cells of the record read last; those beyond CSV_CELLS_MAX are not kept */
     struct cell cells[CSV_CELLS_MAX];
     uint8_t escaped[CSV_CELLS_MAX]; /* holds doubled quotes */
 };
@@ -283,8 +283,8 @@ struct reader {
     /* READ_MADE: f->next; READ_BAD: f->why, f->example; READ_OTHER: passed over; negative: -errno. */
     int (*next)(struct import_file *f);
 };
-extern const struct reader reader_csv, reader_netfilter, reader_journal, reader_zeek, reader_zeek_json, reader_nfdump,
-    reader_nfdump_json;
+extern const struct reader reader_csv, reader_netfilter, reader_journal, reader_zeek,
+    reader_zeek_json, reader_nfdump, reader_nfdump_json;
 
 /* ---- keyed.c: records by the names of their fields ---------------------------------------------- */
 
@@ -321,7 +321,7 @@ struct import_file {
     bool has_next;
     bool has_last;
     bool knows_flags, in_summary; /* nfdump.c */
-    int64_t last_ns; /* of the row before `next` */
+    int64_t last_ns;              /* of the row before `next` */
 };
 
 /* A value that the record has, else len 0. */
@@ -346,9 +346,9 @@ struct flow_side {
 /* A connection from its originator's side. */
 struct flow {
     struct flow_side orig, resp;
-    uint64_t syns;       /* of orig.packets                                   */
-    uint64_t answers;    /* of resp.packets                                   */
-    uint8_t answer;      /* flags of these; 0: none, all are as resp_rest     */
+    uint64_t syns;    /* of orig.packets                                   */
+    uint64_t answers; /* of resp.packets                                   */
+    uint8_t answer;   /* flags of these; 0: none, all are as resp_rest     */
     uint8_t orig_rest, resp_rest;
 };
 
@@ -392,5 +392,37 @@ struct taken {
 };
 /* The oldest; good until the next put. */
 struct taken window_take(struct window *w);
+
+/* ---- import.c, open.c ---------------------------------------------------------------------------- */
+
+/* Room for the parts of flows that wait for an answer, and for a record of several rows. */
+#define WINDOW_SPARE 4096U
+
+struct bh_import {
+    struct mapping mapping;
+    struct import_file **files;
+    size_t count;
+    size_t current;     /* the file whose row is the oldest ...             */
+    int64_t current_ns; /* ... as long as it is not newer than this         */
+    bool has_current;
+    struct window *window;
+    uint64_t order;
+    int64_t newest_ns;               /* handed out */
+    struct pairs *pairs;             /* of flows; NULL: none are read */
+    struct item ready[2 * MADE_MAX]; /* to go out before the window's next */
+    uint32_t ready_at, ready_count;
+    bool all_inbound, has_cold, has_weight, has_seq;
+    const char *format;
+    bool is_guess;
+    int year;
+    int64_t now_ns;
+    uint64_t reasons[REASON_COUNT];
+    struct bh_import_stats stats;
+    int failed;
+    struct bh_error error;
+};
+
+/* The next good record of a file, or none. */
+void import_advance(struct bh_import *im, struct import_file *f);
 
 #endif

@@ -83,7 +83,8 @@ value_end(const char *p, const char *end)
         return nested_end(p, end, &is_bad);
     }
     const char *from = p;
-    while (p < end && *p != ',' && *p != '}' && !is_blank(*p) && *p != '"' && *p != '{' && *p != '[') {
+    while (p < end && *p != ',' && *p != '}' && !is_blank(*p) && *p != '"' && *p != '{' &&
+           *p != '[') {
         p++;
     }
     return p == from ? NULL : p;
@@ -117,7 +118,8 @@ tell_members(const char *p, const char *end, json_member *member, void *arg)
             return false;
         }
         bool is_string = *p == '"';
-        member(arg, key, (struct cell){ p + is_string, (size_t)(behind - p) - 2 * is_string }, is_string);
+        member(arg, key, (struct cell){ p + is_string, (size_t)(behind - p) - 2 * is_string },
+               is_string);
         p = skip_blanks(behind, end);
         if (p >= end || (*p != ',' && *p != '}')) {
             return false;
@@ -213,7 +215,10 @@ hex4(const char *p)
     int v = 0;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (d < 0) {
             return -1;
         }
@@ -241,7 +246,11 @@ json_unescape(struct cell c)
             i += 4;
             to[len++] = code < 0x80 ? (char)code : '?'; /* what we look for is ASCII */
         } else {
-            to[len++] = e == 'n' ? '\n' : e == 't' ? '\t' : e == 'r' ? '\r' : e == 'b' || e == 'f' ? ' ' : e;
+            to[len++] = e == 'n'               ? '\n'
+                        : e == 't'             ? '\t'
+                        : e == 'r'             ? '\r'
+                        : e == 'b' || e == 'f' ? ' '
+                                               : e;
         }
     }
     return (struct cell){ c.at, len };

@@ -20,7 +20,8 @@ keyed_find(const struct keyed *k, struct cell name)
 {
     for (size_t i = 0; i < k->name_count; i++) {
         const char *word = k->names[i].name;
-        if (word[0] == (name.len > 0 ? name.at[0] : '\0') && strlen(word) == name.len && memcmp(word, name.at, name.len) == 0) {
+        if (word[0] == (name.len > 0 ? name.at[0] : '\0') && strlen(word) == name.len &&
+            memcmp(word, name.at, name.len) == 0) {
             return k->names[i].key;
         }
     }

@@ -76,12 +76,12 @@ look_check_text(const struct text *t, bool is_log, struct bh_error *err)
     return 0;
 }
 
-
 /* ---- which reader -------------------------------------------------------------------------------- */
 
 /* The order in which they are asked; a table is what none of them knows. */
 static const struct reader *const readers[] = {
-    &reader_zeek, &reader_zeek_json, &reader_journal, &reader_nfdump_json, &reader_nfdump, &reader_netfilter,
+    &reader_zeek,        &reader_zeek_json, &reader_journal,
+    &reader_nfdump_json, &reader_nfdump,    &reader_netfilter,
 };
 
 bool
@@ -106,17 +106,21 @@ is_json(const struct text *t)
 static int
 no_such_form(const struct text *t, const char *format, struct bh_error *err)
 {
-    return bh_error_set(err, BH_EFORMAT, t->name, "this does not look like what --input-format %s reads",
+    return bh_error_set(err, BH_EFORMAT, t->name,
+                        "this does not look like what --input-format %s reads",
                         "--input-format %s で読める形式ではないようです", format);
 }
 
 int
-look_choose(const struct text *t, const char *format, const struct reader **ret_reader, struct bh_error *err)
+look_choose(const struct text *t, const char *format, const struct reader **ret_reader,
+            struct bh_error *err)
 {
     bool is_auto = format == NULL || strcmp(format, "auto") == 0;
     if (!is_auto && strcmp(format, "csv") == 0) {
         *ret_reader = &reader_csv;
-        return is_json(t) ? import_error(err, BH_EFORMAT, t->name, "this is JSON, not CSV", "CSV ではなく JSON です") : 0;
+        return is_json(t) ? import_error(err, BH_EFORMAT, t->name, "this is JSON, not CSV",
+                                         "CSV ではなく JSON です")
+                          : 0;
     }
     bool is_known = is_auto;
     for (size_t i = 0; i < BH_COUNT(readers); i++) {
@@ -128,8 +132,10 @@ look_choose(const struct text *t, const char *format, const struct reader **ret_
         }
     }
     if (!is_known) {
-        return bh_error_set(err, BH_EUSAGE, format, "no such format; there are: auto, csv, netfilter, zeek, nfdump%s",
-                            "そのような形式はありません。auto、csv、netfilter、zeek、nfdump があります%s", "");
+        return bh_error_set(
+            err, BH_EUSAGE, format,
+            "no such format; there are: auto, csv, netfilter, zeek, nfdump%s",
+            "そのような形式はありません。auto、csv、netfilter、zeek、nfdump があります%s", "");
     }
     if (!is_auto && strcmp(format, "netfilter") == 0 && !is_json(t)) {
         *ret_reader = &reader_netfilter; /* it may say nothing of packets yet */
@@ -139,8 +145,10 @@ look_choose(const struct text *t, const char *format, const struct reader **ret_
         return no_such_form(t, format, err);
     }
     *ret_reader = &reader_csv;
-    return is_json(t) ? import_error(err, BH_EFORMAT, t->name,
-                                     "this JSON is none we know: the journal's, Zeek's conn.log and nfdump's are read",
-                                     "未知の JSON です。読めるのは journalctl、Zeek の conn.log、nfdump の JSON です")
-                      : 0;
+    return is_json(t)
+               ? import_error(
+                     err, BH_EFORMAT, t->name,
+                     "this JSON is none we know: the journal's, Zeek's conn.log and nfdump's are read",
+                     "未知の JSON です。読めるのは journalctl、Zeek の conn.log、nfdump の JSON です")
+               : 0;
 }

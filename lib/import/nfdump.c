@@ -114,7 +114,8 @@ take_icmp(const struct keyed *k, struct row *r)
     const char *dot = dport.len > 0 ? memchr(dport.at, '.', dport.len) : NULL;
     if (type_cell.len > 0) {
         struct cell code_cell = keyed_value(k, N_CODE);
-        if (!cell_number(type_cell, 255, &type) || (code_cell.len > 0 && !cell_number(code_cell, 255, &code))) {
+        if (!cell_number(type_cell, 255, &type) ||
+            (code_cell.len > 0 && !cell_number(code_cell, 255, &code))) {
             return REASON_TYPE_BAD;
         }
     } else if (dot != NULL) {
@@ -192,7 +193,8 @@ take_span(const struct keyed *k, struct row *r)
 {
     int64_t last_ns;
     bool is_zoneless;
-    if (cell_time(keyed_value(k, N_LAST), &last_ns, &is_zoneless) == TIME_OK && last_ns > r->ts_ns) {
+    if (cell_time(keyed_value(k, N_LAST), &last_ns, &is_zoneless) == TIME_OK &&
+        last_ns > r->ts_ns) {
         uint64_t ms = ((uint64_t)last_ns - (uint64_t)r->ts_ns) / 1000000;
         r->ip_len = ms < 86400000 ? (uint32_t)ms : 86400000;
     }
@@ -206,7 +208,8 @@ row(struct import_file *f)
     *x = (struct item){ .row = { .weight = 1, .bits = ROW_FLOW } };
     f->next.count = 1;
     enum reason why = keyed_time(keyed_value(k, N_TIME), false, &x->row);
-    why = why != REASON_NONE ? why : keyed_addresses(keyed_value(k, N_SRC), keyed_value(k, N_DST), x);
+    why =
+        why != REASON_NONE ? why : keyed_addresses(keyed_value(k, N_SRC), keyed_value(k, N_DST), x);
     why = why != REASON_NONE ? why : keyed_proto(keyed_value(k, N_PROTO), &x->row);
     why = why != REASON_NONE ? why : transport(f, &x->row);
     if (why != REASON_NONE) {
@@ -262,15 +265,17 @@ csv_begin_table(struct import_file *f, struct bh_error *err)
     f->csv.delimiter = ',';
     r = csv_next(&f->csv);
     if (r != CSV_ROW) {
-        return import_error(err, BH_EFORMAT, f->text.name, "has no header line", "見出し行がありません");
+        return import_error(err, BH_EFORMAT, f->text.name, "has no header line",
+                            "見出し行がありません");
     }
     keyed_columns(&f->keyed, f->csv.cells, f->csv.count);
     static const uint8_t needed[] = { N_TIME, N_SRC, N_DST, N_PROTO, N_PACKETS };
     for (size_t i = 0; i < BH_COUNT(needed); i++) {
         if (!keyed_has(&f->keyed, needed[i])) {
-            return import_error(err, BH_EFORMAT, f->text.name,
-                                "the header line is not nfdump's: first seen, addresses, protocol and packets are needed",
-                                "nfdump の見出し行ではありません。開始時刻、アドレス、プロトコル、パケット数の列が必要です");
+            return import_error(
+                err, BH_EFORMAT, f->text.name,
+                "the header line is not nfdump's: first seen, addresses, protocol and packets are needed",
+                "nfdump の見出し行ではありません。開始時刻、アドレス、プロトコル、パケット数の列が必要です");
         }
     }
     return 0;
@@ -306,7 +311,8 @@ csv_next_flow(struct import_file *f)
             f->keyed = is_header ? again : f->keyed;
         }
         f->in_summary = !is_header && (f->in_summary || cell_same(f->csv.cells[0], "Summary"));
-        return is_header || f->in_summary || f->csv.count <= 1 ? READ_OTHER : bad(f, REASON_TIME_BAD, line);
+        return is_header || f->in_summary || f->csv.count <= 1 ? READ_OTHER
+                                                               : bad(f, REASON_TIME_BAD, line);
     }
     keyed_row(&f->keyed, f->csv.cells, f->csv.count);
     if (f->csv.count > f->keyed.columns) {
@@ -339,10 +345,12 @@ is_table(const struct text *t)
     }
     cells[n - 1].len -= cells[n - 1].len > 0 && cells[n - 1].at[cells[n - 1].len - 1] == '\r';
     keyed_columns(&k, cells, n);
-    bool is_old = keyed_has(&k, N_PACKETS) && memmem(t->buf, (size_t)(end - t->buf), ",ipkt,", 6) != NULL;
-    bool is_new = memmem(t->buf, (size_t)(end - t->buf), "srcAddr", 7) != NULL && keyed_has(&k, N_PACKETS);
-    return (is_old || is_new) && keyed_has(&k, N_TIME) && keyed_has(&k, N_SRC) && keyed_has(&k, N_DST) &&
-           keyed_has(&k, N_PROTO);
+    bool is_old =
+        keyed_has(&k, N_PACKETS) && memmem(t->buf, (size_t)(end - t->buf), ",ipkt,", 6) != NULL;
+    bool is_new =
+        memmem(t->buf, (size_t)(end - t->buf), "srcAddr", 7) != NULL && keyed_has(&k, N_PACKETS);
+    return (is_old || is_new) && keyed_has(&k, N_TIME) && keyed_has(&k, N_SRC) &&
+           keyed_has(&k, N_DST) && keyed_has(&k, N_PROTO);
 }
 
 const struct reader reader_nfdump = {
@@ -375,7 +383,8 @@ json_next_flow(struct import_file *f)
 static bool
 is_json(const struct text *t)
 {
-    return look_json_has(t, "\"src4_addr\"") || look_json_has(t, "\"src6_addr\"") || look_json_has(t, "\"in_packets\"");
+    return look_json_has(t, "\"src4_addr\"") || look_json_has(t, "\"src6_addr\"") ||
+           look_json_has(t, "\"in_packets\"");
 }
 
 const struct reader reader_nfdump_json = {

@@ -65,8 +65,10 @@ tag_of(const struct pairs *p, const struct row *r, const struct bh_ip6_pair *v6,
     uint32_t ports = is_reverse ? r->ports << 16 | r->ports >> 16 : r->ports;
     uint64_t h;
     if (r->kind == BH_KIND_IP6) {
-        h = is_reverse ? bh_mix64(bh_mix64(v6->dst_hi ^ p->key, v6->dst_lo), bh_mix64(v6->src_hi, v6->src_lo))
-                       : bh_mix64(bh_mix64(v6->src_hi ^ p->key, v6->src_lo), bh_mix64(v6->dst_hi, v6->dst_lo));
+        h = is_reverse ? bh_mix64(bh_mix64(v6->dst_hi ^ p->key, v6->dst_lo),
+                                  bh_mix64(v6->src_hi, v6->src_lo))
+                       : bh_mix64(bh_mix64(v6->src_hi ^ p->key, v6->src_lo),
+                                  bh_mix64(v6->dst_hi, v6->dst_lo));
     } else {
         uint32_t src = is_reverse ? r->dst : r->src, dst = is_reverse ? r->src : r->dst;
         h = bh_mix64(((uint64_t)src << 32 | dst) ^ p->key, 4);
@@ -98,7 +100,9 @@ pairs_rank(const struct row *r)
 {
     switch (r->proto) {
     case BH_PROTO_TCP:
-        return (r->tcp_flags & BH_TCP_SYN) == 0 ? 2 : (r->tcp_flags & BH_TCP_ACK) == 0 && (r->marks & BH_MARK_NO_FLAGS) == 0 ? 0 : 1;
+        return (r->tcp_flags & BH_TCP_SYN) == 0                                         ? 2
+               : (r->tcp_flags & BH_TCP_ACK) == 0 && (r->marks & BH_MARK_NO_FLAGS) == 0 ? 0
+                                                                                        : 1;
     case BH_PROTO_UDP:
         return is_to_service(r) ? 0 : 2;
     case BH_PROTO_ICMP:
@@ -119,9 +123,11 @@ pairs_note(struct pairs *p, const struct item *x)
     uint64_t tag = tag_of(p, &x->row, &x->pair, false);
     struct entry *e = &p->entry[(tag >> 20) % BUCKETS * PLACES];
     memmove(e + 1, e, (PLACES - 1) * sizeof *e);
-    const unsigned flags = x->row.tcp_flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_PSH | BH_TCP_FIN);
+    const unsigned flags =
+        x->row.tcp_flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_PSH | BH_TCP_FIN);
     const uint64_t packets = x->side.flow.packets < UINT32_MAX ? x->side.flow.packets : UINT32_MAX;
-    e[0] = (struct entry){ tag, ms_of(&x->row), flags == (BH_TCP_SYN | BH_TCP_ACK) ? (uint32_t)packets : 0 };
+    e[0] = (struct entry){ tag, ms_of(&x->row),
+                           flags == (BH_TCP_SYN | BH_TCP_ACK) ? (uint32_t)packets : 0 };
 }
 
 /* Of the other direction the flow nearest in time; NULL: none. */
@@ -154,7 +160,8 @@ payload_of(const struct item *x, unsigned headers)
 
 /* The parts of a TCP flow. `rest`: those that come after the answer of the other side. */
 static void
-unroll_tcp(const struct item *x, bool is_answer, uint64_t answers, struct made *ret_now, struct made *ret_rest)
+unroll_tcp(const struct item *x, bool is_answer, uint64_t answers, struct made *ret_now,
+           struct made *ret_rest)
 {
     const uint64_t n = x->side.flow.packets;
     const unsigned flags = x->row.tcp_flags;
@@ -175,7 +182,9 @@ unroll_tcp(const struct item *x, bool is_answer, uint64_t answers, struct made *
         return;
     } else if (is_answer) {
         struct item like = *x;
-        f = (struct flow){ .resp = f.orig, .answer = BH_TCP_SYN | BH_TCP_ACK, .answers = 1, .resp_rest = BH_TCP_ACK };
+        f = (struct flow){
+            .resp = f.orig, .answer = BH_TCP_SYN | BH_TCP_ACK, .answers = 1, .resp_rest = BH_TCP_ACK
+        };
         f.resp.payload = (flags & BH_TCP_PSH) != 0 ? payload_of(x, 40) | 1 : 0;
         if ((flags & ~(unsigned)(BH_TCP_ECE | BH_TCP_CWR)) == (BH_TCP_SYN | BH_TCP_ACK)) {
             f.answers = UINT64_MAX; /* sent again: nothing else was there */
@@ -189,13 +198,16 @@ unroll_tcp(const struct item *x, bool is_answer, uint64_t answers, struct made *
         bool has_ack = (flags & BH_TCP_ACK) != 0;
         f.orig.payload = has_payload ? payload_of(x, 40) | 1 : 0;
         f.syns = has_ack ? 1 : !has_end ? n : answers == 0 ? 1 : answers < n ? answers : n - 1;
-        f.orig_rest = (flags & BH_TCP_RST) != 0 && !has_payload ? (uint8_t)(BH_TCP_RST | (has_ack ? BH_TCP_ACK : 0))
-                      : has_ack                                 ? BH_TCP_ACK
-                                                                : BH_TCP_FIN;
+        f.orig_rest = (flags & BH_TCP_RST) != 0 && !has_payload
+                          ? (uint8_t)(BH_TCP_RST | (has_ack ? BH_TCP_ACK : 0))
+                      : has_ack ? BH_TCP_ACK
+                                : BH_TCP_FIN;
         flow_tcp(&all, x, &f);
     }
     for (uint32_t i = 0; i < all.count; i++) {
-        struct made *to = (all.item[i].row.tcp_flags & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN ? ret_now : ret_rest;
+        struct made *to = (all.item[i].row.tcp_flags & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN
+                              ? ret_now
+                              : ret_rest;
         to->item[to->count++] = all.item[i];
     }
 }
@@ -213,17 +225,21 @@ unroll_datagrams(const struct item *x, struct made *ret_now, struct made *ret_re
     pieces = pieces > n ? n : pieces;
     pieces = pieces > MADE_MAX / 2 ? MADE_MAX / 2 : pieces;
     struct item piece = *x;
-    piece.row.payload_len = (uint16_t)(payload_of(x, 28) / n > UINT16_MAX ? UINT16_MAX : payload_of(x, 28) / n);
+    piece.row.payload_len =
+        (uint16_t)(payload_of(x, 28) / n > UINT16_MAX ? UINT16_MAX : payload_of(x, 28) / n);
     for (uint64_t i = 0; i < pieces; i++) {
         /* Of the parts before and up to this one the difference: the sum is exact. */
-        uint64_t packets = n / pieces + (i < n % pieces), octets = bytes / pieces + (i < bytes % pieces);
-        piece.row.ts_ns = x->row.ts_ns + (pieces == 1 ? 0 : (int64_t)(span_ms * i / (pieces - 1)) * 1000000);
+        uint64_t packets = n / pieces + (i < n % pieces),
+                 octets = bytes / pieces + (i < bytes % pieces);
+        piece.row.ts_ns =
+            x->row.ts_ns + (pieces == 1 ? 0 : (int64_t)(span_ms * i / (pieces - 1)) * 1000000);
         flow_add(i == 0 ? ret_now : ret_rest, &piece, 0, packets, octets);
     }
 }
 
 bool
-pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_now, struct made *ret_rest)
+pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_now,
+             struct made *ret_rest)
 {
     const struct row *r = &x->row;
     ret_now->count = ret_rest->count = 0;
@@ -235,10 +251,10 @@ pairs_unroll(const struct pairs *p, const struct item *x, struct made *ret_now, 
     const bool is_same_time = other != NULL && other->ms == ms_of(r);
     const bool has_flags = (r->marks & BH_MARK_NO_FLAGS) == 0;
     const bool is_sure = (r->tcp_flags & BH_TCP_ACK) == 0 && has_flags;
-    const bool is_answer = is_sure                                      ? false
-                           : x->side.flow.packets == 1 && has_flags     ? true
-                           : other != NULL && !is_same_time             ? other->ms < ms_of(r)
-                                                                        : !is_to_service(r);
+    const bool is_answer = is_sure                                  ? false
+                           : x->side.flow.packets == 1 && has_flags ? true
+                           : other != NULL && !is_same_time         ? other->ms < ms_of(r)
+                                                                    : !is_to_service(r);
     if (opens(r) && is_answer && is_same_time && (r->bits & ROW_LATE_ANSWER) == 0) {
         return false;
     }

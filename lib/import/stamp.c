@@ -224,7 +224,8 @@ after_month(struct years *y, struct cell *line, int month, int year, struct stam
         return REASON_TIME_BAD;
     }
     /* Behind the time: "2015 ", "2015]". */
-    if (year == 0 && line->len > 5 && line->at[0] == ' ' && (line->at[5] == ' ' || line->at[5] == ']')) {
+    if (year == 0 && line->len > 5 && line->at[0] == ' ' &&
+        (line->at[5] == ' ' || line->at[5] == ']')) {
         struct cell rest = *line;
         drop(&rest, 1);
         if (take_number(&rest, 4, &year) && year > 1970) {
@@ -326,15 +327,16 @@ stamp_take(struct years *y, struct cell *line, struct stamp *ret_stamp)
         why = after_month(y, &c, month, 0, &s);
     } else if (take_weekday(&c)) {
         month = take_month(&c);
-        why = month > 0                            ? after_month(y, &c, month, 0, &s)
+        why = month > 0                     ? after_month(y, &c, month, 0, &s)
               : c.len > 4 && c.at[4] == '-' ? iso(&c, &s)
-                                                   : REASON_NO_TIME;
+                                            : REASON_NO_TIME;
     } else if (c.len > 5 && is_digit(c.at[0]) && (c.at[4] == '-' || c.at[4] == '/')) {
         why = iso(&c, &s);
     } else if (c.len > 5 && is_digit(c.at[0]) && c.at[4] == ' ') {
         int year;
         struct cell rest = c;
-        bool good = take_number(&rest, 4, &year) && take_char(&rest, ' ') && (month = take_month(&rest)) > 0;
+        bool good = take_number(&rest, 4, &year) && take_char(&rest, ' ') &&
+                    (month = take_month(&rest)) > 0;
         c = rest;
         why = good ? after_month(y, &c, month, year, &s) : REASON_NO_TIME;
     } else {

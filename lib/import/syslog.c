@@ -17,7 +17,8 @@ bad(struct import_file *f, enum reason why, struct cell example)
 static bool
 is_no_ip(struct cell text)
 {
-    return memmem(text.at, text.len, " MACPROTO=", 10) != NULL && memmem(text.at, text.len, " SRC=", 5) == NULL &&
+    return memmem(text.at, text.len, " MACPROTO=", 10) != NULL &&
+           memmem(text.at, text.len, " SRC=", 5) == NULL &&
            memmem(text.at, text.len, " IPSRC=", 7) == NULL;
 }
 
@@ -30,7 +31,8 @@ made(struct import_file *f, struct cell text, const struct stamp *stamp)
         return why == REASON_CUT && is_no_ip(text) ? READ_OTHER : bad(f, why, text);
     }
     f->next.item[0].row.ts_ns = stamp->ns;
-    f->next.item[0].row.bits |= (uint8_t)((stamp->is_zoneless ? ROW_ZONELESS : 0) | (stamp->has_no_year ? ROW_NO_YEAR : 0));
+    f->next.item[0].row.bits |=
+        (uint8_t)((stamp->is_zoneless ? ROW_ZONELESS : 0) | (stamp->has_no_year ? ROW_NO_YEAR : 0));
     return READ_MADE;
 }
 
@@ -75,7 +77,8 @@ is_syslog(const struct text *t)
     bool has_kernel = false;
     while (p < end) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
-        struct cell line = without_nuls((struct cell){ p, (size_t)((newline == NULL ? end : newline) - p) });
+        struct cell line =
+            without_nuls((struct cell){ p, (size_t)((newline == NULL ? end : newline) - p) });
         struct years years = { .asked = 2000 };
         struct stamp stamp = { 0 };
         bool has = stamp_take(&years, &line, &stamp) == REASON_NONE;
@@ -122,7 +125,8 @@ static bool
 is_kernels(const struct keyed *k)
 {
     struct cell how = keyed_value(k, J_TRANSPORT);
-    return how.len > 0 ? cell_same(how, "kernel") : cell_same(keyed_value(k, J_IDENTIFIER), "kernel");
+    return how.len > 0 ? cell_same(how, "kernel")
+                       : cell_same(keyed_value(k, J_IDENTIFIER), "kernel");
 }
 
 static int

@@ -53,9 +53,8 @@ window_new(uint32_t size, bool huge)
     w->free_slots = PAGES(w, free_slots, huge);
     w->run = PAGES(w, run, huge);
     w->heap = PAGES(w, heap, false);
-    if (w->rows == NULL || w->pairs == NULL || w->sides == NULL ||
-        w->quotes == NULL || w->free_slots == NULL || w->run == NULL ||
-        w->heap == NULL) {
+    if (w->rows == NULL || w->pairs == NULL || w->sides == NULL || w->quotes == NULL ||
+        w->free_slots == NULL || w->run == NULL || w->heap == NULL) {
         window_free(w);
         return NULL;
     }

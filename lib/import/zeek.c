@@ -111,7 +111,8 @@ had_payload(const struct keyed *k, const struct flow *f)
 {
     struct cell history = keyed_value(k, Z_HISTORY);
     return f->orig.payload > 0 || f->resp.payload > 0 ||
-           (history.len > 0 && (memchr(history.at, 'D', history.len) != NULL || memchr(history.at, 'd', history.len) != NULL));
+           (history.len > 0 && (memchr(history.at, 'D', history.len) != NULL ||
+                                memchr(history.at, 'd', history.len) != NULL));
 }
 
 static uint64_t
@@ -185,13 +186,15 @@ direction_bits(const struct keyed *k)
 }
 
 static const uint8_t icmp_pairs[][2] = { { 8, 0 }, { 13, 14 }, { 15, 16 }, { 17, 18 }, { 10, 9 } };
-static const uint8_t icmp6_pairs[][2] = { { 128, 129 }, { 133, 134 }, { 135, 136 }, { 139, 140 }, { 131, 132 } };
+static const uint8_t icmp6_pairs[][2] = {
+    { 128, 129 }, { 133, 134 }, { 135, 136 }, { 139, 140 }, { 131, 132 }
+};
 
 /* Where the ports stand: the type, and its counterpart if it has one, else the code. */
 static bool
 counterpart(const struct row *r, unsigned type, unsigned *ret_type)
 {
-    const uint8_t (*pairs)[2] = r->kind == BH_KIND_IP6 ? icmp6_pairs : icmp_pairs;
+    const uint8_t(*pairs)[2] = r->kind == BH_KIND_IP6 ? icmp6_pairs : icmp_pairs;
     for (size_t i = 0; i < BH_COUNT(icmp_pairs); i++) {
         if (pairs[i][0] == type || pairs[i][1] == type) {
             *ret_type = pairs[i][0] == type ? pairs[i][1] : pairs[i][0];
@@ -206,7 +209,8 @@ icmp_rows(struct made *m, struct item *orig, const struct keyed *k, struct flow 
 {
     uint64_t type, code;
     unsigned answer;
-    if (!cell_number(keyed_value(k, Z_ORIG_P), 255, &type) || !cell_number(keyed_value(k, Z_RESP_P), 255, &code)) {
+    if (!cell_number(keyed_value(k, Z_ORIG_P), 255, &type) ||
+        !cell_number(keyed_value(k, Z_RESP_P), 255, &code)) {
         return REASON_TYPE_BAD;
     }
     bool has_answer = counterpart(&orig->row, (unsigned)type, &answer);
@@ -277,7 +281,8 @@ udp_rows(struct made *m, struct item *orig, const struct keyed *k, struct flow *
     if (keyed_value(k, Z_ORIG_PKTS).len == 0 && !cell_same(state, "SHR")) {
         f->orig.packets = 1;
     }
-    if (keyed_value(k, Z_RESP_PKTS).len == 0 && (cell_same(state, "SF") || cell_same(state, "SHR"))) {
+    if (keyed_value(k, Z_RESP_PKTS).len == 0 &&
+        (cell_same(state, "SF") || cell_same(state, "SHR"))) {
         f->resp.packets = 1;
     }
     if (f->orig.packets + f->resp.packets == 0) {
@@ -291,8 +296,10 @@ static enum reason
 transport(struct made *m, struct item *orig, const struct keyed *k)
 {
     struct flow f = {
-        .orig = { count_of(k, Z_ORIG_PKTS), count_of(k, Z_ORIG_IP_BYTES), count_of(k, Z_ORIG_BYTES) },
-        .resp = { count_of(k, Z_RESP_PKTS), count_of(k, Z_RESP_IP_BYTES), count_of(k, Z_RESP_BYTES) },
+        .orig = { count_of(k, Z_ORIG_PKTS), count_of(k, Z_ORIG_IP_BYTES),
+                  count_of(k, Z_ORIG_BYTES) },
+        .resp = { count_of(k, Z_RESP_PKTS), count_of(k, Z_RESP_IP_BYTES),
+                  count_of(k, Z_RESP_BYTES) },
     };
     switch (orig->row.proto) {
     case BH_PROTO_TCP:
@@ -316,7 +323,9 @@ rows(struct made *m, const struct keyed *k)
     struct item orig = { .row = { .weight = 1 } };
     m->count = 0;
     enum reason why = keyed_time(keyed_value(k, Z_TIME), true, &orig.row);
-    why = why != REASON_NONE ? why : keyed_addresses(keyed_value(k, Z_ORIG_H), keyed_value(k, Z_RESP_H), &orig);
+    why = why != REASON_NONE
+              ? why
+              : keyed_addresses(keyed_value(k, Z_ORIG_H), keyed_value(k, Z_RESP_H), &orig);
     why = why != REASON_NONE ? why : keyed_proto(keyed_value(k, Z_PROTO), &orig.row);
     if (why != REASON_NONE) {
         return why;
@@ -373,9 +382,10 @@ header_line(struct import_file *f, struct cell line)
     struct cell v;
     if (header_word(line, "#separator", &v)) {
         int a = v.len == 4 ? hex(v.at[2]) : -1, b = v.len == 4 ? hex(v.at[3]) : -1;
-        k->separator = v.len == 4 && v.at[0] == '\\' && v.at[1] == 'x' && (a | b) >= 0 ? (char)(a << 4 | b)
-                       : v.len == 1                                                    ? v.at[0]
-                                                                                       : '\t';
+        k->separator = v.len == 4 && v.at[0] == '\\' && v.at[1] == 'x' && (a | b) >= 0
+                           ? (char)(a << 4 | b)
+                       : v.len == 1 ? v.at[0]
+                                    : '\t';
     } else if (header_word(line, "#unset_field", &v)) {
         k->unset_len = (uint8_t)(v.len < sizeof k->unset ? v.len : 0);
         memcpy(k->unset, v.at, k->unset_len);
@@ -441,7 +451,8 @@ static bool
 is_zeek(const struct text *t)
 {
     return (text_begins_with(t, "#separator") || text_begins_with(t, "#fields")) &&
-           memmem(t->buf, t->len, "id.orig_h", 9) != NULL && memmem(t->buf, t->len, "id.resp_h", 9) != NULL;
+           memmem(t->buf, t->len, "id.orig_h", 9) != NULL &&
+           memmem(t->buf, t->len, "id.resp_h", 9) != NULL;
 }
 
 const struct reader reader_zeek = {

@@ -447,7 +447,7 @@ say_form(struct bh_report *r, const struct bh_import_stats *s)
         if (s->is_table) {
             bh_buf_printf(out, ja ? "列名から次の列を使いました: %s" : "columns taken by their names: %s", s->columns);
         } else {
-            bh_buf_printf(out, ja ? "%sとして読みました (%llu 行" : "read as %s: %llu rows", s->form[lang],
+            bh_buf_printf(out, ja ? "%s として読みました (%llu 行" : "read as %s: %llu rows", s->form[lang],
                           (unsigned long long)s->rows);
             if (s->records + s->bad_rows != s->rows) {
                 bh_buf_printf(out, ja ? "、パケットの記録 %llu 件" : ", %llu records of packets", (unsigned long long)s->records);
@@ -455,7 +455,8 @@ say_form(struct bh_report *r, const struct bh_import_stats *s)
             bh_buf_puts(out, ja ? ")" : "");
         }
         if (s->other_lines > 0) {
-            bh_buf_printf(out, ja ? "。ほかの %llu 行は対象外" : "; %llu other lines passed over", (unsigned long long)s->other_lines);
+            bh_buf_printf(out, ja ? "。ほかの %llu 行は対象外です" : s->other_lines == 1 ? "; %llu other line passed over" : "; %llu other lines passed over",
+                          (unsigned long long)s->other_lines);
         }
         if (s->yearless_rows > 0) {
             bh_buf_printf(out, ja ? "。年のない時刻は %d 年からとみなしました" : "; times without a year begin in %d", s->year);

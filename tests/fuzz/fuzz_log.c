@@ -26,7 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bh_error err = { 0 };
     char line[1024];
     size -= n + 1;
-    struct bh_import_options o = { .format = n == 0 ? NULL : form, .now_ns = INT64_C(1700000000000000000) };
+    struct bh_import_options o = { .format = n == 0 ? NULL : form,
+                                   .now_ns = INT64_C(1700000000000000000) };
     int r = bh_import_open_memory_with(newline + 1, size, &o, &im, &err);
     if (r < 0) {
         CHECK(err.code == r && err.text[BH_EN][0] != '\0' && err.text[BH_JA][0] != '\0');
