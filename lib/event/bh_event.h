@@ -17,7 +17,9 @@
 
 #include "bh_base.h"
 
-#define BH_BATCH_ROWS 1024U
+/* So few that what a batch makes the tables touch (some four lines a row, each in a page of its own) is
+ * still in the second-level cache, and in the processor's list of pages, when its turn comes. */
+#define BH_BATCH_ROWS 256U
 /* Columns one cache set apart, so that the same row of many columns does not fight for it. */
 #define BH_BATCH_STRIDE (BH_BATCH_ROWS + 16U)
 
@@ -136,7 +138,7 @@ struct bh_quote {
     uint32_t src, dst;
     struct bh_ip6_pair ip6;
 };
-#define BH_BATCH_QUOTES 256U
+#define BH_BATCH_QUOTES 64U
 
 /*
  * What health.layers counts of a frame beside its layers: the outermost IPv4 and the outermost

@@ -136,6 +136,8 @@ read_batch(struct feed *f, struct bh_batch *b)
     return true;
 }
 
+#define AHEAD_MAX (64 * (BH_HOME_GUESS_PACKETS / BH_BATCH_ROWS))
+
 int
 feed_read_ahead(struct feed *f)
 {
@@ -167,7 +169,7 @@ feed_read_ahead(struct feed *f)
         }
         f->ahead[f->ahead_count++] = b;
         /* A file without IP packets must not be read into memory whole. */
-        if (f->ahead_count >= 4096) {
+        if (f->ahead_count >= AHEAD_MAX) {
             break;
         }
     }

@@ -137,7 +137,9 @@ work_alone(struct work *w)
 /* Batches of one shard in one chunk, at most: a new one begins with each decoded batch that could
  * overfill the quotes (after BH_BATCH_QUOTES errors a decoded batch ends early), and with each that
  * is full. */
-#define BATCHES_OF_SHARD (CHUNK_BLOCKS * (BH_BATCH_ROWS / BH_BATCH_QUOTES) + CHUNK_BLOCKS + 1)
+#define DECODED_MAX (CHUNK_BLOCKS * (BH_FRAMES_MAX / BH_BATCH_QUOTES + 1))
+#define BATCHES_OF_SHARD (DECODED_MAX + CHUNK_BLOCKS * BH_FRAMES_MAX / BH_BATCH_ROWS + 1)
+#define CALL_BATCHES (BH_TRACK_CALLS / BH_BATCH_ROWS)
 #define CHUNKS 6U
 #define SHARDS_MAX 8U
 
@@ -152,8 +154,8 @@ struct chunk {
     struct bh_batch *ahead; /* instead of frames */
     struct bh_batch *batch[SHARDS_MAX][BATCHES_OF_SHARD];
     unsigned batches[SHARDS_MAX];
-    struct bh_batch *calls; /* what we sent to broadcast and multicast: every shard must know */
-    uint32_t calls_lost;    /* more than a batch of them                                      */
+    struct bh_batch *calls[CALL_BATCHES]; /* what we sent to broadcast and multicast: every shard must know */
+    uint32_t calls_lost;                  /* more than that                                                 */
     int64_t first_ours_ns;
 };
 
@@ -200,6 +202,17 @@ give_rows(struct chunk *c, unsigned shard, const struct bh_batch *from, const ui
     return 0;
 }
 
+static void
+note_call(struct chunk *c, const struct bh_batch *b, uint16_t row)
+{
+    for (unsigned k = 0; k < CALL_BATCHES; k++) {
+        if (bh_batch_take_rows(c->calls[k], b, &row, 1) == 1) {
+            return;
+        }
+    }
+    c->calls_lost++;
+}
+
 static int
 deal(struct worker *me, struct chunk *c, const struct bh_batch *b)
 {
@@ -211,8 +224,7 @@ deal(struct worker *me, struct chunk *c, const struct bh_batch *b)
     for (uint32_t i = 0; i < b->rows; i++) {
         unsigned s = me->shard_of[i];
         if (BH_UNLIKELY(s == BH_SHARD_ALL)) {
-            uint16_t row = (uint16_t)i;
-            c->calls_lost += bh_batch_take_rows(c->calls, b, &row, 1) == 0;
+            note_call(c, b, (uint16_t)i);
             s = 0; /* counted by one; the others only learn of it */
         }
         me->rows[s][n[s]++] = (uint16_t)i;
@@ -297,8 +309,8 @@ work_chunk(struct worker *me, struct chunk *c)
         bh_track_two_sided(s->track, c->first_ours_ns);
         bh_tally_two_sided(s->tally);
     }
-    if (me->shard > 0 && c->calls->rows > 0) {
-        bh_track_calls(s->track, c->calls);
+    if (me->shard > 0 && c->calls[0]->rows > 0) {
+        bh_track_calls(s->track, c->calls, CALL_BATCHES);
     }
     for (unsigned k = 0; k < c->batches[me->shard]; k++) {
         work_batch(s, c->batch[me->shard][k]);
@@ -343,7 +355,9 @@ worker_run(void *arg)
         c->first_ours_ns = INT64_MAX;
         c->calls_lost = 0;
         memset(c->batches, 0, sizeof c->batches);
-        bh_batch_reset(c->calls);
+        for (unsigned k = 0; k < CALL_BATCHES; k++) {
+            bh_batch_reset(c->calls[k]);
+        }
         pthread_mutex_unlock(&t->lock);
         int r = decode_chunk(me, c);
         pthread_mutex_lock(&t->lock);
@@ -362,7 +376,9 @@ team_done(struct team *t)
     for (unsigned k = 0; k < CHUNKS; k++) {
         struct chunk *c = &t->chunk[k];
         bh_batch_free(c->ahead);
-        bh_batch_free(c->calls);
+        for (unsigned i = 0; i < CALL_BATCHES; i++) {
+            bh_batch_free(c->calls[i]);
+        }
         for (unsigned i = 0; i < CHUNK_BLOCKS; i++) {
             bh_frames_free(c->frames[i]);
         }
@@ -391,9 +407,10 @@ work_together(struct work *w)
     t->w = w;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    for (unsigned k = 0; k < CHUNKS; k++) {
-        t->chunk[k].calls = bh_batch_new();
-        t->failed = t->chunk[k].calls == NULL ? -ENOMEM : t->failed;
+    for (unsigned k = 0; k < CHUNKS * CALL_BATCHES; k++) {
+        struct bh_batch *b = bh_batch_new();
+        t->chunk[k / CALL_BATCHES].calls[k % CALL_BATCHES] = b;
+        t->failed = b == NULL ? -ENOMEM : t->failed;
     }
     for (unsigned k = 0; k < CHUNKS * CHUNK_BLOCKS; k++) {
         struct bh_frames *f = bh_frames_new();

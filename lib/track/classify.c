@@ -273,13 +273,15 @@ calls_until(struct bh_track *t, int64_t now)
 }
 
 void
-bh_track_calls(struct bh_track *t, const struct bh_batch *b)
+bh_track_calls(struct bh_track *t, struct bh_batch *const *b, size_t batches)
 {
     calls_until(t, INT64_MAX); /* of the chunk before */
     t->coming_at = t->coming_count = 0;
-    for (uint32_t i = 0; i < b->rows && t->coming_count < BH_BATCH_ROWS; i++) {
-        if (b->proto[i] == BH_PROTO_UDP && (b->marks[i] & BH_MARK_NO_PORTS) == 0) {
-            t->coming[t->coming_count++] = (struct call){ call_key(b, i, false), b->ts_ns[i] };
+    for (size_t k = 0; k < batches; k++) {
+        for (uint32_t i = 0; i < b[k]->rows && t->coming_count < BH_TRACK_CALLS; i++) {
+            if (b[k]->proto[i] == BH_PROTO_UDP && (b[k]->marks[i] & BH_MARK_NO_PORTS) == 0) {
+                t->coming[t->coming_count++] = (struct call){ call_key(b[k], i, false), b[k]->ts_ns[i] };
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ struct bh_track {
     struct talk *talks;
     uint32_t talk_mask;
     struct call *calls;
-    struct call *coming; /* told by bh_track_calls(), in order of time; BH_BATCH_ROWS */
+    struct call *coming; /* told by bh_track_calls(), in order of time; BH_TRACK_CALLS */
     uint32_t coming_at, coming_count;
     uint64_t key1, key2;
 

@@ -615,14 +615,17 @@ test_batch_ends(void **state)
     assert_int_equal(batch.quote_rows, BH_BATCH_QUOTES);
     assert_int_equal(batch.quotes[BH_BATCH_QUOTES - 1].row, 2 * BH_BATCH_QUOTES - 1);
     assert_int_equal(at, 2 * BH_BATCH_QUOTES + 1);
+    while (at < BH_FRAMES_MAX) { /* a batch that is full or has all the quotes it can hold is never left empty */
+        bh_batch_reset(&batch);
+        assert_true(bh_packet_decode(&plain, &many, &at, &batch) > 0);
+    }
     bh_batch_reset(&batch);
-    bh_packet_decode(&plain, &many, &at, &batch);
-    assert_int_equal(at, BH_FRAMES_MAX);
+    at = 0;
+    batch.rows = 1;
     for (uint32_t i = 0; i < many.count; i++) {
         many.frame[i] = many.frame[0];
     }
-    at = 0;
-    assert_int_equal(bh_packet_decode(&plain, &many, &at, &batch), BH_BATCH_ROWS - 511);
+    assert_int_equal(bh_packet_decode(&plain, &many, &at, &batch), BH_BATCH_ROWS - 1);
     assert_int_equal(batch.rows, BH_BATCH_ROWS);
     assert_int_equal(bh_packet_decode(&plain, &many, &at, &batch), 0);
 }

@@ -1475,7 +1475,7 @@ exchange_moves(const struct exchange *e, const struct bh_tally_config *cfg, stru
     }
     for (size_t i = 0; i < e->count;) {
         bh_batch_reset(all);
-        while (i < e->count && all->rows < 300) {
+        while (i < e->count && all->rows < 100) {
             row_add(all, &e->row[i++]);
         }
         int64_t ours = bh_track_first_ours(&world.home, all);
