@@ -340,7 +340,8 @@ struct histograms {
 static inline unsigned
 layers_index(unsigned layers)
 {
-    return (layers & ((1U << BH_LAYER_COUNT) - 1)) | (layers >> 14 & 1) << BH_LAYER_COUNT;
+    _Static_assert(BH_LAYER_CUT == 1U << BH_LAYER_COUNT, "above the layers");
+    return layers & ((1U << (BH_LAYER_COUNT + 1)) - 1);
 }
 
 struct bh_tally {

@@ -51,7 +51,7 @@ enum {
     BH_LAYER_VLAN = 1 << 7,
     BH_LAYER_SYN_ONLY = 1 << 8,
     BH_LAYER_COUNT = 9,
-    BH_LAYER_CUT = 1 << 14, /* not a layer: the frame is stored shorter than it was sent */
+    BH_LAYER_CUT = 1 << 9, /* not a layer: the frame is stored shorter than it was sent */
     /* Not a layer: what health.layers counts of this row (outermost addresses, destination
      * port) is not what its columns say; an entry of `seen` says it (bh_batch_seen). */
     BH_LAYER_SEEN = 1 << 15,
