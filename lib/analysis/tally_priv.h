@@ -330,10 +330,13 @@ struct place_sum {
     int64_t first_ns, last_ns;
 };
 
+/* Parts of dst_ports, each a bit a port; of the first nobody asks. */
+enum { PORTS_NONE, PORTS_TCP, PORTS_UDP, PORTS_PARTS };
+#define PORTS_SIZE 8192U
+
 struct histograms {
     uint64_t classes[256];
     uint64_t layers[1U << (BH_LAYER_COUNT + 1)]; /* by layers_index() */
-    uint64_t directions[64];                     /* kind << 3 | direction */
 };
 
 /* The layer bits, and BH_LAYER_CUT above them. */
@@ -353,7 +356,7 @@ struct bh_tally {
     struct bins bins;
     struct map wide;      /* --count packets or bytes: cell -> sum                        */
     struct frequent frequent;
-    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0] is no counter */
+    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0]: all other ports */
     uint32_t at_frequent_rows; /* since they were added to the cells                   */
     uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
     bool has_served;
@@ -371,7 +374,7 @@ struct bh_tally {
     uint64_t ping_sources, ping_first; /* sources; those of them that knocked later */
     uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
     int64_t first_ns, last_ns;
-    uint8_t dst_ports[16384]; /* a bit per udp << 16 | port */
+    uint8_t dst_ports[PORTS_PARTS * PORTS_SIZE];
     uint64_t *own_set; /* hashes of the addresses of all other directions */
     uint32_t own_mask, own_used;
     uint64_t own_last_hash;
@@ -387,6 +390,9 @@ struct bh_tally {
     uint64_t *net_bits; /* sources beyond the table: bit per /24 */
 
     /* of the batch between the two steps */
+    uint8_t batch_odd;     /* marks and reasons, put together                       */
+    bool batch_is_counted; /* every row                                             */
+    bool batch_is_ordered; /* times do not step back, and none is before 1970       */
     uint32_t access_count;
     uint16_t *access_row;
     uint64_t *rare_hash; /* accesses to ports that are not frequent: the pair, and its cell */

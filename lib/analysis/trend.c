@@ -333,7 +333,7 @@ build_health(struct build *b)
     memcpy(o->layers, t->layers, sizeof o->layers);
     memcpy(o->malformed, t->malformed, sizeof o->malformed);
     o->layer_sources = t->own_used + b->outside_sources;
-    o->layer_dst_ports = bits_in(t->dst_ports, sizeof t->dst_ports);
+    o->layer_dst_ports = bits_in(t->dst_ports + PORTS_SIZE, sizeof t->dst_ports - PORTS_SIZE);
     o->cut_frames = t->cut_frames;
     o->cut_headers = t->cut_headers;
     o->bad_time = t->bad_time;

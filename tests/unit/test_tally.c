@@ -853,7 +853,7 @@ test_layers(void **state)
     struct bh_tally_config cfg = lab_config();
     struct lab l;
     lab_open(&l, &cfg, false);
-    static const unsigned bits[] = { 0, 1, 3, 8, 9, 0x1ff, 0x4000 | 2, 0x8000 | 1 | 4, 0x10, 0x40 };
+    static const unsigned bits[] = { 0, 1, 3, 8, 9, 0x1ff, BH_LAYER_CUT | 2, 0x8000 | 1 | 4, 0x10, 0x40 };
     uint64_t want[BH_LAYER_COUNT] = { 0 }, cut = 0, frames = 0;
     for (unsigned k = 0; k < 3000; k++) {
         struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
