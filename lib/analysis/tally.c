@@ -269,7 +269,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     s->ports |= 1ULL << bit; /* bit 0 says nothing */
     if (weighted) {
         sum->accesses += weight;
-        cell_add(&t->cells, place << 17 | key, weight, 0);
+        cell_add(t->cells, place << 17 | key, weight, 0); /* imports: nobody else counts */
     } else {
         t->at_frequent[place][bit]++;
     }
@@ -325,7 +325,7 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
         tally_overflow(t, b, i, hash, place << 17 | key, g->h, weight);
         t->access_row[g->listed++] = (uint16_t)i;
         if (b->has_weight) {
-            cell_add(&t->cells, place << 17 | key, weight, 0);
+            cell_add(t->cells, place << 17 | key, weight, 0);
         }
         t->rare_hash[g->rare] = hash;
         t->rare_cell[g->rare++] = place << 17 | key;
@@ -567,7 +567,7 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
     stage_end(&g);
     for (uint32_t j = 0; j < t->rare_count; j++) {
         t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & 0x1ffff);
-        cell_prefetch(&t->cells, t->rare_cell[j]);
+        cell_prefetch(t->cells, t->rare_cell[j]);
         pairs_prefetch(&t->pairs, t->rare_hash[j]);
     }
 }
@@ -578,31 +578,35 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 void
 tally_pour_frequent(struct bh_tally *t)
 {
+    pthread_mutex_lock(&t->cells->lock);
     for (uint32_t place = 0; place < t->cfg.places->count; place++) {
         t->place[place].accesses += t->at_frequent[place][0];
         t->at_frequent[place][0] = 0;
         for (unsigned bit = 1; bit <= t->frequent.count; bit++) {
             if (t->at_frequent[place][bit] > 0) {
                 t->place[place].accesses += t->at_frequent[place][bit];
-                cell_add(&t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
+                cell_add(t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
                 t->at_frequent[place][bit] = 0;
             }
         }
     }
+    pthread_mutex_unlock(&t->cells->lock);
     t->at_frequent_rows = 0;
 }
 
 /* ---- counts ---------------------------------------------------------------------------------------- */
 
 void
-bh_tally_two_sided(struct bh_tally *t)
+bh_tally_two_sided(struct bh_tally *const *tallies, unsigned count)
 {
-    if (t->two_sided) {
+    if (tallies[0]->two_sided) {
         return;
     }
-    t->two_sided = true;
-    tally_pour_frequent(t);
-    cells_all_unknown(&t->cells);
+    for (unsigned k = 0; k < count; k++) {
+        tallies[k]->two_sided = true;
+        tally_pour_frequent(tallies[k]);
+    }
+    cells_all_unknown(tallies[0]->cells);
 }
 
 static void
@@ -611,10 +615,10 @@ apply_moves(struct bh_tally *t, const struct bh_move *moves, size_t n)
     for (size_t k = 0; k < n; k++) {
         uint32_t cell = (uint32_t)moves[k].country << 17 | moves[k].port;
         if (moves[k].from != BH_OUTCOME_NONE) {
-            cell_outcome(&t->cells, cell, moves[k].from, -(int64_t)moves[k].n);
+            cell_outcome(t->cells, cell, moves[k].from, -(int64_t)moves[k].n);
         }
         if (moves[k].to != BH_OUTCOME_NONE) {
-            cell_outcome(&t->cells, cell, moves[k].to, moves[k].n);
+            cell_outcome(t->cells, cell, moves[k].to, moves[k].n);
         }
     }
 }
@@ -627,7 +631,7 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(&t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
+            cell_outcome(t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
         }
     }
 }
@@ -651,7 +655,7 @@ count_wide(struct bh_tally *t, const struct bh_batch *b)
         t->bins.trend_row[place] = add_up_to_max(t->bins.trend_row[place], n);
         bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
         if (has_port) {
-            map_add(&t->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
+            digits_add_wide(&t->cells->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
         }
     }
 }
@@ -826,24 +830,30 @@ count_hours(struct bh_tally *t, const struct bh_batch *b)
 void
 bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
 {
-    apply_moves(t, moves, moves_count);
     for (uint32_t j = 0; j < t->rare_count; j++) {
-        if (BH_LIKELY(!b->has_weight)) {
-            cell_count(&t->cells, t->rare_cell[j]);
-        }
-        if (pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j])) {
-            cell_source(&t->cells, t->rare_cell[j]);
-        }
+        t->rare_new[j] = pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j]);
     }
-    t->at_frequent_rows += b->rows;
-    if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
-        tally_pour_frequent(t);
+    pthread_mutex_lock(&t->cells->lock);
+    apply_moves(t, moves, moves_count);
+    if (BH_LIKELY(!b->has_weight)) {
+        for (uint32_t j = 0; j < t->rare_count; j++) {
+            cell_count(t->cells, t->rare_cell[j], t->rare_new[j]);
+        }
+    } else {
+        for (uint32_t j = 0; j < t->rare_count; j++) {
+            cell_add(t->cells, t->rare_cell[j], 0, t->rare_new[j]);
+        }
     }
     if (t->cfg.hold && t->cfg.outcomes) {
         count_outcomes(t, b);
     }
     if (t->is_wide) {
         count_wide(t, b);
+    }
+    pthread_mutex_unlock(&t->cells->lock);
+    t->at_frequent_rows += b->rows;
+    if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
+        tally_pour_frequent(t);
     }
     count_rows(t, b);
     count_hours(t, b);
@@ -937,14 +947,16 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->access_row = malloc(BH_BATCH_STRIDE * sizeof *t->access_row);
     t->rare_hash = malloc(BH_BATCH_STRIDE * sizeof *t->rare_hash);
     t->rare_cell = malloc(BH_BATCH_STRIDE * sizeof *t->rare_cell);
+    t->rare_new = malloc(BH_BATCH_STRIDE * sizeof *t->rare_new);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
     bool ok = t->access_row != NULL && t->rare_hash != NULL && t->rare_cell != NULL &&
-              t->own_set != NULL;
-    ok = ok && cells_init(&t->cells) == 0;
+              t->rare_new != NULL && t->own_set != NULL;
+    t->cells = cfg->first != NULL ? cfg->first->cells : NULL;
+    ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
-    ok = ok && bins_init(&t->bins) == 0 && map_init(&t->wide, 1024) == 0;
+    ok = ok && bins_init(&t->bins) == 0;
     if (!ok) {
         bh_tally_free(t);
         return -ENOMEM;
@@ -963,14 +975,16 @@ bh_tally_free(struct bh_tally *t)
         return;
     }
     bh_tally_free(t->more);
-    cells_done(&t->cells);
+    if (t->cfg.first == NULL) {
+        cells_free(t->cells);
+    }
     sources_done(&t->sources);
     pairs_done(&t->pairs);
     bins_done(&t->bins);
-    map_done(&t->wide);
     free(t->access_row);
     free(t->rare_hash);
     free(t->rare_cell);
+    free(t->rare_new);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);

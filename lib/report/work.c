@@ -39,7 +39,7 @@ work_batch(struct shard *s, struct bh_batch *b)
     bool before = bh_track_is_two_sided(s->track);
     bh_track_classify(s->track, b);
     if (!before && bh_track_is_two_sided(s->track)) {
-        bh_tally_two_sided(s->tally);
+        bh_tally_two_sided(&s->tally, 1); /* alone: a team is told ahead */
     }
     bh_tally_sources(s->tally, b);
     size_t n = bh_track_flows(s->track, b, &moves);
@@ -165,6 +165,7 @@ struct team {
     pthread_cond_t changed;
     struct chunk chunk[CHUNKS];
     uint64_t next_read, next_of[SHARDS_MAX];
+    bool two_sided;
     bool ended;
     int failed;
 };
@@ -305,16 +306,44 @@ static void
 work_chunk(struct worker *me, struct chunk *c)
 {
     struct shard *s = &me->team->w->shard[me->shard];
-    if (c->first_ours_ns != INT64_MAX && !bh_track_is_two_sided(s->track)) {
-        bh_track_two_sided(s->track, c->first_ours_ns);
-        bh_tally_two_sided(s->tally);
-    }
     if (me->shard > 0 && c->calls[0]->rows > 0) {
         bh_track_calls(s->track, c->calls, CALL_BATCHES);
     }
     for (unsigned k = 0; k < c->batches[me->shard]; k++) {
         work_batch(s, c->batch[me->shard][k]);
     }
+}
+
+/* With the lock. The first packet of ours is in this chunk: what was counted before it is one thing,
+ * what comes from here on another, for all shards. False while some shard has not come so far. */
+static bool
+turn_two_sided(struct team *t, const struct chunk *c)
+{
+    struct work *w = t->w;
+    struct bh_tally *tallies[SHARDS_MAX];
+    for (unsigned s = 0; s < w->shards; s++) {
+        if (t->next_of[s] != c->sequence) {
+            return false;
+        }
+        tallies[s] = w->shard[s].tally;
+    }
+    for (unsigned s = 0; s < w->shards; s++) {
+        bh_track_two_sided(w->shard[s].track, c->first_ours_ns);
+    }
+    bh_tally_two_sided(tallies, w->shards);
+    t->two_sided = true;
+    pthread_cond_broadcast(&t->changed);
+    return true;
+}
+
+/* With the lock: the chunk this worker's shard has to work on, when it may. */
+static struct chunk *
+next_chunk(struct worker *me)
+{
+    struct team *t = me->team;
+    struct chunk *c = find_chunk(t, CHUNK_READY, t->next_of[me->shard]);
+    const bool turns = c != NULL && !t->two_sided && c->first_ours_ns != INT64_MAX;
+    return turns && !turn_two_sided(t, c) ? NULL : c;
 }
 
 static void *
@@ -324,7 +353,7 @@ worker_run(void *arg)
     struct team *t = me->team;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        struct chunk *c = find_chunk(t, CHUNK_READY, t->next_of[me->shard]);
+        struct chunk *c = next_chunk(me);
         if (c != NULL) {
             pthread_mutex_unlock(&t->lock);
             work_chunk(me, c);
@@ -405,6 +434,7 @@ work_together(struct work *w)
         return -ENOMEM;
     }
     t->w = w;
+    t->two_sided = bh_track_is_two_sided(w->shard[0].track);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
     for (unsigned k = 0; k < CHUNKS * CALL_BATCHES; k++) {
