@@ -102,6 +102,7 @@ struct kobold {
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+    struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 };
 
 /* What the look-ups were compiled for. A test may set `cpu` to anything not above kobold_cpu(). */
