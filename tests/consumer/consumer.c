@@ -68,6 +68,12 @@ look_up(const kobold *k)
     print_value(k, "v4_many", values[1]);
     kobold_v6_many(k, v6, values, 2);
     print_value(k, "v6_many", values[1]);
+    kobold_v4_strided(k, v4, sizeof v4[0], KOBOLD_HOST, values, 2);
+    need(values[0] == kobold_v4(k, v4[0]) && values[1] == kobold_v4(k, v4[1]), "v4, strided");
+    kobold_v6_strided(k, v6, sizeof v6[0], KOBOLD_HOST, values, 2);
+    need(values[0] == kobold_v6(k, v6[0][0], 1) && values[1] == kobold_v6(k, v6[1][0], 1), "v6, strided");
+    need(kobold_v4_inline(k, v4[0]) == kobold_v4(k, v4[0]), "v4, inline");
+    need(kobold_v4_deep(k, v4[1]) == kobold_v4(k, v4[1]), "v4, deep");
     struct kobold_result r = kobold_lookup(k, mapped, 6);
     print_value(k, "lookup", r.value);
     printf("carrier: %s %08lx\n", kobold_carrier_name(r.carrier), (unsigned long)r.embedded_v4);

@@ -45,8 +45,10 @@ class Kdb:
             kind, _, offset, length = struct.unpack_from("<IIQQ", data, 336 + 24 * i)
             self.section[kind] = data[offset:offset + length]
         self.top = self.numbers("H", 2)
-        self.leaves, self.records = self.section[4], self.section[7]
-        self.record_at = self.numbers("I", 6)
+        self.middle, self.low = self.numbers("H", 3), self.section[4]
+        self.groups, self.records = self.numbers("I", 5), self.section[6]
+        listed = list(struct.iter_unpack("<IH", self.section[7]))
+        self.list, self.list_values = [a for a, _ in listed], [v for _, v in listed]
         keys = self.numbers("q", 8)
         self.blocks = self.section[9]
         side = struct.unpack("<%dQ" % (len(self.section[10]) // 8), self.section[10])
@@ -77,18 +79,34 @@ class Kdb:
         return value if value < self.values else 0
 
     def v4(self, a):
-        bits, position = struct.unpack_from("<QI", self.section[3], self.top[a >> 16] * 48 + (a >> 14 & 3) * 12)
-        position += bin(bits & (2 << (a >> 8 & 63)) - 1).count("1")
-        leaf = self.leaves[position]
-        if leaf != 255:
-            return leaf
-        bits, number = struct.unpack_from("<QI", self.section[5], position // 64 * 12)
-        where = self.record_at[number + bin(bits & (1 << position % 64) - 1).count("1")]
-        at = where & 0x7fffffff
-        n = self.records[at]
-        i = bisect.bisect_right(self.records[at + 1:at + 1 + n], a & 255)
-        at += 1 + n
-        return self.good(struct.unpack_from("<H", self.records, at + 2 * i)[0]) if where >> 31 else self.records[at + i]
+        node = self.middle[self.top[a >> 16] * 16 + (a >> 12 & 15)]
+        octets = self.low[node * 16:node * 16 + 16]
+        value = octets[a >> 8 & 15]
+        if value != 255:
+            return value
+        if not 256 <= node < 256 + len(self.groups):
+            return self.good(self.list_values[bisect.bisect_right(self.list, a) - 1])
+        at = self.groups[node - 256]
+        for _ in range(octets[:a >> 8 & 15].count(255)):
+            at = self.record(at, 0)[1]
+        return self.good(self.record(at, a & 255)[0])
+
+    def record(self, at, octet):
+        """(the value of an address that ends in `octet`, where the next record is)"""
+        head, at = self.records[at], at + 1
+        if head & 32:
+            cells = 256 >> (head & 7)
+            size = max(cells, 8) // 8
+            bits = int.from_bytes(self.records[at:at + size], "little")
+            borders = bin(bits).count("1")
+            j = bin(bits & (2 << (octet >> (head & 7))) - 1).count("1")
+        else:
+            borders = size = head & 31
+            j = sum(b <= octet for b in self.records[at:at + size])
+        at += size
+        width = 2 if head & 128 else 1
+        i = at + width * (j & 1 if head & 64 else j)
+        return int.from_bytes(self.records[i:i + width], "little"), at + width * (2 if head & 64 else borders + 1)
 
     def v6(self, hi, lo):
         x = min((hi ^ 1 << 63) - (1 << 64 if hi < 1 << 63 else 0), (1 << 63) - 2)
