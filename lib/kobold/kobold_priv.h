@@ -112,6 +112,7 @@ struct kobold {
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+    struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 };
 
 /* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is
