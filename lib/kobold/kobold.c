@@ -173,6 +173,7 @@ check_v6(kobold *k, const struct section *s)
     }
     k->v6_levels = levels;
     k->v6_block = s[KDB_V6_BLOCK].data;
+    k->v6_blocks = (uint32_t)blocks;
     k->v6_side = s[KDB_V6_SIDE].data;
     k->v6_side_value = s[KDB_V6_SIDE_VALUE].data;
     k->v6_sides = (uint32_t)sides;

@@ -109,6 +109,13 @@ int kobold_verify(const kobold *k);
  * /usr/share/beholder/country.kdb. Returns `buf`. */
 const char *kobold_default_path(char *buf, size_t size);
 void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
+/* Of the databases in a directory (files *.kdb) the newest whose data are not newer than `day`
+ * ("2014-06-30"), else the oldest. -ENOENT: there is none; files that are no database are passed over. */
+int kobold_open_asof(const char *directory, const char *day, kobold **ret);
+/* The next of these databases by date: the first for after = "", else the first with a later date.
+ * Its date and path; of several with one date the last by name. -ENOENT behind the last. */
+int kobold_asof_next(const char *directory, const char *after, char ret_date[16], char *ret_path,
+                     size_t path_size);
 
 /* ---- look-up ------------------------------------------------------------------------------ */
 
@@ -118,6 +125,23 @@ void kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values,
 void kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n);
 /* 4 or 16 octets in network order. Another family is "unknown". */
 struct kobold_result kobold_lookup(const kobold *k, const uint8_t *octets, int family);
+
+/* ---- walking through -------------------------------------------------------------------------------- */
+
+/* The value of an address, and the last address up to which all have it. The way through all of IPv4:
+ *
+ *     uint32_t at = 0, last;
+ *     do {
+ *         uint16_t v = kobold_v4_span(k, at, &last);
+ *         ... at to last have v, and last + 1 has another ...
+ *         at = last + 1;
+ *     } while (last != UINT32_MAX);
+ *
+ * IPv6 blocks that carry IPv4 addresses are one span with the value of their special use ("6to4"),
+ * though a look-up inside them answers for the IPv4 address. */
+uint16_t kobold_v4_span(const kobold *k, uint32_t host_order, uint32_t *ret_last);
+uint16_t kobold_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_last_hi,
+                        uint64_t *ret_last_lo);
 
 /* ---- what a value means -------------------------------------------------------------------- */
 

@@ -95,7 +95,7 @@ struct kobold {
     /* Read by the few that go deeper. */
     const uint8_t *v4_escape, *v4_record_at, *v4_record;
     const uint8_t *v6_side, *v6_side_value;
-    uint32_t v4_escape_words, v4_records, v4_record_last, v6_sides;
+    uint32_t v4_escape_words, v4_records, v4_record_last, v6_sides, v6_blocks;
     uint32_t value_count;
 
     const uint8_t *values;
