@@ -202,10 +202,9 @@ main(int argc, char **argv)
     if (status >= 0) {
         goto out;
     }
-    const char *db = bh_arg(p.args, "country-db");
-    kobold *k = cc_open(&p, db != NULL ? db : bh_arg(p.args, "db"));
-    if (k == NULL) {
-        status = CC_FAILED;
+    kobold *k;
+    status = cc_open_asked(&p, &k);
+    if (status != CC_OK) {
         goto out;
     }
     char *const *operands;

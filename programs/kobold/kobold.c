@@ -7,8 +7,12 @@
 #include "kobold_compile.h"
 #include "kobold_compile_command.h"
 #include "kobold_explain_command.h"
+#include "kobold_diff_command.h"
+#include "kobold_export_command.h"
 #include "kobold_info_command.h"
+#include "kobold_networks_command.h"
 #include "kobold_verify_command.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -588,6 +592,9 @@ static const struct verb {
     { "verify", &kobold_verify_command, run_verify },
     { "info", &kobold_info_command, run_info },
     { "explain", &kobold_explain_command, run_explain },
+    { "networks", &kobold_networks_command, verb_networks },
+    { "export", &kobold_export_command, verb_export },
+    { "diff", &kobold_diff_command, verb_diff },
 };
 
 static int
