@@ -19,6 +19,7 @@
  * That reads the IPv4 nodes and top once (0.6 MB) and little else: some 30 microseconds.
  */
 #include "kobold_priv.h"
+#include "kobold_update.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -427,6 +428,11 @@ kobold_default_path(char *buf, size_t size)
     const char *chosen = getenv("KOBOLD_DB");
     if (chosen != NULL && chosen[0] != '\0') {
         snprintf(buf, size, "%s", chosen);
+        return buf;
+    }
+    /* What kobold update has made on this machine: newer than what a package brought. */
+    if (access(KOBOLD_LOCAL_DATABASE, R_OK) == 0) {
+        snprintf(buf, size, "%s", KOBOLD_LOCAL_DATABASE);
         return buf;
     }
     Dl_info info;

@@ -104,9 +104,10 @@ void kobold_close(kobold *k);
 const char *kobold_strerror(int code, int lang /* 0: English, 1: Japanese */);
 /* Reads the whole file and compares its checksum: 0 or KOBOLD_EDAMAGED. */
 int kobold_verify(const kobold *k);
-/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists: beside the
- * program or library (../share/beholder/country.kdb, then a build tree), then
- * /usr/share/beholder/country.kdb. Returns `buf`. */
+/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists:
+ * /var/lib/beholder/country.kdb (what "kobold update" makes), beside the program or library
+ * (../share/beholder/country.kdb, then a build tree), then /usr/share/beholder/country.kdb.
+ * Returns `buf`. */
 const char *kobold_default_path(char *buf, size_t size);
 void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
 /* Of the databases in a directory (files *.kdb) the newest whose data are not newer than `day`

@@ -10,6 +10,7 @@
 
 #include "bh_report.h"
 #include "beholder_report_command.h"
+#include "kobold_update.h"
 
 struct operands {
     const char **files;
@@ -157,6 +158,17 @@ say_notes(const struct bh_report *r, enum bh_lang lang, bool quiet)
     return code;
 }
 
+/* Of the country data in use today, not of those a history has for old captures. */
+static void
+say_age(const struct bh_report *r, const struct bh_report_options *o, enum bh_lang lang)
+{
+    struct bh_error e;
+    char line[1200];
+    if (kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
+        fprintf(stderr, "beholder: %s\n", bh_error_line(&e, lang, line, sizeof line));
+    }
+}
+
 static void
 fill_options(const struct bh_args *a, const struct operands *w, struct bh_report_options *o)
 {
@@ -222,6 +234,9 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
         code = program_fail(&err, lang);
     } else {
         code = say_notes(r, lang, bh_arg_given(a, "quiet"));
+        if (code == 0 && !bh_arg_given(a, "quiet")) {
+            say_age(r, &o, lang);
+        }
     }
     bh_report_free(r);
     return code;

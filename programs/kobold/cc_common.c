@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cc_common.h"
+#include "kobold_update.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READ_SIZE ((size_t)1 << 20)
@@ -145,6 +147,17 @@ cc_open_asked(const struct cc_program *p, kobold **ret)
     }
     *ret = cc_open_day(p, directory, day);
     return *ret == NULL ? CC_FAILED : CC_OK;
+}
+
+void
+cc_say_age(const struct cc_program *p, const kobold *k, const char *path)
+{
+    struct kobold_meta m;
+    struct bh_error e;
+    kobold_get_meta(k, &m);
+    if (kobold_is_old(&m, path, (int64_t)time(NULL), &e)) {
+        cc_complain(p, 0, &e);
+    }
 }
 
 /* ---- addresses in text ------------------------------------------------------------------------- */

@@ -218,6 +218,10 @@ main(int argc, char **argv)
         status = cc_read_lines(&p, "-", annotate, &t);
         bh_buf_done(&t.out);
     }
+    if (status == CC_OK && !bh_arg_given(p.args, "quiet") && !bh_arg_given(p.args, "as-of")) {
+        const char *path = bh_arg(p.args, "country-db");
+        cc_say_age(&p, k, path != NULL ? path : bh_arg(p.args, "db"));
+    }
     kobold_close(k);
 out:
     cc_done(&p);

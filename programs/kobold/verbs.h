@@ -13,4 +13,8 @@ int verb_export(struct cc_program *p);
 int verb_diff(struct cc_program *p);
 int verb_update(struct cc_program *p);
 
+/* A verb with its own arguments, argv[0] being its name: what `kobold VERB ...` does. For verbs that stand
+ * on others. */
+int kobold_run_verb(int argc, char **argv);
+
 #endif
