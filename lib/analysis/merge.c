@@ -82,6 +82,10 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
             map_add(&into->wide, from->wide.entry[i].key1 - 1, from->wide.entry[i].value);
         }
     }
+    ADD(sources_again);
+    for (size_t k = 0; k < into->cfg.day_count; k++) {
+        ADD(day_accesses[k]);
+    }
     for (unsigned k = 0; k < BH_CLASS_COUNT; k++) {
         ADD(classes[k]);
     }

@@ -113,10 +113,10 @@ void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
 /* Of the databases in a directory (files *.kdb) the newest whose data are not newer than `day`
  * ("2014-06-30"), else the oldest. -ENOENT: there is none; files that are no database are passed over. */
 int kobold_open_asof(const char *directory, const char *day, kobold **ret);
-/* The next of these databases by date: the first for after = "", else the first with a later date.
- * Its date and path; of several with one date the last by name. -ENOENT behind the last. */
-int kobold_asof_next(const char *directory, const char *after, char ret_date[16], char *ret_path,
-                     size_t path_size);
+/* Calls `each` with these databases by date, of several with one date the last by name; ends early when
+ * it returns other than 0, and returns that. */
+int kobold_asof_list(const char *directory,
+                     int (*each)(void *arg, const char *date, const char *path), void *arg);
 
 /* ---- look-up ------------------------------------------------------------------------------ */
 

@@ -3,8 +3,7 @@
  * kobold_asof.c - a directory of dated databases: which one served on a day?
  *
  * The date is that in the file's header, not one in its name: a copied or renamed file answers for the
- * same days. Each step reads the directory anew, so that nothing must be held or freed; a history has
- * tens of files, and of each the header is read.
+ * same days.
  */
 #include "kobold_priv.h"
 
@@ -47,74 +46,119 @@ date_of(const char *path, char ret_date[16])
     return is_day(ret_date);
 }
 
-/* Of two dates (the second may be ""), does the first answer better for `day`? */
-typedef bool is_better_fn(const char *date, const char *best, const char *day);
+struct dated {
+    char date[16];
+    char name[256];
+};
 
-static bool
-is_better_asof(const char *date, const char *best, const char *day)
-{
-    bool is_early = strcmp(date, day) <= 0;
-    if (best[0] == '\0' || is_early != (strcmp(best, day) <= 0)) {
-        return best[0] == '\0' || is_early;
-    }
-    return is_early ? strcmp(date, best) > 0 : strcmp(date, best) < 0;
-}
+struct listing {
+    struct dated *at;
+    size_t count, room;
+};
 
-static bool
-is_better_next(const char *date, const char *best, const char *after)
+/* By date, then by name. */
+static int
+compare_dated(const void *pa, const void *pb)
 {
-    return strcmp(date, after) > 0 && (best[0] == '\0' || strcmp(date, best) < 0);
+    const struct dated *a = pa;
+    const struct dated *b = pb;
+    int c = strcmp(a->date, b->date);
+    return c != 0 ? c : strcmp(a->name, b->name);
 }
 
 static int
-scan(const char *directory, is_better_fn *is_better, const char *day, char ret_date[16],
-     char *ret_path, size_t path_size)
+add_dated(struct listing *l, const char *name, const char *date)
 {
-    char best_date[16] = "";
-    char best_name[256] = "";
+    if (l->count == l->room) {
+        size_t room = l->room == 0 ? 16 : l->room * 2;
+        void *at = realloc(l->at, bh_size_mul(room, sizeof *l->at));
+        if (at == NULL) {
+            return -ENOMEM;
+        }
+        l->at = at;
+        l->room = room;
+    }
+    struct dated *d = &l->at[l->count++];
+    snprintf(d->name, sizeof d->name, "%s", name);
+    memcpy(d->date, date, sizeof d->date);
+    return 0;
+}
+
+static bool
+path_of(const char *directory, const char *name, char ret[4096])
+{
+    int n = snprintf(ret, 4096, "%s/%s", directory, name);
+    return n >= 0 && n < 4096;
+}
+
+/* All dated databases of a directory, in order; of several with one date the last by name. */
+static int
+read_directory(const char *directory, struct listing *ret)
+{
+    struct listing l = { 0 };
     DIR *dir = opendir(directory);
     if (dir == NULL) {
         return -errno;
     }
+    int r = 0;
     const struct dirent *entry;
-    while ((entry = readdir(dir)) != NULL) {
+    while (r == 0 && (entry = readdir(dir)) != NULL) {
         char path[4096];
         char date[16];
-        int n = snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-        if (!is_database_name(entry->d_name) || n < 0 || (size_t)n >= sizeof path ||
-            !date_of(path, date)) {
-            continue;
-        }
-        bool is_twin = strcmp(date, best_date) == 0 && strcmp(entry->d_name, best_name) > 0;
-        if (is_twin || is_better(date, best_date, day)) {
-            memcpy(best_date, date, sizeof best_date);
-            snprintf(best_name, sizeof best_name, "%s", entry->d_name);
+        if (is_database_name(entry->d_name) && path_of(directory, entry->d_name, path) &&
+            date_of(path, date)) {
+            r = add_dated(&l, entry->d_name, date);
         }
     }
     closedir(dir);
-    if (best_name[0] == '\0') {
-        return -ENOENT;
+    if (r < 0) {
+        free(l.at);
+        return r;
     }
-    int n = snprintf(ret_path, path_size, "%s/%s", directory, best_name);
-    if (n < 0 || (size_t)n >= path_size) {
-        return -ENAMETOOLONG;
+    if (l.count > 0) {
+        qsort(l.at, l.count, sizeof *l.at, compare_dated);
     }
-    memcpy(ret_date, best_date, sizeof best_date);
+    size_t kept = 0;
+    for (size_t i = 0; i < l.count; i++) {
+        kept -= kept > 0 && strcmp(l.at[kept - 1].date, l.at[i].date) == 0;
+        l.at[kept++] = l.at[i];
+    }
+    l.count = kept;
+    *ret = l;
     return 0;
 }
 
 int
-kobold_asof_next(const char *directory, const char *after, char ret_date[16], char *ret_path,
-                 size_t path_size)
+kobold_asof_list(const char *directory,
+                 int (*each)(void *arg, const char *date, const char *path), void *arg)
 {
-    return scan(directory, is_better_next, after, ret_date, ret_path, path_size);
+    struct listing l;
+    int r = read_directory(directory, &l);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < l.count && r == 0; i++) {
+        char path[4096];
+        r = path_of(directory, l.at[i].name, path) ? each(arg, l.at[i].date, path) : -ENAMETOOLONG;
+    }
+    free(l.at);
+    return r;
 }
 
 int
 kobold_open_asof(const char *directory, const char *day, kobold **ret)
 {
+    struct listing l;
+    int r = is_day(day) ? read_directory(directory, &l) : -EINVAL;
+    if (r < 0) {
+        return r;
+    }
+    size_t at = 0;
+    while (at + 1 < l.count && strcmp(l.at[at + 1].date, day) <= 0) {
+        at++;
+    }
     char path[4096];
-    char date[16];
-    int r = is_day(day) ? scan(directory, is_better_asof, day, date, path, sizeof path) : -EINVAL;
+    r = l.count == 0 ? -ENOENT : path_of(directory, l.at[at].name, path) ? 0 : -ENAMETOOLONG;
+    free(l.at);
     return r < 0 ? r : kobold_open(path, ret);
 }

@@ -164,7 +164,7 @@ say_age(const struct bh_report *r, const struct bh_report_options *o, enum bh_la
 {
     struct bh_error e;
     char line[1200];
-    if (kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
+    if (o->country_db_dir == NULL && kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
         fprintf(stderr, "beholder: %s\n", bh_error_line(&e, lang, line, sizeof line));
     }
 }
@@ -194,6 +194,7 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .outcomes = strcmp(bh_arg(a, "outcomes"), "yes") == 0,
         .all_accesses = bh_arg_given(a, "all-accesses"),
         .country_db = bh_arg(a, "country-db"),
+        .country_db_dir = bh_arg(a, "country-db-dir"),
         .input_format = bh_arg(a, "input-format"),
         .input_columns = bh_arg(a, "input-columns"),
         .filter_words = w->words,

@@ -272,6 +272,24 @@ write_database_of(const char *directory, const char *name, const char *date, con
     free(data);
 }
 
+static int
+append_date(void *arg, const char *date, const char *path)
+{
+    char *to = arg;
+    assert_non_null(strstr(path, ".kdb"));
+    snprintf(to + strlen(to), 64 - strlen(to), "%s ", date);
+    return 0;
+}
+
+static int
+stop_at_once(void *arg, const char *date, const char *path)
+{
+    (void)arg;
+    (void)date;
+    (void)path;
+    return 7;
+}
+
 static void
 a_directory_answers_as_of_a_day(void **state)
 {
@@ -308,15 +326,11 @@ a_directory_answers_as_of_a_day(void **state)
         }
         kobold_close(k);
     }
-    static const char *const days[] = { "2010-12-17", "2014-06-30", "2019-09-11" };
-    char date[16] = "";
-    char small[8];
-    for (size_t i = 0; i < BH_COUNT(days); i++) {
-        assert_int_equal(kobold_asof_next(directory, date, date, path, sizeof path), 0);
-        assert_string_equal(date, days[i]);
-    }
-    assert_int_equal(kobold_asof_next(directory, date, date, path, sizeof path), -ENOENT);
-    assert_int_equal(kobold_asof_next(directory, "", date, small, sizeof small), -ENAMETOOLONG);
+    char listed[64] = "";
+    assert_int_equal(kobold_asof_list(directory, append_date, listed), 0);
+    assert_string_equal(listed, "2010-12-17 2014-06-30 2019-09-11 ");
+    assert_int_equal(kobold_asof_list(directory, stop_at_once, NULL), 7);
+    assert_int_equal(kobold_asof_list("/nonexistent", stop_at_once, NULL), -ENOENT);
     assert_int_equal(kobold_open_asof(directory, "2014", &k), -EINVAL);
     assert_int_equal(kobold_open_asof(directory, "2014-06-300", &k), -EINVAL);
     assert_int_equal(kobold_open_asof("/nonexistent", "2014-06-30", &k), -ENOENT);
