@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * kobold_export.c - address space as lists and packet filters' sets. Each form is one writer; the
- * list of them is at the end. The MaxMind format has a file of its own (kobold_mmdb.c).
+ * list of them is at the end. The MaxMind format has a file of its own (kobold_export_mmdb.c).
  */
 #include "kobold_export.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kobold_mmdb.c - a database in MaxMind's DB format 2.0, for programs that read no other
+ * kobold_export_mmdb.c - a database in MaxMind's DB format 2.0, for programs that read no other
  * (https://maxmind.github.io/MaxMind-DB/).
  *
  * The tree has a node for each prefix inside which the value changes. Its spans are walked in order of
