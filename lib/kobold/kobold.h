@@ -21,7 +21,8 @@
  * are answered with the value of that IPv4 address; kobold_lookup() says which carrier it was.
  *
  * Threads:   an open database never changes; any number of threads may look up in it.
- *            kobold_close() comes after the last look-up.
+ *            kobold_close() comes after the last look-up. To replace a database while threads
+ *            look up, keep it in a kobold_live.
  * Ownership: a handle is the caller's; results are values, texts are static. The memory given
  *            to kobold_open_memory() stays the caller's and must outlive the handle.
  * Errors:    0, or a negative code: -errno or KOBOLD_E... below. Look-ups cannot fail, whatever
@@ -179,6 +180,40 @@ kobold_v4_inline(const kobold *k, uint32_t host_order)
 uint16_t kobold_v4_span(const kobold *k, uint32_t host_order, uint32_t *ret_last);
 uint16_t kobold_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_last_hi,
                         uint64_t *ret_last_lo);
+
+/* ---- a database that is replaced while threads look up -------------------------------------- */
+
+/*
+ *     const kobold *k = kobold_take(live);    // once per batch, in any thread
+ *     kobold_v4_many(k, addresses, values, n);
+ *     kobold_give(k);
+ *
+ * A reload puts a new database into the place of the old one without waiting for anybody: who
+ * has taken the old one keeps it, who takes from now on gets the new one, and the old one is
+ * closed when its last taker gives it back. Values are good for the database they came from.
+ */
+typedef struct kobold_live kobold_live;
+
+/* Databases of one kobold_live that are open at a time: the current one, and replaced ones that
+ * somebody still has. */
+enum { KOBOLD_LIVE_MAX = 64 };
+
+/* Opens `path` as kobold_open() does, and remembers it for kobold_live_reload(). */
+int kobold_live_open(const char *path, kobold_live **ret);
+/* Of an open database, which belongs to the kobold_live from then on. */
+int kobold_live_new(kobold *k, kobold_live **ret);
+/* After every kobold_give(), and when no thread will take any more. */
+void kobold_live_close(kobold_live *live);
+/* Any thread. Opens the file anew and, when it can, replaces the current database; else the old
+ * one stays. -EBUSY: KOBOLD_LIVE_MAX are open. -EINVAL: made of a handle. */
+int kobold_live_reload(kobold_live *live);
+/* The same with a database the caller has opened. Not taken over on failure. */
+int kobold_live_swap(kobold_live *live, kobold *k);
+/* Any thread, never waits: one atomic addition. The database stays open until it is given back.
+ * May be called again before that; each take wants its give. */
+const kobold *kobold_take(kobold_live *live);
+/* Any thread, not only the one that took. NULL is allowed. */
+void kobold_give(const kobold *k);
 
 /* ---- what a value means -------------------------------------------------------------------- */
 

@@ -112,6 +112,7 @@ struct kobold {
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+    struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 };
 
 /* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */

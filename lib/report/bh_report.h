@@ -32,7 +32,8 @@ struct bh_report_options {
     bool by_region, crosstab_all, outcomes, all_accesses;
     const char *country_db;
     const char *country_db_dir; /* databases of different days; instead of country_db */
-    const char *input_format;  /* auto, pcap, csv                */
+    const char *input_format;  /* auto, pcap, csv, netfilter, zeek, nfdump */
+    unsigned input_year;       /* of the first time without a year; 0: guess */
     const char *input_columns; /* csv: docs/format/input-csv.md  */
     const char *const *filter_words;
     size_t filter_count;
@@ -86,7 +87,9 @@ struct bh_report {
     struct bh_served *served;         /* what trend->visits[].offered_to points into */
     char filter_text[512];
     uint64_t input_bytes;
-    uint64_t import_bad_rows;         /* csv: rows that could not be used */
+    uint64_t import_rows;             /* logs: rows, those that could not be used too */
+    uint64_t import_bad_rows;         /* logs: rows that could not be used            */
+    uint64_t import_other_lines;      /* logs: lines that are about no packet         */
     double seconds;                   /* wall time of the run             */
     unsigned threads_used;
 };

@@ -411,6 +411,47 @@ add_note(struct bh_report *r, const struct bh_error *e)
     r->notes[r->note_count++] = (struct bh_capture_note){ .file = file, .error = *e };
 }
 
+/* Which form a log was taken to have, and what had to be assumed. A guess is said; it is no trouble,
+ * and so not on standard error. */
+static void
+say_form(struct bh_report *r, const struct bh_import_stats *s)
+{
+    static const char *const zoneless[BH_LANGS] = { "; times without a zone are UTC", "。時間帯のない時刻は UTC とみなしました" };
+    struct bh_buf text[BH_LANGS] = { { 0 } };
+    struct bh_error e;
+    for (int lang = 0; lang < BH_LANGS; lang++) {
+        struct bh_buf *out = &text[lang];
+        bool ja = lang == BH_JA;
+        if (s->is_table) {
+            bh_buf_printf(out, ja ? "列名から次の列を使いました: %s" : "columns taken by their names: %s", s->columns);
+        } else {
+            bh_buf_printf(out, ja ? "%sとして読みました (%llu 行" : "read as %s: %llu rows", s->form[lang],
+                          (unsigned long long)s->rows);
+            if (s->records + s->bad_rows != s->rows) {
+                bh_buf_printf(out, ja ? "、パケットの記録 %llu 件" : ", %llu records of packets", (unsigned long long)s->records);
+            }
+            bh_buf_puts(out, ja ? ")" : "");
+        }
+        if (s->other_lines > 0) {
+            bh_buf_printf(out, ja ? "。ほかの %llu 行は対象外" : "; %llu other lines passed over", (unsigned long long)s->other_lines);
+        }
+        if (s->yearless_rows > 0) {
+            bh_buf_printf(out, ja ? "。年のない時刻は %d 年からとみなしました" : "; times without a year begin in %d", s->year);
+            if (s->year_is_guess) {
+                bh_buf_puts(out, ja ? " (ファイルの日付による。--input-year で指定)" : " (by the file's date; --input-year says another)");
+            }
+        }
+        if (s->zoneless_rows > 0) {
+            bh_buf_puts(out, zoneless[lang]);
+        }
+    }
+    bh_error_set(&e, 0, r->options.files[0], "%s%.0s", "%.0s%s", text[BH_EN].data == NULL ? "" : text[BH_EN].data,
+                 text[BH_JA].data == NULL ? "" : text[BH_JA].data);
+    add_note(r, &e);
+    bh_buf_done(&text[BH_EN]);
+    bh_buf_done(&text[BH_JA]);
+}
+
 /* What became of the rows: which columns were taken, which could not be used. */
 static int
 take_import_notes(struct run *x)
@@ -419,20 +460,17 @@ take_import_notes(struct run *x)
     struct bh_import_stats s;
     struct bh_error e;
     bh_import_get_stats(x->feed.import, &s);
+    r->import_rows = s.rows;
     r->import_bad_rows = s.bad_rows;
+    r->import_other_lines = s.other_lines;
     r->trend->out_of_order = s.steps_back;
     r->input_bytes = s.bytes;
-    r->notes = calloc(3, sizeof *r->notes);
+    r->notes = calloc(4, sizeof *r->notes);
     if (r->notes == NULL) {
         return -ENOMEM;
     }
-    if (r->options.input_columns == NULL || strstr(r->options.input_columns, "auto") != NULL) {
-        /* A guess is said; it is no trouble, and so not on standard error. */
-        bh_error_set(&e, 0, r->options.files[0], "columns taken by their names: %s%s%.0s",
-                     "列名から次の列を使いました: %s%.0s%s", s.columns,
-                     s.zoneless_rows > 0 ? " (times without a zone are UTC)" : "",
-                     s.zoneless_rows > 0 ? " (時間帯のない時刻は UTC)" : "");
-        add_note(r, &e);
+    if (!s.is_table || r->options.input_columns == NULL || strstr(r->options.input_columns, "auto") != NULL) {
+        say_form(r, &s);
     }
     if (s.bad_rows > 0) {
         bh_error_set(&e, BH_EFORMAT, s.bad_file, "%llu %s could not be used; the first: %s%.0s",
@@ -449,6 +487,10 @@ take_import_notes(struct run *x)
             "%llu 行が本来の時刻の位置から %u 行以上遅れています。その前後の判定は誤っているかもしれません",
             (unsigned long long)s.late_rows, BH_IMPORT_WINDOW);
         add_note(r, &e);
+    }
+    if (s.damage.code != 0) {
+        add_note(r, &s.damage);
+        r->notes[r->note_count - 1].damaged = true;
     }
     return 0;
 }
@@ -485,13 +527,21 @@ check_any(struct run *x)
     if (x->feed.import != NULL) {
         struct bh_import_stats s;
         bh_import_get_stats(x->feed.import, &s);
-        if (s.bad_rows == 0) {
+        if (s.bad_rows == 0 && s.other_lines == 0) {
             return 0;
         }
+        if (s.bad_rows == 0) {
+            return bh_error_set(x->err, BH_EFORMAT, x->o->files[0],
+                                "none of the %llu lines is about a packet (read as %s%.0s)",
+                                "パケットについての行が 1 つもありません (%llu 行、形式: %.0s%s)",
+                                (unsigned long long)s.other_lines, s.form[BH_EN], s.form[BH_JA]);
+        }
         bh_error_set(x->err, BH_EFORMAT, s.bad_file,
-                     "none of the %llu rows can be used; the first: %s%.0s; see --input-columns",
-                     "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
-                     "ご確認ください",
+                     s.is_table ? "none of the %llu rows can be used; the first: %s%.0s; see --input-columns"
+                                : "none of the %llu rows can be used; the first: %s%.0s",
+                     s.is_table ? "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
+                                  "ご確認ください"
+                                : "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s",
                      (unsigned long long)s.bad_rows, s.bad_example, s.bad_example_ja);
         x->err->line = s.bad_line < UINT32_MAX ? (uint32_t)s.bad_line : 0;
         return BH_EFORMAT;

@@ -63,7 +63,7 @@ check_bounds(const struct bh_args *a, struct bh_error *err)
     static const struct {
         const char *name;
         uint64_t least, most;
-    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 } };
+    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 }, { "input-year", 0, 2261 } };
     for (size_t i = 0; i < BH_COUNT(bounds); i++) {
         uint64_t v = bh_arg_uint(a, bounds[i].name);
         if (v < bounds[i].least || v > bounds[i].most) {
@@ -197,6 +197,7 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .country_db_dir = bh_arg(a, "country-db-dir"),
         .input_format = bh_arg(a, "input-format"),
         .input_columns = bh_arg(a, "input-columns"),
+        .input_year = (unsigned)bh_arg_uint(a, "input-year"),
         .filter_words = w->words,
         .filter_count = w->word_count,
         .threads = (unsigned)bh_arg_uint(a, "threads"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * cc_common.h - what kobold, cclookup and ccstatistics share: start-up, opening the database,
- * finding addresses in text, saying what an address is.
+ * reading text, saying what an address is.
  *
  * Threads: one. Ownership: as noted. Errors: said on standard error here, once; the result is
  * the exit status.
@@ -44,10 +44,6 @@ void cc_say_age(const struct cc_program *p, const kobold *k, const char *path);
 /* "PATH: " and what a code of Kobold means; CC_FAILED. */
 int cc_complain_database(const struct cc_program *p, const char *path, int code);
 
-/* The next address at or after `from`. */
-bool cc_find_address(const char *text, size_t len, size_t from, struct bh_ip *ret_ip,
-                     size_t *ret_at, size_t *ret_len);
-
 struct cc_answer {
     struct kobold_result result;
     struct kobold_value value;
@@ -56,6 +52,9 @@ struct cc_answer {
     char embedded[BH_IP_TEXT_MAX]; /* "" without a carrier                   */
 };
 
+/* What a value means, of no address in particular. */
+void cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value,
+                     struct cc_answer *ret);
 void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret);
 void cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a);

@@ -237,7 +237,9 @@ bh_walk_health(const struct bh_report *r, struct bh_walk *w)
     bh_walk_uint(w, "frames_bad_time", t->bad_time);
     bh_walk_uint(w, "out_of_order", t->out_of_order);
     bh_walk_uint(w, "filter_unknown", t->filter_unknown);
+    bh_walk_uint(w, "import_rows", r->import_rows);
     bh_walk_uint(w, "import_bad_rows", r->import_bad_rows);
+    bh_walk_uint(w, "import_other_lines", r->import_other_lines);
     walk_notes(r, w);
     bh_walk_object_end(w);
     walk_country_data(r, w);
