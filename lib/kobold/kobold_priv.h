@@ -105,7 +105,7 @@ struct kobold {
     const uint8_t *v4_group, *v4_record, *v4_side;
     const uint8_t *v6_side, *v6_side_value;
     size_t v4_record_last;
-    uint32_t v4_groups, v4_sides, v6_sides;
+    uint32_t v4_groups, v4_sides, v6_sides, v6_blocks;
     uint32_t value_count;
 
     const uint8_t *values;
@@ -114,6 +114,9 @@ struct kobold {
     bool is_mapped;
     struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 };
+
+/* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */
+uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);
 
 /* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is
  * chosen at open. A test may choose any number up to kobold_cpu(). */
