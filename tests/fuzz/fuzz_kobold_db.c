@@ -83,6 +83,32 @@ look_up(kobold *k, uint64_t seed)
     }
 }
 
+/* Spans end behind their start, however the file was changed, and begin with the value of a look-up. */
+static void
+walk(const kobold *k, uint64_t seed)
+{
+    uint32_t at = (uint32_t)mix(seed);
+    uint32_t last = 0;
+    uint64_t hi = mix(seed + 1);
+    uint64_t lo = mix(seed + 2);
+    uint64_t last_hi = 0;
+    uint64_t last_lo = 0;
+    for (int i = 0; i < 4; i++) {
+        check(k, kobold_v4_span(k, at, &last));
+        check(k, kobold_v6_span(k, hi, lo, &last_hi, &last_lo));
+        if (last < at || last_hi < hi || (last_hi == hi && last_lo < lo)) {
+            abort();
+        }
+        at = last + 1;
+        lo = last_lo + 1;
+        hi = last_hi + (lo == 0);
+        if (i == 1) { /* where the sound database is divided */
+            at = 0x01000000U | (uint32_t)(seed & 0xfff0ff);
+            hi = 0x2400000000000000U | (seed & 0x00ff000300000000U);
+        }
+    }
+}
+
 static void
 use(kobold *k, uint64_t seed)
 {
@@ -99,6 +125,7 @@ use(kobold *k, uint64_t seed)
         bh_ignore(kobold_verify(k)); /* damaged, mostly */
     }
     look_up(k, seed);
+    walk(k, seed);
 }
 
 static void
