@@ -83,6 +83,28 @@ look_up(kobold *k, uint64_t seed)
     }
 }
 
+/* A span ends at or behind its start, so that every walk ends. */
+static void
+walk(const kobold *k, uint64_t seed)
+{
+    uint32_t at = (uint32_t)seed;
+    uint64_t hi = seed;
+    uint64_t lo = ~seed;
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t last;
+        uint64_t last_hi;
+        uint64_t last_lo;
+        check(k, kobold_v4_span(k, at, &last));
+        check(k, kobold_v6_span(k, hi, lo, &last_hi, &last_lo));
+        if (last < at || last_hi < hi || (last_hi == hi && last_lo < lo)) {
+            abort();
+        }
+        at = i % 8 == 0 ? at * 2654435761U : last + 1;
+        hi = i % 8 == 0 ? mix(hi) : last_hi + (last_lo == UINT64_MAX);
+        lo = i % 8 == 0 ? mix(lo) : last_lo + 1;
+    }
+}
+
 static void
 use(kobold *k, uint64_t seed)
 {
@@ -99,6 +121,7 @@ use(kobold *k, uint64_t seed)
         bh_ignore(kobold_verify(k)); /* damaged, mostly */
     }
     look_up(k, seed);
+    walk(k, seed);
 }
 
 static void
