@@ -143,9 +143,9 @@ void kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum k
  * handle and stays as it is for as long as the library's soname does: three tables of little-endian
  * numbers, by 16, 4 and 4 bits of the address; 255 leads to kobold_v4_deep(). */
 struct kobold_head {
-    const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle; below 255: the value */
-    const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low                    */
-    const uint8_t *v4_low;    /* nodes of 16 octets                                                   */
+    const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle    */
+    const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low */
+    const uint8_t *v4_low;    /* nodes of 16 octets                                */
 };
 uint16_t kobold_v4_deep(const kobold *k, uint32_t host_order); /* any address; slower */
 
@@ -155,9 +155,6 @@ kobold_v4_inline(const kobold *k, uint32_t host_order)
     const struct kobold_head *head = (const struct kobold_head *)(const void *)k;
     const uint8_t *p = head->v4_top + (size_t)(host_order >> 16) * 2;
     unsigned node = p[0] | (unsigned)p[1] << 8;
-    if (node < 255) {
-        return (uint16_t)node;
-    }
     p = head->v4_middle + (size_t)node * 32 + (host_order >> 11 & 30);
     node = p[0] | (unsigned)p[1] << 8;
     unsigned value = head->v4_low[(size_t)node * 16 + (host_order >> 8 & 15)];

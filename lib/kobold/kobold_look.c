@@ -32,18 +32,18 @@ good_value(const kobold *k, uint16_t v)
     return v < k->value_count ? v : KOBOLD_VALUE_UNKNOWN;
 }
 
-/* ---- IPv4, behind an escape ------------------------------------------------------------------ */
+/* ---- behind an escape: IPv4 ------------------------------------------------------------------ */
 
-/* How many of the first `count` (at most 16) octets are escapes. */
+/* How many of the first `count` octets are escapes. Reads up to eight octets more. */
 static unsigned
-count_escapes(const uint8_t *node, unsigned count)
+count_escapes(const uint8_t *octets, unsigned count)
 {
     unsigned found = 0;
-    for (unsigned half = 0; half < 2; half++) {
+    for (unsigned i = 0; i < count; i += 8) {
         /* The highest bit of each octet: set where all eight are. */
-        uint64_t x = le64(node + (size_t)half * 8);
+        uint64_t x = le64(octets + i);
         uint64_t all = x & ((x & 0x7f7f7f7f7f7f7f7fU) + 0x0101010101010101U) & 0x8080808080808080U;
-        unsigned left = count > half * 8 ? count - half * 8 : 0;
+        unsigned left = count - i;
         found += popcount(left < 8 ? all & ((1ULL << left * 8) - 1) : all);
     }
     return found;
@@ -202,32 +202,55 @@ kobold_v4_piece_end(const kobold *k, uint32_t a)
     return start > a && start <= (a | 0xff) ? start - 1 : a | 0xff;
 }
 
-/* ---- by instruction set ---------------------------------------------------------------------- */
+/* ---- behind an escape: IPv6 ------------------------------------------------------------------ */
 
-/* Embedded IPv4, a divided /64, or a value that does not fit an octet: the side list holds all
- * 128 bits of every boundary inside such places, so the last one not above us answers. */
-static BH_NOINLINE uint16_t
-kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo)
+/* The block says the group of its first escape, those before ours which one is ours. */
+bool
+kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end)
+{
+    uint64_t group = (uint64_t)le32(block + KDB_BLOCK_GROUP) +
+                     count_escapes(block + KDB_BLOCK_VALUES, (unsigned)slot);
+    if (group >= k->v6_groups) {
+        return false;
+    }
+    size_t first = le32(k->v6_group + (size_t)group * 4);
+    size_t end = le32(k->v6_group + (size_t)group * 4 + 4);
+    end = end < k->v6_entries ? end : k->v6_entries;
+    *ret_first = first;
+    *ret_end = end;
+    return first < end;
+}
+
+size_t
+kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo)
+{
+    for (size_t count = end - first; count > 1;) {
+        size_t half = count / 2;
+        first += le64(k->v6_entry + (first + half) * KDB_V6_ENTRY_SIZE) <= lo ? half : 0;
+        count -= half;
+    }
+    return first;
+}
+
+/* Embedded IPv4, a divided /64, or a value that does not fit an octet: its entries by lower half, the
+ * first of them 0. */
+BH_NOINLINE uint16_t
+kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo, const uint8_t *block, size_t slot)
 {
     uint32_t v4;
     if (kobold_carrier(hi, lo, &v4) != KOBOLD_CARRIER_NONE) {
         return kobold_v4(k, v4);
     }
-    size_t first = 0;
-    size_t count = k->v6_sides;
-    if (count == 0) {
+    size_t first;
+    size_t end;
+    if (!kobold_v6_group(k, block, slot, &first, &end)) {
         return KOBOLD_VALUE_UNKNOWN;
     }
-    while (count > 1) {
-        size_t half = count / 2;
-        const uint8_t *p = k->v6_side + (first + half) * 16;
-        uint64_t there = le64(p);
-        bool is_past = there > hi || (there == hi && le64(p + 8) > lo);
-        first += is_past ? 0 : half;
-        count -= half;
-    }
-    return good_value(k, le16(k->v6_side_value + first * 2));
+    size_t at = kobold_v6_entry_at(k, first, end, lo);
+    return good_value(k, le16(k->v6_entry + at * KDB_V6_ENTRY_SIZE + 8));
 }
+
+/* ---- by instruction set ---------------------------------------------------------------------- */
 
 #define LOOK(name) name##_generic
 #define LOOK_TARGET
@@ -247,7 +270,8 @@ kobold_cpu(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
         __builtin_cpu_supports("popcnt")) {
-        return KOBOLD_CPU_AVX2;
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? KOBOLD_CPU_AVX512
+                                                                                       : KOBOLD_CPU_AVX2;
     }
 #endif
     return KOBOLD_CPU_GENERIC;
@@ -256,13 +280,15 @@ kobold_cpu(void)
 const struct kobold_look *
 kobold_look_of(int cpu)
 {
-    static const struct kobold_look looks[] = {
-        { "plain C", v4_many_generic, v6_generic, v6_many_generic },
+    static const struct kobold_look generic = { "plain C", v4_many_generic, v6_generic, v6_many_generic };
 #ifdef LOOK_X86
-        { "AVX2", v4_many_avx2, v6_avx2, v6_many_avx2 },
+    static const struct kobold_look avx2 = { "AVX2", v4_many_avx2, v6_avx2, v6_many_avx2 };
+    if (cpu >= KOBOLD_CPU_AVX2) {
+        return cpu == KOBOLD_CPU_AVX2 ? &avx2 : &kobold_look_avx512;
+    }
 #endif
-    };
-    return &looks[cpu < (int)BH_COUNT(looks) ? cpu : (int)BH_COUNT(looks) - 1];
+    (void)cpu;
+    return &generic;
 }
 
 uint16_t

@@ -4,7 +4,7 @@
  *
  * Without a state of its own: each call finds its place again, as a look-up does, and adds pieces
  * until the value changes. A piece is a /16, /20 or /24 of the IPv4 tables, what a record says of a part of
- * one, an entry of an IPv6 block, or one of a side list. That is some 10 ms for all of IPv4 and 30 ms for IPv6, once;
+ * one, a place in an IPv6 block, or an entry behind one. That is some 10 ms for all of IPv4 and 30 ms for IPv6, once;
  * a state would have to be a public struct, which could never change.
  *
  * Every piece ends at a boundary that stands in the file, and ends behind its start: so a walk ends
@@ -32,18 +32,6 @@ struct address {
     uint64_t hi, lo;
 };
 
-static bool
-is_above(struct address a, struct address b)
-{
-    return a.hi > b.hi || (a.hi == b.hi && a.lo > b.lo);
-}
-
-static struct address
-address_before(struct address a)
-{
-    return (struct address){ a.hi - (a.lo == 0), a.lo - 1 };
-}
-
 /* The block of a key, as a look-up finds it. */
 static size_t
 v6_find_block(const kobold *k, int64_t x, uint64_t *ret_key, uint64_t *ret_room)
@@ -68,30 +56,24 @@ v6_find_block(const kobold *k, int64_t x, uint64_t *ret_key, uint64_t *ret_room)
     return at;
 }
 
-/* What the side list says of `a`, and where that ends, when not behind *last. */
+/* What the entries behind an escape say of `a`; several divide each /64, so that the piece ends in its own. */
 static uint16_t
-v6_side_piece(const kobold *k, struct address a, struct address *last)
+v6_entry_piece(const kobold *k, struct address a, const uint8_t *block, size_t slot, struct address *last)
 {
-    size_t first = 0;
-    size_t count = k->v6_sides;
-    if (count == 0) {
+    size_t first;
+    size_t end;
+    if (!kobold_v6_group(k, block, slot, &first, &end)) {
         return KOBOLD_VALUE_UNKNOWN;
     }
-    while (count > 1) {
-        size_t half = count / 2;
-        const uint8_t *p = k->v6_side + (first + half) * 16;
-        struct address there = { bh_get_le64(p), bh_get_le64(p + 8) };
-        first += is_above(there, a) ? 0 : half;
-        count -= half;
+    size_t at = kobold_v6_entry_at(k, first, end, a.lo);
+    if (end - first > 1) {
+        *last = (struct address){ a.hi, UINT64_MAX };
     }
-    if (first + 1 < k->v6_sides) {
-        const uint8_t *p = k->v6_side + (first + 1) * 16;
-        struct address next = { bh_get_le64(p), bh_get_le64(p + 8) };
-        if (is_above(next, a) && !is_above(next, *last)) {
-            *last = address_before(next);
-        }
+    if (at + 1 < end) {
+        uint64_t next = bh_get_le64(k->v6_entry + (at + 1) * KDB_V6_ENTRY_SIZE);
+        last->lo = next > a.lo ? next - 1 : UINT64_MAX;
     }
-    uint16_t value = bh_get_le16(k->v6_side_value + first * 2);
+    uint16_t value = bh_get_le16(k->v6_entry + at * KDB_V6_ENTRY_SIZE + 8);
     return value < k->value_count ? value : KOBOLD_VALUE_UNKNOWN;
 }
 
@@ -106,13 +88,13 @@ v6_piece(const kobold *k, struct address a, struct address *ret_last)
     uint64_t distance = (uint64_t)x - key;
     unsigned shift = block[KDB_BLOCK_SHIFT] & 63;
     uint64_t wide = distance >> shift;
-    uint32_t r = wide > UINT32_MAX ? UINT32_MAX : (uint32_t)wide;
+    unsigned r = wide >= KDB_BLOCK_PAD ? KDB_BLOCK_PAD - 1 : (unsigned)wide;
     unsigned slot = 0;
-    for (unsigned i = 1; i < KDB_BLOCK_KEYS; i++) {
-        uint32_t remainder = bh_get_le32(block + (size_t)4 * i);
-        slot += remainder <= r;
-        uint64_t far = (uint64_t)remainder << shift;
-        if (remainder > r && far >> shift == remainder && far < room) {
+    for (unsigned i = 0; i + 1 < KDB_BLOCK_KEYS; i++) {
+        unsigned border = bh_get_le16(block + (size_t)2 * i);
+        slot += border <= r;
+        uint64_t far = (uint64_t)border << shift;
+        if (border > r && border != KDB_BLOCK_PAD && far >> shift == border && far < room) {
             room = far;
         }
     }
@@ -121,7 +103,7 @@ v6_piece(const kobold *k, struct address a, struct address *ret_last)
         ret_last->hi = ((key + room) ^ (1ULL << 63)) - 1;
     }
     uint8_t value = block[KDB_BLOCK_VALUES + slot];
-    return value == KDB_ESCAPE ? v6_side_piece(k, a, ret_last) : value;
+    return value == KDB_ESCAPE ? v6_entry_piece(k, a, block, slot, ret_last) : value;
 }
 
 uint16_t

@@ -61,11 +61,11 @@ look_up(kobold *k, uint64_t seed)
         v6[i][0] = i < BH_COUNT(corners) ? corners[i][0] : seed;
         seed = mix(seed);
         v6[i][1] = i < BH_COUNT(corners) ? corners[i][1] : seed;
-        /* Keys of the file itself lead to its boundaries. */
-        if (i >= 32 && k->v6_sides > 0) {
-            const uint8_t *p = k->v6_side + (size_t)(seed % k->v6_sides) * 16;
-            v6[i][0] = bh_get_le64(p);
-            v6[i][1] = bh_get_le64(p + 8) + i % 3 - 1;
+        /* Keys of the file itself lead to its boundaries: 24xx::d:... as sound_database() divides it. */
+        if (i >= 32 && k->v6_entries > 0) {
+            const uint8_t *p = k->v6_entry + (size_t)(seed % k->v6_entries) * KDB_V6_ENTRY_SIZE;
+            v6[i][0] = 0x2400000000000000U | (seed >> 32 & 0xff) << 48 | (seed & 3);
+            v6[i][1] = bh_get_le64(p) + i % 3 - 1;
         }
     }
     for (int cpu = 0; cpu <= kobold_cpu(); cpu++) {
