@@ -49,6 +49,9 @@ BH_NODISCARD int bh_decap_parse(struct bh_decoder *d, const char *text, struct b
  * Returns the rows added. */
 uint32_t bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
                           struct bh_batch *b);
+/* The same, but no more than `most` rows. */
+uint32_t bh_packet_decode_some(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                               uint32_t most, struct bh_batch *b);
 
 /*
  * Fragmented datagrams that completed. The decoder counts the transport layer of a fragmented

@@ -283,12 +283,12 @@ decode_general(const struct bh_decoder *d, const struct bh_frame *f, struct bh_b
 }
 
 static BH_ALWAYS_INLINE uint32_t
-decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, uint32_t most,
               struct bh_batch *restrict b, bool cold)
 {
     uint32_t row = b->rows;
     uint32_t v6_row = b->v6_rows;
-    uint32_t room = BH_BATCH_ROWS - row;
+    uint32_t room = BH_BATCH_ROWS - row < most ? BH_BATCH_ROWS - row : most;
     uint32_t left = frames->count - *at;
     const struct bh_frame *f = frames->frame + *at;
     uint32_t count = left < room ? left : room;
@@ -328,20 +328,30 @@ decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32
 }
 
 static BH_NOINLINE uint32_t
-decode_hot(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+decode_hot(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, uint32_t most,
+           struct bh_batch *b)
 {
-    return decode_frames(d, f, at, b, false);
+    return decode_frames(d, f, at, most, b, false);
 }
 
 static BH_NOINLINE uint32_t
-decode_cold(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+decode_cold(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, uint32_t most,
+            struct bh_batch *b)
 {
-    return decode_frames(d, f, at, b, true);
+    return decode_frames(d, f, at, most, b, true);
+}
+
+uint32_t
+bh_packet_decode_some(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                      uint32_t most, struct bh_batch *b)
+{
+    return (d->want & BH_WANT_COLD) != 0 ? decode_cold(d, f, at, most, b)
+                                         : decode_hot(d, f, at, most, b);
 }
 
 uint32_t
 bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
                  struct bh_batch *b)
 {
-    return (d->want & BH_WANT_COLD) != 0 ? decode_cold(d, f, at, b) : decode_hot(d, f, at, b);
+    return bh_packet_decode_some(d, f, at, BH_BATCH_ROWS, b);
 }

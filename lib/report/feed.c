@@ -130,6 +130,24 @@ feed_frames(struct feed *f, struct bh_frames *frames)
     return true;
 }
 
+/* So many lines as a processor can wait for at once. */
+#define SLICE_ROWS 32U
+
+/* What is decoded will soon be looked up: the memory is asked for the sources of some rows at a time, and
+ * brings them while the next are decoded. Asked for all at once, it would be waited for. */
+static void
+decode_slices(struct feed *f, struct bh_batch *b)
+{
+    uint32_t from, added;
+    do {
+        from = b->rows;
+        added = bh_packet_decode_some(&f->decoder, f->frames, &f->frame_at, SLICE_ROWS, b);
+        if (f->asks != NULL) {
+            bh_tally_ask(f->asks, b, from);
+        }
+    } while (added > 0 && f->frame_at < f->frames->count);
+}
+
 /* One batch, from frames or from the log, as full as it gets. */
 static bool
 read_batch(struct feed *f, struct bh_batch *b)
@@ -156,7 +174,7 @@ read_batch(struct feed *f, struct bh_batch *b)
                 return false;
             }
         }
-        bh_packet_decode(&f->decoder, f->frames, &f->frame_at, b);
+        decode_slices(f, b);
     }
     return true;
 }

@@ -12,6 +12,7 @@ struct feed {
     struct bh_capture *capture; /* or */
     struct bh_import *import;
     struct bh_decoder decoder;
+    struct bh_tally *asks; /* where rows go that are decoded; may be NULL */
     struct bh_frames *frames;
     uint32_t frame_at;
     bool ended;

@@ -117,6 +117,7 @@ work_alone(struct work *w)
 {
     struct bh_batch *b = bh_batch_new();
     int r = b == NULL ? -ENOMEM : 0;
+    w->feed->asks = w->hold == NULL ? w->shard[0].tally : NULL; /* what is held is looked up much later */
     while (r == 0 && feed_next(w->feed, &b)) {
         if (w->hold != NULL) {
             r = hold_batch(w, &b);
