@@ -348,11 +348,15 @@ is_served(const struct run *x, uint32_t port)
 static void
 suggest_served(struct run *x, struct bh_trend *t)
 {
+    const uint32_t *served[SHARDS_MAX];
+    for (unsigned s = 0; s < x->shards; s++) {
+        served[s] = bh_track_served_ports(x->shard[s].track);
+    }
     t->offered = calloc(OFFERED_MAX, sizeof *t->offered);
     for (uint32_t port = 0; t->offered != NULL && port < 65536; port++) {
         uint64_t sum = 0;
         for (unsigned s = 0; s < x->shards; s++) {
-            sum += bh_track_served_ports(x->shard[s].track)[port];
+            sum += served[s][port];
         }
         if (sum == 0 || is_served(x, port) || (t->offered_count == OFFERED_MAX && sum <= t->offered[OFFERED_MAX - 1].count)) {
             continue;
