@@ -105,11 +105,19 @@ void kobold_close(kobold *k);
 const char *kobold_strerror(int code, int lang /* 0: English, 1: Japanese */);
 /* Reads the whole file and compares its checksum: 0 or KOBOLD_EDAMAGED. */
 int kobold_verify(const kobold *k);
-/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists: beside the
- * program or library (../share/beholder/country.kdb, then a build tree), then
- * /usr/share/beholder/country.kdb. Returns `buf`. */
+/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists:
+ * /var/lib/beholder/country.kdb (what "kobold update" makes), beside the program or library
+ * (../share/beholder/country.kdb, then a build tree), then /usr/share/beholder/country.kdb.
+ * Returns `buf`. */
 const char *kobold_default_path(char *buf, size_t size);
 void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
+/* Of the databases in a directory (files *.kdb) the newest whose data are not newer than `day`
+ * ("2014-06-30"), else the oldest. -ENOENT: there is none; files that are no database are passed over. */
+int kobold_open_asof(const char *directory, const char *day, kobold **ret);
+/* Calls `each` with these databases by date, of several with one date the last by name; ends early when
+ * it returns other than 0, and returns that. */
+int kobold_asof_list(const char *directory,
+                     int (*each)(void *arg, const char *date, const char *path), void *arg);
 
 /* ---- look-up ------------------------------------------------------------------------------ */
 
@@ -135,9 +143,9 @@ void kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum k
  * handle and stays as it is for as long as the library's soname does: three tables of little-endian
  * numbers, by 16, 4 and 4 bits of the address; 255 leads to kobold_v4_deep(). */
 struct kobold_head {
-    const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle; below 255: the value */
-    const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low                    */
-    const uint8_t *v4_low;    /* nodes of 16 octets                                                   */
+    const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle    */
+    const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low */
+    const uint8_t *v4_low;    /* nodes of 16 octets                                */
 };
 uint16_t kobold_v4_deep(const kobold *k, uint32_t host_order); /* any address; slower */
 
@@ -147,14 +155,28 @@ kobold_v4_inline(const kobold *k, uint32_t host_order)
     const struct kobold_head *head = (const struct kobold_head *)(const void *)k;
     const uint8_t *p = head->v4_top + (size_t)(host_order >> 16) * 2;
     unsigned node = p[0] | (unsigned)p[1] << 8;
-    if (node < 255) {
-        return (uint16_t)node;
-    }
     p = head->v4_middle + (size_t)node * 32 + (host_order >> 11 & 30);
     node = p[0] | (unsigned)p[1] << 8;
     unsigned value = head->v4_low[(size_t)node * 16 + (host_order >> 8 & 15)];
     return value != 255 ? (uint16_t)value : kobold_v4_deep(k, host_order);
 }
+
+/* ---- walking through -------------------------------------------------------------------------------- */
+
+/* The value of an address, and the last address up to which all have it. The way through all of IPv4:
+ *
+ *     uint32_t at = 0, last;
+ *     do {
+ *         uint16_t v = kobold_v4_span(k, at, &last);
+ *         ... at to last have v, and last + 1 has another ...
+ *         at = last + 1;
+ *     } while (last != UINT32_MAX);
+ *
+ * IPv6 blocks that carry IPv4 addresses are one span with the value of their special use ("6to4"),
+ * though a look-up inside them answers for the IPv4 address. */
+uint16_t kobold_v4_span(const kobold *k, uint32_t host_order, uint32_t *ret_last);
+uint16_t kobold_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_last_hi,
+                        uint64_t *ret_last_lo);
 
 /* ---- a database that is replaced while threads look up -------------------------------------- */
 

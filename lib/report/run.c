@@ -20,8 +20,7 @@ struct run {
     const struct bh_report_options *o;
     struct bh_report *r;
     struct bh_error *err;
-    kobold *countries;
-    struct bh_filter *filter;
+    struct countries countries;
     struct bh_period period;
     struct bh_served *served; /* BH_SERVED_MAX */
     size_t served_count;
@@ -108,40 +107,14 @@ parse_options(struct run *x)
 }
 
 static int
-open_countries(struct run *x)
-{
-    char path[sizeof x->r->country_data_path];
-    const char *where = x->o->country_db;
-    if (where == NULL) {
-        where = kobold_default_path(path, sizeof path);
-    }
-    int r = kobold_open(where, &x->countries);
-    if (r != 0) {
-        return bh_error_set(x->err, r, where, "%s%.0s", "%.0s%s", kobold_strerror(r, BH_EN),
-                            kobold_strerror(r, BH_JA));
-    }
-    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where);
-    /* Opening proves that no look-up can crash; reading all of it, some milliseconds, that none is
-     * wrong. The installed one is looked at by who installs it. */
-    const char *named = x->o->country_db != NULL ? x->o->country_db : getenv("KOBOLD_DB");
-    if (named != NULL && named[0] != '\0' && kobold_verify(x->countries) != 0) {
-        return bh_error_set(x->err, KOBOLD_EDAMAGED, where, "%s%.0s", "%.0s%s",
-                            kobold_strerror(KOBOLD_EDAMAGED, BH_EN),
-                            kobold_strerror(KOBOLD_EDAMAGED, BH_JA));
-    }
-    kobold_get_meta(x->countries, &x->r->country_data);
-    return 0;
-}
-
-static int
 parse_filter(struct run *x)
 {
-    int r = bh_filter_parse(x->o->filter_words, x->o->filter_count, x->countries, &x->filter, x->err);
-    if (r != 0 || x->filter == NULL) {
+    int r = countries_filter(&x->countries, x->o, x->err);
+    if (r != 0 || countries_words(&x->countries) == NULL) {
         return r;
     }
     struct bh_buf text = { 0 };
-    bh_filter_text(x->filter, &text);
+    bh_filter_text(countries_words(&x->countries), &text);
     snprintf(x->r->filter_text, sizeof x->r->filter_text, "%s", text.data == NULL ? "" : text.data);
     bh_buf_done(&text);
     return 0;
@@ -181,11 +154,12 @@ static bool
 country_of_home(const struct run *x, char ret_code[3])
 {
     const struct bh_home *h = &x->r->home;
+    const kobold *countries = countries_at(&x->countries, x->feed.first_ns);
     for (size_t i = 0; i < h->v4_count + h->v6_count; i++) {
-        uint16_t value = i < h->v4_count ? kobold_v4(x->countries, h->v4[i].first)
-                                         : kobold_v6(x->countries, h->v6[i - h->v4_count].first_hi, h->v6[i - h->v4_count].first_lo);
+        uint16_t value = i < h->v4_count ? kobold_v4(countries, h->v4[i].first)
+                                         : kobold_v6(countries, h->v6[i - h->v4_count].first_hi, h->v6[i - h->v4_count].first_lo);
         struct kobold_value v;
-        if (kobold_value_info(x->countries, value, &v) && v.kind == KOBOLD_COUNTRY) {
+        if (kobold_value_info(countries, value, &v) && v.kind == KOBOLD_COUNTRY) {
             memcpy(ret_code, v.code, 3);
             return true;
         }
@@ -227,8 +201,8 @@ find_two_sided(const struct run *x)
 static int
 find_frequent(struct run *x)
 {
-    if (x->feed.ahead_packets < 8192) {
-        return 0; /* not worth its own tables */
+    if (x->feed.ahead_packets < 8192 || x->countries.count > 0) {
+        return 0; /* not worth its own tables; and with several databases sources move */
     }
     uint32_t *count = calloc(1U << 17, sizeof *count);
     if (count == NULL) {
@@ -269,7 +243,7 @@ choose_hold(struct run *x)
 {
     const struct feed *f = &x->feed;
     bool weighted = x->o->outcomes && f->ahead_count > 0 && f->ahead[0]->has_weight;
-    bool asked = (bh_filter_needs(x->filter) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
+    bool asked = (bh_filter_needs(countries_words(&x->countries)) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
     if (!weighted && !asked) {
         return 0;
     }
@@ -293,20 +267,7 @@ choose_threads(const struct run *x)
     return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
 }
 
-/* Small files get small tables, since touching pages takes time too; but so many slots a frame that
- * n connections crowding out one of a bucket of four, some n * (4 n / slots)^4 / 120, is no matter of
- * luck: the keys of the hashes are random, and a report must not change with them. */
-#define SLOTS_PER_FRAME 32U
-
-static uint32_t
-flow_slots(const struct run *x)
-{
-    uint64_t slots = 1U << 20;
-    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * SLOTS_PER_FRAME) {
-        slots >>= 1;
-    }
-    return (uint32_t)slots / x->shards;
-}
+#define FLOW_SLOTS (1U << 20) /* at most, of all shards */
 
 static int
 make_shards(struct run *x)
@@ -314,10 +275,12 @@ make_shards(struct run *x)
     uint64_t key = bh_random_key();
     x->shards = choose_threads(x);
     x->r->threads_used = x->shards;
-    x->tally.countries = x->countries;
+    x->tally.countries = x->countries.one;
+    x->tally.days = x->countries.days;
+    x->tally.day_count = x->countries.count;
     x->tally.places = x->places;
     x->tally.home = &x->r->home;
-    x->tally.filter = x->filter;
+    x->tally.filter = x->countries.filter;
     x->tally.period = x->period;
     x->tally.count = x->o->count;
     x->tally.served = x->served;
@@ -340,7 +303,7 @@ make_shards(struct run *x)
         .all_accesses = x->o->all_accesses,
         .outcomes = x->o->outcomes,
         .hold = x->hold != NULL,
-        .flow_slots = flow_slots(x),
+        .flow_slots = FLOW_SLOTS / x->shards,
         .start_ns = x->feed.first_ns,
         .key = key,
     };
@@ -372,11 +335,15 @@ is_served(const struct run *x, uint32_t port)
 static void
 suggest_served(struct run *x, struct bh_trend *t)
 {
+    const uint32_t *served[SHARDS_MAX];
+    for (unsigned s = 0; s < x->shards; s++) {
+        served[s] = bh_track_served_ports(x->shard[s].track);
+    }
     t->offered = calloc(OFFERED_MAX, sizeof *t->offered);
     for (uint32_t port = 0; t->offered != NULL && port < 65536; port++) {
         uint64_t sum = 0;
         for (unsigned s = 0; s < x->shards; s++) {
-            sum += bh_track_served_ports(x->shard[s].track)[port];
+            sum += served[s][port];
         }
         if (sum == 0 || is_served(x, port) || (t->offered_count == OFFERED_MAX && sum <= t->offered[OFFERED_MAX - 1].count)) {
             continue;
@@ -417,6 +384,7 @@ finish(struct run *x, uint64_t calls_lost)
     if (r != 0) {
         return r;
     }
+    countries_tell(&x->countries, x->shard[0].tally, x->feed.first_ns, x->r);
     x->r->trend->out_of_order = x->feed.steps_back;
     suggest_served(x, x->r->trend);
     return 0;
@@ -585,7 +553,7 @@ static int
 prepare(struct run *x)
 {
     int r = parse_options(x);
-    r = r != 0 ? r : open_countries(x);
+    r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
     r = r != 0 ? r : parse_filter(x);
     if (r != 0) {
         return r;
@@ -602,7 +570,7 @@ prepare(struct run *x)
     if (r != 0) {
         return r;
     }
-    x->feed.decoder.want = (bh_filter_needs(x->filter) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
+    x->feed.decoder.want = (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
     return 0;
 }
 
@@ -624,7 +592,7 @@ calculate(struct run *x)
     if (x->feed.ended) { /* all of it was read ahead */
         x->expected = x->feed.ahead_count * BH_BATCH_ROWS;
     }
-    bh_places_init(x->places, x->countries, x->o->by_region, x->r->home_country);
+    countries_places(&x->countries, x->places, x->o->by_region, x->r->home_country);
     r = choose_hold(x);
     r = r != 0 ? r : find_frequent(x);
     r = r != 0 ? r : make_shards(x);
@@ -651,8 +619,7 @@ run_done(struct run *x)
     }
     free(x->hold);
     feed_close(&x->feed);
-    bh_filter_free(x->filter);
-    kobold_close(x->countries);
+    countries_done(&x->countries);
     free(x->places);
 }
 
@@ -721,6 +688,7 @@ bh_report_free(struct bh_report *r)
     }
     free(r->remarks);
     free(r->notes);
+    free(r->data);
     free(r->served);
     bh_trend_free(r->trend);
     bh_home_done(&r->home);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cc_common.h"
+#include "kobold_update.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 int
@@ -84,6 +86,73 @@ cc_open(const struct cc_program *p, const char *path)
         return NULL;
     }
     return k;
+}
+
+bool
+cc_is_day(const char *text)
+{
+    for (int i = 0; i < 10; i++) {
+        bool is_dash = i == 4 || i == 7;
+        if (is_dash ? text[i] != '-' : text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+    }
+    return text[10] == '\0';
+}
+
+kobold *
+cc_open_day(const struct cc_program *p, const char *directory, const char *day)
+{
+    kobold *k;
+    int r = kobold_open_asof(directory, day, &k);
+    if (r == -ENOENT) {
+        struct bh_error err;
+        bh_error_set(&err, r, directory, "no country databases (*.kdb) with a date are there%s",
+                     "日付のある国データベース (*.kdb) がありません%s", "");
+        cc_complain(p, CC_FAILED, &err);
+        return NULL;
+    }
+    if (r < 0) {
+        cc_complain_database(p, directory, r);
+        return NULL;
+    }
+    return k;
+}
+
+int
+cc_open_asked(const struct cc_program *p, kobold **ret)
+{
+    const char *path = bh_arg(p->args, "country-db");
+    const char *directory = bh_arg(p->args, "db-dir");
+    const char *day = bh_arg(p->args, "as-of");
+    path = path != NULL ? path : bh_arg(p->args, "db");
+    if (directory == NULL && day == NULL) {
+        *ret = cc_open(p, path);
+        return *ret == NULL ? CC_FAILED : CC_OK;
+    }
+    if (directory == NULL || day == NULL || path != NULL) {
+        return cc_complain_text(p, CC_USAGE,
+                                "--as-of DATE and --db-dir DIR go together, without --country-db",
+                                "--as-of と --db-dir は一緒に、--country-db なしで指定して"
+                                "ください");
+    }
+    if (!cc_is_day(day)) {
+        return cc_complain_text(p, CC_USAGE, "--as-of is written like 2014-06-30",
+                                "--as-of は 2014-06-30 の形で書いてください");
+    }
+    *ret = cc_open_day(p, directory, day);
+    return *ret == NULL ? CC_FAILED : CC_OK;
+}
+
+void
+cc_say_age(const struct cc_program *p, const kobold *k, const char *path)
+{
+    struct kobold_meta m;
+    struct bh_error e;
+    kobold_get_meta(k, &m);
+    if (kobold_is_old(&m, path, (int64_t)time(NULL), &e)) {
+        cc_complain(p, 0, &e);
+    }
 }
 
 /* ---- answers -------------------------------------------------------------------------------------- */

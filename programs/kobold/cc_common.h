@@ -32,6 +32,15 @@ int cc_complain_text(const struct cc_program *p, int status, const char *en, con
 /* The database of --country-db or --db, or the default one. NULL after a complaint. */
 kobold *cc_open(const struct cc_program *p, const char *path);
 
+/* The same for a command with --country-db, --db, --db-dir and --as-of: CC_OK, or the exit status. */
+int cc_open_asked(const struct cc_program *p, kobold **ret);
+/* The database of a directory that serves for a day. */
+kobold *cc_open_day(const struct cc_program *p, const char *directory, const char *day);
+bool cc_is_day(const char *text); /* "2026-06-25" */
+
+/* Says once, on standard error, that the data are older than 90 days; `path` as given to cc_open(). */
+void cc_say_age(const struct cc_program *p, const kobold *k, const char *path);
+
 /* "PATH: " and what a code of Kobold means; CC_FAILED. */
 int cc_complain_database(const struct cc_program *p, const char *path, int code);
 

@@ -247,10 +247,9 @@ main(int argc, char **argv)
     if (status >= 0) {
         goto out;
     }
-    const char *db = bh_arg(p.args, "country-db");
-    kobold *k = cc_open(&p, db != NULL ? db : bh_arg(p.args, "db"));
-    if (k == NULL) {
-        status = CC_FAILED;
+    kobold *k;
+    status = cc_open_asked(&p, &k);
+    if (status != CC_OK) {
         goto out;
     }
     char *const *operands;
@@ -258,6 +257,10 @@ main(int argc, char **argv)
     bool is_json = bh_arg_given(p.args, "json");
     status = count > 0 ? answer_operands(&p, k, operands, count, is_json)
                        : annotate_stdin(&p, k, is_json);
+    if (status == CC_OK && !bh_arg_given(p.args, "quiet") && !bh_arg_given(p.args, "as-of")) {
+        const char *path = bh_arg(p.args, "country-db");
+        cc_say_age(&p, k, path != NULL ? path : bh_arg(p.args, "db"));
+    }
     kobold_close(k);
 out:
     cc_done(&p);

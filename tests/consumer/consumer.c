@@ -78,6 +78,10 @@ look_up(const kobold *k)
     print_value(k, "lookup", r.value);
     printf("carrier: %s %08lx\n", kobold_carrier_name(r.carrier), (unsigned long)r.embedded_v4);
     need(kobold_value_count(k) >= 256, "256 values or more");
+    uint32_t last4;
+    uint64_t last_hi, last_lo;
+    need(kobold_v4_span(k, v4[0], &last4) == kobold_v4(k, v4[0]) && last4 >= v4[0], "v4, span");
+    need(kobold_v6_span(k, v6[0][0], 1, &last_hi, &last_lo) == kobold_v6(k, v6[0][0], 1) && last_hi >= v6[0][0], "v6, span");
 }
 
 static void
@@ -88,6 +92,23 @@ print_names(void)
     printf("first country: %s\n", code);
     printf("names: %s, %s, %s, %s\n", kobold_country_name("JP", 0), kobold_country_name("JP", 1),
            kobold_region_name(kobold_country_region("JP"), 0), kobold_class_name("private-use", 0));
+}
+
+static int
+count_days(void *arg, const char *date, const char *path)
+{
+    need(date[0] != '\0' && path[0] != '\0', "a date and a path");
+    ++*(int *)arg;
+    return 0;
+}
+
+static void
+open_history(void)
+{
+    kobold *k;
+    int count = 0;
+    need(kobold_open_asof("/nowhere/at all", "2014-06-30", &k) < 0, "no such directory");
+    need(kobold_asof_list("/nowhere/at all", count_days, &count) < 0 && count == 0, "nothing to list");
 }
 
 static void
@@ -132,6 +153,7 @@ main(int argc, char **argv)
     kobold_close(k);
     print_names();
     replace(argv[1]);
+    open_history();
     puts("done");
     return 0;
 }

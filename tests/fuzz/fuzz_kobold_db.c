@@ -61,11 +61,11 @@ look_up(kobold *k, uint64_t seed)
         v6[i][0] = i < BH_COUNT(corners) ? corners[i][0] : seed;
         seed = mix(seed);
         v6[i][1] = i < BH_COUNT(corners) ? corners[i][1] : seed;
-        /* Keys of the file itself lead to its boundaries. */
-        if (i >= 32 && k->v6_sides > 0) {
-            const uint8_t *p = k->v6_side + (size_t)(seed % k->v6_sides) * 16;
-            v6[i][0] = bh_get_le64(p);
-            v6[i][1] = bh_get_le64(p + 8) + i % 3 - 1;
+        /* Keys of the file itself lead to its boundaries: 24xx::d:... as sound_database() divides it. */
+        if (i >= 32 && k->v6_entries > 0) {
+            const uint8_t *p = k->v6_entry + (size_t)(seed % k->v6_entries) * KDB_V6_ENTRY_SIZE;
+            v6[i][0] = 0x2400000000000000U | (seed >> 32 & 0xff) << 48 | (seed & 3);
+            v6[i][1] = bh_get_le64(p) + i % 3 - 1;
         }
     }
     for (int cpu = 0; cpu <= kobold_cpu(); cpu++) {
@@ -79,6 +79,32 @@ look_up(kobold *k, uint64_t seed)
         for (unsigned i = 0; i < 64; i++) {
             check(k, got[i]);
             check(k, kobold_v6(k, v6[i][0], v6[i][1]));
+        }
+    }
+}
+
+/* Spans end behind their start, however the file was changed, and begin with the value of a look-up. */
+static void
+walk(const kobold *k, uint64_t seed)
+{
+    uint32_t at = (uint32_t)mix(seed);
+    uint32_t last = 0;
+    uint64_t hi = mix(seed + 1);
+    uint64_t lo = mix(seed + 2);
+    uint64_t last_hi = 0;
+    uint64_t last_lo = 0;
+    for (int i = 0; i < 4; i++) {
+        check(k, kobold_v4_span(k, at, &last));
+        check(k, kobold_v6_span(k, hi, lo, &last_hi, &last_lo));
+        if (last < at || last_hi < hi || (last_hi == hi && last_lo < lo)) {
+            abort();
+        }
+        at = last + 1;
+        lo = last_lo + 1;
+        hi = last_hi + (lo == 0);
+        if (i == 1) { /* where the sound database is divided */
+            at = 0x01000000U | (uint32_t)(seed & 0xfff0ff);
+            hi = 0x2400000000000000U | (seed & 0x00ff000300000000U);
         }
     }
 }
@@ -99,6 +125,7 @@ use(kobold *k, uint64_t seed)
         bh_ignore(kobold_verify(k)); /* damaged, mostly */
     }
     look_up(k, seed);
+    walk(k, seed);
 }
 
 static void

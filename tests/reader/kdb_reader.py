@@ -51,10 +51,10 @@ class Kdb:
         self.list, self.list_values = [a for a, _ in listed], [v for _, v in listed]
         keys = self.numbers("q", 8)
         self.blocks = self.section[9]
-        side = struct.unpack("<%dQ" % (len(self.section[10]) // 8), self.section[10])
-        self.side = list(zip(side[::2], side[1::2]))
-        self.side_values = self.numbers("H", 11)
-        entries, n = [], len(self.blocks) // 128
+        self.v6_groups = self.numbers("I", 10)
+        entry = list(struct.iter_unpack("<QH", self.section[11]))
+        self.entry_lo, self.entry_values = [lo for lo, _ in entry], [v for _, v in entry]
+        entries, n = [], len(self.blocks) // 64
         while True:
             entries.append(n)
             if n <= 16:
@@ -114,9 +114,10 @@ class Kdb:
         for keys in self.levels:
             at = bisect.bisect_right(keys, x, at * 16 + 1, at * 16 + 16) - 1
             key = keys[at]
-        block = self.blocks[at * 128:at * 128 + 128]
-        r = min((x - key) >> block[120], 0xffffffff)
-        value = block[96 + bisect.bisect_right(struct.unpack_from("<24I", block), r, 1) - 1]
+        block = self.blocks[at * 64:at * 64 + 64]
+        r = min((x - key) >> block[58], 65534)
+        slot = bisect.bisect_right(struct.unpack_from("<19H", block), r)
+        value = block[38 + slot]
         if value != 255:
             return value
         if hi >> 48 == 0x2002:
@@ -125,7 +126,9 @@ class Kdb:
             return self.v4(~lo & 0xffffffff)
         if (hi, lo >> 32) in ((0, 0xffff), (0x0064ff9b00000000, 0)):
             return self.v4(lo & 0xffffffff)
-        return self.good(self.side_values[bisect.bisect_right(self.side, (hi, lo)) - 1])
+        group = struct.unpack_from("<I", block, 60)[0] + block[38:38 + slot].count(255)
+        first, end = self.v6_groups[group:group + 2]
+        return self.good(self.entry_values[bisect.bisect_right(self.entry_lo, lo, first, end) - 1])
 
     def lookup(self, address):
         n = int(address)
