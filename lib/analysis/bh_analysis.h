@@ -119,6 +119,9 @@ struct bh_tally_config {
 struct bh_tally; /* opaque */
 BH_NODISCARD int bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally);
 void bh_tally_free(struct bh_tally *t);
+/* Rows from `from` on will soon be given to bh_tally_sources(): ask the memory for their sources. Changes
+ * nothing but time. */
+void bh_tally_ask(const struct bh_tally *t, const struct bh_batch *b, uint32_t from);
 /* Accesses, visits too, of the days a database answered for; after the last merge. */
 uint64_t bh_tally_day_accesses(const struct bh_tally *t, size_t day);
 /* Between bh_track_classify() and bh_track_flows(): sources, countries, what is counted. */

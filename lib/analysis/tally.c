@@ -578,6 +578,20 @@ sort_rows(const struct bh_batch *b, bool all, struct inbound *v4, struct inbound
 }
 
 void
+bh_tally_ask(const struct bh_tally *t, const struct bh_batch *b, uint32_t from)
+{
+    const struct sources *s = &t->sources;
+    for (uint32_t i = from; i < b->rows; i++) {
+        if (BH_LIKELY(b->kind[i] == BH_KIND_IP4)) {
+            BH_PREFETCH_WRITE(&s->v4[(uint32_t)source4_hash(s, b->src[i]) & s->mask4]);
+        } else if (b->kind[i] == BH_KIND_IP6) {
+            const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+            BH_PREFETCH_WRITE(&s->v6[(uint32_t)source6_hash(s, p->src_hi, p->src_lo) & s->mask6]);
+        }
+    }
+}
+
+void
 bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 {
     struct sources *src = &t->sources;

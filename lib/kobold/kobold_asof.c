@@ -129,8 +129,8 @@ read_directory(const char *directory, struct listing *ret)
 }
 
 int
-kobold_asof_list(const char *directory,
-                 int (*each)(void *arg, const char *date, const char *path), void *arg)
+kobold_asof_list(const char *directory, int (*each)(void *arg, const char *date, const char *path),
+                 void *arg)
 {
     struct listing l;
     int r = read_directory(directory, &l);

@@ -56,7 +56,8 @@ start_of(const char *date)
     /* Days since 0000-03-01, when months are counted from March. */
     y -= m <= 2;
     unsigned from_march = m > 2 ? m - 3 : m + 9;
-    int64_t days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * from_march + 2) / 5 + d - 1;
+    int64_t days =
+        (int64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * from_march + 2) / 5 + d - 1;
     return (days - 719468) * 86400 * 1000000000;
 }
 
@@ -114,7 +115,8 @@ countries_open(struct countries *c, const struct bh_report_options *o, struct bh
         return open_one(c, o, rep, err);
     }
     if (o->country_db != NULL) {
-        return bh_error_set(err, BH_EUSAGE, "--country-db-dir", "give either this or --country-db%s",
+        return bh_error_set(err, BH_EUSAGE, "--country-db-dir",
+                            "give either this or --country-db%s",
                             "--country-db とはどちらか一方だけを指定してください%s", "");
     }
     return open_history(c, o->country_db_dir, err);
@@ -165,7 +167,8 @@ countries_at(const struct countries *c, int64_t ts_ns)
 }
 
 void
-countries_places(struct countries *c, struct bh_places *p, bool by_region, const char home_country[3])
+countries_places(struct countries *c, struct bh_places *p, bool by_region,
+                 const char home_country[3])
 {
     bh_places_init(p, countries_at(c, INT64_MAX), by_region, home_country);
     for (size_t i = 0; i < c->count; i++) {
@@ -197,7 +200,8 @@ keep_answered(struct countries *c, int64_t first_ns)
 }
 
 void
-countries_tell(struct countries *c, const struct bh_tally *t, int64_t first_ns, struct bh_report *rep)
+countries_tell(struct countries *c, const struct bh_tally *t, int64_t first_ns,
+               struct bh_report *rep)
 {
     if (c->count == 0) {
         return;

@@ -50,7 +50,7 @@ look_at(const struct bh_report_options *o, struct bh_octets **opened, bool *ret_
         text = is_text && text == NULL ? o->files[i] : text;
         other = is_text || other != NULL ? other : o->files[i];
         texts += is_text;
-        if (bh_octets_is_regular(opened[i])) {
+        if (bh_octets_is_regular(opened[i]) && strcmp(o->files[i], "-") != 0) { /* "-" < FILE cannot be opened again */
             bh_octets_close(opened[i]);
             opened[i] = NULL;
         }
@@ -204,6 +204,25 @@ feed_frames(struct feed *f, struct bh_frames *frames)
     return true;
 }
 
+/* So many lines as a processor can wait for at once. */
+#define SLICE_ROWS 32U
+
+/* What is decoded will soon be looked up: the memory is asked for the sources of some rows at a time, and
+ * brings them while the next are decoded. Asked for all at once, it would be waited for. */
+void
+decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
+              struct bh_batch *b)
+{
+    uint32_t from, added;
+    do {
+        from = b->rows;
+        added = bh_packet_decode_some(d, frames, at, SLICE_ROWS, b);
+        if (asks != NULL) {
+            bh_tally_ask(asks, b, from);
+        }
+    } while (added > 0 && *at < frames->count);
+}
+
 /* One batch, from frames or from the log, as full as it gets. */
 static bool
 read_batch(struct feed *f, struct bh_batch *b)
@@ -231,7 +250,7 @@ read_batch(struct feed *f, struct bh_batch *b)
                 return false;
             }
         }
-        bh_packet_decode(&f->decoder, f->frames, &f->frame_at, b);
+        decode_slices(&f->decoder, f->frames, &f->frame_at, f->asks, b);
     }
     return true;
 }

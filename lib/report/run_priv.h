@@ -12,6 +12,7 @@ struct feed {
     struct bh_capture *capture; /* or */
     struct bh_import *import;
     struct bh_decoder decoder;
+    struct bh_tally *asks; /* where rows go that are decoded; may be NULL */
     struct bh_frames *frames;
     uint32_t frame_at;
     bool ended;
@@ -40,6 +41,9 @@ bool feed_next(struct feed *f, struct bh_batch **b);
 /* For several threads: the next block of frames. Batches read ahead come first, by feed_next(). */
 bool feed_frames(struct feed *f, struct bh_frames *frames);
 bool feed_has_ahead(const struct feed *f);
+/* Frames from *at on into `b`, until it is full or they end. `asks`: where its rows will go, or NULL. */
+void decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
+                   struct bh_batch *b);
 /* Time of the newest record, in a pass of its own. */
 BH_NODISCARD int feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error *err);
 

@@ -311,9 +311,28 @@ call_known(struct bh_track *t, const struct bh_batch *b, uint32_t i)
     return false;
 }
 
-static void
-talk_new(struct bh_track *t, struct talk *bucket, struct talk x, uint32_t now)
+/* Of 64 bits all but those that choose among the first buckets: tag holds the upper half. */
+static inline uint32_t
+tag2_of(uint64_t hash)
 {
+    return (uint32_t)(hash / FIRST_TALKS);
+}
+
+/* Is the last one still known, as far as clocks that step back leave it open? */
+static bool
+talks_are_full(const struct talk *bucket, uint32_t now)
+{
+    const struct talk *last = &bucket[BUCKET - 1];
+    return last->opener != 0 && now - last->tick + TALK_TICKS <= 2 * TALK_TICKS;
+}
+
+static void
+talk_new(struct bh_track *t, uint64_t hash, struct talk x, uint32_t now)
+{
+    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
+    while (BH_UNLIKELY(talks_are_full(bucket, now)) && talks_grow(t)) {
+        bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
+    }
     const struct talk *last = &bucket[BUCKET - 1];
     t->bounds.conversations_lost += last->opener != 0 && now - last->tick <= TALK_TICKS;
     bucket[3] = bucket[2];
@@ -327,7 +346,7 @@ talk_find(const struct bh_track *t, uint64_t hash, uint32_t now)
 {
     struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
     for (unsigned k = 0; k < BUCKET; k++) {
-        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == (uint32_t)(hash >> 8) && bucket[k].opener != 0) {
+        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == tag2_of(hash) && bucket[k].opener != 0) {
             /* Signed: an error may be judged after later datagrams of its batch. */
             return (int32_t)(now - bucket[k].tick) <= (int32_t)TALK_TICKS ? &bucket[k] : NULL;
         }
@@ -362,7 +381,7 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
         return BH_CLASS_UDP_ANSWER;
     }
     /* One that was idle for too long stays where it is and falls out in its turn. */
-    talk_new(t, &t->talks[(hash & t->talk_mask) * BUCKET], (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
+    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), tag2_of(hash), now, out ? 2 : 1 }, now);
     return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
 }
 
