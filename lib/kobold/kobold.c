@@ -22,6 +22,7 @@
  * That reads the IPv4 top and middle once (0.4 MB) and little else.
  */
 #include "kobold_priv.h"
+#include "kobold_update.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -182,6 +183,7 @@ check_v6(kobold *k, const struct section *s)
     k->v6_levels = levels;
     k->v6_lowest = k->v6_level[levels - 1];
     k->v6_block = s[KDB_V6_BLOCK].data;
+    k->v6_blocks = (uint32_t)blocks;
     k->v6_group = s[KDB_V6_GROUP].data;
     k->v6_groups = (uint32_t)groups - 1; /* the last number is where they end */
     k->v6_entry = s[KDB_V6_ENTRY].data;
@@ -436,6 +438,11 @@ kobold_default_path(char *buf, size_t size)
     const char *chosen = getenv("KOBOLD_DB");
     if (chosen != NULL && chosen[0] != '\0') {
         snprintf(buf, size, "%s", chosen);
+        return buf;
+    }
+    /* What kobold update has made on this machine: newer than what a package brought. */
+    if (access(KOBOLD_LOCAL_DATABASE, R_OK) == 0) {
+        snprintf(buf, size, "%s", KOBOLD_LOCAL_DATABASE);
         return buf;
     }
     Dl_info info;

@@ -108,14 +108,23 @@ struct kobold {
     const uint8_t *v4_group, *v4_record, *v4_side;
     const uint8_t *v6_group, *v6_entry;
     size_t v4_record_last;
-    uint32_t v4_groups, v4_sides, v6_groups, v6_entries;
+    uint32_t v4_groups, v4_sides, v6_groups, v6_entries, v6_blocks;
     uint32_t value_count;
 
     const uint8_t *values;
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+    struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 };
+
+/* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */
+uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);
+
+/* The entries of the escape at `slot` of a block: their numbers, first and behind the last. False: it has
+ * none (a damaged file). Then that of them which answers for the lower half `lo`. */
+bool kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end);
+size_t kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo);
 
 /* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is
  * chosen at open. A test may choose any number up to kobold_cpu(). */
