@@ -139,9 +139,10 @@ void kobold_v4_strided(const kobold *k, const void *first, size_t stride, enum k
 void kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
                        uint16_t *ret_values, size_t n);
 
-/* kobold_v4() without the call, which takes longer than the look-up. The head is the first thing in every
+/* kobold_v4() without the call. The head is the first thing in every
  * handle and stays as it is for as long as the library's soname does: three tables of little-endian
- * numbers, by 16, 4 and 4 bits of the address; 255 leads to kobold_v4_deep(). */
+ * numbers, by 16, 4 and 4 bits of the address; a number below 255 that came of the first two is the value,
+ * 255 from the third leads to kobold_v4_deep(). */
 struct kobold_head {
     const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle    */
     const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low */
@@ -157,6 +158,9 @@ kobold_v4_inline(const kobold *k, uint32_t host_order)
     unsigned node = p[0] | (unsigned)p[1] << 8;
     p = head->v4_middle + (size_t)node * 32 + (host_order >> 11 & 30);
     node = p[0] | (unsigned)p[1] << 8;
+    if (node < 255) { /* one value for the whole /20, as for 19 of 20 addresses */
+        return (uint16_t)node;
+    }
     unsigned value = head->v4_low[(size_t)node * 16 + (host_order >> 8 & 15)];
     return value != 255 ? (uint16_t)value : kobold_v4_deep(k, host_order);
 }
