@@ -10,7 +10,7 @@
  *
  * Order of attribution (the later wins): data in the order given, but registry files among
  * themselves by their date; then geofeeds, then overrides, each in the order given; then the
- * special-use table. Inside one input the innermost range wins, and of two equal ranges the
+ * special-use table. A second opinion never wins; it is kept beside. Inside one input the innermost range wins, and of two equal ranges the
  * later line. The same inputs in the same order give the same octets.
  *
  * Threads:   one thread at a time uses a builder.
@@ -21,6 +21,7 @@
 #define KOBOLD_COMPILE_H
 
 #include "bh_base.h"
+#include "kobold.h"
 
 typedef struct kobold_build kobold_build;
 
@@ -32,7 +33,13 @@ enum kobold_format {
     KOBOLD_FORMAT_LIST,   /* cc TAB prefix, or prefix TAB cc                         */
 };
 
-enum kobold_layer { KOBOLD_LAYER_DATA = 0, KOBOLD_LAYER_GEOFEED = 1, KOBOLD_LAYER_OVERRIDE = 2 };
+/* Whether the database keeps who said what (kobold_opinions()). AUTO: when there is more to tell
+ * than the country: registry files, or several inputs about the same addresses. */
+enum kobold_details {
+    KOBOLD_DETAILS_AUTO = 0,
+    KOBOLD_DETAILS_NO = 1,
+    KOBOLD_DETAILS_YES = 2,
+};
 
 struct kobold_input {
     enum kobold_format format; /* as found                                          */
@@ -63,6 +70,7 @@ BH_NODISCARD int kobold_build_add(kobold_build *b, const char *name, const char 
 /* What is not set comes from the inputs. NULL: leave as it is. */
 void kobold_build_set_meta(kobold_build *b, const char *name, const char *date, const char *licence,
                            const char *source);
+void kobold_build_set_details(kobold_build *b, enum kobold_details details);
 /* The newest date of the data inputs, or "". */
 const char *kobold_build_date(const kobold_build *b);
 BH_NODISCARD int

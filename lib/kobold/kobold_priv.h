@@ -55,6 +55,24 @@ enum {
     KDB_V6_SIDE = 10,
     KDB_V6_SIDE_VALUE = 11,
     KDB_SECTION_KINDS = 12,
+
+    /* Cold: found when the file is opened, looked at when somebody asks. */
+    KDB_INPUTS = 32, /* what the inputs said */
+    KDB_AS = 33,     /* autonomous systems   */
+};
+
+enum {                         /* KDB_INPUTS */
+       KDB_INPUTS_HEADER = 64, /* before the rows                               */
+       KDB_INPUT_SIZE = 384,
+       KDB_INPUT_AT_DATE = 256,
+       KDB_INPUT_AT_LICENCE = 272,
+       KDB_INPUT_AT_FORMAT = 336,
+       KDB_INPUT_AT_LAYER = 352,
+       KDB_INPUT_AT_FLAGS = 353,
+       KDB_INPUT_AT_FAMILY = 356, /* twice: first index entry, number of runs      */
+       KDB_INPUT_HAS_DETAILS = 1,
+       KDB_INDEX_SIZE = 24, /* first address, offset of the block's octets   */
+       KDB_INDEX_RUNS = 64, /* runs of a block; the last one may have fewer  */
 };
 
 enum {
@@ -85,6 +103,12 @@ kdb_sum(const uint8_t *p, size_t n)
 
 /* ---- the open handle --------------------------------------------------------------------------- */
 
+/* A section whose every use checks for itself. NULL: not there. */
+struct kobold_cold {
+    const uint8_t *data;
+    size_t size;
+};
+
 struct kobold {
     /* Read by every look-up. */
     const uint8_t *v4_top, *v4_node, *v4_leaf;
@@ -102,12 +126,23 @@ struct kobold {
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+
+    struct kobold_cold inputs; /* KDB_INPUTS */
 };
+
+/* Points `inputs` and the like at what the section table names; touches none of it. */
+void kobold_find_cold(kobold *k);
 
 /* What the look-ups were compiled for. A test may set `cpu` to anything not above kobold_cpu(). */
 enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_POPCNT = 1, KOBOLD_CPU_AVX2 = 2 };
 int kobold_cpu(void);
 void kobold_set_cpu(kobold *k, int cpu);
+
+/* A text field of the file: cut at its size, whether or not the file ends it. */
+void kobold_take_text(char *to, size_t to_size, const uint8_t *from, size_t from_size);
+/* Keys and codes are printed as they are by those who use us: of a file that a stranger made, only
+ * visible ASCII comes through. */
+void kobold_take_key(char *to, size_t to_size, const uint8_t *from, size_t from_size);
 
 enum { KOBOLD_OPEN_ANY_SUM = 1 }; /* for fuzzing: damaged checksums are no obstacle */
 int kobold_open_memory_flags(const void *data, size_t size, unsigned flags, kobold **ret);

@@ -20,7 +20,7 @@ struct meaning {
 };
 
 struct writer {
-    struct kobold_run *runs[2]; /* merged; code already is the value */
+    const struct kobold_run *runs[2]; /* merged; code already is the value */
     size_t count[2];
     uint32_t ranges[2];       /* runs that come from the data      */
     uint8_t codes[65536 / 8]; /* codes in use                      */
@@ -28,31 +28,8 @@ struct writer {
     uint8_t must_escape[KOBOLD_VALUES_MAX];
     unsigned values;
     struct bh_buf sections[KDB_SECTION_KINDS];
+    struct bh_buf inputs; /* KDB_INPUTS, when they are kept */
 };
-
-static void
-put16(struct bh_buf *b, uint16_t v)
-{
-    uint8_t p[2];
-    bh_put_le16(p, v);
-    bh_buf_add(b, p, sizeof p);
-}
-
-static void
-put32(struct bh_buf *b, uint32_t v)
-{
-    uint8_t p[4];
-    bh_put_le32(p, v);
-    bh_buf_add(b, p, sizeof p);
-}
-
-static void
-put64(struct bh_buf *b, uint64_t v)
-{
-    uint8_t p[8];
-    bh_put_le64(p, v);
-    bh_buf_add(b, p, sizeof p);
-}
 
 static void
 put_zeros(struct bh_buf *b, size_t n)
@@ -167,8 +144,20 @@ put_value(struct bh_buf *b, uint16_t code)
     bh_buf_add(b, row, sizeof row);
 }
 
+/* What an input says must have a value also where it never wins. */
+static void
+count_kept(const struct kobold_source *s, struct meaning *all)
+{
+    for (int f = 0; f < 2; f++) {
+        for (size_t i = 0; i < s->ranges[f].count; i++) {
+            uint32_t *runs = &all[meaning_of(s->ranges[f].at[i].code)].runs;
+            *runs += *runs == 0;
+        }
+    }
+}
+
 static int
-number_values(struct writer *w, const struct kobold_runs runs[2])
+number_values(struct writer *w, const struct kobold_build *b, const struct kobold_runs runs[2])
 {
     struct meaning *all = calloc(65536, sizeof *all);
     if (all == NULL) {
@@ -182,6 +171,11 @@ number_values(struct writer *w, const struct kobold_runs runs[2])
     for (int f = 0; f < 2; f++) {
         for (size_t i = 0; i < runs[f].count; i++) {
             all[meaning_of(runs[f].at[i].code)].runs++;
+        }
+    }
+    for (size_t i = 0; i < b->source_count; i++) {
+        if (is_input_kept(b, b->sources[i])) {
+            count_kept(b->sources[i], all);
         }
     }
     unsigned count = 0;
@@ -214,27 +208,24 @@ number_values(struct writer *w, const struct kobold_runs runs[2])
     return 0;
 }
 
-/* Runs by value, neighbours of one value merged. */
-static int
-merge_runs(struct writer *w, int f, const struct kobold_runs *runs)
+/* Runs by value, neighbours of one value merged; in place. */
+static void
+merge_runs(struct writer *w, int f, struct kobold_runs *runs)
 {
-    struct kobold_run *to = malloc(bh_size_mul(runs->count, sizeof *to));
+    struct kobold_run *to = runs->at;
     size_t n = 0;
-    if (to == NULL) {
-        return -ENOMEM;
-    }
     for (size_t i = 0; i < runs->count; i++) {
-        const struct kobold_run *from = &runs->at[i];
-        uint16_t value = w->value_of[from->code];
+        const struct kobold_run from = runs->at[i];
+        uint16_t value = w->value_of[from.code];
         if (n > 0 && to[n - 1].code == value) {
             continue;
         }
-        w->ranges[f] += from->code > CODE_UNALLOCATED;
-        to[n++] = (struct kobold_run){ from->start, value, 0 };
+        w->ranges[f] += from.code > CODE_UNALLOCATED;
+        to[n++] = (struct kobold_run){ from.start, value, 0, 0 };
     }
+    runs->count = n;
     w->runs[f] = to;
     w->count[f] = n;
-    return 0;
 }
 
 /* ---- IPv4 -------------------------------------------------------------------------------------- */
@@ -346,7 +337,7 @@ put_escape(struct v4 *v, const uint8_t *starts, const uint16_t *values, unsigned
             record[1 + n + i] = (uint8_t)values[i];
         }
     }
-    put32(&v->w->sections[KDB_V4_RECORD_AT],
+    buf_put32(&v->w->sections[KDB_V4_RECORD_AT],
           place_record(v, record, record_size(record, is_wide), is_wide));
     put_leaf(v, KDB_ESCAPE);
     v->escapes++;
@@ -391,8 +382,8 @@ put_node(struct v4 *v, uint32_t first)
         uint32_t start = first + (c << 8);
         if (c % 64 == 0) {
             if (c > 0) {
-                put64(node, map);
-                put32(node, position);
+                buf_put64(node, map);
+                buf_put32(node, position);
                 position = v->leaves - 1;
             }
             map = 0;
@@ -415,8 +406,8 @@ put_node(struct v4 *v, uint32_t first)
         }
         before = is_whole ? value : -1;
     }
-    put64(node, map);
-    put32(node, position);
+    buf_put64(node, map);
+    buf_put32(node, position);
     v->nodes++;
 }
 
@@ -425,8 +416,8 @@ static void
 put_whole_node(struct v4 *v, uint16_t value)
 {
     for (int i = 0; i < 4; i++) {
-        put64(&v->w->sections[KDB_V4_NODE], 0);
-        put32(&v->w->sections[KDB_V4_NODE], v->leaves);
+        buf_put64(&v->w->sections[KDB_V4_NODE], 0);
+        buf_put32(&v->w->sections[KDB_V4_NODE], v->leaves);
     }
     put_value_leaf(v, value);
     v->nodes++;
@@ -443,8 +434,8 @@ put_escape_words(struct writer *w)
         for (size_t j = i; j < i + 64 && j < leaf->len; j++) {
             map |= (uint64_t)((uint8_t)leaf->data[j] == KDB_ESCAPE) << (j - i);
         }
-        put64(&w->sections[KDB_V4_ESCAPE], map);
-        put32(&w->sections[KDB_V4_ESCAPE], before);
+        buf_put64(&w->sections[KDB_V4_ESCAPE], map);
+        buf_put32(&w->sections[KDB_V4_ESCAPE], before);
         before += (uint32_t)__builtin_popcountll(map);
     }
 }
@@ -472,7 +463,7 @@ write_v4(struct writer *w)
             put_whole_node(v, value);
             v->node_of[value] = node + 1;
         }
-        put16(&w->sections[KDB_V4_TOP], (uint16_t)node);
+        buf_put16(&w->sections[KDB_V4_TOP], (uint16_t)node);
     }
     put_escape_words(w);
     put_zeros(&w->sections[KDB_V4_LEAF], KDB_LEAF_SLACK + 1);
@@ -496,9 +487,9 @@ struct v6 {
 static void
 put_side(struct writer *w, uint64_t hi, uint64_t lo, uint16_t value)
 {
-    put64(&w->sections[KDB_V6_SIDE], hi);
-    put64(&w->sections[KDB_V6_SIDE], lo);
-    put16(&w->sections[KDB_V6_SIDE_VALUE], value);
+    buf_put64(&w->sections[KDB_V6_SIDE], hi);
+    buf_put64(&w->sections[KDB_V6_SIDE], lo);
+    buf_put16(&w->sections[KDB_V6_SIDE_VALUE], value);
 }
 
 static void
@@ -602,10 +593,10 @@ put_levels(struct bh_buf *b, const uint64_t *bases, size_t blocks)
     while (levels-- > 0) {
         size_t n = 0;
         for (size_t i = 0; i < blocks; i += steps[levels], n++) {
-            put64(b, bases[i]);
+            buf_put64(b, bases[i]);
         }
         for (; n % KDB_FANOUT != 0; n++) {
-            put64(b, INT64_MAX);
+            buf_put64(b, INT64_MAX);
         }
     }
 }
@@ -648,24 +639,10 @@ out:
 
 /* ---- the file -------------------------------------------------------------------------------------- */
 
-static int
-assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size)
+static void
+put_header(const struct writer *w, const struct kobold_texts *texts, uint8_t *file, size_t size,
+           uint32_t sections)
 {
-    /* Blocks lie on cache lines, everything else at least on words. */
-    const size_t align = 128;
-    size_t size = KDB_HEADER_SIZE;
-    size_t offset[KDB_SECTION_KINDS] = { 0 };
-    for (int i = KDB_VALUES; i < KDB_SECTION_KINDS; i++) {
-        if (w->sections[i].failed) {
-            return -ENOMEM;
-        }
-        offset[i] = size;
-        size += (w->sections[i].len + align - 1) / align * align;
-    }
-    uint8_t *file = calloc(1, size);
-    if (file == NULL) {
-        return -ENOMEM;
-    }
     memcpy(file, KDB_MAGIC, KDB_MAGIC_SIZE);
     bh_put_le16(file + KDB_AT_VERSION, KDB_VERSION);
     bh_put_le32(file + KDB_AT_HEADER_SIZE, KDB_HEADER_SIZE);
@@ -673,19 +650,61 @@ assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data,
     bh_put_le32(file + KDB_AT_V4_RANGES, w->ranges[0]);
     bh_put_le32(file + KDB_AT_V6_RANGES, w->ranges[1]);
     bh_put_le32(file + KDB_AT_VALUES, w->values);
-    bh_put_le32(file + KDB_AT_SECTIONS, KDB_SECTION_KINDS - 1);
+    bh_put_le32(file + KDB_AT_SECTIONS, sections);
     put_text(file + KDB_AT_NAME, 64, texts->name);
     put_text(file + KDB_AT_DATE, 16, texts->date);
     put_text(file + KDB_AT_LICENCE, 64, texts->licence);
     put_text(file + KDB_AT_SOURCE, 128, texts->source);
-    for (int i = KDB_VALUES; i < KDB_SECTION_KINDS; i++) {
-        uint8_t *entry = file + KDB_AT_TABLE + (size_t)(i - 1) * KDB_SECTION_SIZE;
-        bh_put_le32(entry, (uint32_t)i);
-        bh_put_le64(entry + 8, offset[i]);
-        bh_put_le64(entry + 16, w->sections[i].len);
-        if (w->sections[i].len > 0) {
-            memcpy(file + offset[i], w->sections[i].data, w->sections[i].len);
+}
+
+/* What goes into the file, in this order: the sections of the look-up, all of them, then the cold
+ * ones that there are. */
+static uint32_t
+list_sections(const struct writer *w, uint32_t kinds[KDB_SECTIONS_MAX],
+              const struct bh_buf *bufs[KDB_SECTIONS_MAX])
+{
+    uint32_t n = 0;
+    for (uint32_t i = KDB_VALUES; i < KDB_SECTION_KINDS; i++, n++) {
+        kinds[n] = i;
+        bufs[n] = &w->sections[i];
+    }
+    if (w->inputs.len > 0) {
+        kinds[n] = KDB_INPUTS;
+        bufs[n++] = &w->inputs;
+    }
+    return n;
+}
+
+static int
+assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size)
+{
+    /* Blocks lie on cache lines, everything else at least on words. */
+    const size_t align = 128;
+    uint32_t kinds[KDB_SECTIONS_MAX];
+    const struct bh_buf *bufs[KDB_SECTIONS_MAX];
+    uint32_t count = list_sections(w, kinds, bufs);
+    size_t size = KDB_HEADER_SIZE;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bufs[i]->failed) {
+            return -ENOMEM;
         }
+        size += (bufs[i]->len + align - 1) / align * align;
+    }
+    uint8_t *file = calloc(1, size);
+    if (file == NULL) {
+        return -ENOMEM;
+    }
+    put_header(w, texts, file, size, count);
+    size_t offset = KDB_HEADER_SIZE;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *entry = file + KDB_AT_TABLE + (size_t)i * KDB_SECTION_SIZE;
+        bh_put_le32(entry, kinds[i]);
+        bh_put_le64(entry + 8, offset);
+        bh_put_le64(entry + 16, bufs[i]->len);
+        if (bufs[i]->len > 0) {
+            memcpy(file + offset, bufs[i]->data, bufs[i]->len);
+        }
+        offset += (bufs[i]->len + align - 1) / align * align;
     }
     bh_put_le64(file + KDB_AT_BODY_SUM, kdb_sum(file + KDB_HEADER_SIZE, size - KDB_HEADER_SIZE));
     bh_put_le64(file + KDB_AT_HEADER_SUM, kdb_sum(file, KDB_AT_HEADER_SUM));
@@ -695,22 +714,25 @@ assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data,
 }
 
 int
-write_database(const struct kobold_runs runs[2], const struct kobold_texts *texts,
-               uint8_t **ret_data, size_t *ret_size, struct bh_error *err)
+write_database(struct kobold_build *b, struct kobold_runs runs[2],
+               const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
+               struct bh_error *err)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return out_of_memory(err);
     }
-    int r = number_values(w, runs);
-    for (int f = 0; r == 0 && f < 2; f++) {
-        r = merge_runs(w, f, &runs[f]);
-    }
+    int r = number_values(w, b, runs);
     if (r == 0) {
+        merge_runs(w, 0, &runs[0]);
+        merge_runs(w, 1, &runs[1]);
         r = write_v4(w);
     }
     if (r == 0) {
         r = write_v6(w);
+    }
+    if (r == 0) {
+        r = write_inputs(b, w->value_of, &w->inputs);
     }
     if (r == 0) {
         r = assemble(w, texts, ret_data, ret_size);
@@ -718,8 +740,7 @@ write_database(const struct kobold_runs runs[2], const struct kobold_texts *text
     for (int i = 0; i < KDB_SECTION_KINDS; i++) {
         bh_buf_done(&w->sections[i]);
     }
-    free(w->runs[0]);
-    free(w->runs[1]);
+    bh_buf_done(&w->inputs);
     free(w);
     if (r == -ENOMEM) {
         return out_of_memory(err);

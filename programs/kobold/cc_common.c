@@ -262,7 +262,14 @@ name_of(const struct cc_program *p, const struct kobold_value *v)
 void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret)
 {
-    ret->result = kobold_lookup(k, ip->octets, ip->family);
+    cc_describe(p, k, kobold_lookup(k, ip->octets, ip->family), ret);
+}
+
+void
+cc_describe(const struct cc_program *p, const kobold *k, struct kobold_result result,
+            struct cc_answer *ret)
+{
+    ret->result = result;
     if (!kobold_value_info(k, ret->result.value, &ret->value)) {
         memset(&ret->value, 0, sizeof ret->value);
         ret->value.kind = KOBOLD_UNKNOWN;
@@ -280,8 +287,8 @@ cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, stru
     }
 }
 
-static void
-put_json_text(struct bh_buf *out, const char *key, const char *text)
+void
+cc_put_json_text(struct bh_buf *out, const char *key, const char *text)
 {
     bh_buf_printf(out, ",\"%s\":", key);
     if (text[0] == '\0') {
@@ -296,15 +303,15 @@ cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a)
 {
     bh_buf_puts(out, "{\"address\":");
     bh_buf_put_json(out, address, strlen(address));
-    put_json_text(out, "code", a->value.code);
-    put_json_text(out, "name", a->name);
-    put_json_text(out, "kind", cc_kind_name(a->value.kind));
-    put_json_text(out, "class", a->value.class_name);
-    put_json_text(out, "rfc", a->value.rfc);
+    cc_put_json_text(out, "code", a->value.code);
+    cc_put_json_text(out, "name", a->name);
+    cc_put_json_text(out, "kind", cc_kind_name(a->value.kind));
+    cc_put_json_text(out, "class", a->value.class_name);
+    cc_put_json_text(out, "rfc", a->value.rfc);
     bh_buf_printf(out, ",\"globally_reachable\":%s",
                   a->value.globally_reachable ? "true" : "false");
-    put_json_text(out, "carrier", kobold_carrier_name(a->result.carrier));
-    put_json_text(out, "embedded", a->embedded);
+    cc_put_json_text(out, "carrier", kobold_carrier_name(a->result.carrier));
+    cc_put_json_text(out, "embedded", a->embedded);
 }
 
 /* ---- input and output ------------------------------------------------------------------------------- */

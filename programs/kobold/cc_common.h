@@ -49,6 +49,12 @@ struct cc_answer {
 
 void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret);
+/* The same for a look-up already done. */
+void cc_describe(const struct cc_program *p, const kobold *k, struct kobold_result result,
+                 struct cc_answer *ret);
+/* `,"key":"text"`, null for an empty text. */
+void cc_put_json_text(struct bh_buf *out, const char *key, const char *text);
+/* The object without its closing brace, so that more can follow. */
 void cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a);
 const char *cc_kind_name(unsigned kind);
 

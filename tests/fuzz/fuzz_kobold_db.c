@@ -76,9 +76,38 @@ look_up(kobold *k, uint64_t seed)
     }
 }
 
+/* What is only found when somebody asks. */
+static void
+ask(kobold *k, uint64_t seed)
+{
+    struct kobold_opinion opinions[4];
+    struct kobold_input_info info;
+    struct bh_ip ip;
+    for (unsigned i = 0; i < kobold_input_count(k) && i < 16; i++) {
+        if (!kobold_input_info(k, i, &info) || strlen(info.name) >= sizeof info.name) {
+            abort();
+        }
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        seed = mix(seed + i);
+        ip = i % 2 == 0 ? bh_ip_from_v4((uint32_t)seed) : bh_ip_from_v6(seed, mix(seed));
+        if (i >= 32) { /* the addresses that the sound database divides */
+            ip = i % 2 == 0 ? bh_ip_from_v4(0x01000200U | (uint32_t)(seed & 0x00ff00ff))
+                            : bh_ip_from_v6(0x2400000000000000U | (seed & 0x00ff000300000000U),
+                                            seed & 255);
+        }
+        size_t n = kobold_opinions(k, ip.octets, ip.family, opinions, BH_COUNT(opinions));
+        for (size_t j = 0; j < n && j < BH_COUNT(opinions); j++) {
+            check(k, opinions[j].value);
+        }
+        check(k, kobold_second(k, ip.octets, ip.family));
+    }
+}
+
 static void
 use(kobold *k, uint64_t seed)
 {
+    ask(k, seed);
     struct kobold_meta meta;
     struct kobold_value v;
     kobold_get_meta(k, &meta);
@@ -123,10 +152,15 @@ sound_database(size_t *ret_size)
             bh_buf_printf(&text, "2.%d.0.0/%d,%s\n2a00:%x::/%d,%s\n", i, 16 + i % 9 / 8 * 8, code,
                           i, 32 + i % 2 * 96, code);
         }
+        static const char second[] = "apnic|JP|ipv4|1.0.0.0|65536|20110811|allocated\n"
+                                     "apnic|JP|ipv6|2400::|12|20110811|allocated\n";
         kobold_build *b = kobold_build_new();
         if (b == NULL ||
             kobold_build_add(b, "sound", text.data, text.len, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA,
                              NULL, &err) < 0 ||
+            kobold_build_add(b, "second", second, sizeof second - 1, KOBOLD_FORMAT_AUTO,
+                             KOBOLD_LAYER_SECOND, NULL, &err) < 0 ||
+            (kobold_build_set_details(b, KOBOLD_DETAILS_YES), 0) ||
             kobold_build_finish(b, &sound, &sound_size, &err) < 0) {
             abort();
         }
@@ -137,14 +171,20 @@ sound_database(size_t *ret_size)
     return sound;
 }
 
+/* 0: the header; else which row of the section table. */
+static unsigned
+place_of(const uint8_t *file, const uint8_t *c)
+{
+    return c[0] % (bh_get_le32(file + KDB_AT_SECTIONS) + 1);
+}
+
 static void
-change(uint8_t *file, const uint8_t *c)
+change(uint8_t *file, unsigned place, const uint8_t *c)
 {
     size_t offset = 0;
     size_t size = KDB_HEADER_SIZE;
-    if (c[0] % KDB_SECTION_KINDS != 0) {
-        const uint8_t *entry =
-            file + KDB_AT_TABLE + (size_t)(c[0] % KDB_SECTION_KINDS - 1) * KDB_SECTION_SIZE;
+    if (place != 0) {
+        const uint8_t *entry = file + KDB_AT_TABLE + (size_t)(place - 1) * KDB_SECTION_SIZE;
         offset = (size_t)bh_get_le64(entry + 8);
         size = (size_t)bh_get_le64(entry + 16);
     }
@@ -170,8 +210,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Changes of the header last: they would move the sections of the others. */
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i + 6 <= size && i < 600; i += 6) {
-            if ((data[i] % KDB_SECTION_KINDS == 0) == (pass == 1)) {
-                change(file, data + i);
+            unsigned place = place_of(sound, data + i);
+            if ((place == 0) == (pass == 1)) {
+                change(file, place, data + i);
             }
         }
     }
