@@ -187,6 +187,23 @@ const char *kobold_registry_name(int registry);
 const char *kobold_status_name(int status);
 const char *kobold_layer_name(int layer);
 
+/* ---- autonomous systems (when the database was compiled with AS tables) ------------------------ */
+
+struct kobold_as_meta {
+    char name[64], date[16], licence[64], source[128];
+    uint32_t systems, v4_runs, v6_runs;
+};
+
+/* The number of the system that announces an address (for an embedded IPv4 address, that one);
+ * 0: none, or not known, or no AS data. */
+uint32_t kobold_as(const kobold *k, const uint8_t *octets, int family);
+uint32_t kobold_as_v4(const kobold *k, uint32_t host_order);
+uint32_t kobold_as_v6(const kobold *k, uint64_t hi, uint64_t lo);
+/* Its name, cut to `size`; false, and nothing written, when it has none. 256 is always enough. */
+bool kobold_as_name(const kobold *k, uint32_t number, char *ret, size_t size);
+/* Whose AS data these are; false without any. */
+bool kobold_as_meta(const kobold *k, struct kobold_as_meta *ret);
+
 /* ---- names (static; they need no database) -------------------------------------------------- */
 
 const char *kobold_country_name(const char code[2], int lang);  /* NULL: no code we know */

@@ -57,6 +57,7 @@ kobold_build_free(kobold_build *b)
     for (size_t i = 0; i < b->source_count; i++) {
         source_free(b->sources[i]);
     }
+    as_done(&b->as);
     free((void *)b->sources);
     free(b->pairs);
     free(b);
@@ -112,11 +113,19 @@ kobold_build_add(kobold_build *b, const char *name, const char *text, size_t siz
     return 0;
 }
 
+static const char *
+base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 static void
 set_text(char *to, size_t size, const char *from)
 {
     if (from != NULL) {
         snprintf(to, size, "%s", from);
+        bh_text_trim(to);
     }
 }
 
@@ -128,6 +137,35 @@ kobold_build_set_meta(kobold_build *b, const char *name, const char *date, const
     set_text(b->date, sizeof b->date, date);
     set_text(b->licence, sizeof b->licence, licence);
     set_text(b->source, sizeof b->source, source);
+}
+
+void
+kobold_build_set_as_meta(kobold_build *b, const char *name, const char *date, const char *licence,
+                         const char *source)
+{
+    set_text(b->as.name, sizeof b->as.name, name);
+    set_text(b->as.date, sizeof b->as.date, date);
+    set_text(b->as.licence, sizeof b->as.licence, licence);
+    set_text(b->as.source, sizeof b->as.source, source);
+}
+
+int
+kobold_build_add_as(kobold_build *b, const char *name, const char *text, size_t size,
+                    struct kobold_input *ret_input, struct bh_error *err)
+{
+    struct kobold_input input = { .format = KOBOLD_FORMAT_AUTO };
+    int r = as_parse(b, name, text, size, &input, err);
+    if (ret_input != NULL) {
+        *ret_input = input;
+    }
+    if (r < 0) {
+        return r;
+    }
+    /* The names of the files, unless somebody says better. */
+    size_t n = strlen(b->as.source);
+    snprintf(b->as.source + n, sizeof b->as.source - n, "%s%s", n > 0 ? " " : "", base_name(name));
+    bh_text_trim(b->as.source);
+    return 0;
 }
 
 void
@@ -245,13 +283,6 @@ layer_runs(struct kobold_build *b, int family, struct kobold_runs *ret)
     }
     runs_done(&under);
     return r;
-}
-
-static const char *
-base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
 }
 
 /* What nobody said comes from the inputs: the vendor or the kind of file, the licence when all

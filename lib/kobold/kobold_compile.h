@@ -67,6 +67,14 @@ void kobold_build_on_notice(kobold_build *b, void (*notice)(void *arg, const str
 BH_NODISCARD int kobold_build_add(kobold_build *b, const char *name, const char *text, size_t size,
                                   enum kobold_format format, enum kobold_layer layer,
                                   struct kobold_input *ret_input, struct bh_error *err);
+/* A table of autonomous systems: a layer of its own, later lines and tables win inside it. Of names
+ * the first given is kept. */
+BH_NODISCARD int kobold_build_add_as(kobold_build *b, const char *name, const char *text,
+                                     size_t size, struct kobold_input *ret_input,
+                                     struct bh_error *err);
+/* As kobold_build_set_meta(), about the AS tables. */
+void kobold_build_set_as_meta(kobold_build *b, const char *name, const char *date,
+                              const char *licence, const char *source);
 /* What is not set comes from the inputs. NULL: leave as it is. */
 void kobold_build_set_meta(kobold_build *b, const char *name, const char *date, const char *licence,
                            const char *source);

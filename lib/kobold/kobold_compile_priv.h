@@ -93,6 +93,22 @@ struct kobold_pair {
     uint64_t v4_addresses, v6_subnets;
 };
 
+/* A system and where its name is among the texts. */
+struct kobold_as_text {
+    uint32_t number, at, len;
+};
+
+/* AS tables. The number of a range stands in `line`. */
+struct kobold_as_table {
+    struct kobold_ranges ranges[2];
+    struct kobold_as_text *at; /* each system once; `slots`: a hash table of index + 1 */
+    size_t count, room;
+    uint32_t *slots;
+    size_t slot_count;
+    struct bh_buf texts;
+    char name[64], date[16], licence[64], source[128];
+};
+
 #define KOBOLD_SOURCES_MAX 4096
 
 struct kobold_build {
@@ -102,6 +118,7 @@ struct kobold_build {
     size_t pair_count, pair_room;
     char name[64], date[16], licence[64], source[128], newest[16];
     enum kobold_details details;
+    struct kobold_as_table as;
     void (*notice)(void *arg, const struct bh_error *e);
     void *notice_arg;
 };
@@ -146,6 +163,14 @@ int write_database(struct kobold_build *b, struct kobold_runs runs[2],
 /* kobold_write_inputs.c */
 bool is_input_kept(const struct kobold_build *b, const struct kobold_source *s);
 int write_inputs(struct kobold_build *b, const uint16_t *value_of, struct bh_buf *ret);
+
+/* kobold_as_text.c, kobold_write_as.c */
+int as_add(struct kobold_as_table *as, int family, struct kobold_addr start,
+           struct kobold_addr end, uint32_t number, const char *name, size_t name_len);
+int as_parse(struct kobold_build *b, const char *name, const char *text, size_t size,
+             struct kobold_input *input, struct bh_error *err);
+void as_done(struct kobold_as_table *as);
+int write_as(struct kobold_build *b, struct bh_buf *ret); /* nothing without AS tables */
 
 static inline void
 buf_put16(struct bh_buf *b, uint16_t v)

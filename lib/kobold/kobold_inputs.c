@@ -18,6 +18,8 @@ kobold_find_cold(kobold *k)
         struct kobold_cold part = { k->data + bh_get_le64(s + 8), (size_t)bh_get_le64(s + 16) };
         if (bh_get_le32(s) == KDB_INPUTS && part.size >= KDB_INPUTS_HEADER) {
             k->inputs = part;
+        } else if (bh_get_le32(s) == KDB_AS) {
+            kobold_find_as(k, part.data, part.size);
         }
     }
 }

@@ -61,6 +61,15 @@ enum {
     KDB_AS = 33,     /* autonomous systems   */
 };
 
+enum { /* KDB_AS */
+       KDB_AS_HEADER = 320,
+       KDB_AS_AT_NAME = 48,
+       KDB_AS_AT_DATE = 112,
+       KDB_AS_AT_LICENCE = 128,
+       KDB_AS_AT_SOURCE = 192,
+       KDB_AS_SAMPLE = 64, /* every how many IPv6 runs there is a sample */
+};
+
 enum {                         /* KDB_INPUTS */
        KDB_INPUTS_HEADER = 64, /* before the rows                               */
        KDB_INPUT_SIZE = 384,
@@ -109,6 +118,15 @@ struct kobold_cold {
     size_t size;
 };
 
+/* KDB_AS, in parts; zero without it. */
+struct kobold_as {
+    const uint8_t *v4_top, *v4_low, *v4_value;
+    const uint8_t *v6_sample, *v6_hi, *v6_lo, *v6_value;
+    const uint8_t *numbers, *name_at, *text, *header;
+    size_t text_size;
+    uint32_t v4_runs, v6_runs, samples, names;
+};
+
 struct kobold {
     /* Read by every look-up. */
     const uint8_t *v4_top, *v4_node, *v4_leaf;
@@ -128,10 +146,12 @@ struct kobold {
     bool is_mapped;
 
     struct kobold_cold inputs; /* KDB_INPUTS */
+    struct kobold_as as;
 };
 
 /* Points `inputs` and the like at what the section table names; touches none of it. */
 void kobold_find_cold(kobold *k);
+void kobold_find_as(kobold *k, const uint8_t *data, size_t size);
 
 /* What the look-ups were compiled for. A test may set `cpu` to anything not above kobold_cpu(). */
 enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_POPCNT = 1, KOBOLD_CPU_AVX2 = 2 };

@@ -379,23 +379,23 @@ parse_line(struct parser *p, struct line *l)
     }
 }
 
-static void
-say(struct parser *p, const struct line *l, const struct trouble *t)
+void
+say_trouble(struct kobold_build *b, const char *name, const struct kobold_input *input,
+            uint32_t line, const struct trouble *t)
 {
-    struct kobold_build *b = p->build;
-    if (b->notice == NULL || p->source->input.broken > NOTICES_MAX) {
+    if (b->notice == NULL || input->broken > NOTICES_MAX) {
         return;
     }
     struct bh_error e;
-    bh_error_set(&e, BH_EFORMAT, p->source->name, "%s", "%s", "");
+    bh_error_set(&e, BH_EFORMAT, name, "%s", "%s", "");
     memcpy(e.text[BH_EN], t->text[BH_EN], strlen(t->text[BH_EN]) + 1);
     memcpy(e.text[BH_JA], t->text[BH_JA], strlen(t->text[BH_JA]) + 1);
-    e.line = l->number;
+    e.line = line;
     b->notice(b->notice_arg, &e);
 }
 
 /* A picture or an archive would be broken lines by the hundred. */
-static int
+int
 check_text(const char *name, const char *text, size_t size, struct bh_error *err)
 {
     const char *nul = memchr(text, '\0', size);
@@ -424,6 +424,15 @@ check_text(const char *name, const char *text, size_t size, struct bh_error *err
     return BH_EFORMAT;
 }
 
+void
+skip_mark(const char **text, size_t *size)
+{
+    if (*size >= 3 && memcmp(*text, "\xef\xbb\xbf", 3) == 0) {
+        *text += 3;
+        *size -= 3;
+    }
+}
+
 int
 text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
            enum kobold_format format, struct bh_error *err)
@@ -432,10 +441,7 @@ text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, si
     if (r < 0) {
         return r;
     }
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* byte order mark */
-        text += 3;
-        size -= 3;
-    }
+    skip_mark(&text, &size);
     if (format == KOBOLD_FORMAT_AUTO) {
         format = detect(text, size);
     }
@@ -473,7 +479,7 @@ text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, si
         struct trouble t = parse_line(&p, &l);
         if (t.text[BH_EN] != NULL) {
             s->input.broken++;
-            say(&p, &l, &t);
+            say_trouble(b, s->name, &s->input, l.number, &t);
         }
     }
     if (s->ranges[0].failed || s->ranges[1].failed || s->notes[0].failed || s->notes[1].failed) {

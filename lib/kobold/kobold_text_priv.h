@@ -67,6 +67,13 @@ uint32_t day_of_seconds(uint64_t seconds); /* since 1970; as yyyymmdd */
 uint16_t days_of_day(uint64_t yyyymmdd);   /* since 1970; 0 when it is none */
 uint32_t parse_mail_date(struct field f);  /* "Thu, 25 Jun 2026 04:33:59 GMT"; 0 */
 
+/* kobold_text.c */
+int check_text(const char *name, const char *text, size_t size, struct bh_error *err);
+void skip_mark(const char **text, size_t *size); /* a byte order mark in front */
+/* Says what is wrong with a line: of the first few, which `input->broken` counts. */
+void say_trouble(struct kobold_build *b, const char *name, const struct kobold_input *input,
+                 uint32_t line, const struct trouble *t);
+
 /* kobold_scan.c: takes lines start,end,country from `*at` on, while they are plain and right;
  * what is left is for the general reader. Returns how many it took. */
 uint32_t scan_ranges(struct kobold_source *s, const char **at, size_t *left, uint32_t line);

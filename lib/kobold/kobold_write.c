@@ -29,6 +29,7 @@ struct writer {
     unsigned values;
     struct bh_buf sections[KDB_SECTION_KINDS];
     struct bh_buf inputs; /* KDB_INPUTS, when they are kept */
+    struct bh_buf as;     /* KDB_AS, when there are tables  */
 };
 
 static void
@@ -672,6 +673,10 @@ list_sections(const struct writer *w, uint32_t kinds[KDB_SECTIONS_MAX],
         kinds[n] = KDB_INPUTS;
         bufs[n++] = &w->inputs;
     }
+    if (w->as.len > 0) {
+        kinds[n] = KDB_AS;
+        bufs[n++] = &w->as;
+    }
     return n;
 }
 
@@ -735,12 +740,16 @@ write_database(struct kobold_build *b, struct kobold_runs runs[2],
         r = write_inputs(b, w->value_of, &w->inputs);
     }
     if (r == 0) {
+        r = write_as(b, &w->as);
+    }
+    if (r == 0) {
         r = assemble(w, texts, ret_data, ret_size);
     }
     for (int i = 0; i < KDB_SECTION_KINDS; i++) {
         bh_buf_done(&w->sections[i]);
     }
     bh_buf_done(&w->inputs);
+    bh_buf_done(&w->as);
     free(w);
     if (r == -ENOMEM) {
         return out_of_memory(err);

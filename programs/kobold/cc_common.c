@@ -263,6 +263,12 @@ void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret)
 {
     cc_describe(p, k, kobold_lookup(k, ip->octets, ip->family), ret);
+    if (p->wants_as) {
+        ret->asn = kobold_as(k, ip->octets, ip->family);
+        if (ret->asn != 0 && !kobold_as_name(k, ret->asn, ret->as_name, sizeof ret->as_name)) {
+            ret->as_name[0] = '\0';
+        }
+    }
 }
 
 void
@@ -270,6 +276,8 @@ cc_describe(const struct cc_program *p, const kobold *k, struct kobold_result re
             struct cc_answer *ret)
 {
     ret->result = result;
+    ret->asn = 0;
+    ret->as_name[0] = '\0';
     if (!kobold_value_info(k, ret->result.value, &ret->value)) {
         memset(&ret->value, 0, sizeof ret->value);
         ret->value.kind = KOBOLD_UNKNOWN;
@@ -296,6 +304,13 @@ cc_put_json_text(struct bh_buf *out, const char *key, const char *text)
     } else {
         bh_buf_put_json(out, text, strlen(text));
     }
+}
+
+void
+cc_put_json_as(struct bh_buf *out, const struct cc_answer *a)
+{
+    bh_buf_printf(out, a->asn == 0 ? ",\"asn\":null" : ",\"asn\":%u", a->asn);
+    cc_put_json_text(out, "as_name", a->as_name);
 }
 
 void

@@ -34,6 +34,10 @@ put_line(const struct cc_program *p, struct bh_buf *out, const char *address,
     if (a->embedded[0] != '\0') {
         bh_buf_printf(out, "  (%s %s)", kobold_carrier_name(a->result.carrier), a->embedded);
     }
+    if (a->asn != 0) {
+        bh_buf_printf(out, "  AS%u ", a->asn);
+        bh_buf_put_safe(out, a->as_name, strlen(a->as_name));
+    }
     bh_buf_putc(out, '\n');
 }
 
@@ -60,6 +64,9 @@ answer_operands(const struct cc_program *p, const kobold *k, char *const *operan
         cc_ask(p, k, &ip, &a);
         if (is_json) {
             cc_put_json(&out, operands[i], &a);
+            if (p->wants_as) {
+                cc_put_json_as(&out, &a);
+            }
             bh_buf_puts(&out, "}\n");
         } else {
             put_line(p, &out, operands[i], &a);
@@ -157,12 +164,18 @@ put_note(struct annotate *t, const char *address, size_t len, const struct bh_ip
         char text[BH_IP_TEXT_MAX];
         bh_ip_format(ip, text);
         cc_put_json(&t->out, text, &a);
+        if (t->p->wants_as) {
+            cc_put_json_as(&t->out, &a);
+        }
         bh_buf_puts(&t->out, "}\n");
         return;
     }
     bh_buf_add(&t->out, address, len);
     bh_buf_puts(&t->out, " [");
     bh_buf_puts(&t->out, a.label);
+    if (a.asn != 0) {
+        bh_buf_printf(&t->out, " AS%u", a.asn);
+    }
     if (a.embedded[0] != '\0') {
         bh_buf_puts(&t->out, ", ");
         bh_buf_puts(&t->out, kobold_carrier_name(a.result.carrier));
@@ -207,6 +220,14 @@ main(int argc, char **argv)
     if (k == NULL) {
         status = CC_FAILED;
         goto out;
+    }
+    p.wants_as = bh_arg_given(p.args, "asn");
+    struct kobold_as_meta as;
+    if (p.wants_as && !kobold_as_meta(k, &as)) {
+        cc_complain_text(&p, CC_OK,
+                         "this database has no AS data; kobold compile --asn FILE puts them in",
+                         "このデータベースには AS のデータがありません。kobold compile --asn ファイル "
+                         "で入れられます");
     }
     char *const *operands;
     size_t count = bh_arg_operands(p.args, &operands);

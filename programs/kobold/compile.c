@@ -81,6 +81,26 @@ say_input(const struct compile *c, const char *path, const struct kobold_input *
     say_line(&line);
 }
 
+static void
+say_as_table(const struct compile *c, const char *path, const struct kobold_input *in)
+{
+    struct bh_buf line = { 0 };
+    if (c->is_quiet) {
+        return;
+    }
+    if (c->p->lang == BH_JA) {
+        bh_buf_printf(&line, "%s: AS の範囲 %llu", path, (unsigned long long)in->ranges);
+        say_count_ja(&line, in->unused, "AS のない行");
+        say_count_ja(&line, in->broken, "読めずに飛ばした行");
+    } else {
+        bh_buf_printf(&line, "%s: %llu range%s of autonomous systems", path,
+                      (unsigned long long)in->ranges, in->ranges == 1 ? "" : "s");
+        say_count(&line, in->unused, "line without one", "lines without one");
+        say_count(&line, in->broken, "broken line skipped", "broken lines skipped");
+    }
+    say_line(&line);
+}
+
 static int
 add_input(struct compile *c, const char *path, enum kobold_format format, enum kobold_layer layer)
 {
@@ -97,6 +117,31 @@ add_input(struct compile *c, const char *path, enum kobold_format format, enum k
         return cc_complain(c->p, CC_FAILED, &err);
     }
     say_input(c, name, &input);
+    return CC_OK;
+}
+
+static int
+add_as_tables(struct compile *c)
+{
+    const char *const *paths;
+    size_t count = bh_arg_all(c->p->args, "asn", &paths);
+    for (size_t i = 0; i < count; i++) {
+        struct input text;
+        struct bh_error err;
+        struct kobold_input input;
+        int r = input_read(paths[i], &text, &err);
+        if (r == 0) {
+            r = kobold_build_add_as(c->build, paths[i], text.text, text.size, &input, &err);
+            input_done(&text);
+        }
+        if (r < 0) {
+            return cc_complain(c->p, CC_FAILED, &err);
+        }
+        say_as_table(c, paths[i], &input);
+    }
+    kobold_build_set_as_meta(c->build, bh_arg(c->p->args, "asn-name"),
+                             bh_arg(c->p->args, "asn-date"), bh_arg(c->p->args, "asn-licence"),
+                             NULL);
     return CC_OK;
 }
 
@@ -212,6 +257,9 @@ compile_inputs(struct compile *c, const char *output)
     if (status == CC_OK) {
         status = add_option_inputs(c, "second", KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_SECOND);
     }
+    if (status == CC_OK) {
+        status = add_as_tables(c);
+    }
     if (status != CC_OK) {
         return status;
     }
@@ -251,6 +299,11 @@ run_compile(struct cc_program *p)
     if (date != NULL && !is_date(date)) {
         return cc_complain_text(p, CC_USAGE, "--date is written like 2026-06-25",
                                 "--date は 2026-06-25 の形で書いてください");
+    }
+    date = bh_arg(p->args, "asn-date");
+    if (date != NULL && !is_date(date)) {
+        return cc_complain_text(p, CC_USAGE, "--asn-date is written like 2026-06-25",
+                                "--asn-date は 2026-06-25 の形で書いてください");
     }
     bh_heap_in_huge_pages();
     struct compile c = { .p = p, .is_quiet = bh_arg_given(p->args, "quiet") };

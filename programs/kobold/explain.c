@@ -141,6 +141,22 @@ put_opinion(struct explain *x, const struct kobold_opinion *o, bool is_special)
 }
 
 static void
+put_as(struct explain *x, uint32_t number)
+{
+    char name[256];
+    if (number == 0) {
+        return;
+    }
+    bh_buf_printf(&x->out, x->p->lang == BH_JA ? "  経路を広告する AS: AS%u" : "  announced by: AS%u",
+                  number);
+    if (kobold_as_name(x->k, number, name, sizeof name)) {
+        bh_buf_putc(&x->out, ' ');
+        bh_buf_put_safe(&x->out, name, strlen(name));
+    }
+    bh_buf_putc(&x->out, '\n');
+}
+
+static void
 explain_text(struct explain *x, const char *address, const struct cc_answer *a, size_t count)
 {
     bh_buf_printf(&x->out, "%s\n", address);
@@ -148,6 +164,7 @@ explain_text(struct explain *x, const char *address, const struct cc_answer *a, 
     for (size_t i = 0; i < count; i++) {
         put_opinion(x, &x->opinions[i], a->value.kind == KOBOLD_SPECIAL);
     }
+    put_as(x, a->asn);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------ */
@@ -187,6 +204,7 @@ static void
 explain_json(struct explain *x, const char *address, const struct cc_answer *a, size_t count)
 {
     cc_put_json(&x->out, address, a);
+    cc_put_json_as(&x->out, a);
     cc_put_json_text(&x->out, "data_name", x->meta.name);
     cc_put_json_text(&x->out, "data_date", x->meta.date);
     bh_buf_puts(&x->out, ",\"opinions\":[");
@@ -238,6 +256,7 @@ run_explain(struct cc_program *p)
     if (k == NULL) {
         return CC_FAILED;
     }
+    p->wants_as = true;
     struct explain x = { .p = p, .k = k };
     kobold_get_meta(k, &x.meta);
     x.opinions = calloc((size_t)kobold_input_count(k) + 1, sizeof *x.opinions);

@@ -101,6 +101,11 @@ ask(kobold *k, uint64_t seed)
             check(k, opinions[j].value);
         }
         check(k, kobold_second(k, ip.octets, ip.family));
+        char name[64];
+        uint32_t number = kobold_as(k, ip.octets, ip.family);
+        if (kobold_as_name(k, number, name, sizeof name) && strlen(name) >= sizeof name) {
+            abort();
+        }
     }
 }
 
@@ -154,8 +159,11 @@ sound_database(size_t *ret_size)
         }
         static const char second[] = "apnic|JP|ipv4|1.0.0.0|65536|20110811|allocated\n"
                                      "apnic|JP|ipv6|2400::|12|20110811|allocated\n";
+        static const char as[] = "1.0.2.0,1.200.2.255,64500,One\n2400::,2400::ffff,64501,Two\n"
+                                 "2401::,2402::,64500,\n";
         kobold_build *b = kobold_build_new();
         if (b == NULL ||
+            kobold_build_add_as(b, "as", as, sizeof as - 1, NULL, &err) < 0 ||
             kobold_build_add(b, "sound", text.data, text.len, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA,
                              NULL, &err) < 0 ||
             kobold_build_add(b, "second", second, sizeof second - 1, KOBOLD_FORMAT_AUTO,
