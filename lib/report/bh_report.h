@@ -66,6 +66,7 @@ struct bh_report {
     enum bh_home_country_from home_country_from;
     char zone[64];
     struct kobold_meta country_data;
+    struct kobold_as_meta as_data; /* with trend->has_networks */
     char country_data_path[512];
     struct bh_report_options options; /* as asked; pointers borrowed */
     struct bh_remark *remarks;

@@ -130,6 +130,7 @@ open_countries(struct run *x)
                             kobold_strerror(KOBOLD_EDAMAGED, BH_JA));
     }
     kobold_get_meta(x->countries, &x->r->country_data);
+    bh_ignore(kobold_as_meta(x->countries, &x->r->as_data)); /* many have none */
     return 0;
 }
 
