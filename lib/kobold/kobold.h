@@ -118,6 +118,7 @@ enum {
     KOBOLD_STATUS_AVAILABLE = 3,
     KOBOLD_STATUS_RESERVED = 4,
     KOBOLD_STATUS_DELEGATED = 5, /* given to this registry by IANA */
+    KOBOLD_STATUS_LEGACY = 6,    /* given to its holder before the registries were there */
 };
 
 /* What one input says about an address. */

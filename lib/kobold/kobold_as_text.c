@@ -118,6 +118,13 @@ parse_number(struct field f, uint32_t *ret)
     return true;
 }
 
+uint32_t
+as_number(struct field f)
+{
+    uint32_t number;
+    return parse_number(f, &number) ? number : 0;
+}
+
 /* Where start, end, number and name are; false: in none of the forms. */
 static struct trouble
 parse_as_line(struct line *l, int *ret_family, struct kobold_range *ret, struct field *ret_name)
@@ -171,6 +178,9 @@ as_parse(struct kobold_build *b, const char *name, const char *text, size_t size
 {
     struct line l = { .number = 0 };
     bool is_first = true;
+    if (is_mmdb(text, size)) {
+        return mmdb_parse_as(b, name, text, size, input, err);
+    }
     int r = check_text(name, text, size, err);
     skip_mark(&text, &size);
     while (r == 0 && next_line(&text, &size, &l)) {

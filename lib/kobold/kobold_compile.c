@@ -10,7 +10,8 @@
 static const char *const format_names[] = {
     [KOBOLD_FORMAT_AUTO] = "auto",   [KOBOLD_FORMAT_RIR] = "rir",
     [KOBOLD_FORMAT_RANGE] = "range", [KOBOLD_FORMAT_PREFIX] = "prefix",
-    [KOBOLD_FORMAT_LIST] = "list",
+    [KOBOLD_FORMAT_LIST] = "list",   [KOBOLD_FORMAT_IANA] = "iana",
+    [KOBOLD_FORMAT_MMDB] = "mmdb",
 };
 
 const char *
@@ -58,6 +59,11 @@ kobold_build_free(kobold_build *b)
         source_free(b->sources[i]);
     }
     as_done(&b->as);
+    for (size_t i = 0; i < b->kept_count; i++) {
+        free(b->kept[i]);
+    }
+    free((void *)b->kept);
+    free(b->specials);
     free((void *)b->sources);
     free(b->pairs);
     free(b);
@@ -275,7 +281,7 @@ layer_runs(struct kobold_build *b, int family, struct kobold_runs *ret)
         }
     }
     if (r == 0) {
-        r = runs_special(family, &special);
+        r = runs_special(b, family, &special);
     }
     if (r == 0) {
         r = runs_overlay(&under, &special, family, RUNS_BY_CODE, NULL, ret);

@@ -31,6 +31,8 @@ enum kobold_format {
     KOBOLD_FORMAT_RANGE,  /* start,end,cc  (addresses or decimal numbers; tor's too) */
     KOBOLD_FORMAT_PREFIX, /* prefix,cc,... (RFC 8805 too)                            */
     KOBOLD_FORMAT_LIST,   /* cc TAB prefix, or prefix TAB cc                         */
+    KOBOLD_FORMAT_IANA,   /* IANA's registries: special-use table, who has which block */
+    KOBOLD_FORMAT_MMDB,   /* MaxMind's format, when libmaxminddb was there at build time */
 };
 
 /* Whether the database keeps who said what (kobold_opinions()). AUTO: when there is more to tell

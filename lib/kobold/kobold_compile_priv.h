@@ -110,6 +110,7 @@ struct kobold_as_table {
 };
 
 #define KOBOLD_SOURCES_MAX 4096
+#define KOBOLD_SPECIALS_MAX 256 /* special-use blocks */
 
 struct kobold_build {
     struct kobold_source **sources;
@@ -119,6 +120,10 @@ struct kobold_build {
     char name[64], date[16], licence[64], source[128], newest[16];
     enum kobold_details details;
     struct kobold_as_table as;
+    struct kobold_special_row *specials; /* changed by IANA's registries; NULL: as compiled in */
+    unsigned special_count;
+    char **kept; /* texts of these rows */
+    size_t kept_count;
     void (*notice)(void *arg, const struct bh_error *e);
     void *notice_arg;
 };
@@ -137,7 +142,7 @@ int runs_overlay(const struct kobold_runs *under, const struct kobold_runs *over
                  enum runs_by by, struct kobold_build *b, struct kobold_runs *ret);
 void runs_done(struct kobold_runs *r);
 /* The special-use table, and for IPv6 "unallocated" around 2000::/3. */
-int runs_special(int family, struct kobold_runs *ret);
+int runs_special(const struct kobold_build *b, int family, struct kobold_runs *ret);
 
 static inline void
 ranges_add(struct kobold_ranges *r, const struct kobold_range *range)
@@ -145,6 +150,13 @@ ranges_add(struct kobold_ranges *r, const struct kobold_range *range)
     if (r->count < r->room || ranges_grow(r)) {
         r->at[r->count++] = *range;
     }
+}
+
+static inline const struct kobold_special_row *
+build_specials(const struct kobold_build *b, unsigned *ret_count)
+{
+    *ret_count = b->specials != NULL ? b->special_count : kobold_specials_count;
+    return b->specials != NULL ? b->specials : kobold_specials;
 }
 
 /* kobold_text.c */

@@ -293,7 +293,8 @@ const char *
 kobold_status_name(int status)
 {
     static const char *const names[] = { "",          "allocated", "assigned",
-                                         "available", "reserved",  "delegated" };
+                                         "available", "reserved",  "delegated",
+                                         "legacy" };
     return status >= 0 && status < (int)BH_COUNT(names) ? names[status] : "";
 }
 

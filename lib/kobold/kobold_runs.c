@@ -279,8 +279,10 @@ runs_overlay(const struct kobold_runs *under, const struct kobold_runs *over, in
 }
 
 int
-runs_special(int family, struct kobold_runs *ret)
+runs_special(const struct kobold_build *b, int family, struct kobold_runs *ret)
 {
+    unsigned count;
+    const struct kobold_special_row *rows = build_specials(b, &count);
     struct kobold_ranges ranges = { 0 };
     uint64_t twice;
     if (family == 6) {
@@ -293,8 +295,8 @@ runs_special(int family, struct kobold_runs *ret)
         ranges_add(&ranges, &below);
         ranges_add(&ranges, &above);
     }
-    for (unsigned i = 0; i < kobold_specials_count; i++) {
-        const struct kobold_special_row *s = &kobold_specials[i];
+    for (unsigned i = 0; i < count; i++) {
+        const struct kobold_special_row *s = &rows[i];
         if (s->family != family) {
             continue;
         }

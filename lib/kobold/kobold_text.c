@@ -437,11 +437,17 @@ int
 text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
            enum kobold_format format, struct bh_error *err)
 {
+    if (format == KOBOLD_FORMAT_MMDB || is_mmdb(text, size)) {
+        return mmdb_parse(s, text, size, err);
+    }
     int r = check_text(s->name, text, size, err);
     if (r < 0) {
         return r;
     }
     skip_mark(&text, &size);
+    if (format == KOBOLD_FORMAT_IANA || (format == KOBOLD_FORMAT_AUTO && is_iana(text, size))) {
+        return iana_parse(b, s, text, size, err);
+    }
     if (format == KOBOLD_FORMAT_AUTO) {
         format = detect(text, size);
     }

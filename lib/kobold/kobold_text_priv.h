@@ -74,6 +74,20 @@ void skip_mark(const char **text, size_t *size); /* a byte order mark in front *
 void say_trouble(struct kobold_build *b, const char *name, const struct kobold_input *input,
                  uint32_t line, const struct trouble *t);
 
+/* kobold_iana.c */
+bool is_iana(const char *text, size_t size);
+int iana_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
+               struct bh_error *err);
+
+/* kobold_as_text.c: "64496" or "AS64496"; 0 when it is none. */
+uint32_t as_number(struct field f);
+
+/* kobold_mmdb.c: databases in MaxMind's format, as countries of a source or as AS tables. */
+bool is_mmdb(const char *data, size_t size);
+int mmdb_parse(struct kobold_source *s, const char *data, size_t size, struct bh_error *err);
+int mmdb_parse_as(struct kobold_build *b, const char *name, const char *data, size_t size,
+                  struct kobold_input *input, struct bh_error *err);
+
 /* kobold_scan.c: takes lines start,end,country from `*at` on, while they are plain and right;
  * what is left is for the general reader. Returns how many it took. */
 uint32_t scan_ranges(struct kobold_source *s, const char **at, size_t *left, uint32_t line);

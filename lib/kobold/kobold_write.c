@@ -15,8 +15,8 @@
 /* One per distinct meaning: equal (class, rfc, reachable) rows share a value. */
 struct meaning {
     uint16_t code; /* the first that has it            */
+    uint8_t group; /* of the order of values           */
     uint32_t runs;
-    uint16_t value;
 };
 
 struct writer {
@@ -27,6 +27,8 @@ struct writer {
     uint16_t value_of[65536];
     uint8_t must_escape[KOBOLD_VALUES_MAX];
     unsigned values;
+    const struct kobold_special_row *specials;
+    unsigned special_count;
     struct bh_buf sections[KDB_SECTION_KINDS];
     struct bh_buf inputs; /* KDB_INPUTS, when they are kept */
     struct bh_buf as;     /* KDB_AS, when there are tables  */
@@ -51,14 +53,14 @@ is_special(uint16_t code)
 }
 
 static const struct kobold_special_row *
-special_row(uint16_t code)
+special_row(const struct writer *w, uint16_t code)
 {
-    return &kobold_specials[code - CODE_SPECIAL];
+    return &w->specials[code - CODE_SPECIAL];
 }
 
 /* The first row that means the same. */
 static uint16_t
-meaning_of(uint16_t code)
+meaning_of(const struct writer *w, uint16_t code)
 {
     if (code == CODE_NONE) {
         return CODE_UNALLOCATED;
@@ -66,9 +68,9 @@ meaning_of(uint16_t code)
     if (!is_special(code)) {
         return code;
     }
-    const struct kobold_special_row *s = special_row(code);
+    const struct kobold_special_row *s = special_row(w, code);
     for (uint16_t c = CODE_SPECIAL; c < code; c++) {
-        const struct kobold_special_row *o = special_row(c);
+        const struct kobold_special_row *o = special_row(w, c);
         if (o->is_reachable == s->is_reachable && strcmp(o->class_name, s->class_name) == 0 &&
             strcmp(o->rfc, s->rfc) == 0) {
             return c;
@@ -79,25 +81,25 @@ meaning_of(uint16_t code)
 
 /* Embedded IPv4 is unwrapped before the table could answer: these blocks hold escapes only. */
 static bool
-is_carrier(uint16_t code)
+is_carrier(const struct writer *w, uint16_t code)
 {
     static const char *const names[] = { "ipv4-mapped", "nat64", "6to4", "teredo" };
     for (size_t i = 0; is_special(code) && i < BH_COUNT(names); i++) {
-        if (strcmp(special_row(code)->class_name, names[i]) == 0) {
+        if (strcmp(special_row(w, code)->class_name, names[i]) == 0) {
             return true;
         }
     }
     return false;
 }
 
-static int
-group(const struct meaning *m)
+static uint8_t
+group_of(const struct writer *w, uint16_t code)
 {
-    return m->code == CODE_UNKNOWN       ? 0
-           : m->code == CODE_UNALLOCATED ? 1
-           : is_carrier(m->code)         ? 9
-           : is_special(m->code)         ? 2
-                                         : 3;
+    return code == CODE_UNKNOWN       ? 0
+           : code == CODE_UNALLOCATED ? 1
+           : is_carrier(w, code)      ? 9
+           : is_special(code)         ? 2
+                                      : 3;
 }
 
 static int
@@ -105,8 +107,8 @@ compare_meanings(const void *pa, const void *pb)
 {
     const struct meaning *a = pa;
     const struct meaning *b = pb;
-    int c = group(a) - group(b);
-    if (c == 0 && group(a) == 3) {
+    int c = a->group - b->group;
+    if (c == 0 && a->group == 3) {
         c = a->runs > b->runs ? -1 : a->runs < b->runs;
     }
     return c != 0 ? c : (int)a->code - (int)b->code;
@@ -120,11 +122,12 @@ put_text(uint8_t *to, size_t size, const char *text)
 }
 
 static void
-put_value(struct bh_buf *b, uint16_t code)
+put_value(struct writer *w, uint16_t code)
 {
+    struct bh_buf *b = &w->sections[KDB_VALUES];
     uint8_t row[KDB_VALUE_SIZE] = { 0 };
     if (is_special(code)) {
-        const struct kobold_special_row *s = special_row(code);
+        const struct kobold_special_row *s = special_row(w, code);
         row[4] = KOBOLD_SPECIAL;
         row[5] = s->is_reachable;
         put_text(row + 8, 48, s->class_name);
@@ -147,11 +150,11 @@ put_value(struct bh_buf *b, uint16_t code)
 
 /* What an input says must have a value also where it never wins. */
 static void
-count_kept(const struct kobold_source *s, struct meaning *all)
+count_kept(const struct writer *w, const struct kobold_source *s, struct meaning *all)
 {
     for (int f = 0; f < 2; f++) {
         for (size_t i = 0; i < s->ranges[f].count; i++) {
-            uint32_t *runs = &all[meaning_of(s->ranges[f].at[i].code)].runs;
+            uint32_t *runs = &all[meaning_of(w, s->ranges[f].at[i].code)].runs;
             *runs += *runs == 0;
         }
     }
@@ -164,25 +167,26 @@ number_values(struct writer *w, const struct kobold_build *b, const struct kobol
     if (all == NULL) {
         return -ENOMEM;
     }
-    for (unsigned i = 0; i < kobold_specials_count; i++) {
-        all[meaning_of((uint16_t)(CODE_SPECIAL + i))].runs++;
+    for (unsigned i = 0; i < w->special_count; i++) {
+        all[meaning_of(w, (uint16_t)(CODE_SPECIAL + i))].runs++;
     }
     all[CODE_UNKNOWN].runs++;
     all[CODE_UNALLOCATED].runs++;
     for (int f = 0; f < 2; f++) {
         for (size_t i = 0; i < runs[f].count; i++) {
-            all[meaning_of(runs[f].at[i].code)].runs++;
+            all[meaning_of(w, runs[f].at[i].code)].runs++;
         }
     }
     for (size_t i = 0; i < b->source_count; i++) {
         if (is_input_kept(b, b->sources[i])) {
-            count_kept(b->sources[i], all);
+            count_kept(w, b->sources[i], all);
         }
     }
     unsigned count = 0;
     for (unsigned code = 0; code < 65536; code++) {
         if (all[code].runs > 0) {
-            all[count] = (struct meaning){ (uint16_t)code, all[code].runs, 0 };
+            all[count] = (struct meaning){ (uint16_t)code, group_of(w, (uint16_t)code),
+                                           all[code].runs };
             count++;
         }
     }
@@ -193,17 +197,17 @@ number_values(struct writer *w, const struct kobold_build *b, const struct kobol
     qsort(all, count, sizeof *all, compare_meanings);
     for (unsigned i = 0; i < count; i++) {
         w->value_of[all[i].code] = (uint16_t)i;
-        w->must_escape[i] = i >= KDB_ESCAPE || is_carrier(all[i].code);
-        put_value(&w->sections[KDB_VALUES], all[i].code);
+        w->must_escape[i] = i >= KDB_ESCAPE || is_carrier(w, all[i].code);
+        put_value(w, all[i].code);
     }
-    for (unsigned i = 0; i < kobold_specials_count; i++) {
+    for (unsigned i = 0; i < w->special_count; i++) {
         uint16_t code = (uint16_t)(CODE_SPECIAL + i);
-        w->value_of[code] = w->value_of[meaning_of(code)];
+        w->value_of[code] = w->value_of[meaning_of(w, code)];
     }
     w->value_of[CODE_NONE] = w->value_of[CODE_UNALLOCATED];
     w->values = count;
     for (; w->values < KDB_VALUES_MIN; w->values++) {
-        put_value(&w->sections[KDB_VALUES], CODE_UNKNOWN);
+        put_value(w, CODE_UNKNOWN);
     }
     free(all);
     return 0;
@@ -727,6 +731,7 @@ write_database(struct kobold_build *b, struct kobold_runs runs[2],
     if (w == NULL) {
         return out_of_memory(err);
     }
+    w->specials = build_specials(b, &w->special_count);
     int r = number_values(w, b, runs);
     if (r == 0) {
         merge_runs(w, 0, &runs[0]);

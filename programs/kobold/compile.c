@@ -3,6 +3,7 @@
  * compile.c - kobold compile: inputs to a database.
  */
 #include "cc_common.h"
+#include "coverage.h"
 #include "input.h"
 #include "kobold_compile.h"
 #include "verbs.h"
@@ -200,6 +201,26 @@ say_conflicts(const struct compile *c)
 }
 
 static int
+put_report(struct compile *c, bool is_json)
+{
+    struct kobold_report *r;
+    struct bh_error err;
+    struct bh_buf out = { 0 };
+    if (kobold_build_report(c->build, &r, &err) < 0) {
+        return cc_complain(c->p, CC_FAILED, &err);
+    }
+    if (is_json) {
+        coverage_json(c->build, r, &out);
+    } else {
+        coverage_text(c->p, c->build, r, &out);
+    }
+    kobold_report_free(r);
+    int status = cc_flush(c->p, &out);
+    bh_buf_done(&out);
+    return status;
+}
+
+static int
 write_output(struct compile *c, const char *path)
 {
     uint8_t *data;
@@ -209,6 +230,11 @@ write_output(struct compile *c, const char *path)
         return cc_complain(c->p, CC_FAILED, &err);
     }
     say_conflicts(c);
+    bool is_json = bh_arg_given(c->p->args, "json");
+    if ((is_json || bh_arg_given(c->p->args, "report")) && put_report(c, is_json) != CC_OK) {
+        free(data);
+        return CC_FAILED;
+    }
     int status = CC_OK;
     kobold *k;
     int r = kobold_open_memory(data, size, &k);

@@ -32,7 +32,8 @@ static const char *
 status_word(const struct explain *x, int status)
 {
     static const char *const words[] = { "",           "割り振り済み", "割り当て済み",
-                                         "未割り振り", "予約",         "IANAから委任" };
+                                         "未割り振り", "予約",         "IANAから委任",
+                                         "レガシー" };
     return x->p->lang == BH_JA && status >= 0 && status < (int)BH_COUNT(words)
                ? words[status]
                : kobold_status_name(status);
@@ -126,7 +127,11 @@ put_opinion(struct explain *x, const struct kobold_opinion *o, bool is_special)
         bh_buf_printf(out, is_ja ? "（%s）" : " (%s)", layer_word(x, o->layer));
     }
     bh_buf_puts(out, ": ");
-    put_meaning(x, o->value);
+    if (head == 2) {
+        bh_buf_puts(out, is_ja ? "国なし" : "no country");
+    } else {
+        put_meaning(x, o->value);
+    }
     if (o->registry != 0) {
         bh_buf_printf(out, is_ja ? "、%s" : ", %s", kobold_registry_name(o->registry));
     }

@@ -256,7 +256,8 @@ numbers_have_names(void **state)
     assert_string_equal(kobold_registry_name(8), "");
     assert_string_equal(kobold_registry_name(-1), "");
     assert_string_equal(kobold_status_name(KOBOLD_STATUS_DELEGATED), "delegated");
-    assert_string_equal(kobold_status_name(6), "");
+    assert_string_equal(kobold_status_name(6), "legacy");
+    assert_string_equal(kobold_status_name(7), "");
     assert_string_equal(kobold_layer_name(KOBOLD_LAYER_SECOND), "second");
     assert_string_equal(kobold_layer_name(4), "");
 }
