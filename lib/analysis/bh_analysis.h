@@ -6,11 +6,12 @@
  * remote addresses, so tallies are disjoint and merging is adding). bh_trend_new() turns the
  * merged tally into the ranked result of MEANING.md 8; no report ever counts a packet.
  *
- * Memory of a tally (docs/design/tally.md): counters 128 KiB for each place that occurs, sources
- * 32 octets a slot (IPv6: 64) for up to 655,360 (163,840) of them, pairs 4 octets a slot for up to
- * 2^22; beyond these, HyperLogLog, and `approximate` says so.
+ * Memory of all tallies of a report together (docs/design/tally.md): counters up to 128 KiB for each
+ * place that occurs and each digit that they need, sources 32 octets a slot (IPv6: 64) for up to
+ * 655,360 (163,840) of them, pairs 4 octets a slot for up to 2^22; beyond these, HyperLogLog, and
+ * `approximate` says so.
  *
- * Threads:   one thread per tally; the country database is shared read-only.
+ * Threads:   one thread per tally; what they share is locked inside, the country database read-only.
  * Ownership: the caller's. A trend owns all it points to.
  */
 #ifndef BH_ANALYSIS_H
@@ -95,6 +96,7 @@ struct bh_tally_config {
     size_t frequent_count;
     const struct bh_silences *silences; /* may be NULL                                         */
     unsigned shards;
+    struct bh_tally *first;   /* the tally of the first shard, whose cells all of them count into; NULL: this is it */
     _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
     uint64_t key;             /* the same for all shards                                       */
 };
@@ -108,9 +110,10 @@ void bh_tally_sources(struct bh_tally *t, struct bh_batch *b);
 void bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves,
                      size_t moves_count);
 /* The view has become two-sided (before bh_tally_counts() of that batch): what was not
- * answered until now is unknown, but for what the moves take back. */
-void bh_tally_two_sided(struct bh_tally *t);
-/* Add `from` to `into`; `from` is empty afterwards. */
+ * answered until now is unknown, but for what the moves take back. For all shards at once, and
+ * while none of them is at work. */
+void bh_tally_two_sided(struct bh_tally *const *tallies, unsigned count);
+/* Add `from` to `into`, which is the first; `from` belongs to it afterwards. */
 BH_NODISCARD int bh_tally_merge(struct bh_tally *into, struct bh_tally *from);
 
 /* ---- the result ------------------------------------------------------------------------ */

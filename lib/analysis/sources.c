@@ -7,8 +7,8 @@
  * A table of 2 MiB and more has addresses for all it may ever need and doubles where it stands:
  * pages are touched once, and none is touched to be given back.
  *
- * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB; several shards together may
- * take twice that, as each may double once more just below its share of the bound.
+ * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB over all shards: no table
+ * grows beyond what its share of the bound lets in.
  */
 #include "tally_priv.h"
 
@@ -26,6 +26,17 @@ slots_for(uint64_t expected, uint32_t least, uint32_t most)
 
 #define IN_PLACE ((size_t)2 << 20)
 
+/* A shard's share of a table of so many slots, a power of two. */
+static uint32_t
+share_of(uint32_t slots, unsigned shards)
+{
+    uint32_t share = slots;
+    while (share * shards > slots) {
+        share /= 2;
+    }
+    return share;
+}
+
 /* Room for `slots` now, and for `most` later when the table is large. */
 static void *
 table_new(size_t slots, size_t most, size_t slot_size, size_t *ret_size)
@@ -40,13 +51,15 @@ sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key
     *s = (struct sources){ .key = key };
     /* The table grows: begin with what a file of so many frames has at least. */
     uint64_t guess = expected == 0 ? 1U << 14 : expected / 64 / shards;
-    uint32_t n4 = slots_for(guess, 1U << 10, SOURCES4_MAX), n6 = slots_for(guess / 8, 1U << 8, SOURCES6_MAX);
-    s->v4 = table_new(n4, SOURCES4_MAX, sizeof *s->v4, &s->size4);
-    s->v6 = table_new(n6, SOURCES6_MAX, sizeof *s->v6, &s->size6);
+    s->most4 = share_of(SOURCES4_MAX, shards);
+    s->most6 = share_of(SOURCES6_MAX, shards);
+    uint32_t n4 = slots_for(guess, 1U << 10, s->most4), n6 = slots_for(guess / 8, 1U << 8, s->most6);
+    s->v4 = table_new(n4, s->most4, sizeof *s->v4, &s->size4);
+    s->v6 = table_new(n6, s->most6, sizeof *s->v6, &s->size6);
     s->mask4 = n4 - 1;
     s->mask6 = n6 - 1;
-    s->limit4 = SOURCES4_MAX / shards / 8 * 5;
-    s->limit6 = SOURCES6_MAX / shards / 8 * 5;
+    s->limit4 = s->most4 / 8 * 5;
+    s->limit6 = s->most6 / 8 * 5;
     if (s->v4 == NULL || s->v6 == NULL) {
         sources_done(s);
         return -ENOMEM;
@@ -91,7 +104,7 @@ grow4(struct sources *s)
 {
     const uint32_t old = s->mask4 + 1, mask = 2 * old - 1;
     void *table = s->v4;
-    if (!table_room(&table, &s->size4, 2UL * old, SOURCES4_MAX, sizeof *s->v4)) {
+    if (!table_room(&table, &s->size4, 2UL * old, s->most4, sizeof *s->v4)) {
         s->limit4 = s->used4; /* go on with what there is; what is beyond is counted as over */
         return false;
     }
@@ -121,7 +134,7 @@ grow6(struct sources *s)
 {
     const uint32_t old = s->mask6 + 1, mask = 2 * old - 1;
     void *table = s->v6;
-    if (!table_room(&table, &s->size6, 2UL * old, SOURCES6_MAX, sizeof *s->v6)) {
+    if (!table_room(&table, &s->size6, 2UL * old, s->most6, sizeof *s->v6)) {
         s->limit6 = s->used6;
         return false;
     }
@@ -150,9 +163,9 @@ grow6(struct sources *s)
 void
 sources_reserve(struct sources *s, uint32_t more4, uint32_t more6)
 {
-    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < SOURCES4_MAX && grow4(s)) {
+    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < s->most4 && grow4(s)) {
     }
-    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < SOURCES6_MAX && grow6(s)) {
+    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < s->most6 && grow6(s)) {
     }
 }
 

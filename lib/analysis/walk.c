@@ -62,7 +62,7 @@ source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint
     if (b->t->networks.cache != NULL && (s->flags & SRC_KNOCKED) != 0) {
         networks_source(b->t, ip, s);
     }
-    for (uint64_t bits = s->ports; bits != 0; bits &= bits - 1) {
+    for (uint64_t bits = s->ports & ~1ULL; bits != 0; bits &= bits - 1) {
         b->frequent[s->place][__builtin_ctzll(bits)]++;
     }
     uint64_t top = b->top_count[s->place];

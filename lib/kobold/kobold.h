@@ -162,10 +162,46 @@ void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
 
 uint16_t kobold_v4(const kobold *k, uint32_t host_order);
 uint16_t kobold_v6(const kobold *k, uint64_t hi, uint64_t lo);
-void kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size_t n);
-void kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n);
 /* 4 or 16 octets in network order. Another family is "unknown". */
 struct kobold_result kobold_lookup(const kobold *k, const uint8_t *octets, int family);
+
+/* Many at once take a half to a third of the time each. `ret_values` has room for n. Addresses in an
+ * array, IPv6 as upper and lower half: */
+void kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size_t n);
+void kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n);
+/* Addresses that are fields of structures: the first one, and how many octets from one to the next.
+ * KOBOLD_NETWORK: 4 or 16 octets in network order, as in struct sockaddr_in and sockaddr_in6;
+ * KOBOLD_HOST: an uint32_t, or two uint64_t, the upper half first. They need not be aligned. */
+enum kobold_order { KOBOLD_HOST = 0, KOBOLD_NETWORK = 1 };
+void kobold_v4_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
+                       uint16_t *ret_values, size_t n);
+void kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
+                       uint16_t *ret_values, size_t n);
+
+/* kobold_v4() without the call, which takes longer than the look-up. The head is the first thing in every
+ * handle and stays as it is for as long as the library's soname does: three tables of little-endian
+ * numbers, by 16, 4 and 4 bits of the address; 255 leads to kobold_v4_deep(). */
+struct kobold_head {
+    const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle; below 255: the value */
+    const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low                    */
+    const uint8_t *v4_low;    /* nodes of 16 octets                                                   */
+};
+uint16_t kobold_v4_deep(const kobold *k, uint32_t host_order); /* any address; slower */
+
+static inline uint16_t
+kobold_v4_inline(const kobold *k, uint32_t host_order)
+{
+    const struct kobold_head *head = (const struct kobold_head *)(const void *)k;
+    const uint8_t *p = head->v4_top + (size_t)(host_order >> 16) * 2;
+    unsigned node = p[0] | (unsigned)p[1] << 8;
+    if (node < 255) {
+        return (uint16_t)node;
+    }
+    p = head->v4_middle + (size_t)node * 32 + (host_order >> 11 & 30);
+    node = p[0] | (unsigned)p[1] << 8;
+    unsigned value = head->v4_low[(size_t)node * 16 + (host_order >> 8 & 15)];
+    return value != 255 ? (uint16_t)value : kobold_v4_deep(k, host_order);
+}
 
 /* ---- what a value means -------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 /*
  * kobold_compile_priv.h - ranges, runs and sources, between the files that build a database:
  * kobold_text.c (text to ranges), kobold_runs.c (ranges to runs, runs over runs),
- * kobold_write.c (runs to the file), kobold_compile.c (the builder).
+ * kobold_write.c and kobold_write_v4.c (runs to the file), kobold_compile.c (the builder).
  */
 #ifndef KOBOLD_COMPILE_PRIV_H
 #define KOBOLD_COMPILE_PRIV_H
@@ -163,26 +163,8 @@ build_specials(const struct kobold_build *b, unsigned *ret_count)
 int text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
                enum kobold_format format, struct bh_error *err);
 
-/* kobold_write.c */
-struct kobold_texts {
-    const char *name, *date, *licence, *source;
-};
-/* Uses up the runs. `b`: whose inputs and layers are kept beside the countries. */
-int write_database(struct kobold_build *b, struct kobold_runs runs[2],
-                   const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
-                   struct bh_error *err);
-
-/* kobold_write_inputs.c */
-bool is_input_kept(const struct kobold_build *b, const struct kobold_source *s);
-int write_inputs(struct kobold_build *b, const uint16_t *value_of, struct bh_buf *ret);
-
-/* kobold_as_text.c, kobold_write_as.c */
-int as_add(struct kobold_as_table *as, int family, struct kobold_addr start,
-           struct kobold_addr end, uint32_t number, const char *name, size_t name_len);
-int as_parse(struct kobold_build *b, const char *name, const char *text, size_t size,
-             struct kobold_input *input, struct bh_error *err);
-void as_done(struct kobold_as_table *as);
-int write_as(struct kobold_build *b, struct bh_buf *ret); /* nothing without AS tables */
+/* kobold_write_v4.c: adds to `sections` by kind. `code` of a run is its value. */
+int write_v4(const struct kobold_run *runs, size_t count, struct bh_buf *sections);
 
 static inline void
 buf_put16(struct bh_buf *b, uint16_t v)
@@ -207,6 +189,37 @@ buf_put64(struct bh_buf *b, uint64_t v)
     bh_put_le64(p, v);
     bh_buf_add(b, p, sizeof p);
 }
+
+static inline void
+buf_put_zeros(struct bh_buf *b, size_t n)
+{
+    static const uint8_t zeros[256];
+    for (; n > sizeof zeros; n -= sizeof zeros) {
+        bh_buf_add(b, zeros, sizeof zeros);
+    }
+    bh_buf_add(b, zeros, n);
+}
+
+/* kobold_write.c */
+struct kobold_texts {
+    const char *name, *date, *licence, *source;
+};
+/* Uses up the runs. `b`: whose inputs and layers are kept beside the countries. */
+int write_database(struct kobold_build *b, struct kobold_runs runs[2],
+                   const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
+                   struct bh_error *err);
+
+/* kobold_write_inputs.c */
+bool is_input_kept(const struct kobold_build *b, const struct kobold_source *s);
+int write_inputs(struct kobold_build *b, const uint16_t *value_of, struct bh_buf *ret);
+
+/* kobold_as_text.c, kobold_write_as.c */
+int as_add(struct kobold_as_table *as, int family, struct kobold_addr start,
+           struct kobold_addr end, uint32_t number, const char *name, size_t name_len);
+int as_parse(struct kobold_build *b, const char *name, const char *text, size_t size,
+             struct kobold_input *input, struct bh_error *err);
+void as_done(struct kobold_as_table *as);
+int write_as(struct kobold_build *b, struct bh_buf *ret); /* nothing without AS tables */
 
 static inline int
 out_of_memory(struct bh_error *err)

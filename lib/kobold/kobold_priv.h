@@ -45,11 +45,11 @@ enum {
 enum {
     KDB_VALUES = 1,
     KDB_V4_TOP = 2,
-    KDB_V4_NODE = 3,
-    KDB_V4_LEAF = 4,
-    KDB_V4_ESCAPE = 5,
-    KDB_V4_RECORD_AT = 6,
-    KDB_V4_RECORD = 7,
+    KDB_V4_MIDDLE = 3,
+    KDB_V4_LOW = 4,
+    KDB_V4_GROUP = 5,
+    KDB_V4_RECORD = 6,
+    KDB_V4_SIDE = 7,
     KDB_V6_INNER = 8,
     KDB_V6_BLOCK = 9,
     KDB_V6_SIDE = 10,
@@ -85,11 +85,16 @@ enum {                         /* KDB_INPUTS */
 };
 
 enum {
-    KDB_ESCAPE = 255,   /* a leaf octet: one level deeper                             */
-    KDB_WORD_SIZE = 12, /* 64-bit map, 32-bit position                                */
-    KDB_NODE_SIZE = 4 * KDB_WORD_SIZE,
-    KDB_LEAF_SLACK = 64,     /* leaves after the highest position a word may name          */
-    KDB_RECORD_SLACK = 1024, /* octets after the highest offset a record may have          */
+    KDB_ESCAPE = 255,     /* an octet: look one step deeper                            */
+    KDB_V4_CELLS = 16,    /* of a middle node (2 octets each) and of a low one (one)    */
+    KDB_V4_UNIFORM = 256, /* first nodes of both kinds: number i says i in every cell   */
+    KDB_RECORD_COUNT = 0x1f, /* first octet of a record: borders listed, or the map's shift */
+    KDB_RECORD_SHIFT = 7,
+    KDB_RECORD_MAP = 0x20,
+    KDB_RECORD_ALTERNATING = 0x40,
+    KDB_RECORD_WIDE = 0x80, /* values of two octets                                         */
+    KDB_RECORD_SLACK = 512, /* octets after the last record, more than the longest          */
+    KDB_V4_SIDE_SIZE = 6,   /* an address and a value                                       */
     KDB_FANOUT = 16,
     KDB_BLOCK_SIZE = 128,
     KDB_BLOCK_KEYS = 24,
@@ -98,6 +103,9 @@ enum {
     KDB_LEVELS_MAX = 8,
     KDB_VALUES_MIN = 256, /* every octet is then a good value, whatever the file holds  */
 };
+
+/* Octets of a record's map of 256 >> shift bits. */
+#define KDB_RECORD_MAP_SIZE(shift) ((shift) < 6 ? 32U >> (shift) : 1U)
 
 /* FNV-1a, 64 bits: three lines for whoever writes another reader, and verify is no hot path. */
 static inline uint64_t
@@ -128,16 +136,18 @@ struct kobold_as {
 };
 
 struct kobold {
-    /* Read by every look-up. */
-    const uint8_t *v4_top, *v4_node, *v4_leaf;
+    struct kobold_head head; /* the IPv4 tables: first, as kobold.h promises */
+
+    /* Read by every look-up of IPv6. */
     const uint8_t *v6_level[KDB_LEVELS_MAX], *v6_block;
     uint32_t v6_levels;
-    int cpu; /* KOBOLD_CPU_... */
+    const struct kobold_look *look;
 
     /* Read by the few that go deeper. */
-    const uint8_t *v4_escape, *v4_record_at, *v4_record;
+    const uint8_t *v4_group, *v4_record, *v4_side;
     const uint8_t *v6_side, *v6_side_value;
-    uint32_t v4_escape_words, v4_records, v4_record_last, v6_sides;
+    size_t v4_record_last;
+    uint32_t v4_groups, v4_sides, v6_sides;
     uint32_t value_count;
 
     const uint8_t *values;
@@ -153,9 +163,18 @@ struct kobold {
 void kobold_find_cold(kobold *k);
 void kobold_find_as(kobold *k, const uint8_t *data, size_t size);
 
-/* What the look-ups were compiled for. A test may set `cpu` to anything not above kobold_cpu(). */
-enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_POPCNT = 1, KOBOLD_CPU_AVX2 = 2 };
+/* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is
+ * chosen at open. A test may choose any number up to kobold_cpu(). */
+struct kobold_look {
+    const char *name;
+    void (*v4_many)(const kobold *k, const uint32_t *addr, uint16_t *ret, size_t n);
+    uint16_t (*v6)(const kobold *k, uint64_t hi, uint64_t lo);
+    void (*v6_many)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t n);
+};
+
+enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_AVX2 = 1, KOBOLD_CPU_AVX512 = 2 };
 int kobold_cpu(void);
+const struct kobold_look *kobold_look_of(int cpu);
 void kobold_set_cpu(kobold *k, int cpu);
 
 /* A text field of the file: cut at its size, whether or not the file ends it. */

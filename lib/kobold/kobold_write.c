@@ -4,7 +4,7 @@
  *
  * Values are numbered so that the ones most often met fit one octet: unknown, unallocated, the
  * special uses, then countries by their number of runs. The rest (the smallest countries,
- * when there are more than 255 values) take the way of a divided /24: a few octets more for
+ * when there are more than 255 values) take the way behind an escape: a few octets more for
  * them, one octet less for each of the 400000 others.
  */
 #include "kobold_compile_priv.h"
@@ -33,16 +33,6 @@ struct writer {
     struct bh_buf inputs; /* KDB_INPUTS, when they are kept */
     struct bh_buf as;     /* KDB_AS, when there are tables  */
 };
-
-static void
-put_zeros(struct bh_buf *b, size_t n)
-{
-    static const uint8_t zeros[1024];
-    for (; n > sizeof zeros; n -= sizeof zeros) {
-        bh_buf_add(b, zeros, sizeof zeros);
-    }
-    bh_buf_add(b, zeros, n);
-}
 
 /* ---- values ------------------------------------------------------------------------------------ */
 
@@ -231,252 +221,6 @@ merge_runs(struct writer *w, int f, struct kobold_runs *runs)
     runs->count = n;
     w->runs[f] = to;
     w->count[f] = n;
-}
-
-/* ---- IPv4 -------------------------------------------------------------------------------------- */
-
-struct v4 {
-    struct writer *w;
-    size_t run; /* the one in force                                     */
-    uint32_t nodes, leaves, escapes;
-    uint32_t node_of[KOBOLD_VALUES_MAX]; /* whole-/16 node of a value, plus one          */
-    uint32_t *record_of;                 /* hash table: offset and flag of a record, plus one    */
-    size_t record_room, record_count;
-    bool failed;
-};
-
-static uint32_t
-run_start(const struct v4 *v, size_t i)
-{
-    return (uint32_t)v->w->runs[0][i].start.lo;
-}
-
-/* Does the run in force reach past `last`? */
-static bool
-covers(const struct v4 *v, uint32_t last)
-{
-    return v->run + 1 == v->w->count[0] || run_start(v, v->run + 1) > last;
-}
-
-static size_t
-record_size(const uint8_t *record, bool is_wide)
-{
-    return 1U + record[0] + (record[0] + 1U) * (is_wide ? 2U : 1U);
-}
-
-static bool
-grow_records(struct v4 *v)
-{
-    const uint8_t *data = (const uint8_t *)v->w->sections[KDB_V4_RECORD].data;
-    size_t room = v->record_room == 0 ? 1024 : v->record_room * 2;
-    uint32_t *table = calloc(room, sizeof *table);
-    if (table == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < v->record_room; i++) {
-        uint32_t where = v->record_of[i];
-        if (where != 0) {
-            const uint8_t *record = data + ((where - 1) & 0x7fffffff);
-            size_t at = kdb_sum(record, record_size(record, (where - 1) >> 31)) & (room - 1);
-            while (table[at] != 0) {
-                at = (at + 1) & (room - 1);
-            }
-            table[at] = where;
-        }
-    }
-    free(v->record_of);
-    v->record_of = table;
-    v->record_room = room;
-    return true;
-}
-
-/* Where this record is, stored once however often it is met. */
-static uint32_t
-place_record(struct v4 *v, const uint8_t *record, size_t size, bool is_wide)
-{
-    struct bh_buf *b = &v->w->sections[KDB_V4_RECORD];
-    if (v->record_count * 2 >= v->record_room && !grow_records(v)) {
-        v->failed = true;
-        return 0;
-    }
-    size_t at = kdb_sum(record, size) & (v->record_room - 1);
-    uint32_t flag = is_wide ? 0x80000000U : 0;
-    for (; v->record_of[at] != 0; at = (at + 1) & (v->record_room - 1)) {
-        uint32_t where = v->record_of[at] - 1;
-        const uint8_t *there = (const uint8_t *)b->data + (where & 0x7fffffff);
-        if ((where & 0x80000000U) == flag && record_size(there, is_wide) == size &&
-            memcmp(there, record, size) == 0) {
-            return where;
-        }
-    }
-    uint32_t where = (uint32_t)b->len | flag;
-    bh_buf_add(b, record, size);
-    v->failed |= b->failed;
-    v->record_of[at] = where + 1;
-    v->record_count++;
-    return where;
-}
-
-static void
-put_leaf(struct v4 *v, uint8_t leaf)
-{
-    bh_buf_add(&v->w->sections[KDB_V4_LEAF], &leaf, 1);
-    v->leaves++;
-}
-
-/* An escape leaf and its record: the values of `n` + 1 stretches of a /24. */
-static void
-put_escape(struct v4 *v, const uint8_t *starts, const uint16_t *values, unsigned n)
-{
-    uint8_t record[1 + 255 + 2 * 256];
-    bool is_wide = false;
-    for (unsigned i = 0; i <= n; i++) {
-        is_wide |= values[i] > 255;
-    }
-    record[0] = (uint8_t)n;
-    memcpy(record + 1, starts, n);
-    for (unsigned i = 0; i <= n; i++) {
-        if (is_wide) {
-            bh_put_le16(record + 1 + n + (size_t)2 * i, values[i]);
-        } else {
-            record[1 + n + i] = (uint8_t)values[i];
-        }
-    }
-    buf_put32(&v->w->sections[KDB_V4_RECORD_AT],
-          place_record(v, record, record_size(record, is_wide), is_wide));
-    put_leaf(v, KDB_ESCAPE);
-    v->escapes++;
-}
-
-/* One value for a whole stretch of /24s. */
-static void
-put_value_leaf(struct v4 *v, uint16_t value)
-{
-    if (v->w->must_escape[value]) {
-        uint8_t none = 0;
-        put_escape(v, &none, &value, 0);
-    } else {
-        put_leaf(v, (uint8_t)value);
-    }
-}
-
-/* A /24 with boundaries inside; leaves its last run in force. */
-static void
-put_divided(struct v4 *v, uint32_t last)
-{
-    uint8_t starts[255];
-    uint16_t values[256];
-    unsigned n = 0;
-    values[0] = v->w->runs[0][v->run].code;
-    while (!covers(v, last)) {
-        v->run++;
-        starts[n++] = (uint8_t)run_start(v, v->run);
-        values[n] = v->w->runs[0][v->run].code;
-    }
-    put_escape(v, starts, values, n);
-}
-
-static void
-put_node(struct v4 *v, uint32_t first)
-{
-    struct bh_buf *node = &v->w->sections[KDB_V4_NODE];
-    uint64_t map = 0;
-    uint32_t position = v->leaves;
-    int before = -1; /* value of the /24 before, when it was whole */
-    for (unsigned c = 0; c < 256; c++) {
-        uint32_t start = first + (c << 8);
-        if (c % 64 == 0) {
-            if (c > 0) {
-                buf_put64(node, map);
-                buf_put32(node, position);
-                position = v->leaves - 1;
-            }
-            map = 0;
-        }
-        while (v->run + 1 < v->w->count[0] && run_start(v, v->run + 1) <= start) {
-            v->run++;
-        }
-        bool is_whole = covers(v, start + 255);
-        int value = v->w->runs[0][v->run].code;
-        if (is_whole && value == before) {
-            continue;
-        }
-        if (c > 0) {
-            map |= 1ULL << (c % 64);
-        }
-        if (is_whole) {
-            put_value_leaf(v, (uint16_t)value);
-        } else {
-            put_divided(v, start + 255);
-        }
-        before = is_whole ? value : -1;
-    }
-    buf_put64(node, map);
-    buf_put32(node, position);
-    v->nodes++;
-}
-
-/* The node of a /16 with one value. */
-static void
-put_whole_node(struct v4 *v, uint16_t value)
-{
-    for (int i = 0; i < 4; i++) {
-        buf_put64(&v->w->sections[KDB_V4_NODE], 0);
-        buf_put32(&v->w->sections[KDB_V4_NODE], v->leaves);
-    }
-    put_value_leaf(v, value);
-    v->nodes++;
-}
-
-/* Which leaves are escapes, as words of map and count, so that an escape finds its number. */
-static void
-put_escape_words(struct writer *w)
-{
-    const struct bh_buf *leaf = &w->sections[KDB_V4_LEAF];
-    uint32_t before = 0;
-    for (size_t i = 0; i < leaf->len; i += 64) {
-        uint64_t map = 0;
-        for (size_t j = i; j < i + 64 && j < leaf->len; j++) {
-            map |= (uint64_t)((uint8_t)leaf->data[j] == KDB_ESCAPE) << (j - i);
-        }
-        buf_put64(&w->sections[KDB_V4_ESCAPE], map);
-        buf_put32(&w->sections[KDB_V4_ESCAPE], before);
-        before += (uint32_t)__builtin_popcountll(map);
-    }
-}
-
-static int
-write_v4(struct writer *w)
-{
-    struct v4 *v = calloc(1, sizeof *v);
-    if (v == NULL) {
-        return -ENOMEM;
-    }
-    v->w = w;
-    for (uint32_t i = 0; i < 65536; i++) {
-        uint32_t first = i << 16;
-        while (v->run + 1 < w->count[0] && run_start(v, v->run + 1) <= first) {
-            v->run++;
-        }
-        uint32_t node = v->nodes;
-        uint16_t value = w->runs[0][v->run].code;
-        if (!covers(v, first + 65535)) {
-            put_node(v, first);
-        } else if (v->node_of[value] != 0) {
-            node = v->node_of[value] - 1;
-        } else {
-            put_whole_node(v, value);
-            v->node_of[value] = node + 1;
-        }
-        buf_put16(&w->sections[KDB_V4_TOP], (uint16_t)node);
-    }
-    put_escape_words(w);
-    put_zeros(&w->sections[KDB_V4_LEAF], KDB_LEAF_SLACK + 1);
-    put_zeros(&w->sections[KDB_V4_RECORD], KDB_RECORD_SLACK);
-    int r = v->failed ? -ENOMEM : w->sections[KDB_V4_RECORD].len > INT32_MAX ? BH_ELIMIT : 0;
-    free(v->record_of);
-    free(v);
-    return r;
 }
 
 /* ---- IPv6 ---------------------------------------------------------------------------------------- */
@@ -736,7 +480,7 @@ write_database(struct kobold_build *b, struct kobold_runs runs[2],
     if (r == 0) {
         merge_runs(w, 0, &runs[0]);
         merge_runs(w, 1, &runs[1]);
-        r = write_v4(w);
+        r = write_v4(w->runs[0], w->count[0], w->sections);
     }
     if (r == 0) {
         r = write_v6(w);

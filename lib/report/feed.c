@@ -67,12 +67,37 @@ note_silence(struct feed *f, int64_t start_ns, int64_t end_ns)
     }
 }
 
+/* Nearly always time goes on, and by less than a silence: then all differences put together with
+ * "or" are below a power of two below a silence, as a step back sets the highest bits. A difference
+ * that wraps (times far apart) is only taken for a small one where the last time is the lower one. */
+#define STEPS_BELOW (1ULL << 42)
+_Static_assert(STEPS_BELOW <= BH_GAP_LEAST_NS, "a step below it is no silence");
+
+static bool
+goes_on(const struct bh_frames *frames, int64_t before)
+{
+    const int64_t first = before;
+    uint64_t steps = 0;
+    unsigned flags = 0;
+    for (uint32_t i = 0; i < frames->count; i++) {
+        const struct bh_frame *x = &frames->frame[i];
+        steps |= (uint64_t)x->ts_ns - (uint64_t)before;
+        flags |= x->flags;
+        before = x->ts_ns;
+    }
+    return steps < STEPS_BELOW && first <= before && (flags & BH_FRAME_BAD_TIME) == 0;
+}
+
 /* A step back is against the record before it. */
 static void
 note_order(struct feed *f, const struct bh_frames *frames)
 {
     int64_t before = f->newest_ns;
     uint32_t back = 0;
+    if (BH_LIKELY(frames->count > 0 && goes_on(frames, before))) {
+        f->newest_ns = frames->frame[frames->count - 1].ts_ns;
+        return;
+    }
     for (uint32_t i = 0; i < frames->count; i++) {
         const int64_t ts = frames->frame[i].ts_ns;
         if (BH_UNLIKELY((frames->frame[i].flags & BH_FRAME_BAD_TIME) != 0)) {
@@ -136,6 +161,8 @@ read_batch(struct feed *f, struct bh_batch *b)
     return true;
 }
 
+#define AHEAD_MAX (64 * (BH_HOME_GUESS_PACKETS / BH_BATCH_ROWS))
+
 int
 feed_read_ahead(struct feed *f)
 {
@@ -167,7 +194,7 @@ feed_read_ahead(struct feed *f)
         }
         f->ahead[f->ahead_count++] = b;
         /* A file without IP packets must not be read into memory whole. */
-        if (f->ahead_count >= 4096) {
+        if (f->ahead_count >= AHEAD_MAX) {
             break;
         }
     }

@@ -351,6 +351,7 @@ make_shards(struct run *x)
         if (r != 0) {
             return r;
         }
+        x->tally.first = x->shard[0].tally;
     }
     return 0;
 }

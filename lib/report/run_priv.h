@@ -51,8 +51,8 @@ struct shard {
     struct bh_fragments *fragments; /* made when the first fragment comes */
 };
 
-/* Held records: a batch waits until the verdicts on it are final. 256 batches are 70 MB. */
-#define HELD_MAX 256U
+/* Held records: a batch waits until the verdicts on it are final. 1,024 batches are 52 MB. */
+#define HELD_MAX 1024U
 struct hold {
     struct bh_batch *batch[HELD_MAX];
     size_t first, count;

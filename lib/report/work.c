@@ -39,7 +39,7 @@ work_batch(struct shard *s, struct bh_batch *b)
     bool before = bh_track_is_two_sided(s->track);
     bh_track_classify(s->track, b);
     if (!before && bh_track_is_two_sided(s->track)) {
-        bh_tally_two_sided(s->tally);
+        bh_tally_two_sided(&s->tally, 1); /* alone: a team is told ahead */
     }
     bh_tally_sources(s->tally, b);
     size_t n = bh_track_flows(s->track, b, &moves);
@@ -137,7 +137,9 @@ work_alone(struct work *w)
 /* Batches of one shard in one chunk, at most: a new one begins with each decoded batch that could
  * overfill the quotes (after BH_BATCH_QUOTES errors a decoded batch ends early), and with each that
  * is full. */
-#define BATCHES_OF_SHARD (CHUNK_BLOCKS * (BH_BATCH_ROWS / BH_BATCH_QUOTES) + CHUNK_BLOCKS + 1)
+#define DECODED_MAX (CHUNK_BLOCKS * (BH_FRAMES_MAX / BH_BATCH_QUOTES + 1))
+#define BATCHES_OF_SHARD (DECODED_MAX + CHUNK_BLOCKS * BH_FRAMES_MAX / BH_BATCH_ROWS + 1)
+#define CALL_BATCHES (BH_TRACK_CALLS / BH_BATCH_ROWS)
 #define CHUNKS 6U
 #define SHARDS_MAX 8U
 
@@ -152,8 +154,8 @@ struct chunk {
     struct bh_batch *ahead; /* instead of frames */
     struct bh_batch *batch[SHARDS_MAX][BATCHES_OF_SHARD];
     unsigned batches[SHARDS_MAX];
-    struct bh_batch *calls; /* what we sent to broadcast and multicast: every shard must know */
-    uint32_t calls_lost;    /* more than a batch of them                                      */
+    struct bh_batch *calls[CALL_BATCHES]; /* what we sent to broadcast and multicast: every shard must know */
+    uint32_t calls_lost;                  /* more than that                                                 */
     int64_t first_ours_ns;
 };
 
@@ -163,6 +165,7 @@ struct team {
     pthread_cond_t changed;
     struct chunk chunk[CHUNKS];
     uint64_t next_read, next_of[SHARDS_MAX];
+    bool two_sided;
     bool ended;
     int failed;
 };
@@ -200,6 +203,17 @@ give_rows(struct chunk *c, unsigned shard, const struct bh_batch *from, const ui
     return 0;
 }
 
+static void
+note_call(struct chunk *c, const struct bh_batch *b, uint16_t row)
+{
+    for (unsigned k = 0; k < CALL_BATCHES; k++) {
+        if (bh_batch_take_rows(c->calls[k], b, &row, 1) == 1) {
+            return;
+        }
+    }
+    c->calls_lost++;
+}
+
 static int
 deal(struct worker *me, struct chunk *c, const struct bh_batch *b)
 {
@@ -211,8 +225,7 @@ deal(struct worker *me, struct chunk *c, const struct bh_batch *b)
     for (uint32_t i = 0; i < b->rows; i++) {
         unsigned s = me->shard_of[i];
         if (BH_UNLIKELY(s == BH_SHARD_ALL)) {
-            uint16_t row = (uint16_t)i;
-            c->calls_lost += bh_batch_take_rows(c->calls, b, &row, 1) == 0;
+            note_call(c, b, (uint16_t)i);
             s = 0; /* counted by one; the others only learn of it */
         }
         me->rows[s][n[s]++] = (uint16_t)i;
@@ -293,16 +306,44 @@ static void
 work_chunk(struct worker *me, struct chunk *c)
 {
     struct shard *s = &me->team->w->shard[me->shard];
-    if (c->first_ours_ns != INT64_MAX && !bh_track_is_two_sided(s->track)) {
-        bh_track_two_sided(s->track, c->first_ours_ns);
-        bh_tally_two_sided(s->tally);
-    }
-    if (me->shard > 0 && c->calls->rows > 0) {
-        bh_track_calls(s->track, c->calls);
+    if (me->shard > 0 && c->calls[0]->rows > 0) {
+        bh_track_calls(s->track, c->calls, CALL_BATCHES);
     }
     for (unsigned k = 0; k < c->batches[me->shard]; k++) {
         work_batch(s, c->batch[me->shard][k]);
     }
+}
+
+/* With the lock. The first packet of ours is in this chunk: what was counted before it is one thing,
+ * what comes from here on another, for all shards. False while some shard has not come so far. */
+static bool
+turn_two_sided(struct team *t, const struct chunk *c)
+{
+    struct work *w = t->w;
+    struct bh_tally *tallies[SHARDS_MAX];
+    for (unsigned s = 0; s < w->shards; s++) {
+        if (t->next_of[s] != c->sequence) {
+            return false;
+        }
+        tallies[s] = w->shard[s].tally;
+    }
+    for (unsigned s = 0; s < w->shards; s++) {
+        bh_track_two_sided(w->shard[s].track, c->first_ours_ns);
+    }
+    bh_tally_two_sided(tallies, w->shards);
+    t->two_sided = true;
+    pthread_cond_broadcast(&t->changed);
+    return true;
+}
+
+/* With the lock: the chunk this worker's shard has to work on, when it may. */
+static struct chunk *
+next_chunk(struct worker *me)
+{
+    struct team *t = me->team;
+    struct chunk *c = find_chunk(t, CHUNK_READY, t->next_of[me->shard]);
+    const bool turns = c != NULL && !t->two_sided && c->first_ours_ns != INT64_MAX;
+    return turns && !turn_two_sided(t, c) ? NULL : c;
 }
 
 static void *
@@ -312,7 +353,7 @@ worker_run(void *arg)
     struct team *t = me->team;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        struct chunk *c = find_chunk(t, CHUNK_READY, t->next_of[me->shard]);
+        struct chunk *c = next_chunk(me);
         if (c != NULL) {
             pthread_mutex_unlock(&t->lock);
             work_chunk(me, c);
@@ -343,7 +384,9 @@ worker_run(void *arg)
         c->first_ours_ns = INT64_MAX;
         c->calls_lost = 0;
         memset(c->batches, 0, sizeof c->batches);
-        bh_batch_reset(c->calls);
+        for (unsigned k = 0; k < CALL_BATCHES; k++) {
+            bh_batch_reset(c->calls[k]);
+        }
         pthread_mutex_unlock(&t->lock);
         int r = decode_chunk(me, c);
         pthread_mutex_lock(&t->lock);
@@ -362,7 +405,9 @@ team_done(struct team *t)
     for (unsigned k = 0; k < CHUNKS; k++) {
         struct chunk *c = &t->chunk[k];
         bh_batch_free(c->ahead);
-        bh_batch_free(c->calls);
+        for (unsigned i = 0; i < CALL_BATCHES; i++) {
+            bh_batch_free(c->calls[i]);
+        }
         for (unsigned i = 0; i < CHUNK_BLOCKS; i++) {
             bh_frames_free(c->frames[i]);
         }
@@ -389,11 +434,13 @@ work_together(struct work *w)
         return -ENOMEM;
     }
     t->w = w;
+    t->two_sided = bh_track_is_two_sided(w->shard[0].track);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    for (unsigned k = 0; k < CHUNKS; k++) {
-        t->chunk[k].calls = bh_batch_new();
-        t->failed = t->chunk[k].calls == NULL ? -ENOMEM : t->failed;
+    for (unsigned k = 0; k < CHUNKS * CALL_BATCHES; k++) {
+        struct bh_batch *b = bh_batch_new();
+        t->chunk[k / CALL_BATCHES].calls[k % CALL_BATCHES] = b;
+        t->failed = b == NULL ? -ENOMEM : t->failed;
     }
     for (unsigned k = 0; k < CHUNKS * CHUNK_BLOCKS; k++) {
         struct bh_frames *f = bh_frames_new();

@@ -518,7 +518,7 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
     t->flows = bh_pages_new(sizeof *t->flows * (t->flow_mask + 1UL), huge);
     t->talks = bh_pages_new(sizeof *t->talks * BUCKET * (t->talk_mask + 1UL), huge);
     t->calls = calloc(CALL_SLOTS, sizeof *t->calls);
-    t->coming = calloc(BH_BATCH_ROWS, sizeof *t->coming);
+    t->coming = calloc(BH_TRACK_CALLS, sizeof *t->coming);
     t->served = calloc(65536, sizeof *t->served);
     t->flow_row = malloc(BH_BATCH_STRIDE * sizeof *t->flow_row);
     t->talk_row = malloc(BH_BATCH_STRIDE * sizeof *t->talk_row);

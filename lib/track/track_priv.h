@@ -36,6 +36,9 @@ enum flow_state { FLOW_NONE, FLOW_SYN, FLOW_HALF, FLOW_OPEN, FLOW_DONE, FLOW_REF
 /* Values of a class beyond enum bh_class, while it is open who decides. */
 enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202, BY_ECHO = 203 };
 
+/* The lists a row is on. */
+enum { ON_FLOWS = 1, ON_TALKS = 2 };
+
 /* A UDP conversation, or pings of ours: who opened it, and when a datagram was last seen. */
 struct talk {
     uint32_t tag, tag2, tick, opener; /* opener: 0 empty, 1 outside, 2 we */
@@ -79,7 +82,7 @@ struct bh_track {
     struct talk *talks;
     uint32_t talk_mask;
     struct call *calls;
-    struct call *coming; /* told by bh_track_calls(), in order of time; BH_BATCH_ROWS */
+    struct call *coming; /* told by bh_track_calls(), in order of time; BH_TRACK_CALLS */
     uint32_t coming_at, coming_count;
     uint64_t key1, key2;
 
@@ -98,7 +101,8 @@ struct bh_track {
     uint32_t flow_rows, talk_rows;
     uint16_t *flow_row, *talk_row;
     uint64_t *flow_hash, *talk_hash;
-    uint8_t cls_table[5][5][256];
+    uint8_t cls_table[5][5][256]; /* [direction][kind of protocol][flags or type] -> class */
+    uint8_t list_table[5][256];   /* [kind of protocol][class] -> ON_... */
 };
 
 void classify_init(struct bh_track *t);
