@@ -8,6 +8,7 @@
 #include "kobold_explain_command.h"
 #include "kobold_info_command.h"
 #include "kobold_verify_command.h"
+#include "layers.h"
 #include "verbs.h"
 
 /* ---- verify, info ------------------------------------------------------------------------ */
@@ -87,8 +88,10 @@ run_info(struct cc_program *p)
         put_field(&out, "licence", m.licence);
         put_field(&out, "source", m.source);
         bh_buf_printf(&out,
-                      ",\"id\":\"%016llx\",\"v4_ranges\":%u,\"v6_ranges\":%u,\"values\":%u}\n",
+                      ",\"id\":\"%016llx\",\"v4_ranges\":%u,\"v6_ranges\":%u,\"values\":%u",
                       (unsigned long long)m.id, m.v4_ranges, m.v6_ranges, m.values);
+        layers_json(k, &out);
+        bh_buf_puts(&out, "}\n");
     } else {
         const char *texts[] = { path, m.name, m.date, m.licence, m.source };
         for (size_t i = 0; i < BH_COUNT(texts); i++) {
@@ -103,6 +106,7 @@ run_info(struct cc_program *p)
                       (int)(12 - bh_text_width(words[p->lang][6])), "", m.v4_ranges, m.v6_ranges);
         bh_buf_printf(&out, "%s:%*s%u\n", words[p->lang][7],
                       (int)(12 - bh_text_width(words[p->lang][7])), "", m.values);
+        layers_text(p, k, &out);
     }
     kobold_close(k);
     int status = cc_flush(p, &out);
