@@ -14,7 +14,7 @@
 struct range {
     bh_u128 start, end;
     uint32_t order;
-    char code[3];
+    char code[12]; /* of a country; or a number of an AS */
 };
 
 struct list { /* of one family */
@@ -24,14 +24,14 @@ struct list { /* of one family */
 
 struct map {
     bh_u128 *points; /* where stretches begin; the first is 0 */
-    char (*codes)[3];
+    char (*codes)[12];
     size_t count;
 };
 
 /* ---- reading, line by line and slowly ----------------------------------------------------------- */
 
-static void
-add_range(struct list lists[2], int family, bh_u128 start, bh_u128 end, const char *code)
+static struct range *
+new_range(struct list lists[2], int family, bh_u128 start, bh_u128 end)
 {
     struct list *l = &lists[family == 6];
     if (l->count == l->room) {
@@ -42,6 +42,13 @@ add_range(struct list lists[2], int family, bh_u128 start, bh_u128 end, const ch
     struct range *r = &l->at[l->count];
     *r = (struct range){ .start = start, .end = end, .order = (uint32_t)l->count };
     l->count++;
+    return r;
+}
+
+static void
+add_range(struct list lists[2], int family, bh_u128 start, bh_u128 end, const char *code)
+{
+    struct range *r = new_range(lists, family, start, end);
     memcpy(r->code, code, 2);
     if (memcmp(r->code, "UK", 2) == 0) {
         memcpy(r->code, "GB", 2); /* an exceptional reservation of the same country */
@@ -200,7 +207,7 @@ paint(struct map *m, const struct list *l, size_t *next)
         const struct range *r = &sorted[i - 1];
         for (size_t k = next_bare(next, stretch_of(m, r->start));
              k < m->count && m->points[k] <= r->end; k = next_bare(next, k)) {
-            memcpy(m->codes[k], r->code, 3);
+            memcpy(m->codes[k], r->code, sizeof r->code);
             next[k] = k + 1;
         }
     }
@@ -470,6 +477,75 @@ registry_files(void **state)
     }
 }
 
+/* npm's @ip-location-db/asn: the number of every border. */
+static void
+tables_of_systems(void **state)
+{
+    (void)state;
+    const char *v4 = getenv("BH_TEST_ASN_TABLE");
+    const char *four = v4 == NULL ? NULL : strstr(v4, "-ipv4-num.csv");
+    struct list lists[2] = { { 0 } };
+    struct bh_error err;
+    if (four == NULL) {
+        skip();
+    }
+    kobold_build *b = kobold_build_new();
+    assert_non_null(b);
+    static const char country[] = "1.0.0.0/8,US\n";
+    assert_int_equal(kobold_build_add(b, "c", country, sizeof country - 1, KOBOLD_FORMAT_AUTO,
+                                      KOBOLD_LAYER_DATA, NULL, &err),
+                     0);
+    for (int family = 4; family <= 6; family += 2) {
+        char path[4096];
+        struct source s = { 0 };
+        char line[256];
+        char ends[2][64];
+        unsigned number;
+        snprintf(path, sizeof path, "%.*s-ipv%d-num.csv", (int)(four - v4), v4, family);
+        assert_true(read_file(path, &s));
+        assert_int_equal(kobold_build_add_as(b, "as", s.text, s.size, NULL, &err), 0);
+        for (const char *at = s.text; copy_line(&at, line);) {
+            bh_u128 a;
+            bh_u128 z;
+            assert_int_equal(
+                sscanf(line, "%63[^,],%63[^,],%u", ends[0], ends[1], &number), 3);
+            read_address(ends[0], &a);
+            read_address(ends[1], &z);
+            struct range *r = new_range(lists, family, a, z);
+            snprintf(r->code, sizeof r->code, "%u", number);
+        }
+        free(s.text);
+    }
+    struct made m = finish(b);
+    kobold_build_free(b);
+    size_t asked = 0;
+    for (int f = 0; f < 2; f++) {
+        struct map map = make_map(&lists[f], 1);
+        for (size_t i = 0; i < lists[f].count * 4; i++) {
+            const struct range *r = &lists[f].at[i / 4];
+            bh_u128 address = i % 4 == 0   ? r->start
+                              : i % 4 == 1 ? r->start - 1
+                              : i % 4 == 2 ? r->end
+                                           : r->end + 1;
+            if ((f == 0 && address > UINT32_MAX) || is_embedded(f == 0 ? 4 : 6, address)) {
+                continue;
+            }
+            uint32_t got = f == 0 ? kobold_as_v4(m.k, (uint32_t)address)
+                                  : kobold_as_v6(m.k, (uint64_t)(address >> 64), (uint64_t)address);
+            if (got != strtoul(map.codes[stretch_of(&map, address)], NULL, 10)) {
+                fail_msg("range %zu of IPv%d: AS%u, not %s", i / 4, f == 0 ? 4 : 6, got,
+                         map.codes[stretch_of(&map, address)]);
+            }
+            asked++;
+        }
+        free(map.points);
+        free(map.codes);
+        free(lists[f].at);
+    }
+    print_message("# %zu addresses asked for, none differs\n", asked);
+    unmake(&m);
+}
+
 /* That the comparison can fail: nested, overlapping and equal ranges of its own. */
 static void
 a_small_table(void **state)
@@ -492,6 +568,7 @@ main(void)
         cmocka_unit_test(tables_of_npm),
         cmocka_unit_test(geoip_files_of_tor),
         cmocka_unit_test(registry_files),
+        cmocka_unit_test(tables_of_systems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
