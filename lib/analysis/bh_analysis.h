@@ -62,6 +62,19 @@ struct bh_places {
 void bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,
                     const char home_country[3]);
 
+/* A country database of a history: it answers for records from `from_ns` up to that of the next one, the
+ * first one also for all before. */
+struct bh_country_day {
+    int64_t from_ns;
+    const kobold *countries;
+    const struct bh_filter *filter; /* the words, read with this database */
+    uint16_t of_value[1024];
+    char code_of_value[1024][4];
+};
+/* The places of one more database, joined to those that are there. */
+void bh_places_add(struct bh_places *p, struct bh_country_day *day, const char home_country[3]);
+size_t bh_country_day_at(const struct bh_country_day *days, size_t count, int64_t ts_ns);
+
 /* Long silences in the stream, found while it is read: whoever reads adds one before any record
  * behind it is handed on. */
 #define BH_GAPS_MAX 64U
@@ -76,6 +89,9 @@ struct bh_silences {
 struct bh_tally_config {
     const kobold *countries;
     const struct bh_places *places;
+    const struct bh_country_day *days; /* with several databases: instead of countries and filter */
+    size_t day_count;                  /* 0: one database                                         */
+    const kobold *systems;             /* whose AS data networks come from; NULL: no networks      */
     const struct bh_home *home;
     const struct bh_filter *filter; /* NULL: all */
     struct bh_period period;        /* half-open  */
@@ -104,6 +120,11 @@ struct bh_tally_config {
 struct bh_tally; /* opaque */
 BH_NODISCARD int bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally);
 void bh_tally_free(struct bh_tally *t);
+/* Rows from `from` on will soon be given to bh_tally_sources(): ask the memory for their sources. Changes
+ * nothing but time. */
+void bh_tally_ask(const struct bh_tally *t, const struct bh_batch *b, uint32_t from);
+/* Accesses, visits too, of the days a database answered for; after the last merge. */
+uint64_t bh_tally_day_accesses(const struct bh_tally *t, size_t day);
 /* Between bh_track_classify() and bh_track_flows(): sources, countries, what is counted. */
 void bh_tally_sources(struct bh_tally *t, struct bh_batch *b);
 /* After bh_track_flows(). */

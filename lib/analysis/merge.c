@@ -74,6 +74,10 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     if (r != 0) {
         return r;
     }
+    ADD(sources_again);
+    for (size_t k = 0; k < into->cfg.day_count; k++) {
+        ADD(day_accesses[k]);
+    }
     for (unsigned k = 0; k < BH_CLASS_COUNT; k++) {
         ADD(classes[k]);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What comes from which autonomous system, when the country database has AS data; without, nothing
- * of this is touched. Accesses and distinct sources come out of the table of sources at the end,
+ * What comes from which autonomous system, when there are AS data; without, nothing of this is
+ * touched. Accesses and distinct sources come out of the table of sources at the end,
  * where each source is once (walk.c); those beyond the table are added as they come, their
  * number out of the set of pairs, as for countries. Packets and octets are added per packet: a
  * source may send what is no access.
@@ -74,10 +74,9 @@ add(struct networks *n, uint32_t asn, unsigned place, uint64_t count, uint64_t s
 }
 
 int
-networks_init(struct networks *n, const kobold *countries)
+networks_init(struct networks *n, const kobold *systems)
 {
-    struct kobold_as_meta meta;
-    if (!kobold_as_meta(countries, &meta)) {
+    if (systems == NULL) {
         return 0;
     }
     n->cache = calloc(CACHE_SLOTS, sizeof *n->cache);
@@ -113,7 +112,7 @@ networks_count(struct bh_tally *t, const struct bh_batch *b)
     struct networks *n = &t->networks;
     for (uint32_t i = 0; i < b->rows; i++) {
         if (tally_is_wide_row(b, i)) {
-            add(n, system_of(n, t->cfg.countries, b, i), b->country[i], tally_wide_unit(t, b, i), 0);
+            add(n, system_of(n, t->cfg.systems, b, i), b->country[i], tally_wide_unit(t, b, i), 0);
         }
     }
 }
@@ -130,7 +129,7 @@ networks_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, ui
                   unsigned place, uint64_t weight)
 {
     struct networks *n = &t->networks;
-    uint32_t asn = system_of(n, t->cfg.countries, b, row);
+    uint32_t asn = system_of(n, t->cfg.systems, b, row);
     if (asn != 0) {
         bool is_new = pairs_add(&t->pairs, bh_mix64(hash, 0x4000000000ULL), sketch_key(asn));
         add(n, asn, place, t->is_wide ? 0 : weight, is_new);
@@ -140,7 +139,7 @@ networks_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, ui
 void
 networks_source(struct bh_tally *t, const struct bh_ip *ip, const struct source *s)
 {
-    uint32_t asn = kobold_as(t->cfg.countries, ip->octets, ip->family);
+    uint32_t asn = kobold_as(t->cfg.systems, ip->octets, ip->family);
     add(&t->networks, asn, s->place, t->is_wide ? 0 : s->count, 1);
     t->networks.lost += s->count == UINT32_MAX; /* it stopped there */
 }
@@ -241,7 +240,7 @@ build_networks(struct build *b)
     o->network_total = count;
     o->network_count = count < b->o->top ? count : b->o->top;
     for (size_t i = 0; i < o->network_count; i++) {
-        if (!kobold_as_name(b->t->cfg.countries, list[i].asn, list[i].name, sizeof list[i].name)) {
+        if (!kobold_as_name(b->t->cfg.systems, list[i].asn, list[i].name, sizeof list[i].name)) {
             list[i].name[0] = '\0';
         }
     }

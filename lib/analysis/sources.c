@@ -2,7 +2,8 @@
 /*
  * The table of sources: open addressing, linear probing, at most 5/8 full (an unknown address
  * then costs four slots, two lines, even under a flood of forged ones). A slot never crosses
- * a cache line: the one line per source is most of what a known source costs.
+ * a cache line: the one line per source is most of what a known source costs. Of IPv4 two slots
+ * share a line, and both are looked at before the next line, which nobody has asked for yet.
  *
  * A table of 2 MiB and more has addresses for all it may ever need and doubles where it stands:
  * pages are touched once, and none is touched to be given back.
@@ -94,9 +95,23 @@ table_room(void **table, size_t *size, size_t slots, size_t most, size_t slot_si
     return true;
 }
 
+/* The first that is free from `at` on: it, the other one of its line, then line by line. */
+static struct source4 *
+free_slot4(struct source4 *v4, uint32_t at, uint32_t mask)
+{
+    for (;; at = (at + 2) & mask) {
+        if ((v4[at].s.flags & SRC_USED) == 0) {
+            return &v4[at];
+        }
+        if ((v4[at ^ 1].s.flags & SRC_USED) == 0) {
+            return &v4[at ^ 1];
+        }
+    }
+}
+
 /*
  * After the mask has gained a bit each entry belongs where it was or as far again beyond. Going
- * round once from behind an empty slot, an entry never lands on one that still waits: its cluster
+ * round once from behind a line with an empty slot, an entry never lands on one that still waits: its cluster
  * before it is done, so what it finds free is at its own place or before, or in the new half.
  */
 static bool
@@ -109,20 +124,16 @@ grow4(struct sources *s)
         return false;
     }
     struct source4 *v4 = s->v4 = table;
-    uint32_t start = 0;
-    while ((v4[start].s.flags & SRC_USED) != 0) {
-        start++;
+    uint32_t start = 0; /* of a line with an empty slot */
+    while ((v4[start].s.flags & v4[start + 1].s.flags & SRC_USED) != 0) {
+        start += 2;
     }
-    for (uint32_t k = 1; k <= old; k++) {
+    for (uint32_t k = 2; k < old + 2; k++) {
         const uint32_t i = (start + k) & (old - 1);
         if ((v4[i].s.flags & SRC_USED) != 0) {
             const struct source4 x = v4[i];
             v4[i] = (struct source4){ 0 };
-            uint32_t at = (uint32_t)source4_hash(s, x.addr) & mask;
-            while ((v4[at].s.flags & SRC_USED) != 0) {
-                at = (at + 1) & mask;
-            }
-            v4[at] = x;
+            *free_slot4(v4, (uint32_t)source4_hash(s, x.addr) & mask, mask) = x;
         }
     }
     s->mask4 = mask;
@@ -169,28 +180,34 @@ sources_reserve(struct sources *s, uint32_t more4, uint32_t more6)
     }
 }
 
+/* A line with an empty slot ends the search: an address that is not in it went no further. Which of the
+ * two is empty says nothing, as a doubling may have emptied it later. */
 struct source4 *
 source4_search(struct sources *s, uint32_t addr, uint64_t hash)
 {
-    uint32_t at = (uint32_t)hash & s->mask4;
-    for (;;) {
-        struct source4 *v = &s->v4[at];
-        if (BH_LIKELY(v->addr == addr && (v->s.flags & SRC_USED) != 0)) {
+    const uint32_t mask = s->mask4, home = (uint32_t)hash & mask;
+    for (uint32_t at = home;; at = (at + 2) & mask) {
+        struct source4 *v = &s->v4[at], *beside = &s->v4[at ^ 1];
+        if (v->addr == addr && (v->s.flags & SRC_USED) != 0) {
             return v;
         }
-        if ((v->s.flags & SRC_USED) == 0) {
-            if (s->used4 >= s->limit4 || s->used4 > s->mask4 / 8 * 7) {
-                return NULL;
-            }
-            s->used4++;
-            v->addr = addr;
-            v->s.flags = SRC_USED;
-            v->s.hour = UINT32_MAX;
-            v->s.place = PLACE_NONE;
-            return v;
+        if (beside->addr == addr && (beside->s.flags & SRC_USED) != 0) {
+            return beside;
         }
-        at = (at + 1) & s->mask4;
+        if ((v->s.flags & beside->s.flags & SRC_USED) == 0) {
+            break;
+        }
     }
+    if (s->used4 >= s->limit4 || s->used4 > mask / 8 * 7) {
+        return NULL;
+    }
+    struct source4 *v = free_slot4(s->v4, home, mask);
+    s->used4++;
+    v->addr = addr;
+    v->s.flags = SRC_USED;
+    v->s.hour = UINT32_MAX;
+    v->s.place = PLACE_NONE;
+    return v;
 }
 
 struct source6 *

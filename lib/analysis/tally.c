@@ -31,7 +31,11 @@ select_rows(struct bh_tally *t, struct bh_batch *b)
             counted[i] = (uint8_t)((ts[i] >= start) & (ts[i] < end));
         }
     }
-    t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
+    if (BH_UNLIKELY(t->cfg.day_count > 0)) {
+        tally_days_filter(t, b);
+    } else {
+        t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
+    }
 }
 
 /* What nearly all batches are, so that loops over their rows need not ask. Any int64 may be a time:
@@ -191,9 +195,16 @@ stage_end(struct stage *g)
 
 /* The first knock of a source, or its first after a ping. */
 static BH_NOINLINE void
-source_knocks(struct bh_tally *t, struct source *s)
+source_knocks(struct bh_tally *t, struct source *s, uint64_t hash)
 {
-    t->place[s->place].sources += (s->flags & SRC_KNOCKED) == 0;
+    if (BH_UNLIKELY((s->flags & SRC_MOVED) != 0)) {
+        const bool is_new = pairs_add(&t->pairs, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+        t->place[s->place].sources += is_new;
+        t->sources_again += is_new && (s->flags & SRC_KNOCKED) != 0;
+        s->flags = (uint16_t)(s->flags & ~SRC_MOVED);
+    } else {
+        t->place[s->place].sources += (s->flags & SRC_KNOCKED) == 0;
+    }
     if ((s->flags & (SRC_PINGED | SRC_PING_FIRST)) == SRC_PINGED) {
         t->ping_first++;
         s->flags |= SRC_PING_FIRST;
@@ -251,7 +262,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     *hour_key = is_new ? key : *hour_key;
     s->hour_count = plus(is_new ? 0 : s->hour_count, *hour_key == key ? weight : 0, weighted);
     if (BH_UNLIKELY((s->flags & SRC_SETTLED) == 0)) {
-        source_knocks(t, s);
+        source_knocks(t, s, hash);
     }
     s->count = plus(s->count, weight, weighted);
     g->trend_row[place] = plus(g->trend_row[place], weight, weighted);
@@ -300,12 +311,11 @@ place_of_value(const struct bh_tally *t, uint16_t value)
 
 /* The table is full and does not know this source. */
 static BH_NOINLINE void
-overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
+overflow_row(struct stage *g, uint32_t i, unsigned place, uint64_t hash)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
     const uint64_t weight = weight_of(b, i, b->has_weight);
-    unsigned place = place_of_value(t, value);
     b->country[i] = (uint16_t)place;
     uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     t->sources_over++;
@@ -427,7 +437,7 @@ new_sources4(struct stage *g, struct inbound *in)
         const uint32_t j = in->new_at[k], i = in->row[j];
         struct source4 *v = source4_get(&t->sources, addr[k], in->hash[j]);
         if (v == NULL) {
-            overflow_row(g, i, in->value[k], in->hash[j]);
+            overflow_row(g, i, place_of_value(t, in->value[k]), in->hash[j]);
             continue;
         }
         v->s.place = (uint16_t)place_of_value(t, in->value[k]);
@@ -450,7 +460,7 @@ new_sources6(struct stage *g, struct inbound *in)
         const uint32_t j = in->new_at[k], i = in->row[j];
         struct source6 *v = source6_get(&t->sources, addr[k][0], addr[k][1], in->hash[j]);
         if (v == NULL) {
-            overflow_row(g, i, in->value[k], in->hash[j]);
+            overflow_row(g, i, place_of_value(t, in->value[k]), in->hash[j]);
             continue;
         }
         v->s.place = (uint16_t)place_of_value(t, in->value[k]);
@@ -503,6 +513,39 @@ count_flows(struct stage *g, struct inbound *v4, struct inbound *v6)
     count_sources6(g, v6, true);
 }
 
+/* Several databases: the place of each record by itself. */
+static void
+count_by_day(struct stage *g, struct inbound *in, bool is_v6)
+{
+    struct bh_tally *t = g->t;
+    struct bh_batch *b = g->b;
+    for (uint32_t j = 0; j < in->count; j++) {
+        const uint32_t i = in->row[j];
+        const uint64_t hash = in->hash[j];
+        const struct bh_ip6_pair *p = &b->ip6[is_v6 ? b->src[i] : 0];
+        struct source4 *v4 = is_v6 ? NULL : source4_get(&t->sources, b->src[i], hash);
+        struct source6 *v6 = is_v6 ? source6_get(&t->sources, p->src_hi, p->src_lo, hash) : NULL;
+        struct source *s = v4 != NULL ? &v4->s : v6 != NULL ? &v6->s : NULL;
+        size_t day;
+        const unsigned place = tally_days_place(t, b, i, &day);
+        if (b->cls[i] == BH_CLASS_ACCESS) {
+            t->day_accesses[day] += weight_of(b, i, b->has_weight);
+        }
+        if (s == NULL) {
+            overflow_row(g, i, place, hash);
+            continue;
+        }
+        if (s->place != place && s->place != PLACE_NONE) {
+            if ((s->flags & SRC_KNOCKED) != 0) { /* it was counted there */
+                pairs_add(&t->pairs, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+            }
+            s->flags = (uint16_t)((s->flags & ~SRC_SETTLED) | SRC_MOVED);
+        }
+        s->place = (uint16_t)place;
+        count_row(g, i, s, v4 != NULL ? &v4->hour_key : &v6->hour_key, hash, b->has_weight);
+    }
+}
+
 /* What a row of this kind and direction is to the sources: a bit each. */
 enum { TO_V4 = 1, TO_V6 = 2, TO_OWN = 4 };
 #define ROW_SORT(kind, direction) ((kind) << 3 | (direction))
@@ -535,6 +578,20 @@ sort_rows(const struct bh_batch *b, bool all, struct inbound *v4, struct inbound
 }
 
 void
+bh_tally_ask(const struct bh_tally *t, const struct bh_batch *b, uint32_t from)
+{
+    const struct sources *s = &t->sources;
+    for (uint32_t i = from; i < b->rows; i++) {
+        if (BH_LIKELY(b->kind[i] == BH_KIND_IP4)) {
+            BH_PREFETCH_WRITE(&s->v4[(uint32_t)source4_hash(s, b->src[i]) & s->mask4]);
+        } else if (b->kind[i] == BH_KIND_IP6) {
+            const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+            BH_PREFETCH_WRITE(&s->v6[(uint32_t)source6_hash(s, p->src_hi, p->src_lo) & s->mask6]);
+        }
+    }
+}
+
+void
 bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 {
     struct sources *src = &t->sources;
@@ -558,15 +615,20 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
         v6.hash[j] = source6_hash(src, p->src_hi, p->src_lo);
         BH_PREFETCH_WRITE(&src->v6[(uint32_t)v6.hash[j] & src->mask6]);
     }
-    if (BH_UNLIKELY(b->has_weight)) {
+    if (BH_UNLIKELY(t->cfg.day_count > 0)) {
+        count_by_day(&g, &v4, false);
+        count_by_day(&g, &v6, true);
+    } else if (BH_UNLIKELY(b->has_weight)) {
         count_flows(&g, &v4, &v6);
     } else {
         count_sources4(&g, &v4, false);
         count_sources6(&g, &v6, false);
     }
     stage_end(&g);
+    /* A pair is a source and a port; with several databases also the place, which may change. */
+    const uint32_t pair_mask = t->cfg.day_count > 0 ? UINT32_MAX : 0x1ffff;
     for (uint32_t j = 0; j < t->rare_count; j++) {
-        t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & 0x1ffff);
+        t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & pair_mask);
         cell_prefetch(t->cells, t->rare_cell[j]);
         pairs_prefetch(&t->pairs, t->rare_hash[j]);
     }
@@ -952,13 +1014,14 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->rare_new = malloc(BH_BATCH_STRIDE * sizeof *t->rare_new);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
-    bool ok = t->access_row != NULL && t->rare_hash != NULL && t->rare_cell != NULL &&
-              t->rare_new != NULL && t->own_set != NULL;
+    t->day_accesses = cfg->day_count > 0 ? calloc(cfg->day_count, sizeof *t->day_accesses) : NULL;
+    bool ok = (cfg->day_count == 0 || t->day_accesses != NULL) && t->access_row != NULL &&
+              t->rare_hash != NULL && t->rare_cell != NULL && t->rare_new != NULL && t->own_set != NULL;
     t->cells = cfg->first != NULL ? cfg->first->cells : NULL;
     ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
-    ok = ok && networks_init(&t->networks, cfg->countries) == 0;
+    ok = ok && networks_init(&t->networks, cfg->systems) == 0;
     ok = ok && bins_init(&t->bins) == 0;
     if (!ok) {
         bh_tally_free(t);
@@ -985,6 +1048,7 @@ bh_tally_free(struct bh_tally *t)
     pairs_done(&t->pairs);
     bins_done(&t->bins);
     networks_done(&t->networks);
+    free(t->day_accesses);
     free(t->access_row);
     free(t->rare_hash);
     free(t->rare_cell);

@@ -148,6 +148,7 @@ enum {
     SRC_USED = 8,
     SRC_PING_FIRST = 16, /* pinged, and knocked later: counted      */
     SRC_SETTLED = 32,    /* its next knock says nothing new of it */
+    SRC_MOVED = 64,      /* to another place, and has not knocked since: several databases */
 };
 
 /* What both families share; 24 octets. */
@@ -273,6 +274,12 @@ bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
 /* What the sketch of a key adds to its exact count. */
 uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
 void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
+/* Of a source and a place, when sources move. */
+static inline uint64_t
+pair_hash_place(uint64_t hash, unsigned place)
+{
+    return bh_mix64(hash, 0x3000000000ULL + place);
+}
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
 #define PAIR_KEY_SYSTEM(asn) (0xa0000000U | (asn)) /* of an autonomous system, 28 bits of it */
 #define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
@@ -293,7 +300,7 @@ struct networks {
     uint64_t lost; /* counts there was no memory for */
 };
 struct bh_tally;
-BH_NODISCARD int networks_init(struct networks *n, const kobold *countries);
+BH_NODISCARD int networks_init(struct networks *n, const kobold *systems);
 void networks_done(struct networks *n);
 /* Of a batch, with --count packets or bytes. */
 void networks_count(struct bh_tally *t, const struct bh_batch *b);
@@ -448,6 +455,9 @@ struct bh_tally {
     bool *rare_new; /* the pair was */
     uint32_t rare_count;
 
+    uint64_t sources_again; /* counted in one more place, when there are several */
+    uint64_t *day_accesses; /* by database, when there are several */
+
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };
 
@@ -466,6 +476,10 @@ tally_wide_unit(const struct bh_tally *t, const struct bh_batch *b, uint32_t i)
 }
 
 void tally_settle(struct bh_tally *t);
+/* days.c: several country databases, each for its days. */
+void tally_days_filter(struct bh_tally *t, struct bh_batch *b);
+unsigned tally_days_place(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, size_t *ret_day);
+const char *tally_days_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row);
 void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into the cells */
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);

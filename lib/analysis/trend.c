@@ -316,6 +316,7 @@ build_totals(struct build *b)
         o->count_total += place_unit(b, p);
         o->countries_total += is_country(&t->cfg.places->place[p]) && t->place[p].accesses > 0;
     }
+    o->sources -= t->sources_again < o->sources ? t->sources_again : o->sources;
     o->approximate = t->pairs.over > 0;
     o->approximate_error = o->approximate ? 0.0325 : 0; /* 1.04 / sqrt(1024), of what is beyond */
     o->inbound_packets = t->inbound;

@@ -209,7 +209,8 @@ build_listed(struct build *b)
         list[n] = (struct bh_trend_source){ .ip = l->ip, .count = l->count, .ports = l->ports, .first_ns = l->first_ns,
                                             .last_ns = l->last_ns, .same_network = near, .mac = near ? l->mac : 0 };
         memcpy(list[n].code, l->code, sizeof l->code);
-        list[n].asn = kobold_as(t->cfg.countries, l->ip.octets, l->ip.family);
+        list[n].asn =
+            t->cfg.systems == NULL ? 0 : kobold_as(t->cfg.systems, l->ip.octets, l->ip.family);
         memcpy(list[n].class_name, p->class_name, sizeof p->class_name);
         n++;
     }

@@ -230,6 +230,8 @@ struct bh_batch {
     uint32_t weight[BH_BATCH_STRIDE];  /* packets this record stands for; valid when has_weight         */
     bool has_weight;
     bool all_inbound; /* an imported log without destinations: every record came to us */
+    bool has_direction; /* an imported log: direction[] holds what it says, until lib/track judges */
+    bool no_tcp_seq;    /* an imported log: tcp_seq[] only tells connections apart */
 
     struct bh_ip6_pair ip6[BH_BATCH_STRIDE];
     struct bh_quote quotes[BH_BATCH_QUOTES];

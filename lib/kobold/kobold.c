@@ -13,13 +13,14 @@
  *   v6 levels  level i has as many nodes as level i - 1 has entries. A search in a node ends at
  *              slot 0 or at a key not above x, and x is never the highest key, with which the
  *              rest of the last node is padded (looked at): so it ends at a real entry.
- *   v6 block   slot 0 .. 23 by construction, shift masked.
- *   v6 side    binary search over its length.
+ *   v6 block   slot 0 .. 19 by construction, shift masked.
+ *   v6 group   clamped in the look-up (kobold_v6_deep), as are the entries it names.
  *   values     an octet is below 256 <= number of values; wide ones are clamped.
  *
  * That reads the IPv4 top and middle once (0.4 MB) and little else.
  */
 #include "kobold_priv.h"
+#include "kobold_update.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -140,17 +141,18 @@ static int
 check_v6(kobold *k, const struct section *s)
 {
     size_t blocks = s[KDB_V6_BLOCK].size / KDB_BLOCK_SIZE;
-    size_t sides = s[KDB_V6_SIDE].size / 16;
+    size_t groups = s[KDB_V6_GROUP].size / 4;
+    size_t entries = s[KDB_V6_ENTRY].size / KDB_V6_ENTRY_SIZE;
     if (blocks == 0 || blocks > UINT32_MAX || s[KDB_V6_BLOCK].size % KDB_BLOCK_SIZE != 0 ||
-        sides > UINT32_MAX || s[KDB_V6_SIDE].size % 16 != 0 ||
-        s[KDB_V6_SIDE_VALUE].size != sides * 2) {
+        groups == 0 || groups > UINT32_MAX || s[KDB_V6_GROUP].size % 4 != 0 ||
+        entries > UINT32_MAX || s[KDB_V6_ENTRY].size % KDB_V6_ENTRY_SIZE != 0) {
         return KOBOLD_EDAMAGED;
     }
-    size_t entries[KDB_LEVELS_MAX]; /* of a level, the lowest first */
+    size_t keys[KDB_LEVELS_MAX]; /* of a level, the lowest first */
     uint32_t levels = 0;
     size_t nodes = 0;
     for (size_t n = blocks; levels < KDB_LEVELS_MAX;) {
-        entries[levels++] = n;
+        keys[levels++] = n;
         n = (n + KDB_FANOUT - 1) / KDB_FANOUT;
         nodes += n;
         if (n == 1) {
@@ -163,7 +165,7 @@ check_v6(kobold *k, const struct section *s)
     }
     const uint8_t *at = s[KDB_V6_INNER].data;
     for (uint32_t i = 0; i < levels; i++) {
-        size_t n = entries[levels - 1 - i];
+        size_t n = keys[levels - 1 - i];
         size_t room = (n + KDB_FANOUT - 1) / KDB_FANOUT * KDB_FANOUT;
         for (size_t pad = n; pad < room; pad++) {
             if (bh_get_le64(at + pad * 8) != INT64_MAX) {
@@ -175,9 +177,11 @@ check_v6(kobold *k, const struct section *s)
     }
     k->v6_levels = levels;
     k->v6_block = s[KDB_V6_BLOCK].data;
-    k->v6_side = s[KDB_V6_SIDE].data;
-    k->v6_side_value = s[KDB_V6_SIDE_VALUE].data;
-    k->v6_sides = (uint32_t)sides;
+    k->v6_blocks = (uint32_t)blocks;
+    k->v6_group = s[KDB_V6_GROUP].data;
+    k->v6_groups = (uint32_t)groups - 1; /* the last number is where they end */
+    k->v6_entry = s[KDB_V6_ENTRY].data;
+    k->v6_entries = (uint32_t)entries;
     return 0;
 }
 
@@ -426,6 +430,11 @@ kobold_default_path(char *buf, size_t size)
     const char *chosen = getenv("KOBOLD_DB");
     if (chosen != NULL && chosen[0] != '\0') {
         snprintf(buf, size, "%s", chosen);
+        return buf;
+    }
+    /* What kobold update has made on this machine: newer than what a package brought. */
+    if (access(KOBOLD_LOCAL_DATABASE, R_OK) == 0) {
+        snprintf(buf, size, "%s", KOBOLD_LOCAL_DATABASE);
         return buf;
     }
     Dl_info info;

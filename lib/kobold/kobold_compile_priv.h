@@ -2,7 +2,7 @@
 /*
  * kobold_compile_priv.h - ranges, runs and sources, between the files that build a database:
  * kobold_text.c (text to ranges), kobold_runs.c (ranges to runs, runs over runs),
- * kobold_write.c and kobold_write_v4.c (runs to the file), kobold_compile.c (the builder).
+ * kobold_write*.c (runs to the file), kobold_compile.c (the builder).
  */
 #ifndef KOBOLD_COMPILE_PRIV_H
 #define KOBOLD_COMPILE_PRIV_H
@@ -163,8 +163,11 @@ build_specials(const struct kobold_build *b, unsigned *ret_count)
 int text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
                enum kobold_format format, struct bh_error *err);
 
-/* kobold_write_v4.c: adds to `sections` by kind. `code` of a run is its value. */
+/* kobold_write_v4.c, kobold_write_v6.c: add to `sections` by kind. `code` of a run is its value; in IPv6
+ * those of `must_escape` take the way behind an escape. */
 int write_v4(const struct kobold_run *runs, size_t count, struct bh_buf *sections);
+int write_v6(const struct kobold_run *runs, size_t count, const uint8_t *must_escape,
+             struct bh_buf *sections);
 
 static inline void
 buf_put16(struct bh_buf *b, uint16_t v)

@@ -32,18 +32,18 @@ good_value(const kobold *k, uint16_t v)
     return v < k->value_count ? v : KOBOLD_VALUE_UNKNOWN;
 }
 
-/* ---- IPv4, behind an escape ------------------------------------------------------------------ */
+/* ---- behind an escape: IPv4 ------------------------------------------------------------------ */
 
-/* How many of the first `count` (at most 16) octets are escapes. */
+/* How many of the first `count` octets are escapes. Reads up to eight octets more. */
 static unsigned
-count_escapes(const uint8_t *node, unsigned count)
+count_escapes(const uint8_t *octets, unsigned count)
 {
     unsigned found = 0;
-    for (unsigned half = 0; half < 2; half++) {
+    for (unsigned i = 0; i < count; i += 8) {
         /* The highest bit of each octet: set where all eight are. */
-        uint64_t x = le64(node + (size_t)half * 8);
+        uint64_t x = le64(octets + i);
         uint64_t all = x & ((x & 0x7f7f7f7f7f7f7f7fU) + 0x0101010101010101U) & 0x8080808080808080U;
-        unsigned left = count > half * 8 ? count - half * 8 : 0;
+        unsigned left = count - i;
         found += popcount(left < 8 ? all & ((1ULL << left * 8) - 1) : all);
     }
     return found;
@@ -102,71 +102,155 @@ record_value(const kobold *k, const uint8_t *record, unsigned low)
 }
 
 /* The list of what the tables had no room for: the last entry not above us. */
-static uint16_t
-v4_listed(const kobold *k, uint32_t a)
+static size_t
+v4_listed_at(const kobold *k, uint32_t a)
 {
     size_t first = 0;
     size_t count = k->v4_sides;
-    if (count == 0) {
-        return KOBOLD_VALUE_UNKNOWN;
-    }
     while (count > 1) {
         size_t half = count / 2;
         first += le32(k->v4_side + (first + half) * KDB_V4_SIDE_SIZE) <= a ? half : 0;
         count -= half;
     }
-    return good_value(k, le16(k->v4_side + first * KDB_V4_SIDE_SIZE + 4));
+    return first;
 }
 
-/* A divided /24: the low node's group begins with the record of its first escape, and so on. Offsets are
- * clamped: the file is not trusted. */
-BH_NOINLINE uint16_t
-kobold_v4_deep(const kobold *k, uint32_t a)
+static uint16_t
+v4_listed(const kobold *k, uint32_t a)
 {
-    size_t low = v4_middle(k, a, v4_top(k, a));
-    const uint8_t *node = k->head.v4_low + low * KDB_V4_CELLS;
-    unsigned cell = a >> 8 & 15;
-    if (node[cell] != KDB_ESCAPE) {
-        return node[cell];
+    if (k->v4_sides == 0) {
+        return KOBOLD_VALUE_UNKNOWN;
     }
+    return good_value(k, le16(k->v4_side + v4_listed_at(k, a) * KDB_V4_SIDE_SIZE + 4));
+}
+
+/* A divided /24: the low node's group begins with the record of its first escape, and so on. NULL: it has
+ * none, the list answers. Offsets are clamped: the file is not trusted. */
+static const uint8_t *
+v4_record(const kobold *k, size_t low, unsigned cell)
+{
     size_t group = low - KDB_V4_UNIFORM;
     if (group >= k->v4_groups) {
-        return v4_listed(k, a);
+        return NULL;
     }
+    const uint8_t *node = k->head.v4_low + low * KDB_V4_CELLS;
     size_t at = le32(k->v4_group + group * 4);
     for (unsigned skip = count_escapes(node, cell); skip > 0 && at < k->v4_record_last; skip--) {
         at += record_size(k->v4_record + at);
     }
-    at = at < k->v4_record_last ? at : k->v4_record_last;
-    return record_value(k, k->v4_record + at, a & 255);
+    return k->v4_record + (at < k->v4_record_last ? at : k->v4_record_last);
 }
 
-/* ---- by instruction set ---------------------------------------------------------------------- */
+BH_NOINLINE uint16_t
+kobold_v4_deep(const kobold *k, uint32_t a)
+{
+    size_t low = v4_middle(k, a, v4_top(k, a));
+    unsigned cell = a >> 8 & 15;
+    uint8_t octet = k->head.v4_low[low * KDB_V4_CELLS + cell];
+    if (octet != KDB_ESCAPE) {
+        return octet;
+    }
+    const uint8_t *record = v4_record(k, low, cell);
+    return record == NULL ? v4_listed(k, a) : record_value(k, record, a & 255);
+}
 
-/* Embedded IPv4, a divided /64, or a value that does not fit an octet: the side list holds all
- * 128 bits of every boundary inside such places, so the last one not above us answers. */
-static BH_NOINLINE uint16_t
-kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo)
+/* ---- IPv4, to where a piece ends ---------------------------------------------------------------- */
+
+/* The last low octet before the record's next border behind `low`; 255 without one. */
+static unsigned
+record_end(const uint8_t *record, unsigned low)
+{
+    unsigned head = record[0];
+    unsigned end = 255;
+    if ((head & KDB_RECORD_MAP) != 0) {
+        unsigned shift = head & KDB_RECORD_SHIFT;
+        for (unsigned c = (low >> shift) + 1; c < 256U >> shift; c++) {
+            if ((record[1 + c / 8] >> c % 8 & 1) != 0) {
+                return (c << shift) - 1;
+            }
+        }
+        return end;
+    }
+    for (unsigned i = 0; i < (head & KDB_RECORD_COUNT); i++) {
+        unsigned place = record[1 + i];
+        end = place > low && place <= end ? place - 1 : end;
+    }
+    return end;
+}
+
+uint32_t
+kobold_v4_piece_end(const kobold *k, uint32_t a)
+{
+    unsigned top = v4_top(k, a);
+    size_t low = v4_middle(k, a, top);
+    unsigned cell = a >> 8 & 15;
+    if (top < KDB_ESCAPE) {
+        return a | 0xffff;
+    }
+    if (low < KDB_ESCAPE) {
+        return a | 0xfff;
+    }
+    if (k->head.v4_low[low * KDB_V4_CELLS + cell] != KDB_ESCAPE) {
+        return a | 0xff;
+    }
+    const uint8_t *record = v4_record(k, low, cell);
+    if (record != NULL) {
+        return (a & ~255U) | record_end(record, a & 255);
+    }
+    size_t next = v4_listed_at(k, a) + 1;
+    uint32_t start = next < k->v4_sides ? le32(k->v4_side + next * KDB_V4_SIDE_SIZE) : 0;
+    return start > a && start <= (a | 0xff) ? start - 1 : a | 0xff;
+}
+
+/* ---- behind an escape: IPv6 ------------------------------------------------------------------ */
+
+/* The block says the group of its first escape, those before ours which one is ours. */
+bool
+kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end)
+{
+    uint64_t group = (uint64_t)le32(block + KDB_BLOCK_GROUP) +
+                     count_escapes(block + KDB_BLOCK_VALUES, (unsigned)slot);
+    if (group >= k->v6_groups) {
+        return false;
+    }
+    size_t first = le32(k->v6_group + (size_t)group * 4);
+    size_t end = le32(k->v6_group + (size_t)group * 4 + 4);
+    end = end < k->v6_entries ? end : k->v6_entries;
+    *ret_first = first;
+    *ret_end = end;
+    return first < end;
+}
+
+size_t
+kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo)
+{
+    for (size_t count = end - first; count > 1;) {
+        size_t half = count / 2;
+        first += le64(k->v6_entry + (first + half) * KDB_V6_ENTRY_SIZE) <= lo ? half : 0;
+        count -= half;
+    }
+    return first;
+}
+
+/* Embedded IPv4, a divided /64, or a value that does not fit an octet: its entries by lower half, the
+ * first of them 0. */
+BH_NOINLINE uint16_t
+kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo, const uint8_t *block, size_t slot)
 {
     uint32_t v4;
     if (kobold_carrier(hi, lo, &v4) != KOBOLD_CARRIER_NONE) {
         return kobold_v4(k, v4);
     }
-    size_t first = 0;
-    size_t count = k->v6_sides;
-    if (count == 0) {
+    size_t first;
+    size_t end;
+    if (!kobold_v6_group(k, block, slot, &first, &end)) {
         return KOBOLD_VALUE_UNKNOWN;
     }
-    while (count > 1) {
-        size_t half = count / 2;
-        const uint8_t *p = k->v6_side + (first + half) * 16;
-        uint64_t there = le64(p);
-        bool is_past = there > hi || (there == hi && le64(p + 8) > lo);
-        first += is_past ? 0 : half;
-        count -= half;
-    }
-    return good_value(k, le16(k->v6_side_value + first * 2));
+    size_t at = kobold_v6_entry_at(k, first, end, lo);
+    return good_value(k, le16(k->v6_entry + at * KDB_V6_ENTRY_SIZE + 8));
 }
+
+/* ---- by instruction set ---------------------------------------------------------------------- */
 
 #define LOOK(name) name##_generic
 #define LOOK_TARGET
@@ -186,7 +270,8 @@ kobold_cpu(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
         __builtin_cpu_supports("popcnt")) {
-        return KOBOLD_CPU_AVX2;
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? KOBOLD_CPU_AVX512
+                                                                                       : KOBOLD_CPU_AVX2;
     }
 #endif
     return KOBOLD_CPU_GENERIC;
@@ -195,13 +280,15 @@ kobold_cpu(void)
 const struct kobold_look *
 kobold_look_of(int cpu)
 {
-    static const struct kobold_look looks[] = {
-        { "plain C", v4_many_generic, v6_generic, v6_many_generic },
+    static const struct kobold_look generic = { "plain C", v4_many_generic, v6_generic, v6_many_generic };
 #ifdef LOOK_X86
-        { "AVX2", v4_many_avx2, v6_avx2, v6_many_avx2 },
+    static const struct kobold_look avx2 = { "AVX2", v4_many_avx2, v6_avx2, v6_many_avx2 };
+    if (cpu >= KOBOLD_CPU_AVX2) {
+        return cpu == KOBOLD_CPU_AVX2 ? &avx2 : &kobold_look_avx512;
+    }
 #endif
-    };
-    return &looks[cpu < (int)BH_COUNT(looks) ? cpu : (int)BH_COUNT(looks) - 1];
+    (void)cpu;
+    return &generic;
 }
 
 uint16_t

@@ -52,8 +52,8 @@ enum {
     KDB_V4_SIDE = 7,
     KDB_V6_INNER = 8,
     KDB_V6_BLOCK = 9,
-    KDB_V6_SIDE = 10,
-    KDB_V6_SIDE_VALUE = 11,
+    KDB_V6_GROUP = 10,
+    KDB_V6_ENTRY = 11,
     KDB_SECTION_KINDS = 12,
 
     /* Cold: found when the file is opened, looked at when somebody asks. */
@@ -96,10 +96,13 @@ enum {
     KDB_RECORD_SLACK = 512, /* octets after the last record, more than the longest          */
     KDB_V4_SIDE_SIZE = 6,   /* an address and a value                                       */
     KDB_FANOUT = 16,
-    KDB_BLOCK_SIZE = 128,
-    KDB_BLOCK_KEYS = 24,
-    KDB_BLOCK_VALUES = 96, /* octet of the block where values begin                      */
-    KDB_BLOCK_SHIFT = 120,
+    KDB_BLOCK_SIZE = 64,
+    KDB_BLOCK_KEYS = 20,   /* the first is not stored                                       */
+    KDB_BLOCK_PAD = 65535, /* a border that no key reaches                                  */
+    KDB_BLOCK_VALUES = 38, /* octet of the block where values begin                         */
+    KDB_BLOCK_SHIFT = 58,
+    KDB_BLOCK_GROUP = 60, /* number of the first escape's group                            */
+    KDB_V6_ENTRY_SIZE = 10, /* lower half, value                                             */
     KDB_LEVELS_MAX = 8,
     KDB_VALUES_MIN = 256, /* every octet is then a good value, whatever the file holds  */
 };
@@ -145,15 +148,16 @@ struct kobold {
 
     /* Read by the few that go deeper. */
     const uint8_t *v4_group, *v4_record, *v4_side;
-    const uint8_t *v6_side, *v6_side_value;
+    const uint8_t *v6_group, *v6_entry;
     size_t v4_record_last;
-    uint32_t v4_groups, v4_sides, v6_sides;
+    uint32_t v4_groups, v4_sides, v6_groups, v6_entries, v6_blocks;
     uint32_t value_count;
 
     const uint8_t *values;
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+    struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 
     struct kobold_cold inputs; /* KDB_INPUTS */
     struct kobold_as as;
@@ -163,6 +167,14 @@ struct kobold {
 void kobold_find_cold(kobold *k);
 void kobold_find_as(kobold *k, const uint8_t *data, size_t size);
 
+/* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */
+uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);
+
+/* The entries of the escape at `slot` of a block: their numbers, first and behind the last. False: it has
+ * none (a damaged file). Then that of them which answers for the lower half `lo`. */
+bool kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end);
+size_t kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo);
+
 /* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is
  * chosen at open. A test may choose any number up to kobold_cpu(). */
 struct kobold_look {
@@ -171,6 +183,8 @@ struct kobold_look {
     uint16_t (*v6)(const kobold *k, uint64_t hi, uint64_t lo);
     void (*v6_many)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t n);
 };
+
+extern const struct kobold_look kobold_look_avx512;
 
 enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_AVX2 = 1, KOBOLD_CPU_AVX512 = 2 };
 int kobold_cpu(void);

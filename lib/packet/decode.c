@@ -283,12 +283,12 @@ decode_general(const struct bh_decoder *d, const struct bh_frame *f, struct bh_b
 }
 
 static BH_ALWAYS_INLINE uint32_t
-decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, uint32_t most,
               struct bh_batch *restrict b, bool cold)
 {
     uint32_t row = b->rows;
     uint32_t v6_row = b->v6_rows;
-    uint32_t room = BH_BATCH_ROWS - row;
+    uint32_t room = BH_BATCH_ROWS - row < most ? BH_BATCH_ROWS - row : most;
     uint32_t left = frames->count - *at;
     const struct bh_frame *f = frames->frame + *at;
     uint32_t count = left < room ? left : room;
@@ -328,20 +328,89 @@ decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32
 }
 
 static BH_NOINLINE uint32_t
-decode_hot(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+decode_hot(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, uint32_t most,
+           struct bh_batch *b)
 {
-    return decode_frames(d, f, at, b, false);
+    return decode_frames(d, f, at, most, b, false);
 }
 
 static BH_NOINLINE uint32_t
-decode_cold(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+decode_cold(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, uint32_t most,
+            struct bh_batch *b)
 {
-    return decode_frames(d, f, at, b, true);
+    return decode_frames(d, f, at, most, b, true);
+}
+
+/* The addresses of an Ethernet frame, as bh_packet_decode() would find them: of an IP header that is
+ * whole and with which nothing is wrong, and whose packet is no error that quotes another. */
+static BH_ALWAYS_INLINE bool
+peek_frame(const struct bh_frame *f, struct bh_batch *restrict b, uint32_t row, uint32_t *v6_row)
+{
+    const uint8_t *p = f->data;
+    const uint32_t begin = bh_get_be32(p + 12) >> 8;
+    if (BH_LIKELY(begin == 0x080045)) {
+        if (BH_UNLIKELY(bh_get_be16(p + 16) < IP4_LEN ||
+                        (p[23] == BH_PROTO_ICMP && is_error(BH_PROTO_ICMP, p[34])))) {
+            return false;
+        }
+        b->kind[row] = BH_KIND_IP4;
+        b->src[row] = bh_get_be32(p + 26);
+        b->dst[row] = bh_get_be32(p + 30);
+        return true;
+    }
+    if (begin >> 4 != 0x86dd6 || f->cap_len < ETHER_LEN + IP6_LEN + PORTS_LEN ||
+        (port_kind[p[20]] == 0 && (p[20] != BH_PROTO_ICMP6 || is_error(BH_PROTO_ICMP6, p[54])))) {
+        return false;
+    }
+    b->kind[row] = BH_KIND_IP6;
+    b->src[row] = b->dst[row] = *v6_row;
+    b->ip6[(*v6_row)++] = (struct bh_ip6_pair){ .src_hi = bh_get_be64(p + 22),
+                                                .src_lo = bh_get_be64(p + 30),
+                                                .dst_hi = bh_get_be64(p + 38),
+                                                .dst_lo = bh_get_be64(p + 46) };
+    return true;
+}
+
+uint32_t
+bh_packet_peek(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+               struct bh_batch *b)
+{
+    const uint32_t decap = d->decap_count > 0, left = frames->count - *at, room = BH_BATCH_ROWS - b->rows;
+    const struct bh_frame *f = frames->frame + *at, *const end = f + (left < room ? left : room);
+    uint32_t row = b->rows, v6_row = b->v6_rows;
+    for (; f != end; f++, row++) {
+        const uint32_t unusual = (f->link_type ^ ETHERNET) | (f->flags & BH_FRAME_BAD_TIME) | decap;
+        if (BH_LIKELY(unusual == 0 && f->cap_len >= ETHER_LEN + IP4_LEN + PORTS_LEN) &&
+            peek_frame(f, b, row, &v6_row)) {
+            b->ts_ns[row] = f->ts_ns;
+            b->marks[row] = 0;
+            continue;
+        }
+        if (b->quote_rows == BH_BATCH_QUOTES) {
+            break;
+        }
+        b->v6_rows = v6_row;
+        decode_general(d, f, b, row);
+        v6_row = b->v6_rows;
+    }
+    const uint32_t added = row - b->rows;
+    *at = (uint32_t)(f - frames->frame);
+    b->rows = row;
+    b->v6_rows = v6_row;
+    return added;
+}
+
+uint32_t
+bh_packet_decode_some(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                      uint32_t most, struct bh_batch *b)
+{
+    return (d->want & BH_WANT_COLD) != 0 ? decode_cold(d, f, at, most, b)
+                                         : decode_hot(d, f, at, most, b);
 }
 
 uint32_t
 bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
                  struct bh_batch *b)
 {
-    return (d->want & BH_WANT_COLD) != 0 ? decode_cold(d, f, at, b) : decode_hot(d, f, at, b);
+    return bh_packet_decode_some(d, f, at, BH_BATCH_ROWS, b);
 }

@@ -12,6 +12,7 @@ struct feed {
     struct bh_capture *capture; /* or */
     struct bh_import *import;
     struct bh_decoder decoder;
+    struct bh_tally *asks; /* where rows go that are decoded; may be NULL */
     struct bh_frames *frames;
     uint32_t frame_at;
     bool ended;
@@ -40,8 +41,34 @@ bool feed_next(struct feed *f, struct bh_batch **b);
 /* For several threads: the next block of frames. Batches read ahead come first, by feed_next(). */
 bool feed_frames(struct feed *f, struct bh_frames *frames);
 bool feed_has_ahead(const struct feed *f);
+/* Frames from *at on into `b`, until it is full or they end. `asks`: where its rows will go, or NULL. */
+void decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
+                   struct bh_batch *b);
 /* Time of the newest record, in a pass of its own. */
 BH_NODISCARD int feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error *err);
+
+/* ---- countries.c: the country data ---------------------------------------------------------------- */
+
+struct countries {
+    kobold *one;              /* or */
+    struct bh_country_day *days;
+    struct bh_report_data *data; /* of each day; the report's once it is told */
+    size_t count, room, data_kept;
+    struct bh_filter *filter; /* with one */
+};
+BH_NODISCARD int countries_open(struct countries *c, const struct bh_report_options *o,
+                                struct bh_report *rep, struct bh_error *err);
+void countries_done(struct countries *c);
+BH_NODISCARD int countries_filter(struct countries *c, const struct bh_report_options *o,
+                                  struct bh_error *err);
+const struct bh_filter *countries_words(const struct countries *c);
+const kobold *countries_at(const struct countries *c, int64_t ts_ns);
+/* Whose AS data the report uses; NULL: there are none. */
+const kobold *countries_systems(const struct countries *c, struct kobold_as_meta *ret);
+void countries_places(struct countries *c, struct bh_places *p, bool by_region,
+                      const char home_country[3]);
+void countries_tell(struct countries *c, const struct bh_tally *t, int64_t first_ns,
+                    struct bh_report *rep);
 
 /* ---- work.c ------------------------------------------------------------------------------------- */
 

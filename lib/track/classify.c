@@ -311,11 +311,25 @@ call_known(struct bh_track *t, const struct bh_batch *b, uint32_t i)
     return false;
 }
 
-static void
-talk_new(struct bh_track *t, struct talk *bucket, struct talk x, uint32_t now)
+/* Signed: an error may be judged after later datagrams of its batch. */
+static inline bool
+talk_is_open(const struct talk *x, uint32_t now)
 {
-    const struct talk *last = &bucket[BUCKET - 1];
-    t->bounds.conversations_lost += last->opener != 0 && now - last->tick <= TALK_TICKS;
+    return (int32_t)(now - x->tick) <= (int32_t)TALK_TICKS;
+}
+
+/* The last of the bucket falls out; before that is one that is still known, the table doubles. */
+static void
+talk_new(struct bh_track *t, uint64_t hash, struct talk x, uint32_t now)
+{
+    struct talk *bucket = talk_bucket(t, hash);
+    while (BH_UNLIKELY(bucket[BUCKET - 1].opener != 0 && talk_is_open(&bucket[BUCKET - 1], now))) {
+        if (!talks_grow(t)) {
+            t->bounds.conversations_lost += now - bucket[BUCKET - 1].tick <= TALK_TICKS;
+            break;
+        }
+        bucket = talk_bucket(t, hash);
+    }
     bucket[3] = bucket[2];
     bucket[2] = bucket[1];
     bucket[1] = bucket[0];
@@ -325,11 +339,10 @@ talk_new(struct bh_track *t, struct talk *bucket, struct talk x, uint32_t now)
 static struct talk *
 talk_find(const struct bh_track *t, uint64_t hash, uint32_t now)
 {
-    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
+    struct talk *bucket = talk_bucket(t, hash);
     for (unsigned k = 0; k < BUCKET; k++) {
         if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == (uint32_t)(hash >> 8) && bucket[k].opener != 0) {
-            /* Signed: an error may be judged after later datagrams of its batch. */
-            return (int32_t)(now - bucket[k].tick) <= (int32_t)TALK_TICKS ? &bucket[k] : NULL;
+            return talk_is_open(&bucket[k], now) ? &bucket[k] : NULL;
         }
     }
     return NULL;
@@ -362,7 +375,7 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
         return BH_CLASS_UDP_ANSWER;
     }
     /* One that was idle for too long stays where it is and falls out in its turn. */
-    talk_new(t, &t->talks[(hash & t->talk_mask) * BUCKET], (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
+    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
     return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
 }
 
@@ -493,7 +506,7 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
     }
     for (uint32_t j = 0; j < talks; j++) {
         t->talk_hash[j] = row_hash(t, b, talk_row[j]);
-        BH_PREFETCH_WRITE(&t->talks[(t->talk_hash[j] & t->talk_mask) * BUCKET]);
+        BH_PREFETCH_WRITE(talk_bucket(t, t->talk_hash[j]));
     }
     for (uint32_t j = 0; j < talks; j++) {
         uint32_t i = talk_row[j];

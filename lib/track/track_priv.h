@@ -80,7 +80,7 @@ struct bh_track {
     struct bucket *flows;
     uint32_t flow_mask; /* buckets - 1 */
     struct talk *talks;
-    uint32_t talk_mask;
+    uint32_t talk_mask, talks_most; /* buckets - 1; how many there may be */
     struct call *calls;
     struct call *coming; /* told by bh_track_calls(), in order of time; BH_TRACK_CALLS */
     uint32_t coming_at, coming_count;
@@ -106,6 +106,21 @@ struct bh_track {
 };
 
 void classify_init(struct bh_track *t);
+
+/* ---- talks.c --------------------------------------------------------------------------------- */
+
+#define TALKS_LEAST (1U << 8) /* buckets: 16 KiB */
+BH_NODISCARD bool talks_init(struct bh_track *t, uint32_t most);
+void talks_done(struct bh_track *t);
+bool talks_grow(struct bh_track *t); /* twice as many buckets; false when there are as many as there may be */
+
+/* Eight bits that are not stored, then the low ones of tag2. */
+static inline struct talk *
+talk_bucket(const struct bh_track *t, uint64_t hash)
+{
+    return &t->talks[(hash & t->talk_mask) * BUCKET];
+}
+
 uint64_t quote_hash(const struct bh_track *t, const struct bh_quote *q);
 /* The same for a packet of ours that is quoted to us. */
 uint64_t quote_hash_ours(const struct bh_track *t, const struct bh_quote *q);

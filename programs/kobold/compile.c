@@ -309,7 +309,7 @@ details_of(const char *word)
 }
 
 int
-run_compile(struct cc_program *p)
+verb_compile(struct cc_program *p)
 {
     char *const *operands;
     const char *output = bh_arg(p->args, "output");

@@ -248,7 +248,7 @@ explain_address(struct explain *x, const char *address, bool is_json)
 }
 
 int
-run_explain(struct cc_program *p)
+verb_explain(struct cc_program *p)
 {
     char *const *operands;
     size_t count = bh_arg_operands(p->args, &operands);

@@ -441,7 +441,7 @@ test_nearly_right(void **state)
         MACS "86dd " IP6_DNS "0102", MACS "0800 4500 003c 0007 4000 40 06 0000 0a000001 0a000002 " SYN_OPTIONS,
         MACS "86dd 60000000 0008 3a ff " A1 A2 "8700 0000 00000000 0102",
     };
-    static struct bh_batch general;
+    static struct bh_batch general, peeked;
     (void)state;
     for (size_t k = 0; k < BH_COUNT(hex); k++) {
         uint8_t octets[512];
@@ -464,6 +464,15 @@ test_nearly_right(void **state)
                     bh_batch_reset(&batch);
                     bh_packet_decode(&with_cold, &one, &next, &batch);
                     check_same(hex[k], &batch, &general);
+                    next = 0;
+                    bh_batch_reset(&peeked);
+                    assert_int_equal(bh_packet_peek(&plain, &one, &next, &peeked), 1);
+                    if (peeked.kind[0] != batch.kind[0] || peeked.src[0] != batch.src[0] ||
+                        peeked.dst[0] != batch.dst[0] || peeked.quote_rows != batch.quote_rows ||
+                        (peeked.kind[0] == BH_KIND_IP6 &&
+                         memcmp(&peeked.ip6[0], &batch.ip6[0], sizeof peeked.ip6[0]) != 0)) {
+                        fail_msg("%s: a look finds other addresses", hex[k]);
+                    }
                 }
             }
             octets[at] = was;
