@@ -274,15 +274,15 @@ verb_explain(struct cc_program *p)
             status = CC_FAILED;
         }
     }
-    if (kobold_input_count(k) == 0 && !bh_arg_given(p->args, "json")) {
+    int flushed = cc_flush(p, &x.out);
+    status = flushed != CC_OK ? flushed : status;
+    if (status == CC_OK && kobold_input_count(k) == 0 && !bh_arg_given(p->args, "json")) {
         cc_complain_text(p, CC_OK,
                          "which line of which input says so was not kept in this database; "
                          "kobold compile --details yes keeps it",
                          "どの入力のどの行によるかは、このデータベースに記録されていません。"
                          "kobold compile --details yes で記録します");
     }
-    int flushed = cc_flush(p, &x.out);
-    status = flushed != CC_OK ? flushed : status;
 out:
     bh_buf_done(&x.out);
     free(x.opinions);

@@ -284,6 +284,13 @@ is_embedded(int family, bh_u128 address)
                               KOBOLD_CARRIER_NONE;
 }
 
+/* Sanitizers make a tenth of the speed; the plain build asks for every border. */
+#if defined(__SANITIZE_ADDRESS__)
+#define EVERY 11
+#else
+#define EVERY 1
+#endif
+
 static size_t
 ask(const kobold *k, const struct map *m, int family, bh_u128 address)
 {
@@ -345,7 +352,7 @@ compare(struct source *sources, size_t count)
         struct map map = make_map(lists + f, count);
         for (size_t i = 0; i < count; i++) {
             const struct list *l = &lists[2 * i + (size_t)f];
-            for (size_t k = 0; k < l->count; k++) {
+            for (size_t k = 0; k < l->count; k += EVERY) {
                 asked += ask(m.k, &map, f == 0 ? 4 : 6, l->at[k].start);
                 asked += ask(m.k, &map, f == 0 ? 4 : 6, l->at[k].start - 1);
                 asked += ask(m.k, &map, f == 0 ? 4 : 6, l->at[k].end);
@@ -521,7 +528,7 @@ tables_of_systems(void **state)
     size_t asked = 0;
     for (int f = 0; f < 2; f++) {
         struct map map = make_map(&lists[f], 1);
-        for (size_t i = 0; i < lists[f].count * 4; i++) {
+        for (size_t i = 0; i < lists[f].count * 4; i += EVERY) {
             const struct range *r = &lists[f].at[i / 4];
             bh_u128 address = i % 4 == 0   ? r->start
                               : i % 4 == 1 ? r->start - 1
