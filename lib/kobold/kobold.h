@@ -136,7 +136,7 @@ struct kobold_opinion {
 
 /* One file that a database was made of. */
 struct kobold_input_info {
-    char name[256]; /* as it was given to the compiler  */
+    char name[256]; /* of the file                      */
     char date[16], licence[64];
     char format[16]; /* "rir", "range" ...               */
     uint8_t layer;

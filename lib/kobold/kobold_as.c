@@ -50,13 +50,10 @@ kobold_find_as(kobold *k, const uint8_t *data, size_t size)
 
 /* ---- look-up ------------------------------------------------------------------------------------- */
 
-uint32_t
-kobold_as_v4(const kobold *k, uint32_t a)
+/* How many runs begin at or before an address. */
+static inline uint32_t
+v4_runs_before(const struct kobold_as *as, uint32_t a)
 {
-    const struct kobold_as *as = &k->as;
-    if (as->v4_runs == 0) {
-        return 0;
-    }
     const uint8_t *top = as->v4_top + (size_t)(a >> 16) * 4;
     uint32_t from = bh_get_le32(top);
     uint32_t to = bh_get_le32(top + 4);
@@ -73,6 +70,14 @@ kobold_as_v4(const kobold *k, uint32_t a)
         at += is_before ? half : 0;
         n -= half;
     }
+    return at;
+}
+
+uint32_t
+kobold_as_v4(const kobold *k, uint32_t a)
+{
+    const struct kobold_as *as = &k->as;
+    uint32_t at = as->v4_runs == 0 ? 0 : v4_runs_before(as, a);
     return at == 0 ? 0 : bh_get_le32(as->v4_value + (size_t)(at - 1) * 4);
 }
 
@@ -97,25 +102,65 @@ last_within(const struct kobold_as *as, size_t at, uint64_t hi, uint64_t lo)
     return first + count_not_above(as->v6_lo + first * 8, at - first, lo);
 }
 
-uint32_t
-kobold_as_v6(const kobold *k, uint64_t hi, uint64_t lo)
+static inline size_t
+v6_runs_before(const struct kobold_as *as, uint64_t hi, uint64_t lo)
 {
-    const struct kobold_as *as = &k->as;
-    uint32_t v4;
-    if (kobold_carrier(hi, lo, &v4) != KOBOLD_CARRIER_NONE) {
-        return kobold_as_v4(k, v4);
-    }
     size_t block = count_not_above(as->v6_sample, as->samples, hi);
     if (block == 0) {
         return 0;
     }
     size_t first = (block - 1) * SAMPLE;
     size_t left = as->v6_runs - first;
-    size_t at =
-        first + count_not_above(as->v6_hi + first * 8, left < SAMPLE ? left : SAMPLE, hi);
+    size_t at = first + count_not_above(as->v6_hi + first * 8, left < SAMPLE ? left : SAMPLE, hi);
     if (at > 0 && bh_get_le64(as->v6_hi + (at - 1) * 8) == hi &&
         bh_get_le64(as->v6_lo + (at - 1) * 8) > lo) {
         at = hi == 0 ? count_not_above(as->v6_lo, at, lo) : last_within(as, at, hi, lo);
+    }
+    return at;
+}
+
+uint32_t
+kobold_as_v6(const kobold *k, uint64_t hi, uint64_t lo)
+{
+    uint32_t v4;
+    if (kobold_carrier(hi, lo, &v4) != KOBOLD_CARRIER_NONE) {
+        return kobold_as_v4(k, v4);
+    }
+    size_t at = v6_runs_before(&k->as, hi, lo);
+    return at == 0 ? 0 : bh_get_le32(k->as.v6_value + (at - 1) * 4);
+}
+
+uint32_t
+kobold_as_v4_span(const kobold *k, uint32_t a, uint32_t *ret_last)
+{
+    const struct kobold_as *as = &k->as;
+    uint32_t at = as->v4_runs == 0 ? 0 : v4_runs_before(as, a);
+    *ret_last = UINT32_MAX;
+    if (at < as->v4_runs) {
+        /* The next start: its upper half is that of the first /16 that has more runs before its end. */
+        uint32_t top = a >> 16;
+        while (top < 65535 && bh_get_le32(as->v4_top + (size_t)(top + 1) * 4) <= at) {
+            top++;
+        }
+        uint32_t next = top << 16 | bh_get_le16(as->v4_low + (size_t)at * 2);
+        *ret_last = next > a ? next - 1 : a; /* a damaged file */
+    }
+    return at == 0 ? 0 : bh_get_le32(as->v4_value + (size_t)(at - 1) * 4);
+}
+
+uint32_t
+kobold_as_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_hi, uint64_t *ret_lo)
+{
+    const struct kobold_as *as = &k->as;
+    size_t at = v6_runs_before(as, hi, lo);
+    *ret_hi = UINT64_MAX;
+    *ret_lo = UINT64_MAX;
+    if (at < as->v6_runs) {
+        uint64_t next_hi = bh_get_le64(as->v6_hi + at * 8);
+        uint64_t next_lo = bh_get_le64(as->v6_lo + at * 8);
+        bool is_behind = next_hi > hi || (next_hi == hi && next_lo > lo);
+        *ret_hi = is_behind ? next_hi - (next_lo == 0) : hi; /* else a damaged file */
+        *ret_lo = is_behind ? next_lo - 1 : lo;
     }
     return at == 0 ? 0 : bh_get_le32(as->v6_value + (at - 1) * 4);
 }

@@ -119,13 +119,6 @@ kobold_build_add(kobold_build *b, const char *name, const char *text, size_t siz
     return 0;
 }
 
-static const char *
-base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
-}
-
 static void
 set_text(char *to, size_t size, const char *from)
 {

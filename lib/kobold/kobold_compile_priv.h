@@ -212,6 +212,13 @@ int write_database(struct kobold_build *b, struct kobold_runs runs[2],
                    const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
                    struct bh_error *err);
 
+static inline const char *
+base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
 /* kobold_write_inputs.c */
 bool is_input_kept(const struct kobold_build *b, const struct kobold_source *s);
 int write_inputs(struct kobold_build *b, const uint16_t *value_of, struct bh_buf *ret);

@@ -215,7 +215,9 @@ kobold_opinions(const kobold *k, const uint8_t *octets, int family, struct kobol
     if (!find_inputs(k, &in) || !key_of(octets, &family, &address)) {
         return 0;
     }
-    bool is_decided = kobold_value_info(k, value, &v) && v.kind == KOBOLD_SPECIAL;
+    /* Special use, or space that nobody has given out (IPv6 outside of 2000::/3): no input decided. */
+    bool is_decided = kobold_value_info(k, value, &v) &&
+                      (v.kind == KOBOLD_SPECIAL || v.kind == KOBOLD_UNALLOCATED);
     /* The last one wins; second opinions stand behind all others, and are told last. */
     for (int is_second = 0; is_second < 2; is_second++) {
         for (size_t i = in.count; i > 0; i--) {

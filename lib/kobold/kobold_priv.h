@@ -166,6 +166,11 @@ struct kobold {
 /* Points `inputs` and the like at what the section table names; touches none of it. */
 void kobold_find_cold(kobold *k);
 void kobold_find_as(kobold *k, const uint8_t *data, size_t size);
+/* The system of an address, and the last address from there on that has the same; not below it. Here
+ * an address that carries an IPv4 address is one like any other. */
+uint32_t kobold_as_v4_span(const kobold *k, uint32_t a, uint32_t *ret_last);
+uint32_t
+kobold_as_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_hi, uint64_t *ret_lo);
 
 /* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */
 uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);

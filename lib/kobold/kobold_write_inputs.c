@@ -56,7 +56,7 @@ put_what(struct out *o, const struct kobold_range *range, bool has_details, uint
     }
     put_leb(b, range->code == CODE_NONE ? 1 : 2U + o->value_of[range->code]);
     int64_t step = (int64_t)range->line - *line - 1;
-    put_leb(b, (uint64_t)(step << 1) ^ (uint64_t)(step >> 63));
+    put_leb(b, step < 0 ? ((uint64_t)(-step - 1) << 1 | 1) : (uint64_t)step << 1);
     *line = range->line;
     if (has_details) {
         bh_buf_putc(b, (char)(range->registry << 4 | range->status));
@@ -105,12 +105,28 @@ runs_by_line(struct kobold_source *s, int f, struct kobold_runs *ret)
     return r;
 }
 
+/* Without its folder, unless another input is called the same: where the files lay is nobody's
+ * business, and the same files make the same database. */
+static const char *
+name_of(const struct kobold_build *b, const struct kobold_source *s)
+{
+    const char *base = base_name(s->name);
+    for (size_t i = 0; i < b->source_count; i++) {
+        if (b->sources[i] != s && strcmp(base_name(b->sources[i]->name), base) == 0) {
+            return s->name;
+        }
+    }
+    return base;
+}
+
 static void
-put_row(struct out *o, const struct kobold_source *s, const uint32_t family[4])
+put_row(struct out *o, const struct kobold_build *b, const struct kobold_source *s,
+        const uint32_t family[4])
 {
     uint8_t row[KDB_INPUT_SIZE] = { 0 };
     const char *format = kobold_format_name(s->input.format);
-    memcpy(row, s->name, strlen(s->name));
+    const char *name = name_of(b, s);
+    memcpy(row, name, strlen(name));
     memcpy(row + KDB_INPUT_AT_DATE, s->input.date, strlen(s->input.date));
     memcpy(row + KDB_INPUT_AT_LICENCE, s->licence, strlen(s->licence));
     memcpy(row + KDB_INPUT_AT_FORMAT, format, strlen(format));
@@ -140,7 +156,7 @@ put_input(struct out *o, const struct kobold_build *b, struct kobold_source *s)
         put_runs(o, s, f, &runs);
         runs_done(&runs);
     }
-    put_row(o, s, family);
+    put_row(o, b, s, family);
     return 0;
 }
 

@@ -14,6 +14,7 @@ struct explain {
     struct kobold_meta meta;
     struct kobold_opinion *opinions; /* room for one of each input */
     struct bh_buf out;
+    bool is_outside; /* IPv6 that is not of 2000::/3 */
 };
 
 /* ---- words ------------------------------------------------------------------------------------- */
@@ -80,6 +81,12 @@ put_answer(struct explain *x, const struct cc_answer *a)
                       a->name, v->class_name, v->rfc,
                       v->globally_reachable ? (is_ja ? "到達できる" : "globally reachable")
                                             : (is_ja ? "到達できない" : "not globally reachable"));
+        return;
+    }
+    if (x->is_outside && v->kind == KOBOLD_UNALLOCATED) {
+        bh_buf_puts(out, is_ja ? "  2000::/3 の外。IANA はまだ割り当てに使っていない（未割り当て）\n"
+                               : "  outside of 2000::/3: IANA has given nothing out of it "
+                                 "(unallocated)\n");
         return;
     }
     bh_buf_printf(out, is_ja ? "  国データ「" : "  country data \"");
@@ -237,6 +244,7 @@ explain_address(struct explain *x, const char *address, bool is_json)
         return cc_complain(x->p, CC_FAILED, &err);
     }
     cc_ask(x->p, x->k, &ip, &a);
+    x->is_outside = ip.family == 6 && ip.octets[0] >> 5 != 1 && a.embedded[0] == '\0';
     size_t count =
         kobold_opinions(x->k, ip.octets, ip.family, x->opinions, kobold_input_count(x->k));
     if (is_json) {
@@ -274,15 +282,15 @@ verb_explain(struct cc_program *p)
             status = CC_FAILED;
         }
     }
-    if (kobold_input_count(k) == 0 && !bh_arg_given(p->args, "json")) {
+    int flushed = cc_flush(p, &x.out);
+    status = flushed != CC_OK ? flushed : status;
+    if (status == CC_OK && kobold_input_count(k) == 0 && !bh_arg_given(p->args, "json")) {
         cc_complain_text(p, CC_OK,
                          "which line of which input says so was not kept in this database; "
                          "kobold compile --details yes keeps it",
                          "どの入力のどの行によるかは、このデータベースに記録されていません。"
                          "kobold compile --details yes で記録します");
     }
-    int flushed = cc_flush(p, &x.out);
-    status = flushed != CC_OK ? flushed : status;
 out:
     bh_buf_done(&x.out);
     free(x.opinions);

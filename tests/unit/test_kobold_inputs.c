@@ -120,6 +120,24 @@ who_decided_and_who_was_overridden(void **state)
     unmake(&m);
 }
 
+/* IANA gives out nothing outside of 2000::/3, whatever an input says. */
+static void
+nobody_decides_what_is_not_given_out(void **state)
+{
+    (void)state;
+    kobold_build *b = kobold_build_new();
+    assert_non_null(b);
+    kobold_build_set_details(b, KOBOLD_DETAILS_YES);
+    add(b, "all", "::/0,KR\n0.0.0.0/0,JP\n", KOBOLD_LAYER_DATA);
+    struct made m = finish(b);
+    kobold_build_free(b);
+    assert_string_equal(told(m.k, "4000::1"), "all:1=KR");
+    assert_string_equal(told(m.k, "2a00::1"), "all:1=KR!");
+    assert_string_equal(told(m.k, "1.0.0.1"), "all:2=JP!");
+    assert_string_equal(told(m.k, "127.0.0.1"), "all:2=JP");
+    unmake(&m);
+}
+
 static void
 a_second_opinion_stays_without_details(void **state)
 {
@@ -267,6 +285,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_decided_and_who_was_overridden),
+        cmocka_unit_test(nobody_decides_what_is_not_given_out),
         cmocka_unit_test(a_second_opinion_stays_without_details),
         cmocka_unit_test(when_details_are_kept),
         cmocka_unit_test(lines_of_many_runs),
