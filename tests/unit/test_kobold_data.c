@@ -205,7 +205,9 @@ paint(struct map *m, const struct list *l, size_t *next)
 {
     struct range *sorted = malloc((l->count + 1) * sizeof *sorted);
     assert_non_null(sorted);
-    memcpy(sorted, l->at, l->count * sizeof *sorted);
+    if (l->count > 0) { /* of none there is no list */
+        memcpy(sorted, l->at, l->count * sizeof *sorted);
+    }
     qsort(sorted, l->count, sizeof *sorted, by_strength);
     for (size_t i = l->count; i > 0; i--) {
         const struct range *r = &sorted[i - 1];
