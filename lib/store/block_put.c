@@ -15,8 +15,11 @@ block_work_init(struct block_work *w)
     int r = code_work_init(&w->code);
     w->number = malloc((BLOCK_ROWS + 16) * sizeof *w->number);
     w->second = malloc((BLOCK_ROWS + 16) * sizeof *w->second);
+    w->entry = malloc((BLOCK_ROWS + 16) * sizeof *w->entry);
     w->octet = malloc(BLOCK_ROWS + 16);
-    if (r != 0 || w->number == NULL || w->second == NULL || w->octet == NULL) {
+    w->other = malloc(BLOCK_ROWS + 16);
+    w->usual = malloc(BLOCK_ROWS + 16);
+    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->octet == NULL || w->other == NULL || w->usual == NULL) {
         block_work_done(w);
         return -ENOMEM;
     }
@@ -29,7 +32,10 @@ block_work_done(struct block_work *w)
     code_work_done(&w->code);
     free(w->number);
     free(w->second);
+    free(w->entry);
     free(w->octet);
+    free(w->other);
+    free(w->usual);
     bh_buf_done(&w->bits);
     bh_buf_done(&w->column);
     *w = (struct block_work){ 0 };
@@ -129,60 +135,57 @@ put_time(struct put *p)
 }
 
 static void
-put_country(struct put *p)
-{
-    const struct chunk *c = p->c;
-    for (unsigned shift = 0; shift < (p->d->country_count > 256 ? 16U : 8U); shift += 8) {
-        for (uint32_t i = 0; i < c->rows; i++) {
-            p->w->octet[i] = (uint8_t)(p->d->country_code[p->t->far[c->far[i]].country] >> shift);
-        }
-        code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
-    }
-    finish_column(p, COLUMN_COUNTRY);
-}
-
-static void
-put_far_bits(struct put *p, struct code_bits *bits, uint32_t id, unsigned symbol)
+put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symbol)
 {
     const struct far *f = &p->t->far[id];
-    if (symbol == FAR_ONCE4) {
-        code_bits_put(bits, f->lo, 32);
-    } else if (symbol == FAR_ONCE6) {
+    if (symbol == FAR_ONCE6) {
         code_bits_put(bits, f->hi >> 32, 32);
         code_bits_put(bits, f->hi & UINT32_MAX, 32);
         code_bits_put(bits, f->lo >> 32, 32);
-        code_bits_put(bits, f->lo & UINT32_MAX, 32);
-    } else if (symbol >= FAR_CLASS4) {
-        const struct dict *d = p->d;
-        const struct far_group *g = &d->far_group[d->group_of[d->country_code[f->country] * FAR_SYMBOLS + symbol] - 1];
-        /* The first short_count places have a bit less; the lowest bits come first. */
-        const uint32_t index = d->far_code[id] - g->first;
-        if (g->bits == 0) {
-            return;
-        }
-        if (index < g->short_count) {
-            code_bits_put(bits, index, g->bits - 1U);
-        } else {
-            const uint32_t v = index + g->short_count;
-            code_bits_put(bits, v >> 1, g->bits - 1U);
-            code_bits_put(bits, v & 1, 1);
-        }
     }
+    code_bits_put(bits, f->lo & UINT32_MAX, 32);
 }
 
+/* So many rows ahead their far ends are asked for: each is a cold line. */
+#define FAR_AHEAD 16U
+
+/* Country, symbol and place in one pass; entries and usual TTLs are kept for other columns. */
 static void
 put_far(struct put *p)
 {
     const struct chunk *c = p->c;
-    struct code_bits bits = { .out = &p->w->bits };
+    const struct dict *d = p->d;
+    struct block_work *w = p->w;
+    struct code_bits bits = { .out = &w->bits };
     for (uint32_t i = 0; i < c->rows; i++) {
+        __builtin_prefetch(&d->far_out[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
         const uint32_t id = c->far[i];
-        const unsigned symbol = i > 0 && id == c->far[i - 1] && p->t->far[id].family != 0 ? (unsigned)FAR_SAME : p->d->far_symbol[id];
-        p->w->octet[i] = (uint8_t)symbol;
-        put_far_bits(p, &bits, id, symbol);
+        const struct far_out *f = &d->far_out[id];
+        const bool again = i > 0 && id == c->far[i - 1] && f->symbol != FAR_NONE;
+        w->entry[i] = f->entry;
+        w->usual[i] = f->ttl;
+        w->number[i] = f->country;
+        w->other[i] = (uint8_t)f->country;
+        w->octet[i] = again ? (uint8_t)FAR_SAME : f->symbol;
+        if (again) {
+            continue;
+        }
+        if (BH_LIKELY(f->symbol >= FAR_CLASS4)) {
+            code_bits_put(&bits, f->bits, f->bit_count);
+        } else if (f->symbol != FAR_NONE) {
+            put_once(p, &bits, id, f->symbol);
+        }
     }
     code_bits_flush(&bits);
-    code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
+    code_put_octets(&w->code, &w->column, w->other, c->rows);
+    if (d->country_count > 256) {
+        for (uint32_t i = 0; i < c->rows; i++) {
+            w->other[i] = (uint8_t)(w->number[i] >> 8);
+        }
+        code_put_octets(&w->code, &w->column, w->other, c->rows);
+    }
+    finish_column(p, COLUMN_COUNTRY);
+    code_put_octets(&w->code, &w->column, w->octet, c->rows);
     put_bits_of(p);
     finish_column(p, COLUMN_FAR);
 }
@@ -246,12 +249,6 @@ put_service(struct put *p)
     finish_column(p, COLUMN_SERVICE);
 }
 
-static inline unsigned
-stream_at(const struct put *p, uint32_t i)
-{
-    return shape_stream(p->t->shape.key[p->c->shape[i]]);
-}
-
 static void
 put_shape(struct put *p)
 {
@@ -260,13 +257,13 @@ put_shape(struct put *p)
     for (unsigned s = 0; s < STREAMS; s++) {
         uint32_t n = 0, others = 0;
         for (uint32_t i = 0; i < c->rows; i++) {
-            const uint64_t key = p->t->shape.key[c->shape[i]];
-            if (shape_stream(key) != s) {
+            if (c->stream[i] != s) {
                 continue;
             }
             const uint8_t code = p->d->shape_code[c->shape[i]];
             w->octet[n++] = code;
             if (code == CODE_OTHER) {
+                const uint64_t key = p->t->shape.key[c->shape[i]];
                 w->number[others] = p->d->form_code[shape_form(key)];
                 w->second[others++] = shape_len(key);
             }
@@ -287,10 +284,10 @@ put_other(struct put *p, unsigned stream)
     uint16_t last[LAST_OTHER] = { 0 };
     uint32_t n = 0, misses = 0, hits = 0;
     for (uint32_t i = 0; i < c->rows; i++) {
-        if (stream_at(p, i) != stream) {
+        if (c->stream[i] != stream) {
             continue;
         }
-        const uint32_t entry = p->d->far_code[c->far[i]];
+        const uint32_t entry = w->entry[i];
         uint16_t *before = &last[entry % LAST_OTHER];
         const bool hit = entry != UINT32_MAX && *before == c->other[i];
         if (entry != UINT32_MAX) {
@@ -319,7 +316,7 @@ put_outcome(struct put *p)
     const struct chunk *c = p->c;
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->rows; i++) {
-        if (stream_at(p, i) == STREAM_KNOCK) {
+        if (c->stream[i] == STREAM_KNOCK) {
             p->w->octet[n++] = c->outcome[i];
         }
     }
@@ -333,11 +330,8 @@ put_ttl(struct put *p)
 {
     const struct chunk *c = p->c;
     for (uint32_t i = 0; i < c->rows; i++) {
-        const uint32_t group = (uint32_t)(p->t->service.key[c->service[i]] >> 16);
-        const bool theirs = group_kind(group) >= BH_KIND_IP4 && group_direction(group) != BH_DIR_OUT;
-        const uint32_t entry = p->d->far_code[c->far[i]];
-        const uint8_t usual = entry != UINT32_MAX ? p->d->entry[entry].ttl : 0;
-        p->w->octet[i] = theirs ? (uint8_t)(c->ttl[i] - usual) : 0;
+        const bool theirs = (c->kind[i] & CHUNK_THEIRS) != 0;
+        p->w->octet[i] = theirs ? (uint8_t)(c->ttl[i] - p->w->usual[i]) : 0;
     }
     code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
     finish_column(p, COLUMN_TTL);
@@ -350,7 +344,7 @@ put_tcp_numbers(struct put *p, const uint32_t *wide, const uint16_t *narrow, enu
     for (unsigned s = STREAM_KNOCK; s <= STREAM_TCP; s++) {
         uint32_t n = 0;
         for (uint32_t i = 0; i < c->rows; i++) {
-            if (stream_at(p, i) == s) {
+            if (c->stream[i] == s) {
                 p->w->number[n++] = wide != NULL ? wide[i] : narrow[i];
             }
         }
@@ -365,7 +359,7 @@ put_ip_id(struct put *p)
     const struct chunk *c = p->c;
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->rows; i++) {
-        if (group_kind((uint32_t)(p->t->service.key[c->service[i]] >> 16)) == BH_KIND_IP4) {
+        if ((c->kind[i] & 7) == BH_KIND_IP4) {
             p->w->number[n++] = c->ip_id[i];
         }
     }
@@ -460,7 +454,6 @@ block_put(const struct dict *d, const struct tables *t, const struct chunk *c, s
     p.head.max_ns = c->max_ns;
     p.head.unit = (uint8_t)unit_of(c);
     put_time(&p);
-    put_country(&p);
     put_far(&p);
     put_near(&p);
     put_service(&p);

@@ -167,19 +167,42 @@ compare_far6(const void *a, const void *b)
     return x->hi < y->hi ? -1 : x->hi > y->hi ? 1 : x->lo < y->lo ? -1 : x->lo > y->lo;
 }
 
-static int
+static void
 add_entry(struct dict *d, const struct tables *t, uint32_t id)
 {
     const struct far *f = &t->far[id];
-    struct far_group *g = group_at(d, d->country_code[f->country], d->far_symbol[id]);
+    struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
     if (g == NULL) {
-        d->far_symbol[id] = f->family == 4 ? FAR_ONCE4 : FAR_ONCE6; /* cannot be: 1,024 countries of 152 symbols are written on demand */
-        return 0;
+        d->far_out[id].symbol = f->family == 4 ? FAR_ONCE4 : FAR_ONCE6; /* more groups than numbers: they stand in their rows */
+        return;
     }
     g->count++;
-    d->far_code[id] = d->entry_count;
+    d->far_out[id].entry = d->entry_count;
+    d->far_out[id].ttl = f->ttl;
     d->entry[d->entry_count++] = (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, f->ttl };
-    return 0;
+}
+
+/* The place in its group in truncated binary: the first short_count places have a bit less. The
+ * lowest bit of the others comes last. */
+static void
+tell_place(const struct dict *d, struct far_out *out)
+{
+    if (out->entry == UINT32_MAX) {
+        return;
+    }
+    const struct far_group *g = &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+    const uint32_t index = out->entry - g->first;
+    if (g->bits == 0) {
+        return;
+    }
+    if (index < g->short_count) {
+        out->bits = index;
+        out->bit_count = (uint8_t)(g->bits - 1);
+    } else {
+        const uint32_t v = index + g->short_count;
+        out->bits = v >> 1 | (v & 1) << (g->bits - 1);
+        out->bit_count = g->bits;
+    }
 }
 
 /* The entries of IPv4, then those of IPv6, each by country, symbol and address. */
@@ -189,23 +212,22 @@ build_far(struct dict *d, const struct tables *t, const struct census *c)
     struct item *v4 = malloc((t->far_count + 1UL) * sizeof *v4), *v6 = malloc((t->far_count + 1UL) * sizeof *v6);
     size_t n4 = 0, n6 = 0;
     int r = -ENOMEM;
-    d->far_code = malloc((t->far_count + 1UL) * sizeof *d->far_code);
-    d->far_symbol = malloc(t->far_count + 1UL);
+    d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
     d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
     d->far_group = malloc((size_t)UINT16_MAX * sizeof *d->far_group);
-    if (v4 == NULL || v6 == NULL || d->far_code == NULL || d->far_symbol == NULL || d->group_of == NULL || d->far_group == NULL) {
+    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL || d->far_group == NULL) {
         goto out;
     }
     for (uint32_t id = 0; id < t->far_count; id++) {
         const struct far *f = &t->far[id];
         const uint32_t count = id < c->far_cap ? c->far[id] : 0;
-        d->far_code[id] = UINT32_MAX;
-        d->far_symbol[id] = f->family == 0 ? FAR_NONE : f->family == 4 ? FAR_ONCE4 : FAR_ONCE6;
+        d->far_out[id] = (struct far_out){ .entry = UINT32_MAX, .country = d->country_code[f->country],
+                                           .symbol = f->family == 0 ? FAR_NONE : f->family == 4 ? FAR_ONCE4 : FAR_ONCE6 };
         if (f->family == 0 || count < 2) {
             continue;
         }
         const unsigned symbol = (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
-        d->far_symbol[id] = (uint8_t)symbol;
+        d->far_out[id].symbol = (uint8_t)symbol;
         struct item *to = f->family == 4 ? &v4[n4++] : &v6[n6++];
         *to = (struct item){ (uint64_t)d->country_code[f->country] << 40 | (uint64_t)symbol << 32 | (f->family == 4 ? f->lo : 0), id };
     }
@@ -214,11 +236,11 @@ build_far(struct dict *d, const struct tables *t, const struct census *c)
         goto out;
     }
     r = 0;
-    for (size_t k = 0; k < n4 && r == 0; k++) {
-        r = add_entry(d, t, v4[k].id);
+    for (size_t k = 0; k < n4; k++) {
+        add_entry(d, t, v4[k].id);
     }
-    for (size_t k = 0; k < n6 && r == 0; k++) {
-        r = add_entry(d, t, v6[k].id);
+    for (size_t k = 0; k < n6; k++) {
+        add_entry(d, t, v6[k].id);
     }
     for (uint32_t g = 0; g < d->far_group_count; g++) {
         struct far_group *group = &d->far_group[g];
@@ -227,12 +249,18 @@ build_far(struct dict *d, const struct tables *t, const struct census *c)
             qsort(&d->entry[group->first], group->count, sizeof *d->entry, compare_far6);
         }
     }
-    for (size_t k = 0; k < n6 && r == 0; k++) { /* where sorting has put them */
+    for (size_t k = 0; k < n6; k++) { /* where sorting has put them */
         const struct far *f = &t->far[v6[k].id];
-        const struct far_group *group = group_at(d, d->country_code[f->country], d->far_symbol[v6[k].id]);
-        struct entry wanted = { .hi = f->hi, .lo = f->lo };
-        const struct entry *e = group == NULL ? NULL : bsearch(&wanted, &d->entry[group->first], group->count, sizeof wanted, compare_far6);
-        d->far_code[v6[k].id] = e == NULL ? UINT32_MAX : (uint32_t)(e - d->entry);
+        struct far_out *out = &d->far_out[v6[k].id];
+        if (out->entry != UINT32_MAX) {
+            const struct far_group *group = &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+            const struct entry wanted = { .hi = f->hi, .lo = f->lo };
+            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count, sizeof wanted, compare_far6);
+            out->entry = (uint32_t)(e - d->entry);
+        }
+    }
+    for (uint32_t id = 0; id < t->far_count; id++) {
+        tell_place(d, &d->far_out[id]);
     }
 out:
     free(v4);
@@ -431,8 +459,7 @@ dict_done(struct dict *d)
     free(d->near);
     free(d->form);
     free(d->group);
-    free(d->far_code);
-    free(d->far_symbol);
+    free(d->far_out);
     free(d->near_code);
     free(d->form_code);
     free(d->country_code);

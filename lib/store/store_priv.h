@@ -80,9 +80,11 @@ static inline unsigned shape_stream(uint64_t key) { return (unsigned)(key >> 60)
 static inline uint32_t shape_form(uint64_t key) { return (uint32_t)(key >> 32) & 0xfffffff; }
 static inline uint32_t shape_len(uint64_t key) { return (uint32_t)key; }
 
+#define PORT_TABLES 32U
+
 /* Numbers of 64 bits, each once. */
 struct keys {
-    uint64_t *key;
+    uint64_t hash_key, *key;
     uint32_t count, cap, mask;
     uint32_t *slot; /* id + 1 */
 };
@@ -99,6 +101,10 @@ struct tables {
     uint32_t far_mask, near_mask, form_mask;
     uint32_t near_last, form_last; /* what came last: mostly it comes again */
     struct keys service, shape;
+    /* Of the first groups: id + 1 of each port, so that a look-up is one load. */
+    uint8_t *group_index; /* [packed]: index + 1; 0: none */
+    uint32_t *port_id[PORT_TABLES];
+    uint32_t port_tables;
     struct bh_store_country *country;
     uint32_t country_count;
     uint16_t country_of_value[KOBOLD_VALUES_MAX]; /* index + 1 */
@@ -113,6 +119,8 @@ enum {
     CHUNK_ALL_INBOUND = 1 << 2,
     CHUNK_LACKS_SHIFT = 8, /* BH_LACK_... above */
 };
+/* Beside the kind of a row: an IP packet that was not sent by us, so its TTL is that of the far end. */
+enum { CHUNK_THEIRS = 8 };
 
 struct quote_row {
     uint32_t row;
@@ -129,7 +137,7 @@ struct chunk {
     int64_t *ts_ns;
     uint32_t *far, *near, *service, *shape, *seq, *weight, *connection; /* far to shape: of the tables */
     uint16_t *other, *ip_id, *window;
-    uint8_t *ttl, *outcome;
+    uint8_t *ttl, *outcome, *kind, *stream; /* kind: CHUNK_THEIRS too */
     struct quote_row *quote;
     struct seen_row *seen;
     uint32_t quote_count, quote_cap, seen_count, seen_cap;
@@ -172,6 +180,14 @@ struct entry {
     uint8_t family, ttl;
 };
 
+/* How a far end is told: all of it in a quarter of a line, as rows ask for it at random. */
+struct far_out {
+    uint32_t entry; /* UINT32_MAX: none */
+    uint32_t bits;  /* of its place in its group */
+    uint16_t country;
+    uint8_t symbol, bit_count, ttl;
+};
+
 struct dict {
     struct bh_store_country *country;
     uint32_t country_count;
@@ -197,8 +213,7 @@ struct dict {
     uint32_t shape_count[STREAMS];
 
     /* of the writer: what the numbers of its tables became */
-    uint32_t *far_code; /* entry; UINT32_MAX: stands in the block            */
-    uint8_t *far_symbol;
+    struct far_out *far_out;
     uint32_t *near_code, *form_code;
     uint16_t *country_code;
     uint32_t *service_group; /* index of the group                           */
@@ -257,8 +272,8 @@ struct block_head {
 /* Room to put blocks together. */
 struct block_work {
     struct code_work code;
-    uint32_t *number, *second;
-    uint8_t *octet;
+    uint32_t *number, *second, *entry;
+    uint8_t *octet, *other, *usual; /* usual TTL of the far end */
     struct bh_buf bits, column;
 };
 BH_NODISCARD int block_work_init(struct block_work *w);

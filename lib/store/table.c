@@ -42,9 +42,9 @@ keys_done(struct keys *k)
 }
 
 static inline uint32_t
-key_hash(uint64_t key)
+key_hash(const struct keys *k, uint64_t key)
 {
-    return (uint32_t)((key * 0x9e3779b97f4a7c15ULL) >> 32);
+    return (uint32_t)bh_mix64(key, k->hash_key);
 }
 
 static BH_NOINLINE int
@@ -66,7 +66,7 @@ key_new(struct keys *k, uint64_t key, uint32_t at, uint32_t *ret)
         return -ENOMEM;
     }
     for (uint32_t id = 0; id < k->count; id++) {
-        uint32_t to = key_hash(k->key[id]) & mask;
+        uint32_t to = key_hash(k, k->key[id]) & mask;
         while (slot[to] != 0) {
             to = (to + 1) & mask;
         }
@@ -81,7 +81,7 @@ key_new(struct keys *k, uint64_t key, uint32_t at, uint32_t *ret)
 static inline int
 key_id(struct keys *k, uint64_t key, uint32_t *ret)
 {
-    uint32_t at = key_hash(key) & k->mask;
+    uint32_t at = key_hash(k, key) & k->mask;
     while (k->slot[at] != 0) {
         if (BH_LIKELY(k->key[k->slot[at] - 1] == key)) {
             *ret = k->slot[at] - 1;
@@ -106,6 +106,12 @@ tables_init(struct tables *t, const kobold *countries, uint64_t key)
         tables_done(t);
         return -ENOMEM;
     }
+    t->group_index = bh_pages_new(1UL << GROUP_BITS, false);
+    if (t->group_index == NULL) {
+        tables_done(t);
+        return -ENOMEM;
+    }
+    t->service.hash_key = t->shape.hash_key = key;
     t->near_last = t->form_last = UINT32_MAX;
     /* Of records without addresses. */
     t->country[t->country_count++] = (struct bh_store_country){ .kind = KOBOLD_UNKNOWN };
@@ -130,6 +136,10 @@ tables_done(struct tables *t)
     }
     keys_done(&t->service);
     keys_done(&t->shape);
+    for (uint32_t k = 0; k < t->port_tables; k++) {
+        bh_pages_free(t->port_id[k], 65536 * sizeof *t->port_id[k]);
+    }
+    bh_pages_free(t->group_index, 1UL << GROUP_BITS);
     *t = (struct tables){ 0 };
 }
 
@@ -193,6 +203,39 @@ form_same(const struct form *a, const struct form *b)
         t->what##_mask = mask;                                                            \
     } while (0)
 
+/* The ids of a group's ports, by port; NULL: this group has no such list. */
+static inline uint32_t *
+port_table(struct tables *t, uint32_t group)
+{
+    const unsigned index = t->group_index[group];
+    if (BH_LIKELY(index != 0)) {
+        return t->port_id[index - 1];
+    }
+    if (t->port_tables == PORT_TABLES) {
+        return NULL;
+    }
+    uint32_t *p = bh_pages_new(65536 * sizeof *p, false);
+    if (p != NULL) {
+        t->port_id[t->port_tables++] = p;
+        t->group_index[group] = (uint8_t)t->port_tables;
+    }
+    return p;
+}
+
+static inline int
+service_id(struct tables *t, uint32_t *table, uint32_t group, uint32_t port, uint32_t *ret)
+{
+    if (BH_LIKELY(table != NULL && table[port] != 0)) {
+        *ret = table[port] - 1;
+        return 0;
+    }
+    int r = key_id(&t->service, (uint64_t)group << 16 | port, ret);
+    if (r == 0 && table != NULL) {
+        table[port] = *ret + 1;
+    }
+    return r;
+}
+
 static uint16_t
 country_index(struct tables *t, uint16_t value)
 {
@@ -252,7 +295,7 @@ tables_country(struct tables *t, const struct bh_store_country *c)
             return (uint16_t)k;
         }
     }
-    if (t->country_count > KOBOLD_VALUES_MAX) {
+    if (t->country_count >= KOBOLD_VALUES_MAX) {
         return 0;
     }
     t->country[t->country_count] = *c;
@@ -382,6 +425,8 @@ chunk_new(void)
     COLUMN(window)
     COLUMN(ttl)
     COLUMN(outcome)
+    COLUMN(kind)
+    COLUMN(stream)
 #undef COLUMN
     if (!ok) {
         chunk_free(c);
@@ -409,6 +454,8 @@ chunk_free(struct chunk *c)
     free(c->window);
     free(c->ttl);
     free(c->outcome);
+    free(c->kind);
+    free(c->stream);
     free(c->quote);
     free(c->seen);
     free(c);
@@ -526,18 +573,37 @@ int
 chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t from, uint32_t to, const uint16_t *country_map)
 {
     const bool cold = (b->want & BH_WANT_COLD) != 0;
-    uint64_t hash[BH_BATCH_STRIDE];
     if (b->has_weight && c->weight == NULL && (c->weight = malloc((BLOCK_ROWS + 16) * sizeof *c->weight)) == NULL) {
         return -ENOMEM;
     }
     int r = add_sides(c, b, from, to);
-    for (uint32_t i = from; i < to; i++) { /* ask for the slots of all before the first is used */
-        const struct ends e = ends_of(b, i, b->direction[i] == BH_DIR_OUT);
-        hash[i - from] = address_hash(t, e.family, e.far_hi, e.far_lo);
-        BH_PREFETCH_WRITE(&t->far_slot[(uint32_t)hash[i - from] & t->far_mask]);
+    struct {
+        uint64_t hash;
+        uint32_t *table; /* of the group */
+        uint32_t group, ports;
+        uint16_t service, other;
+    } row[BH_BATCH_ROWS];
+    /* First what costs no cold line, asking for those that will be needed; then their entries; then
+     * all at once. */
+    for (uint32_t i = from; i < to; i++) {
+        const unsigned kind = b->kind[i];
+        const bool ip = is_ip_kind(kind), out = b->direction[i] == BH_DIR_OUT;
+        const unsigned proto = ip ? b->proto[i] : 0;
+        const uint32_t ports = (ip && (b->marks[i] & BH_MARK_NO_PORTS) == 0) || kind == BH_KIND_ARP ? b->ports[i] : 0;
+        const unsigned in_front = is_in_front(b->cls[i], out, proto, ports);
+        const struct ends e = ends_of(b, i, out);
+        row[i - from].hash = address_hash(t, e.family, e.far_hi, e.far_lo);
+        row[i - from].group = group_pack(b->cls[i] & 31U, b->direction[i] & 7U, kind & 7U, proto, in_front);
+        row[i - from].service = (uint16_t)(in_front ? ports >> 16 : ports & 0xffff);
+        row[i - from].other = (uint16_t)(in_front ? ports & 0xffff : ports >> 16);
+        row[i - from].table = port_table(t, row[i - from].group);
+        BH_PREFETCH_WRITE(&t->far_slot[(uint32_t)row[i - from].hash & t->far_mask]);
+        if (row[i - from].table != NULL) {
+            BH_PREFETCH_WRITE(&row[i - from].table[row[i - from].service]);
+        }
     }
     for (uint32_t i = from; i < to; i++) {
-        const uint32_t id = t->far_slot[(uint32_t)hash[i - from] & t->far_mask];
+        const uint32_t id = t->far_slot[(uint32_t)row[i - from].hash & t->far_mask];
         __builtin_prefetch(&t->far[id == 0 ? 0 : id - 1]);
     }
     for (uint32_t i = from; i < to && r == 0; i++) {
@@ -547,32 +613,32 @@ chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t 
         const unsigned proto = ip ? b->proto[i] : 0;
         const bool has_ports = (b->marks[i] & BH_MARK_NO_PORTS) == 0;
         const bool tcp = has_ports && proto == BH_PROTO_TCP;
-        const uint32_t ports = (ip && has_ports) || kind == BH_KIND_ARP ? b->ports[i] : 0;
+        const uint32_t group = row[i - from].group;
         const struct ends e = ends_of(b, i, out);
         struct form f = { 0 };
         uint32_t form = 0;
         form_of(b, i, cold, out, c->flags >> CHUNK_LACKS_SHIFT, &f);
-        r = far_id(t, e.family, e.far_hi, e.far_lo, hash[i - from], country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
+        r = far_id(t, e.family, e.far_hi, e.far_lo, row[i - from].hash, country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
         r = r != 0 ? r : near_id(t, e.family, e.near_hi, e.near_lo, &c->near[at]);
         r = r != 0 ? r : form_id(t, &f, &form);
-        const unsigned in_front = is_in_front(b->cls[i], out, proto, ports);
-        const uint32_t group = group_pack(b->cls[i] & 31U, b->direction[i] & 7U, kind & 7U, proto, in_front);
-        const uint32_t service = in_front ? ports >> 16 : ports & 0xffff;
-        r = r != 0 ? r : key_id(&t->service, (uint64_t)group << 16 | service, &c->service[at]);
-        r = r != 0 ? r : key_id(&t->shape, shape_key(stream_of(group), form, ip ? b->ip_len[i] : 0), &c->shape[at]);
+        r = r != 0 ? r : service_id(t, row[i - from].table, group, row[i - from].service, &c->service[at]);
+        const unsigned stream = stream_of(group);
+        r = r != 0 ? r : key_id(&t->shape, shape_key(stream, form, ip ? b->ip_len[i] : 0), &c->shape[at]);
         if (r != 0) {
             break;
         }
         c->ts_ns[at] = b->ts_ns[i];
         c->min_ns = b->ts_ns[i] < c->min_ns ? b->ts_ns[i] : c->min_ns;
         c->max_ns = b->ts_ns[i] > c->max_ns ? b->ts_ns[i] : c->max_ns;
-        c->other[at] = (uint16_t)(in_front ? ports & 0xffff : ports >> 16);
+        c->other[at] = row[i - from].other;
         c->seq[at] = tcp ? b->tcp_seq[i] : 0;
         c->outcome[at] = tcp && b->cls[i] == BH_CLASS_ACCESS ? b->outcome[i] : 0;
         c->connection[at] = tcp && b->cls[i] == BH_CLASS_ACCESS ? b->connection[i] : 0;
         c->ip_id[at] = cold && kind == BH_KIND_IP4 ? b->ip_id[i] : 0;
         c->window[at] = cold && tcp ? b->tcp_window[i] : 0;
         c->ttl[at] = cold && ip && !out ? b->ttl[i] : 0;
+        c->kind[at] = (uint8_t)(kind | (ip && !out ? (unsigned)CHUNK_THEIRS : 0U));
+        c->stream[at] = (uint8_t)stream;
         if (c->ttl[at] != 0 && !t->far[c->far[at]].has_ttl) {
             t->far[c->far[at]].has_ttl = true;
             t->far[c->far[at]].ttl = c->ttl[at];
@@ -588,7 +654,11 @@ chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t 
 int
 chunk_move(struct chunk *to, struct tables *into, const struct chunk *from, const struct tables *of, uint32_t first_row, uint32_t rows)
 {
+    uint16_t country_map[KOBOLD_VALUES_MAX + 1];
     int r = 0;
+    for (uint32_t k = 0; k < of->country_count; k++) {
+        country_map[k] = tables_country(into, &of->country[k]);
+    }
     to->flags = from->flags;
     if (from->weight != NULL && to->weight == NULL && (to->weight = malloc((BLOCK_ROWS + 16) * sizeof *to->weight)) == NULL) {
         return -ENOMEM;
@@ -597,13 +667,15 @@ chunk_move(struct chunk *to, struct tables *into, const struct chunk *from, cons
         const uint32_t at = to->rows;
         const struct far *f = &of->far[from->far[i]];
         const struct near *n = &of->near[from->near[i]];
-        const uint32_t country = tables_country(into, &of->country[f->country]);
+        const uint32_t country = country_map[f->country];
         r = far_id(into, f->family, f->hi, f->lo, address_hash(into, f->family, f->hi, f->lo), country, &to->far[at]);
         r = r != 0 ? r : near_id(into, n->family, n->hi, n->lo, &to->near[at]);
         const uint64_t shape = of->shape.key[from->shape[i]];
         uint32_t form = 0;
         r = r != 0 ? r : form_id(into, &of->form[shape_form(shape)], &form);
-        r = r != 0 ? r : key_id(&into->service, of->service.key[from->service[i]], &to->service[at]);
+        const uint64_t service = of->service.key[from->service[i]];
+        const uint32_t group = (uint32_t)(service >> 16);
+        r = r != 0 ? r : service_id(into, port_table(into, group), group, service & 0xffff, &to->service[at]);
         r = r != 0 ? r : key_id(&into->shape, shape_key(shape_stream(shape), form, shape_len(shape)), &to->shape[at]);
         if (r != 0) {
             break;
@@ -620,6 +692,8 @@ chunk_move(struct chunk *to, struct tables *into, const struct chunk *from, cons
         MOVE(ip_id);
         MOVE(window);
         MOVE(ttl);
+        MOVE(kind);
+        MOVE(stream);
         if (from->weight != NULL) {
             MOVE(weight);
         }

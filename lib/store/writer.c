@@ -270,9 +270,9 @@ put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint3
 }
 
 static bool
-is_open_knock(const struct bh_store_writer *w, const struct chunk *c, uint32_t row)
+is_open_knock(const struct chunk *c, uint32_t row)
 {
-    return c->outcome[row] == BH_OUTCOME_NONE && shape_stream(w->open.tables.shape.key[c->shape[row]]) == STREAM_KNOCK;
+    return c->outcome[row] == BH_OUTCOME_NONE && c->stream[row] == STREAM_KNOCK;
 }
 
 /* The outcomes of the rows from..to as far as they are known; `from` is counted in the journal. */
@@ -291,7 +291,7 @@ put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_ver
         const uint32_t a = from > first ? (uint32_t)(from - first < c->rows ? from - first : c->rows) : 0;
         const uint32_t z = to > first ? (uint32_t)(to - first < c->rows ? to - first : c->rows) : 0;
         for (uint32_t i = a; i < z; i++) {
-            const bool open = is_open_knock(w, c, i);
+            const bool open = is_open_knock(c, i);
             v[i - a] = open && verdict != NULL ? (uint8_t)verdict(arg, c->connection[i], c->ts_ns[i])
                        : c->outcome[i] != 0    ? c->outcome[i]
                                                : (uint8_t)VERDICT_NONE;
@@ -473,7 +473,7 @@ bh_store_settle(struct bh_store_writer *w, uint64_t rows, bh_store_verdict_fn *v
         const uint64_t left = rows - w->settled;
         const uint32_t end = left < c->rows - w->settle_row ? w->settle_row + (uint32_t)left : c->rows;
         for (uint32_t i = w->settle_row; i < end && verdict != NULL; i++) {
-            if (is_open_knock(w, c, i)) {
+            if (is_open_knock(c, i)) {
                 c->outcome[i] = (uint8_t)verdict(arg, c->connection[i], c->ts_ns[i]);
             }
         }
