@@ -166,4 +166,26 @@ size_t bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_si
 BH_NODISCARD int bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                                  struct bh_error *err);
 
+
+/* These lock the log as a writer does. */
+
+typedef void bh_store_progress_fn(void *arg, uint64_t done, uint64_t total);
+struct bh_store_done {
+    uint64_t files_before, files_after, bytes_before, bytes_after;
+    uint64_t records, lost_records; /* kept; gone for good */
+};
+/* Join neighbouring small segments of one run, up to `rows` records each (0: 8 million). */
+BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress, void *arg,
+                                  struct bh_store_done *ret_done, struct bh_error *err);
+/* Seal what killed writers left, and write damaged segments anew without what is lost. */
+BH_NODISCARD int bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
+                                 struct bh_error *err);
+/* Remove segments that end more than keep_ns before the newest record (0: none), then the oldest
+ * until no more than keep_bytes are left (0: any). */
+BH_NODISCARD int bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes, struct bh_store_done *ret_done,
+                                 struct bh_error *err);
+/* Append the records of other logs, which stay as they are. */
+BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size_t count, bh_store_progress_fn *progress, void *arg,
+                                struct bh_store_done *ret_done, struct bh_error *err);
+
 #endif

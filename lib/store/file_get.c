@@ -455,21 +455,39 @@ piece_len(const struct dict_ref *d, uint32_t piece)
     return piece + 1 < d->pieces ? PIECE_SIZE : d->size - piece * PIECE_SIZE;
 }
 
+/* As long as the longest piece of its group; all before it are whole. */
+static uint32_t
+parity_len(const struct dict_ref *d, uint32_t group)
+{
+    const uint64_t first = (uint64_t)group * PARITY_OF * PIECE_SIZE;
+    return d->size - first < PIECE_SIZE ? (uint32_t)(d->size - first) : PIECE_SIZE;
+}
+
+/* Are the sums and the octets of the parity there? */
+static bool
+has_parity(const struct dict_ref *d)
+{
+    const uint32_t groups = (d->pieces + PARITY_OF - 1) / PARITY_OF;
+    return d->size > 0 && d->head_size >= 8 + 8ULL * d->pieces + 8ULL * groups &&
+           d->body_size >= d->size + (uint64_t)(groups - 1) * PIECE_SIZE + parity_len(d, groups - 1);
+}
+
 /* One piece of a group that is damaged is what the others of it and their parity make. */
 static bool
 repair(const struct dict_ref *d, const uint8_t *body, uint8_t *octets, uint32_t piece)
 {
     const uint64_t sums = 8 + 8ULL * d->pieces;
-    const uint32_t group = piece / PARITY_OF, groups = (d->pieces + PARITY_OF - 1) / PARITY_OF;
-    if (d->head_size < sums + 8ULL * groups || d->body_size < d->size + (uint64_t)groups * PIECE_SIZE) {
-        return false; /* has no parity */
+    const uint32_t group = piece / PARITY_OF;
+    if (!has_parity(d)) {
+        return false;
     }
     const uint8_t *parity = body + d->size + (uint64_t)group * PIECE_SIZE;
-    if (code_sum(parity, PIECE_SIZE) != bh_get_le64(d->head + sums + 8ULL * group)) {
+    const uint32_t length = parity_len(d, group);
+    if (code_sum(parity, length) != bh_get_le64(d->head + sums + 8ULL * group)) {
         return false;
     }
     uint8_t made[PIECE_SIZE];
-    memcpy(made, parity, PIECE_SIZE);
+    memcpy(made, parity, length);
     for (uint32_t k = group * PARITY_OF; k < (group + 1) * PARITY_OF && k < d->pieces; k++) {
         for (uint32_t i = 0; k != piece && i < piece_len(d, k); i++) {
             made[i] ^= body[(uint64_t)k * PIECE_SIZE + i];
@@ -509,4 +527,43 @@ log_file_dict(const struct log_file *f, size_t index, struct dict *ret)
     r = r != 0 ? r : dict_get(ret, octets, d->size);
     free(repaired);
     return r;
+}
+
+static bool
+parity_is_sound(const struct log_file *f, size_t index)
+{
+    const struct dict_ref *d = &f->dict[index];
+    const uint8_t *body = f->data + d->body_at;
+    const uint32_t groups = (d->pieces + PARITY_OF - 1) / PARITY_OF;
+    const uint64_t sums = 8 + 8ULL * d->pieces;
+    if (!has_parity(d)) {
+        return false;
+    }
+    bool ok = true;
+    for (uint32_t k = 0; k < d->pieces && ok; k++) {
+        ok = code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) == bh_get_le64(d->head + 8 + 8ULL * k);
+    }
+    for (uint32_t k = 0; k < groups && ok; k++) {
+        ok = code_sum(body + d->size + (uint64_t)k * PIECE_SIZE, parity_len(d, k)) == bh_get_le64(d->head + sums + 8ULL * k);
+    }
+    return ok;
+}
+
+bool
+log_file_frames_are_sound(const struct log_file *f)
+{
+    struct frame frame;
+    uint64_t at = FILE_HEADER_SIZE;
+    while (at + TRAILER_SIZE < f->size) {
+        if (!frame_get(f->data, f->size, at, &frame)) {
+            return false;
+        }
+        at += FRAME_SIZE + frame.head_size + frame.body_size;
+    }
+    for (size_t k = 0; k < f->dict_count; k++) {
+        if (!parity_is_sound(f, k)) {
+            return false;
+        }
+    }
+    return at + TRAILER_SIZE == f->size;
 }

@@ -92,6 +92,9 @@ void log_file_close(struct log_file *f);
 /* The dictionary, repaired from its parity where that helps. */
 BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct dict *ret);
 
+/* Of a segment: also what stands twice, and is not looked at as long as its other copy is sound. */
+bool log_file_frames_are_sound(const struct log_file *f);
+
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
 void file_header_put(uint8_t out[FILE_HEADER_SIZE], enum file_type type, uint64_t first, uint64_t last, uint64_t after);
@@ -132,6 +135,17 @@ struct listed {
 BH_NODISCARD int list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
 /* The lock of writers, held while the descriptor is open. */
 BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+BH_NODISCARD int unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err);
+/* All files of a log that is locked: `ret_files` of `ret_count`, closed by files_close(). */
+BH_NODISCARD int files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err);
+void files_close(struct log_file *files, size_t count);
+/* The smallest number that no file has had. */
+uint64_t next_sequence(const struct log_file *files, size_t count);
+/* Seal the journals of a log that is locked, and remove what was not finished. */
+struct block_work;
+BH_NODISCARD int recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence, struct bh_error *err);
+/* Is there a larger segment that holds it? Compaction removes what it has joined only afterwards. */
+bool is_superseded(const struct log_file *files, size_t count, size_t index);
 /* Is a journal to be read? Not when it is sealed, or when what it goes on from was not sealed. */
 bool journal_counts(const struct log_file *files, size_t count, size_t index);
 

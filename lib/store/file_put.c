@@ -60,8 +60,9 @@ dict_frame_put(const struct bh_buf *dict, bool parity, struct bh_buf *head, stru
         for (uint32_t i = first; i < size && i < first + PARITY_OF * PIECE_SIZE; i++) {
             made[i % PIECE_SIZE] ^= p[i];
         }
-        code_put64(head, code_sum(made, sizeof made));
-        bh_buf_add(body, made, sizeof made);
+        const uint32_t length = size - first < PIECE_SIZE ? size - first : PIECE_SIZE;
+        code_put64(head, code_sum(made, length));
+        bh_buf_add(body, made, length);
     }
     head->failed |= dict->failed;
 }

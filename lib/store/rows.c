@@ -48,7 +48,7 @@ rows_new_chunk(struct open_rows *o, uint32_t flags)
 #define STEP_BACK_NS 3600000000000LL
 #define STEP_BACK_ROWS 1024U
 
-static bool
+bool
 is_far_back(const struct chunk *c, int64_t ts_ns)
 {
     return c->rows >= STEP_BACK_ROWS && ts_ns < c->max_ns && (uint64_t)c->max_ns - (uint64_t)ts_ns > (uint64_t)STEP_BACK_NS;

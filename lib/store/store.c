@@ -80,22 +80,6 @@ list_steady(const char *dir, struct listed **ret_list, size_t *ret_count, struct
     return 0;
 }
 
-/* Is there a larger one that holds it? Compaction removes what it has joined only afterwards. */
-static bool
-is_superseded(const struct log_file *files, size_t count, size_t index)
-{
-    const struct log_file *f = &files[index];
-    for (size_t k = 0; k < count; k++) {
-        const struct log_file *o = &files[k];
-        const uint64_t mine = f->last_sequence - f->first_sequence, its = o->last_sequence - o->first_sequence;
-        if (k != index && o->type == FILE_SEGMENT && o->first_sequence <= f->first_sequence && f->last_sequence <= o->last_sequence &&
-            its > mine) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void
 note_damage(struct bh_store *s, const struct log_file *f, uint64_t at)
 {
@@ -605,48 +589,6 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
 
 /* ---- whole files -------------------------------------------------------------------------------------------- */
 
-int
-rows_read_file(struct open_rows *o, const struct log_file *f, uint64_t *ret_lost)
-{
-    struct block_rows *rows = block_rows_new();
-    struct bh_batch *b = bh_batch_new();
-    struct dict d = { 0 };
-    uint16_t map[KOBOLD_VALUES_MAX + 2], identity[KOBOLD_VALUES_MAX + 2];
-    size_t dict_of = SIZE_MAX;
-    int r = rows == NULL || b == NULL ? -ENOMEM : 0;
-    *ret_lost = 0;
-    for (unsigned k = 0; k < BH_COUNT(identity); k++) {
-        identity[k] = (uint16_t)k;
-    }
-    for (size_t k = 0; k < f->block_count && r == 0; k++) {
-        const struct block_ref *ref = &f->block[k];
-        if (dict_of != ref->dict) {
-            dict_done(&d);
-            r = log_file_dict(f, ref->dict, &d);
-            dict_of = r == 0 ? ref->dict : SIZE_MAX;
-            for (uint32_t c = 0; r == 0 && c < d.country_count; c++) {
-                map[c] = tables_country(&o->tables, &d.country[c]);
-            }
-        }
-        r = r != 0 ? r : block_open(rows, &d, &ref->head, f->data + ref->body_at, BH_STORE_ALL);
-        if (r == BH_EDAMAGED) {
-            *ret_lost += ref->head.rows;
-            r = 0;
-            continue;
-        }
-        uint64_t row = ref->first_row;
-        while (r == 0 && block_next(rows, identity, b)) {
-            apply_verdicts(f, row, b);
-            row += b->rows;
-            r = rows_add(o, b, ref->head.flags >> CHUNK_LACKS_SHIFT, map);
-        }
-    }
-    dict_done(&d);
-    block_rows_free(rows);
-    bh_batch_free(b);
-    return r;
-}
-
 /* Every column of every block, and every dictionary. */
 int
 bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct bh_error *err)
@@ -662,6 +604,10 @@ bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, u
         const struct log_file *f = &s->file[k];
         struct dict d = { 0 };
         size_t dict_of = SIZE_MAX;
+        if (f->type == FILE_SEGMENT && f->damaged == 0 && !log_file_frames_are_sound(f)) {
+            s->health.damaged_files++;
+            note_damage(s, f, 0);
+        }
         for (size_t b = 0; b < f->block_count && r == 0; b++) {
             const struct block_ref *ref = &f->block[b];
             if (dict_of != ref->dict) {

@@ -580,7 +580,7 @@ chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t 
     struct {
         uint64_t hash;
         uint32_t *table; /* of the group */
-        uint32_t group, ports;
+        uint32_t group;
         uint16_t service, other;
     } row[BH_BATCH_ROWS];
     /* First what costs no cold line, asking for those that will be needed; then their entries; then

@@ -58,80 +58,6 @@ make_dir(const char *dir, struct bh_error *err)
     return bh_error_errno(err, errno, dir, "cannot make", "作れません");
 }
 
-static int
-unlink_in(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err)
-{
-    char name[NAME_SIZE], path[4096];
-    name_put(name, sequence, type);
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (unlink(path) != 0 && errno != ENOENT) {
-        return bh_error_errno(err, errno, path, "cannot remove", "削除できません");
-    }
-    return 0;
-}
-
-/* The rows of a journal that somebody left, as a segment. */
-static int
-seal_journal(struct bh_store_writer *w, const struct log_file *j, struct bh_error *err)
-{
-    struct open_rows rows;
-    uint64_t lost = 0;
-    struct segment_out out;
-    int r = rows_init(&rows, NULL, w->key);
-    if (r != 0) {
-        return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
-    }
-    r = rows_read_file(&rows, j, &lost);
-    if (r != 0) {
-        bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
-    } else if (rows.count > 0 || j->sums_known) {
-        r = rows_seal(&rows, rows.count, w->dir, j->first_sequence, &j->run, &j->sums, &w->work, &out, err);
-        if (r == 0) {
-            r = segment_place(&out, w->dir, err);
-            segment_drop(&out);
-        }
-    }
-    rows_done(&rows);
-    return r;
-}
-
-static int
-recover(struct bh_store_writer *w, struct bh_error *err)
-{
-    struct listed *list = NULL;
-    size_t n = 0;
-    int r = list_dir(w->dir, &list, &n, err);
-    struct log_file *files = calloc(n + 1, sizeof *files);
-    if (r == 0 && files == NULL) {
-        r = bh_error_errno(err, ENOMEM, w->dir, "cannot read", "読めません");
-    }
-    w->sequence = 1;
-    for (size_t k = 0; k < n && r == 0; k++) {
-        char name[NAME_SIZE], path[4096];
-        if (list[k].type == FILE_UNFINISHED) {
-            r = unlink_in(w->dir, list[k].sequence, FILE_UNFINISHED, err);
-            continue;
-        }
-        name_put(name, list[k].sequence, list[k].type);
-        snprintf(path, sizeof path, "%s/%s", w->dir, name);
-        r = log_file_open(path, list[k].type, list[k].sequence, &files[k], err);
-        w->sequence = list[k].sequence >= w->sequence ? list[k].sequence + 1 : w->sequence;
-        w->sequence = r == 0 && files[k].last_sequence >= w->sequence ? files[k].last_sequence + 1 : w->sequence;
-    }
-    for (size_t k = 0; k < n && r == 0; k++) {
-        if (files[k].type == FILE_JOURNAL) {
-            r = journal_counts(files, n, k) ? seal_journal(w, &files[k], err) : 0;
-            r = r != 0 ? r : unlink_in(w->dir, list[k].sequence, FILE_JOURNAL, err);
-        }
-    }
-    for (size_t k = 0; files != NULL && k < n; k++) {
-        log_file_close(&files[k]);
-    }
-    free(files);
-    free(list);
-    return r;
-}
-
 static void
 writer_free(struct bh_store_writer *w)
 {
@@ -178,7 +104,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
     r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
-    r = r != 0 ? r : recover(w, err);
+    r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
     if (r != 0) {
         writer_free(w);
         return r;
@@ -427,7 +353,7 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     segment_drop(&out);
     if (old_fd >= 0) {
         close(old_fd);
-        r = r != 0 ? r : unlink_in(w->dir, old, FILE_JOURNAL, err);
+        r = r != 0 ? r : unlink_file(w->dir, old, FILE_JOURNAL, err);
     }
     return r;
 }

@@ -2,6 +2,7 @@
 /* beholder log: looking after a packet log. */
 #include "beholder.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -211,6 +212,100 @@ log_verify(const struct asked *q, struct bh_error *err)
     return r != 0 ? r : finish(&out, clean ? 0 : 1, err);
 }
 
+/* ---- the others ------------------------------------------------------------------------------------------ */
+
+static int
+say_done(const struct asked *q, const struct bh_store_done *d, const char *en, const char *ja, struct bh_error *err)
+{
+    struct bh_buf out = { 0 };
+    bh_buf_printf(&out, word(q, "%" PRIu64 " files, %" PRIu64 " octets before; %" PRIu64 " files, %" PRIu64 " octets now, %" PRIu64 " records\n",
+                             "前: ファイル %" PRIu64 " 個、%" PRIu64 " バイト。今: ファイル %" PRIu64 " 個、%" PRIu64 " バイト、記録 %" PRIu64 " 件\n"),
+                  d->files_before, d->bytes_before, d->files_after, d->bytes_after, d->records);
+    if (d->lost_records > 0) {
+        bh_buf_printf(&out, word(q, en, ja), d->lost_records);
+    }
+    return finish(&out, 0, err);
+}
+
+static int
+only_one(const struct asked *q, struct bh_error *err)
+{
+    return q->dir_count == 1 ? 0
+                             : bh_error_set(err, BH_EUSAGE, q->dirs[1], "one log at a time", "一度に扱えるログは 1 つです");
+}
+
+static int
+log_repair(const struct asked *q, struct bh_error *err)
+{
+    struct bh_store_done d = { 0 };
+    struct bar bar;
+    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    int r = only_one(q, err);
+    r = r != 0 ? r : bh_store_repair(q->dirs[0], draw ? bar_draw : NULL, &bar, &d, err);
+    bar_end(&bar);
+    return r != 0 ? r : say_done(q, &d, "%" PRIu64 " records could not be saved\n", "%" PRIu64 " 件の記録は救えませんでした\n", err);
+}
+
+static int
+log_compact(const struct asked *q, struct bh_error *err)
+{
+    struct bh_store_done d = { 0 };
+    struct bar bar;
+    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    int r = only_one(q, err);
+    r = r != 0 ? r : bh_store_compact(q->dirs[0], 0, draw ? bar_draw : NULL, &bar, &d, err);
+    bar_end(&bar);
+    return r != 0 ? r : say_done(q, &d, "%" PRIu64 " records were damaged and are gone\n", "%" PRIu64 " 件の記録は壊れていたため失われました\n", err);
+}
+
+static int
+log_merge(const struct asked *q, struct bh_error *err)
+{
+    struct bh_store_done d = { 0 };
+    struct bar bar;
+    if (q->dir_count < 2) {
+        return bh_error_set(err, BH_EUSAGE, "beholder log merge", "name the log to append to, then the others", "追加先のログと、ほかのログを指定してください");
+    }
+    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    int r = bh_store_merge(q->dirs[0], (const char *const *)q->dirs + 1, q->dir_count - 1, draw ? bar_draw : NULL, &bar, &d, err);
+    bar_end(&bar);
+    return r != 0 ? r : say_done(q, &d, "%" PRIu64 " records were damaged and left out\n", "%" PRIu64 " 件の記録は壊れていたため除外しました\n", err);
+}
+
+/* "400d", "56w", "12h"; "500M", "20G": a number and the letter of its unit. */
+static int
+parse_amount(const char *option, const char *text, const char *letters, const uint64_t *units, uint64_t *ret, struct bh_error *err)
+{
+    char where[64], *end = NULL;
+    snprintf(where, sizeof where, "--%s %.32s", option, text);
+    errno = 0;
+    const unsigned long long n = strtoull(text, &end, 10);
+    const char *letter = end[0] != '\0' ? strchr(letters, end[0]) : NULL;
+    if (text[0] < '0' || text[0] > '9' || errno != 0 || letter == NULL || end[1] != '\0' || n == 0 || n > UINT64_MAX / units[letter - letters]) {
+        return bh_error_set(err, BH_EUSAGE, where, "give a number with one of the units %s", "数に単位 (%s のどれか) を付けて指定してください", letters);
+    }
+    *ret = n * units[letter - letters];
+    return 0;
+}
+
+static int
+log_retain(const struct asked *q, struct bh_error *err)
+{
+    static const uint64_t spans[] = { 3600000000000ULL, 86400000000000ULL, 604800000000000ULL };
+    static const uint64_t sizes[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30, 1ULL << 40 };
+    const char *keep = bh_arg(q->args, "keep"), *size = bh_arg(q->args, "keep-size");
+    uint64_t ns = 0, bytes = 0;
+    struct bh_store_done d = { 0 };
+    int r = only_one(q, err);
+    if (r == 0 && keep == NULL && size == NULL) {
+        r = bh_error_set(err, BH_EUSAGE, "beholder log retain", "say how much to keep: --keep 400d, --keep-size 20G", "残す量を指定してください: --keep 400d、--keep-size 20G");
+    }
+    r = r == 0 && keep != NULL ? parse_amount("keep", keep, "hdw", spans, &ns, err) : r;
+    r = r == 0 && size != NULL ? parse_amount("keep-size", size, "KMGT", sizes, &bytes, err) : r;
+    r = r != 0 ? r : bh_store_retain(q->dirs[0], ns, bytes, &d, err);
+    return r != 0 ? r : say_done(q, &d, "%" PRIu64 " records were removed\n", "%" PRIu64 " 件の記録を削除しました\n", err);
+}
+
 /* ---- the verb ---------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -219,6 +314,10 @@ static const struct {
 } actions[] = {
     { "info", log_info },
     { "verify", log_verify },
+    { "repair", log_repair },
+    { "compact", log_compact },
+    { "retain", log_retain },
+    { "merge", log_merge },
 };
 
 static int
