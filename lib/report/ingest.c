@@ -9,12 +9,13 @@
 #include "run_priv.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define OPEN_MAX_ROWS (1U << 19) /* that wait for their verdicts: connection numbers come round after 2^21 */
-#define TICK_BATCHES 64U
+#define TICK_EVERY_NS 250000000LL
 
 /* A batch that waits: rows up to its end, and its newest time. */
 struct waiting {
@@ -32,6 +33,15 @@ struct ingest {
     size_t first, count, cap;
     uint64_t settled, early;
     struct bh_store_sums sums;
+
+    /* The journal is written once a second also while the input keeps us waiting: whoever holds the
+     * lock may touch writer, track and sums. */
+    pthread_t ticker;
+    pthread_mutex_t lock;
+    pthread_cond_t ends;
+    bool has_ticker, ended;
+    int tick_failed;
+    struct bh_error tick_error;
 };
 
 static int
@@ -279,6 +289,53 @@ clock_ns(void)
     return (int64_t)t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+static void *
+tick_run(void *arg)
+{
+    struct ingest *g = arg;
+    pthread_mutex_lock(&g->lock);
+    while (!g->ended) {
+        const int64_t wake = clock_ns() + TICK_EVERY_NS;
+        const struct timespec until = { .tv_sec = (time_t)(wake / 1000000000LL), .tv_nsec = (long)(wake % 1000000000LL) };
+        pthread_cond_timedwait(&g->ends, &g->lock, &until);
+        if (!g->ended && g->tick_failed == 0) {
+            g->tick_failed = bh_store_tick(g->writer, clock_ns(), &g->sums, g->run.o->outcomes ? verdict : NULL, g->run.shard[0].track, &g->tick_error);
+        }
+    }
+    pthread_mutex_unlock(&g->lock);
+    return NULL;
+}
+
+static int
+begin_ticks(struct ingest *g)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&g->ends, &attr);
+    pthread_condattr_destroy(&attr);
+    int r = pthread_create(&g->ticker, NULL, tick_run, g);
+    g->has_ticker = r == 0;
+    return -r;
+}
+
+static void
+end_ticks(struct ingest *g)
+{
+    if (!g->has_ticker) {
+        return;
+    }
+    pthread_mutex_lock(&g->lock);
+    g->ended = true;
+    pthread_cond_signal(&g->ends);
+    pthread_mutex_unlock(&g->lock);
+    pthread_join(g->ticker, NULL);
+    pthread_mutex_destroy(&g->lock);
+    pthread_cond_destroy(&g->ends);
+    g->has_ticker = false;
+}
+
 static int
 take_all(struct ingest *g)
 {
@@ -286,14 +343,20 @@ take_all(struct ingest *g)
     struct bh_batch *b = bh_batch_new();
     g->kept = bh_batch_new();
     g->sums.served = calloc(65536, sizeof *g->sums.served);
-    int r = b == NULL || g->kept == NULL || g->sums.served == NULL ? -ENOMEM : 0;
+    int r = b == NULL || g->kept == NULL || g->sums.served == NULL ? -ENOMEM : begin_ticks(g);
     for (unsigned turn = 0; r == 0 && feed_next(&x->feed, &b); turn++) {
+        pthread_mutex_lock(&g->lock);
         r = take_batch(g, b);
-        if (r == 0 && turn % TICK_BATCHES == 0) {
+        if (turn % 64 == 0) {
             take_sums(g);
-            r = bh_store_tick(g->writer, clock_ns(), &g->sums, x->o->outcomes ? verdict : NULL, x->shard[0].track, x->err);
         }
+        if (r == 0 && g->tick_failed != 0) {
+            r = g->tick_failed;
+            *x->err = g->tick_error;
+        }
+        pthread_mutex_unlock(&g->lock);
     }
+    end_ticks(g);
     r = r != 0 ? r : x->feed.failed;
     bh_batch_free(b);
     if (r == 0) {

@@ -440,7 +440,8 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
     ok = ok && ((h->flags & CHUNK_WEIGHT) == 0 || (column_of(r, body, COLUMN_WEIGHT, &c) && list_get(&c, &r->weight, h->rows)));
     ok = ok && ((want & BH_STORE_QUOTES) != 0 ? open_side(r, body, COLUMN_QUOTES, &r->quotes_size) : (r->quotes_size = 0, true));
     ok = ok && open_side(r, body, COLUMN_SEEN, &r->seen_size);
-    r->quotes = (const uint8_t *)r->side.data;
+    static const uint8_t nothing[1];
+    r->quotes = r->side.data == NULL ? nothing : (const uint8_t *)r->side.data;
     r->seen = r->quotes + (ok ? r->quotes_size : 0);
     return ok ? 0 : BH_EDAMAGED;
 }

@@ -8,8 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a few octets may stand for millions: no fuzzer has the time */
+#define ENTRIES_MAX (1U << 14)
+#define FORMS_MAX (1U << 12)
+#else
 #define ENTRIES_MAX (1U << 23)
 #define FORMS_MAX (1U << 21)
+#endif
 #define GROUPS_MAX (1U << 16)
 
 /* ---- lists of addresses, sorted -------------------------------------------------------------------- */
