@@ -56,9 +56,9 @@ prepare(struct ingest *g)
                          "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
     }
     for (size_t i = 0; r == 0 && i < x->o->file_count; i++) {
-        if (bh_store_is_dir(x->o->files[i])) {
-            r = bh_error_set(x->err, BH_EUSAGE, x->o->files[i], "is a directory; give captures or CSV files (logs are joined by beholder log merge)",
-                             "はディレクトリです。キャプチャか CSV を指定してください (ログの結合は beholder log merge)");
+        if (bh_store_is_log(x->o->files[i])) {
+            r = bh_error_set(x->err, BH_EUSAGE, x->o->files[i], "is a packet log; give captures or CSV files (logs are joined by beholder log merge)",
+                             "はパケットログです。キャプチャか CSV を指定してください (ログの結合は beholder log merge)");
         }
     }
     r = r != 0 ? r : feed_open(&x->feed, x->o, x->err);

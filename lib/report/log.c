@@ -19,7 +19,7 @@ log_is_input(const struct bh_report_options *o, bool *ret_is_log, struct bh_erro
     size_t dirs = 0;
     const char *file = "";
     for (size_t i = 0; i < o->file_count; i++) {
-        if (bh_store_is_dir(o->files[i])) {
+        if (bh_store_is_log(o->files[i])) {
             dirs++;
         } else {
             file = o->files[i];

@@ -112,8 +112,8 @@ struct bh_store; /* opaque */
 /* All records that are in the files of these directories now. */
 BH_NODISCARD int bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store, struct bh_error *err);
 void bh_store_close(struct bh_store *s);
-/* Is it a directory (which may be a log)? */
-bool bh_store_is_dir(const char *path);
+/* Is it a directory that somebody writes a log into, or has? */
+bool bh_store_is_log(const char *path);
 
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);

@@ -39,10 +39,18 @@ struct bh_store {
 };
 
 bool
-bh_store_is_dir(const char *path)
+bh_store_is_log(const char *path)
 {
+    struct listed *list = NULL;
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    char lock[4096];
+    size_t n = 0;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode) || list_dir(path, &list, &n, NULL) != 0) {
+        return false;
+    }
+    free(list);
+    snprintf(lock, sizeof lock, "%s/lock", path);
+    return n > 0 || stat(lock, &st) == 0;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------- */
