@@ -6,11 +6,12 @@
  * remote addresses, so tallies are disjoint and merging is adding). bh_trend_new() turns the
  * merged tally into the ranked result of MEANING.md 8; no report ever counts a packet.
  *
- * Memory of a tally (docs/design/tally.md): counters 128 KiB for each place that occurs, sources
- * 32 octets a slot (IPv6: 64) for up to 655,360 (163,840) of them, pairs 4 octets a slot for up to
- * 2^22; beyond these, HyperLogLog, and `approximate` says so.
+ * Memory of all tallies of a report together (docs/design/tally.md): counters up to 128 KiB for each
+ * place that occurs and each digit that they need, sources 32 octets a slot (IPv6: 64) for up to
+ * 655,360 (163,840) of them, pairs 4 octets a slot for up to 2^22; beyond these, HyperLogLog, and
+ * `approximate` says so.
  *
- * Threads:   one thread per tally; the country database is shared read-only.
+ * Threads:   one thread per tally; what they share is locked inside, the country database read-only.
  * Ownership: the caller's. A trend owns all it points to.
  */
 #ifndef BH_ANALYSIS_H
@@ -61,6 +62,19 @@ struct bh_places {
 void bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,
                     const char home_country[3]);
 
+/* A country database of a history: it answers for records from `from_ns` up to that of the next one, the
+ * first one also for all before. */
+struct bh_country_day {
+    int64_t from_ns;
+    const kobold *countries;
+    const struct bh_filter *filter; /* the words, read with this database */
+    uint16_t of_value[1024];
+    char code_of_value[1024][4];
+};
+/* The places of one more database, joined to those that are there. */
+void bh_places_add(struct bh_places *p, struct bh_country_day *day, const char home_country[3]);
+size_t bh_country_day_at(const struct bh_country_day *days, size_t count, int64_t ts_ns);
+
 /* Long silences in the stream, found while it is read: whoever reads adds one before any record
  * behind it is handed on. */
 #define BH_GAPS_MAX 64U
@@ -75,6 +89,8 @@ struct bh_silences {
 struct bh_tally_config {
     const kobold *countries;
     const struct bh_places *places;
+    const struct bh_country_day *days; /* with several databases: instead of countries and filter */
+    size_t day_count;                  /* 0: one database                                         */
     const struct bh_home *home;
     const struct bh_filter *filter; /* NULL: all */
     struct bh_period period;        /* half-open  */
@@ -95,6 +111,7 @@ struct bh_tally_config {
     size_t frequent_count;
     const struct bh_silences *silences; /* may be NULL                                         */
     unsigned shards;
+    struct bh_tally *first;   /* the tally of the first shard, whose cells all of them count into; NULL: this is it */
     _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
     uint64_t key;             /* the same for all shards                                       */
 };
@@ -102,15 +119,21 @@ struct bh_tally_config {
 struct bh_tally; /* opaque */
 BH_NODISCARD int bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally);
 void bh_tally_free(struct bh_tally *t);
+/* Rows from `from` on will soon be given to bh_tally_sources(): ask the memory for their sources. Changes
+ * nothing but time. */
+void bh_tally_ask(const struct bh_tally *t, const struct bh_batch *b, uint32_t from);
+/* Accesses, visits too, of the days a database answered for; after the last merge. */
+uint64_t bh_tally_day_accesses(const struct bh_tally *t, size_t day);
 /* Between bh_track_classify() and bh_track_flows(): sources, countries, what is counted. */
 void bh_tally_sources(struct bh_tally *t, struct bh_batch *b);
 /* After bh_track_flows(). */
 void bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves,
                      size_t moves_count);
 /* The view has become two-sided (before bh_tally_counts() of that batch): what was not
- * answered until now is unknown, but for what the moves take back. */
-void bh_tally_two_sided(struct bh_tally *t);
-/* Add `from` to `into`; `from` is empty afterwards. */
+ * answered until now is unknown, but for what the moves take back. For all shards at once, and
+ * while none of them is at work. */
+void bh_tally_two_sided(struct bh_tally *const *tallies, unsigned count);
+/* Add `from` to `into`, which is the first; `from` belongs to it afterwards. */
 BH_NODISCARD int bh_tally_merge(struct bh_tally *into, struct bh_tally *from);
 
 /* ---- the result ------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tallies of several threads into one. Each thread saw other remote addresses, so nothing has
- * to be joined: numbers are added, tables of sources are appended.
+ * to be joined: numbers are added, tables of sources are appended; the cells were one from the start.
  */
 #include "tally_priv.h"
 
@@ -46,11 +46,7 @@ merge_places(struct bh_tally *into, const struct bh_tally *from)
         into->place[p].sources += from->place[p].sources;
         into->place[p].first_ns = from->place[p].first_ns < into->place[p].first_ns ? from->place[p].first_ns : into->place[p].first_ns;
         into->place[p].last_ns = from->place[p].last_ns > into->place[p].last_ns ? from->place[p].last_ns : into->place[p].last_ns;
-        if (from->place[p].accesses > 0) {
-            cells_merge_place(&into->cells, &from->cells, p);
-        }
     }
-    cells_merge_rest(&into->cells, &from->cells);
 }
 
 static void
@@ -77,10 +73,9 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     if (r != 0) {
         return r;
     }
-    for (uint32_t i = 0; i <= from->wide.mask; i++) {
-        if (from->wide.entry[i].key1 != 0) {
-            map_add(&into->wide, from->wide.entry[i].key1 - 1, from->wide.entry[i].value);
-        }
+    ADD(sources_again);
+    for (size_t k = 0; k < into->cfg.day_count; k++) {
+        ADD(day_accesses[k]);
     }
     for (unsigned k = 0; k < BH_CLASS_COUNT; k++) {
         ADD(classes[k]);

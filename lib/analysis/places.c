@@ -39,15 +39,12 @@ place_of_value(const struct kobold_value *v, bool by_region, const char home_cou
     return x;
 }
 
-void
-bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, const char home_country[3])
+/* Countries first: their counters then lie together. */
+static void
+add_values(struct bh_places *p, const kobold *countries, const char home_country[3], uint16_t *of_value,
+           char (*code_of_value)[4])
 {
-    memset(p, 0, sizeof *p);
-    p->by_region = by_region;
-    struct bh_place unknown = { .kind = KOBOLD_UNKNOWN, .class_name = "unknown" };
-    place_find(p, &unknown);
     unsigned n = kobold_value_count(countries);
-    /* Countries first: their counters then lie together. */
     for (int countries_only = 1; countries_only >= 0; countries_only--) {
         for (unsigned value = 0; value < n && value < BH_COUNT(p->of_value); value++) {
             struct kobold_value v;
@@ -56,14 +53,42 @@ bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, con
             }
             bool is_country = v.kind == KOBOLD_COUNTRY || v.kind == KOBOLD_REGION;
             if (is_country == (countries_only == 1)) {
-                struct bh_place x = place_of_value(&v, by_region, home_country);
-                p->of_value[value] = place_find(p, &x);
+                struct bh_place x = place_of_value(&v, p->by_region, home_country);
+                of_value[value] = place_find(p, &x);
                 if (is_country) {
-                    memcpy(p->code_of_value[value], v.code, sizeof p->code_of_value[value]);
+                    memcpy(code_of_value[value], v.code, sizeof code_of_value[value]);
                 }
             }
         }
     }
+}
+
+void
+bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, const char home_country[3])
+{
+    memset(p, 0, sizeof *p);
+    p->by_region = by_region;
+    struct bh_place unknown = { .kind = KOBOLD_UNKNOWN, .class_name = "unknown" };
+    place_find(p, &unknown);
+    add_values(p, countries, home_country, p->of_value, p->code_of_value);
+}
+
+void
+bh_places_add(struct bh_places *p, struct bh_country_day *day, const char home_country[3])
+{
+    add_values(p, day->countries, home_country, day->of_value, day->code_of_value);
+}
+
+size_t
+bh_country_day_at(const struct bh_country_day *days, size_t count, int64_t ts_ns)
+{
+    size_t first = 0;
+    while (count > 1) {
+        size_t half = count / 2;
+        first += days[first + half].from_ns <= ts_ns ? half : 0;
+        count -= half;
+    }
+    return first;
 }
 
 /* ---- --served ---------------------------------------------------------------------------------- */

@@ -43,55 +43,40 @@ port_of_cell(uint32_t cell, uint64_t count)
 uint64_t
 cell_sources(const struct build *b, uint32_t cell)
 {
-    uint64_t n = cell_get(&b->t->cells, cell, CELL_SOURCES) + pairs_sketched(&b->t->pairs, cell);
+    uint64_t n = cell_get(b->t->cells, cell, CELL_SOURCES) + pairs_sketched(&b->t->pairs, cell);
     unsigned bit = frequent_bit(&b->t->frequent, cell & 0x1ffff);
     return bit == 0 ? n : n + b->frequent[cell >> 17][bit];
 }
 
-/* While the cells are few: those of a place are a list. */
-static uint64_t
-top_few(const struct build *b, uint32_t place, struct top *top)
+/* Has the number of accesses of this cell digits beyond a level, or below it? */
+static bool
+has_digits(const struct cells *c, uint32_t cell, unsigned from, unsigned to)
 {
-    const bool by_sources = b->t->cfg.count == BH_COUNT_SOURCES;
-    uint64_t distinct = 0;
-    for (uint32_t i = b->cell_first[place]; i != UINT32_MAX; i = b->cell_next[i]) {
-        const struct few_cell *f = &b->t->cells.few[i];
-        distinct++;
-        top_offer(top, port_of_cell(f->key1 - 1, by_sources ? cell_sources(b, f->key1 - 1) : f->count));
+    for (unsigned level = from; level < to; level++) {
+        if ((digit_get(&c->both, level, cell) & 15) != 0) {
+            return true;
+        }
     }
-    return distinct;
+    return false;
 }
 
-/* Accesses: cells that were carried hold 16 or more, so most cells need no second look. */
+/* From the highest digits down, as most cells have none and cannot get into the list then. */
 static uint64_t
 top_accesses(const struct build *b, uint32_t place, struct top *top)
 {
-    const struct cells *c = &b->t->cells;
+    const struct cells *c = b->t->cells;
     uint64_t distinct = 0;
-    for (uint32_t i = b->cell_first[place]; i != UINT32_MAX; i = b->cell_next[i]) {
-        const struct map_entry *e = &c->carry.entry[i];
-        uint32_t cell = (e->key1 - 1) & (CELLS - 1);
-        unsigned low = c->both[cell] & 15;
-        distinct += low == 0;
-        top_offer(top, port_of_cell(cell, low + 16 * e->value));
-    }
-    const uint32_t base = place << 17;
-    for (uint32_t i = base; i < base + (1U << 17); i += 8) {
-        uint64_t eight;
-        memcpy(&eight, c->both + i, 8);
-        eight &= 0x0f0f0f0f0f0f0f0fULL;
-        if (eight == 0) {
-            continue;
-        }
-        for (uint32_t cell = i; cell < i + 8; cell++) {
-            unsigned low = c->both[cell] & 15;
-            if (low == 0) {
+    for (unsigned level = DIGIT_LEVELS; level-- > 0;) {
+        struct digit it = { 0 };
+        while (digit_next(&c->both, level, place, &it)) {
+            const unsigned digit = it.octet & 15;
+            if (digit == 0) {
                 continue;
             }
-            distinct++;
-            bool may = top->count < top->k || (top->k > 0 && low >= top->port[top->k - 1].count);
-            if (may && map_get(&c->carry, (uint32_t)CELL_COUNT << CELL_BITS | cell) == 0) {
-                top_offer(top, port_of_cell(cell, low));
+            distinct += !has_digits(c, it.cell, 0, level);
+            const bool may = top->count < top->k || (top->k > 0 && (digit + 1ULL) << 4 * level > top->port[top->k - 1].count);
+            if (may && !has_digits(c, it.cell, level + 1, DIGIT_LEVELS)) { /* or it was offered already */
+                top_offer(top, port_of_cell(it.cell, cell_get(c, it.cell, CELL_COUNT)));
             }
         }
     }
@@ -101,12 +86,15 @@ top_accesses(const struct build *b, uint32_t place, struct top *top)
 static uint64_t
 top_sources(const struct build *b, uint32_t place, struct top *top)
 {
-    const struct cells *c = &b->t->cells;
+    const struct cells *c = b->t->cells;
     uint64_t distinct = 0;
-    for (uint32_t cell = place << 17; cell < (place + 1) << 17; cell++) {
-        if (cell_get(c, cell, CELL_COUNT) > 0) {
-            distinct++;
-            top_offer(top, port_of_cell(cell, cell_sources(b, cell)));
+    for (unsigned level = 0; level < DIGIT_LEVELS; level++) {
+        struct digit it = { 0 };
+        while (digit_next(&c->both, level, place, &it)) {
+            if ((it.octet & 15) != 0 && !has_digits(c, it.cell, 0, level)) {
+                distinct++;
+                top_offer(top, port_of_cell(it.cell, cell_sources(b, it.cell)));
+            }
         }
     }
     return distinct;
@@ -115,12 +103,19 @@ top_sources(const struct build *b, uint32_t place, struct top *top)
 static uint64_t
 top_wide(const struct build *b, uint32_t place, struct top *top)
 {
+    const struct digits *wide = &b->t->cells->wide;
     uint64_t distinct = 0;
-    for (uint32_t i = 0; i <= b->t->wide.mask; i++) {
-        const struct map_entry *e = &b->t->wide.entry[i];
-        if (e->key1 != 0 && (e->key1 - 1) >> 17 == place) {
-            distinct++;
-            top_offer(top, port_of_cell(e->key1 - 1, e->value));
+    for (unsigned level = 0; level < DIGIT_LEVELS / 2; level++) {
+        struct digit it = { 0 };
+        while (digit_next(wide, level, place, &it)) {
+            bool below = false; /* then it was offered already */
+            for (unsigned k = 0; k < level && !below; k++) {
+                below = digit_get(wide, k, it.cell) != 0;
+            }
+            if (!below) {
+                distinct++;
+                top_offer(top, port_of_cell(it.cell, digits_get_wide(wide, it.cell)));
+            }
         }
     }
     return distinct;
@@ -137,10 +132,10 @@ fill_outcomes(const struct build *b, uint32_t cell, struct bh_trend_port *p)
     if (p->proto != BH_PROTO_TCP || !b->t->cfg.outcomes) {
         return;
     }
-    uint64_t rest = cell_get(&b->t->cells, cell, CELL_COUNT);
+    uint64_t rest = cell_get(b->t->cells, cell, CELL_COUNT);
     for (unsigned o = 1; o < BH_OUTCOME_COUNT; o++) {
         if (kind_of[o] != 0) {
-            p->outcomes[o] = cell_get(&b->t->cells, cell, (enum cell_kind)kind_of[o]);
+            p->outcomes[o] = cell_get(b->t->cells, cell, (enum cell_kind)kind_of[o]);
             rest -= p->outcomes[o] < rest ? p->outcomes[o] : rest;
         }
     }
@@ -157,7 +152,6 @@ place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_pla
     enum bh_count_unit unit = b->t->cfg.count;
     const bool wide = unit != BH_COUNT_ACCESSES && unit != BH_COUNT_SOURCES;
     out->ports_distinct = wide                           ? top_wide(b, place, &top)
-                          : b->t->cells.few != NULL      ? top_few(b, place, &top)
                           : unit == BH_COUNT_ACCESSES    ? top_accesses(b, place, &top)
                                                          : top_sources(b, place, &top);
     for (size_t i = 0; i < top.count; i++) {
@@ -175,10 +169,10 @@ cell_unit(const struct build *b, uint32_t cell)
 {
     switch (b->t->cfg.count) {
     case BH_COUNT_ACCESSES:
-        return cell_get(&b->t->cells, cell, CELL_COUNT);
+        return cell_get(b->t->cells, cell, CELL_COUNT);
     case BH_COUNT_SOURCES:
         return cell_sources(b, cell);
     default:
-        return map_get(&b->t->wide, cell);
+        return digits_get_wide(&b->t->cells->wide, cell);
     }
 }

@@ -139,6 +139,9 @@ tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, 
     if (!p->by_region) {
         return p->place[place].code;
     }
+    if (t->cfg.day_count > 0) {
+        return tally_days_country(t, b, row);
+    }
     const struct bh_ip6_pair *v6 = &b->ip6[b->kind[row] == BH_KIND_IP6 ? b->src[row] : 0];
     uint16_t value = b->kind[row] == BH_KIND_IP6 ? kobold_v6(t->cfg.countries, v6->src_hi, v6->src_lo)
                                                   : kobold_v4(t->cfg.countries, b->src[row]);

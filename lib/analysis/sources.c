@@ -2,13 +2,14 @@
 /*
  * The table of sources: open addressing, linear probing, at most 5/8 full (an unknown address
  * then costs four slots, two lines, even under a flood of forged ones). A slot never crosses
- * a cache line: the one line per source is most of what a known source costs.
+ * a cache line: the one line per source is most of what a known source costs. Of IPv4 two slots
+ * share a line, and both are looked at before the next line, which nobody has asked for yet.
  *
  * A table of 2 MiB and more has addresses for all it may ever need and doubles where it stands:
  * pages are touched once, and none is touched to be given back.
  *
- * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB; several shards together may
- * take twice that, as each may double once more just below its share of the bound.
+ * Memory: 32 octets * slots4 + 64 octets * slots6, at most 32 + 16 MiB over all shards: no table
+ * grows beyond what its share of the bound lets in.
  */
 #include "tally_priv.h"
 
@@ -26,6 +27,17 @@ slots_for(uint64_t expected, uint32_t least, uint32_t most)
 
 #define IN_PLACE ((size_t)2 << 20)
 
+/* A shard's share of a table of so many slots, a power of two. */
+static uint32_t
+share_of(uint32_t slots, unsigned shards)
+{
+    uint32_t share = slots;
+    while (share * shards > slots) {
+        share /= 2;
+    }
+    return share;
+}
+
 /* Room for `slots` now, and for `most` later when the table is large. */
 static void *
 table_new(size_t slots, size_t most, size_t slot_size, size_t *ret_size)
@@ -40,13 +52,15 @@ sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key
     *s = (struct sources){ .key = key };
     /* The table grows: begin with what a file of so many frames has at least. */
     uint64_t guess = expected == 0 ? 1U << 14 : expected / 64 / shards;
-    uint32_t n4 = slots_for(guess, 1U << 10, SOURCES4_MAX), n6 = slots_for(guess / 8, 1U << 8, SOURCES6_MAX);
-    s->v4 = table_new(n4, SOURCES4_MAX, sizeof *s->v4, &s->size4);
-    s->v6 = table_new(n6, SOURCES6_MAX, sizeof *s->v6, &s->size6);
+    s->most4 = share_of(SOURCES4_MAX, shards);
+    s->most6 = share_of(SOURCES6_MAX, shards);
+    uint32_t n4 = slots_for(guess, 1U << 10, s->most4), n6 = slots_for(guess / 8, 1U << 8, s->most6);
+    s->v4 = table_new(n4, s->most4, sizeof *s->v4, &s->size4);
+    s->v6 = table_new(n6, s->most6, sizeof *s->v6, &s->size6);
     s->mask4 = n4 - 1;
     s->mask6 = n6 - 1;
-    s->limit4 = SOURCES4_MAX / shards / 8 * 5;
-    s->limit6 = SOURCES6_MAX / shards / 8 * 5;
+    s->limit4 = s->most4 / 8 * 5;
+    s->limit6 = s->most6 / 8 * 5;
     if (s->v4 == NULL || s->v6 == NULL) {
         sources_done(s);
         return -ENOMEM;
@@ -81,9 +95,23 @@ table_room(void **table, size_t *size, size_t slots, size_t most, size_t slot_si
     return true;
 }
 
+/* The first that is free from `at` on: it, the other one of its line, then line by line. */
+static struct source4 *
+free_slot4(struct source4 *v4, uint32_t at, uint32_t mask)
+{
+    for (;; at = (at + 2) & mask) {
+        if ((v4[at].s.flags & SRC_USED) == 0) {
+            return &v4[at];
+        }
+        if ((v4[at ^ 1].s.flags & SRC_USED) == 0) {
+            return &v4[at ^ 1];
+        }
+    }
+}
+
 /*
  * After the mask has gained a bit each entry belongs where it was or as far again beyond. Going
- * round once from behind an empty slot, an entry never lands on one that still waits: its cluster
+ * round once from behind a line with an empty slot, an entry never lands on one that still waits: its cluster
  * before it is done, so what it finds free is at its own place or before, or in the new half.
  */
 static bool
@@ -91,25 +119,21 @@ grow4(struct sources *s)
 {
     const uint32_t old = s->mask4 + 1, mask = 2 * old - 1;
     void *table = s->v4;
-    if (!table_room(&table, &s->size4, 2UL * old, SOURCES4_MAX, sizeof *s->v4)) {
+    if (!table_room(&table, &s->size4, 2UL * old, s->most4, sizeof *s->v4)) {
         s->limit4 = s->used4; /* go on with what there is; what is beyond is counted as over */
         return false;
     }
     struct source4 *v4 = s->v4 = table;
-    uint32_t start = 0;
-    while ((v4[start].s.flags & SRC_USED) != 0) {
-        start++;
+    uint32_t start = 0; /* of a line with an empty slot */
+    while ((v4[start].s.flags & v4[start + 1].s.flags & SRC_USED) != 0) {
+        start += 2;
     }
-    for (uint32_t k = 1; k <= old; k++) {
+    for (uint32_t k = 2; k < old + 2; k++) {
         const uint32_t i = (start + k) & (old - 1);
         if ((v4[i].s.flags & SRC_USED) != 0) {
             const struct source4 x = v4[i];
             v4[i] = (struct source4){ 0 };
-            uint32_t at = (uint32_t)source4_hash(s, x.addr) & mask;
-            while ((v4[at].s.flags & SRC_USED) != 0) {
-                at = (at + 1) & mask;
-            }
-            v4[at] = x;
+            *free_slot4(v4, (uint32_t)source4_hash(s, x.addr) & mask, mask) = x;
         }
     }
     s->mask4 = mask;
@@ -121,7 +145,7 @@ grow6(struct sources *s)
 {
     const uint32_t old = s->mask6 + 1, mask = 2 * old - 1;
     void *table = s->v6;
-    if (!table_room(&table, &s->size6, 2UL * old, SOURCES6_MAX, sizeof *s->v6)) {
+    if (!table_room(&table, &s->size6, 2UL * old, s->most6, sizeof *s->v6)) {
         s->limit6 = s->used6;
         return false;
     }
@@ -150,34 +174,40 @@ grow6(struct sources *s)
 void
 sources_reserve(struct sources *s, uint32_t more4, uint32_t more6)
 {
-    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < SOURCES4_MAX && grow4(s)) {
+    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < s->most4 && grow4(s)) {
     }
-    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < SOURCES6_MAX && grow6(s)) {
+    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < s->most6 && grow6(s)) {
     }
 }
 
+/* A line with an empty slot ends the search: an address that is not in it went no further. Which of the
+ * two is empty says nothing, as a doubling may have emptied it later. */
 struct source4 *
 source4_search(struct sources *s, uint32_t addr, uint64_t hash)
 {
-    uint32_t at = (uint32_t)hash & s->mask4;
-    for (;;) {
-        struct source4 *v = &s->v4[at];
-        if (BH_LIKELY(v->addr == addr && (v->s.flags & SRC_USED) != 0)) {
+    const uint32_t mask = s->mask4, home = (uint32_t)hash & mask;
+    for (uint32_t at = home;; at = (at + 2) & mask) {
+        struct source4 *v = &s->v4[at], *beside = &s->v4[at ^ 1];
+        if (v->addr == addr && (v->s.flags & SRC_USED) != 0) {
             return v;
         }
-        if ((v->s.flags & SRC_USED) == 0) {
-            if (s->used4 >= s->limit4 || s->used4 > s->mask4 / 8 * 7) {
-                return NULL;
-            }
-            s->used4++;
-            v->addr = addr;
-            v->s.flags = SRC_USED;
-            v->s.hour = UINT32_MAX;
-            v->s.place = PLACE_NONE;
-            return v;
+        if (beside->addr == addr && (beside->s.flags & SRC_USED) != 0) {
+            return beside;
         }
-        at = (at + 1) & s->mask4;
+        if ((v->s.flags & beside->s.flags & SRC_USED) == 0) {
+            break;
+        }
     }
+    if (s->used4 >= s->limit4 || s->used4 > mask / 8 * 7) {
+        return NULL;
+    }
+    struct source4 *v = free_slot4(s->v4, home, mask);
+    s->used4++;
+    v->addr = addr;
+    v->s.flags = SRC_USED;
+    v->s.hour = UINT32_MAX;
+    v->s.place = PLACE_NONE;
+    return v;
 }
 
 struct source6 *

@@ -11,6 +11,7 @@
 #include "tally_priv.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -30,7 +31,31 @@ select_rows(struct bh_tally *t, struct bh_batch *b)
             counted[i] = (uint8_t)((ts[i] >= start) & (ts[i] < end));
         }
     }
-    t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
+    if (BH_UNLIKELY(t->cfg.day_count > 0)) {
+        tally_days_filter(t, b);
+    } else {
+        t->filter_unknown += bh_filter_narrow(t->cfg.filter, b);
+    }
+}
+
+/* What nearly all batches are, so that loops over their rows need not ask. Any int64 may be a time:
+ * that no difference wraps is sure when no time is below zero. */
+static void
+look_over(struct bh_tally *t, const struct bh_batch *b)
+{
+    const uint32_t n = b->rows;
+    uint8_t odd = 0, left_out = 0;
+    uint64_t signs = n > 0 ? (uint64_t)b->ts_ns[0] : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        odd |= b->marks[i] | b->reason[i];
+        left_out |= b->counted[i] == 0;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        signs |= (uint64_t)b->ts_ns[i] | ((uint64_t)b->ts_ns[i] - (uint64_t)b->ts_ns[i - 1]);
+    }
+    t->batch_odd = odd;
+    t->batch_is_counted = left_out == 0;
+    t->batch_is_ordered = signs >> 63 == 0;
 }
 
 /* What a record stands for: one, but for flows of an import. */
@@ -41,18 +66,6 @@ weight_of(const struct bh_batch *b, uint32_t i, bool weighted)
 }
 
 /* ---- sources ---------------------------------------------------------------------------------- */
-
-/* A source comes into another hour: the distinct counts of hour, day and week. */
-static BH_ALWAYS_INLINE void
-source_hour(struct source *s, uint32_t *hour_key, struct hour *h, uint32_t key, uint64_t weight)
-{
-    h->sources++;
-    h->day_sources += s->hour - h->day_first >= h->day_next - h->day_first; /* also for "never" */
-    h->week_sources += s->hour - h->week_first >= h->week_next - h->week_first;
-    s->hour = h->id;
-    s->hour_count = add_up_to_max(0, weight);
-    *hour_key = key;
-}
 
 /* Is this access offered to whoever asks? Then it is a visit. */
 static BH_NOINLINE bool
@@ -98,9 +111,13 @@ struct stage {
     int64_t hour_start_ns;
     uint64_t hour_len_ns; /* 0: no hour yet */
     uint32_t *trend_row;
+    uint32_t day_first, day_len, week_first, week_len, id; /* of the hour */
+    uint32_t look_from;   /* accesses in an hour from which a source that comes into another is looked at */
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
-    uint64_t hour_count, accesses, visits, pings, knocks, udp;
+    uint64_t visits, pings, knocks, udp;
+    uint64_t knocks_before;                        /* this hour */
+    uint32_t sources, day_sources, week_sources; /* new in this hour */
     uint32_t listed, rare;
 };
 
@@ -132,27 +149,42 @@ watch_silence(struct stage *g, int64_t ts)
     }
 }
 
+static void
+stage_leave_hour(struct stage *g)
+{
+    if (g->h == NULL) {
+        return;
+    }
+    g->h->count += g->t->is_wide ? 0 : g->knocks - g->knocks_before;
+    g->h->sources += g->sources;
+    g->h->day_sources += g->day_sources;
+    g->h->week_sources += g->week_sources;
+    g->knocks_before = g->knocks;
+    g->sources = g->day_sources = g->week_sources = 0;
+}
+
 static BH_NOINLINE void
 stage_hour(struct stage *g, int64_t ts)
 {
-    if (g->h != NULL && !g->t->is_wide) {
-        g->h->count += g->hour_count;
-    }
+    stage_leave_hour(g);
     g->h = bins_at(&g->t->bins, ts);
     g->hour_start_ns = g->t->bins.current_start_ns;
     g->hour_len_ns = (uint64_t)g->t->bins.current_end_ns - (uint64_t)g->hour_start_ns;
     g->trend_row = g->t->is_wide ? g->t->trend_unused : g->t->bins.trend_row;
+    g->id = g->h->id;
+    g->day_first = g->h->day_first;
+    g->day_len = g->h->day_next - g->h->day_first;
+    g->week_first = g->h->week_first;
+    g->week_len = g->h->week_next - g->h->week_first;
     watch_silence(g, ts);
-    g->hour_count = 0;
+    g->look_from = g->watched != NULL ? 0 : BURST_LEAST;
 }
 
 static void
 stage_end(struct stage *g)
 {
-    if (g->h != NULL && !g->t->is_wide) {
-        g->h->count += g->hour_count;
-    }
-    g->t->accesses += g->accesses;
+    stage_leave_hour(g);
+    g->t->accesses += g->knocks + g->visits;
     g->t->visits += g->visits;
     g->t->pings += g->pings;
     g->t->access_count = g->listed;
@@ -163,14 +195,34 @@ stage_end(struct stage *g)
 
 /* The first knock of a source, or its first after a ping. */
 static BH_NOINLINE void
-source_knocks(struct bh_tally *t, struct source *s)
+source_knocks(struct bh_tally *t, struct source *s, uint64_t hash)
 {
-    t->place[s->place].sources += (s->flags & SRC_KNOCKED) == 0;
+    if (BH_UNLIKELY((s->flags & SRC_MOVED) != 0)) {
+        const bool is_new = pairs_add(&t->pairs, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+        t->place[s->place].sources += is_new;
+        t->sources_again += is_new && (s->flags & SRC_KNOCKED) != 0;
+        s->flags = (uint16_t)(s->flags & ~SRC_MOVED);
+    } else {
+        t->place[s->place].sources += (s->flags & SRC_KNOCKED) == 0;
+    }
     if ((s->flags & (SRC_PINGED | SRC_PING_FIRST)) == SRC_PINGED) {
         t->ping_first++;
         s->flags |= SRC_PING_FIRST;
     }
     s->flags |= SRC_KNOCKED | SRC_SETTLED;
+}
+
+/* A source that comes into another hour, and whose last one has something to tell. */
+static BH_NOINLINE void
+look_at_hour(struct stage *g, uint32_t i, const struct source *s, uint32_t hour_key)
+{
+    if (s->hour_count >= BURST_LEAST) {
+        tally_burst(g->t, bh_batch_src(g->b, i), s, hour_key);
+    }
+    /* There in the day before the silence, and back: it was there all the time. */
+    if (g->watched != NULL && g->before_hour - s->hour <= 24 * HOUR_STEP) {
+        ++*g->watched;
+    }
 }
 
 static BH_ALWAYS_INLINE uint32_t
@@ -188,7 +240,6 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     const uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     const int64_t ts = b->ts_ns[i];
     const uint64_t weight = weight_of(b, i, weighted);
-    g->accesses += weight;
     if (BH_UNLIKELY(t->has_served) && is_visit(t, b, i, key, place, hash, weight)) {
         g->visits += weight;
         s->flags |= SRC_VISITED;
@@ -197,36 +248,39 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     if (BH_UNLIKELY(!stage_is_in_hour(g, ts))) {
         stage_hour(g, ts);
     }
-    if (s->hour != g->h->id) {
-        if (BH_UNLIKELY(s->hour_count >= BURST_LEAST)) {
-            struct bh_ip ip = bh_batch_src(b, i);
-            tally_burst(t, ip, s, *hour_key);
-        }
-        /* There in the day before the silence, and back: it was there all the time. */
-        if (BH_UNLIKELY(g->watched != NULL) && g->before_hour - s->hour <= 24 * HOUR_STEP) {
-            ++*g->watched;
-        }
-        source_hour(s, hour_key, g->h, key, weight);
-    } else {
-        s->hour_count = plus(s->hour_count, *hour_key == key ? weight : 0, weighted);
+    /* The distinct counts of hour, day and week, without a branch: which sources come back in an hour is
+     * anybody's guess. This hour is inside its day and week, "never" outside all of them. */
+    const uint32_t was = s->hour;
+    const bool is_new = was != g->id;
+    if (BH_UNLIKELY(s->hour_count >= g->look_from) && is_new) {
+        look_at_hour(g, i, s, *hour_key);
     }
+    g->sources += is_new;
+    g->day_sources += was - g->day_first >= g->day_len;
+    g->week_sources += was - g->week_first >= g->week_len;
+    s->hour = g->id;
+    *hour_key = is_new ? key : *hour_key;
+    s->hour_count = plus(is_new ? 0 : s->hour_count, *hour_key == key ? weight : 0, weighted);
     if (BH_UNLIKELY((s->flags & SRC_SETTLED) == 0)) {
-        source_knocks(t, s);
+        source_knocks(t, s, hash);
     }
     s->count = plus(s->count, weight, weighted);
-    g->hour_count += weight;
     g->trend_row[place] = plus(g->trend_row[place], weight, weighted);
     struct place_sum *sum = &t->place[place];
-    sum->accesses += weight;
-    sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
+    if (BH_UNLIKELY(ts < sum->first_ns)) {
+        sum->first_ns = ts;
+    }
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
-    t->access_row[g->listed++] = (uint16_t)i;
+    if (BH_UNLIKELY(t->cfg.hold)) {
+        t->access_row[g->listed++] = (uint16_t)i;
+    }
     g->knocks += weight;
     g->udp += (key >> 16) * weight;
     const unsigned bit = frequent_bit(&t->frequent, key);
-    s->ports |= (uint64_t)(bit != 0) << bit;
+    s->ports |= 1ULL << bit; /* bit 0 says nothing */
     if (weighted) {
-        cell_add(&t->cells, place << 17 | key, weight, 0);
+        sum->accesses += weight;
+        cell_add(t->cells, place << 17 | key, weight, 0); /* imports: nobody else counts */
     } else {
         t->at_frequent[place][bit]++;
     }
@@ -257,19 +311,17 @@ place_of_value(const struct bh_tally *t, uint16_t value)
 
 /* The table is full and does not know this source. */
 static BH_NOINLINE void
-overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
+overflow_row(struct stage *g, uint32_t i, unsigned place, uint64_t hash)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
     const uint64_t weight = weight_of(b, i, b->has_weight);
-    unsigned place = place_of_value(t, value);
     b->country[i] = (uint16_t)place;
     uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff);
     t->sources_over++;
     if (b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
         g->pings += weight;
     } else if (b->cls[i] == BH_CLASS_ACCESS) {
-        g->accesses += weight;
         if (t->has_served && is_visit(t, b, i, key, place, hash, weight)) {
             g->visits += weight;
             return;
@@ -277,14 +329,13 @@ overflow_row(struct stage *g, uint32_t i, uint16_t value, uint64_t hash)
         if (!stage_is_in_hour(g, b->ts_ns[i])) {
             stage_hour(g, b->ts_ns[i]);
         }
-        g->hour_count += weight;
         g->knocks += weight;
         g->udp += (key >> 16) * weight;
         g->trend_row[place] = add_up_to_max(g->trend_row[place], weight);
         tally_overflow(t, b, i, hash, place << 17 | key, g->h, weight);
         t->access_row[g->listed++] = (uint16_t)i;
         if (b->has_weight) {
-            cell_add(&t->cells, place << 17 | key, weight, 0);
+            cell_add(t->cells, place << 17 | key, weight, 0);
         }
         t->rare_hash[g->rare] = hash;
         t->rare_cell[g->rare++] = place << 17 | key;
@@ -398,7 +449,7 @@ new_sources4(struct stage *g, struct inbound *in)
         const uint32_t j = in->new_at[k], i = in->row[j];
         struct source4 *v = source4_get(&t->sources, addr[k], in->hash[j]);
         if (v == NULL) {
-            overflow_row(g, i, in->value[k], in->hash[j]);
+            overflow_row(g, i, place_of_value(t, in->value[k]), in->hash[j]);
             continue;
         }
         v->s.place = (uint16_t)place_of_value(t, in->value[k]);
@@ -424,7 +475,7 @@ new_sources6(struct stage *g, struct inbound *in)
         const uint32_t j = in->new_at[k], i = in->row[j];
         struct source6 *v = source6_get(&t->sources, addr[k][0], addr[k][1], in->hash[j]);
         if (v == NULL) {
-            overflow_row(g, i, in->value[k], in->hash[j]);
+            overflow_row(g, i, place_of_value(t, in->value[k]), in->hash[j]);
             continue;
         }
         v->s.place = (uint16_t)place_of_value(t, in->value[k]);
@@ -477,25 +528,97 @@ count_flows(struct stage *g, struct inbound *v4, struct inbound *v6)
     count_sources6(g, v6, true);
 }
 
+/* Several databases: the place of each record by itself. */
+static void
+count_by_day(struct stage *g, struct inbound *in, bool is_v6)
+{
+    struct bh_tally *t = g->t;
+    struct bh_batch *b = g->b;
+    for (uint32_t j = 0; j < in->count; j++) {
+        const uint32_t i = in->row[j];
+        const uint64_t hash = in->hash[j];
+        const struct bh_ip6_pair *p = &b->ip6[is_v6 ? b->src[i] : 0];
+        struct source4 *v4 = is_v6 ? NULL : source4_get(&t->sources, b->src[i], hash);
+        struct source6 *v6 = is_v6 ? source6_get(&t->sources, p->src_hi, p->src_lo, hash) : NULL;
+        struct source *s = v4 != NULL ? &v4->s : v6 != NULL ? &v6->s : NULL;
+        size_t day;
+        const unsigned place = tally_days_place(t, b, i, &day);
+        if (b->cls[i] == BH_CLASS_ACCESS) {
+            t->day_accesses[day] += weight_of(b, i, b->has_weight);
+        }
+        if (s == NULL) {
+            overflow_row(g, i, place, hash);
+            continue;
+        }
+        if (s->place != place && s->place != PLACE_NONE) {
+            if ((s->flags & SRC_KNOCKED) != 0) { /* it was counted there */
+                pairs_add(&t->pairs, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+            }
+            s->flags = (uint16_t)((s->flags & ~SRC_SETTLED) | SRC_MOVED);
+        }
+        s->place = (uint16_t)place;
+        count_row(g, i, s, v4 != NULL ? &v4->hour_key : &v6->hour_key, hash, b->has_weight);
+    }
+}
+
+/* What a row of this kind and direction is to the sources: a bit each. */
+enum { TO_V4 = 1, TO_V6 = 2, TO_OWN = 4 };
+#define ROW_SORT(kind, direction) ((kind) << 3 | (direction))
+static const uint8_t sort_of[64] = {
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_IN)] = TO_V4,       [ROW_SORT(BH_KIND_IP6, BH_DIR_IN)] = TO_V6,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_UNKNOWN)] = TO_OWN, [ROW_SORT(BH_KIND_IP6, BH_DIR_UNKNOWN)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_OUT)] = TO_OWN,     [ROW_SORT(BH_KIND_IP6, BH_DIR_OUT)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_LOCAL)] = TO_OWN,   [ROW_SORT(BH_KIND_IP6, BH_DIR_LOCAL)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_TRANSIT)] = TO_OWN, [ROW_SORT(BH_KIND_IP6, BH_DIR_TRANSIT)] = TO_OWN,
+};
+
+/* Rows that count, in three lists: each row is written to the end of all of them, and the one it
+ * belongs to gets longer. Returns how many are in the third. */
+static BH_ALWAYS_INLINE uint32_t
+sort_rows(const struct bh_batch *b, bool all, struct inbound *v4, struct inbound *v6, uint16_t *restrict own)
+{
+    uint32_t n4 = 0, n6 = 0, n_own = 0;
+    for (uint32_t i = 0, n = b->rows; i < n; i++) {
+        unsigned sort = sort_of[ROW_SORT(b->kind[i] & 7, b->direction[i] & 7)];
+        sort &= all || b->counted[i] != 0 ? UINT_MAX : 0;
+        v4->row[n4] = v6->row[n6] = own[n_own] = (uint16_t)i;
+        n4 += sort & TO_V4;
+        n6 += sort / TO_V6 & 1;
+        n_own += sort / TO_OWN;
+    }
+    v4->count = n4;
+    v6->count = n6;
+    v4->new_count = v6->new_count = 0;
+    return n_own;
+}
+
+void
+bh_tally_ask(const struct bh_tally *t, const struct bh_batch *b, uint32_t from)
+{
+    const struct sources *s = &t->sources;
+    for (uint32_t i = from; i < b->rows; i++) {
+        if (BH_LIKELY(b->kind[i] == BH_KIND_IP4)) {
+            BH_PREFETCH_WRITE(&s->v4[(uint32_t)source4_hash(s, b->src[i]) & s->mask4]);
+        } else if (b->kind[i] == BH_KIND_IP6) {
+            const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+            BH_PREFETCH_WRITE(&s->v6[(uint32_t)source6_hash(s, p->src_hi, p->src_lo) & s->mask6]);
+        }
+    }
+}
+
 void
 bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 {
     struct sources *src = &t->sources;
     struct inbound v4, v6;
-    v4.count = v6.count = v4.new_count = v6.new_count = 0;
-
+    uint16_t own[BH_BATCH_STRIDE];
     struct stage g;
     stage_begin(&g, t, b);
     select_rows(t, b);
-    for (uint32_t i = 0; i < b->rows; i++) {
-        unsigned in = (unsigned)(b->direction[i] == BH_DIR_IN) & b->counted[i];
-        v4.row[v4.count] = (uint16_t)i;
-        v4.count += in & (b->kind[i] == BH_KIND_IP4);
-        v6.row[v6.count] = (uint16_t)i;
-        v6.count += in & (b->kind[i] == BH_KIND_IP6);
-        if (BH_UNLIKELY(!in) && b->kind[i] >= BH_KIND_IP4 && b->counted[i] != 0) {
-            own_row(t, b, i);
-        }
+    look_over(t, b);
+    const uint32_t n_own = t->batch_is_counted ? sort_rows(b, true, &v4, &v6, own) : sort_rows(b, false, &v4, &v6, own);
+    for (uint32_t j = 0; j < n_own; j++) {
+        own_row(t, b, own[j]);
     }
     sources_reserve(src, v4.count, v6.count);
     for (uint32_t j = 0; j < v4.count; j++) {
@@ -507,16 +630,21 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
         v6.hash[j] = source6_hash(src, p->src_hi, p->src_lo);
         BH_PREFETCH_WRITE(&src->v6[(uint32_t)v6.hash[j] & src->mask6]);
     }
-    if (BH_UNLIKELY(b->has_weight)) {
+    if (BH_UNLIKELY(t->cfg.day_count > 0)) {
+        count_by_day(&g, &v4, false);
+        count_by_day(&g, &v6, true);
+    } else if (BH_UNLIKELY(b->has_weight)) {
         count_flows(&g, &v4, &v6);
     } else {
         count_sources4(&g, &v4, false);
         count_sources6(&g, &v6, false);
     }
     stage_end(&g);
+    /* A pair is a source and a port; with several databases also the place, which may change. */
+    const uint32_t pair_mask = t->cfg.day_count > 0 ? UINT32_MAX : 0x1ffff;
     for (uint32_t j = 0; j < t->rare_count; j++) {
-        t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & 0x1ffff);
-        cell_prefetch(&t->cells, t->rare_cell[j]);
+        t->rare_hash[j] = bh_mix64(t->rare_hash[j], t->rare_cell[j] & pair_mask);
+        cell_prefetch(t->cells, t->rare_cell[j]);
         pairs_prefetch(&t->pairs, t->rare_hash[j]);
     }
 }
@@ -527,28 +655,35 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
 void
 tally_pour_frequent(struct bh_tally *t)
 {
+    pthread_mutex_lock(&t->cells->lock);
     for (uint32_t place = 0; place < t->cfg.places->count; place++) {
+        t->place[place].accesses += t->at_frequent[place][0];
+        t->at_frequent[place][0] = 0;
         for (unsigned bit = 1; bit <= t->frequent.count; bit++) {
             if (t->at_frequent[place][bit] > 0) {
-                cell_add(&t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
+                t->place[place].accesses += t->at_frequent[place][bit];
+                cell_add(t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
                 t->at_frequent[place][bit] = 0;
             }
         }
     }
+    pthread_mutex_unlock(&t->cells->lock);
     t->at_frequent_rows = 0;
 }
 
 /* ---- counts ---------------------------------------------------------------------------------------- */
 
 void
-bh_tally_two_sided(struct bh_tally *t)
+bh_tally_two_sided(struct bh_tally *const *tallies, unsigned count)
 {
-    if (t->two_sided) {
+    if (tallies[0]->two_sided) {
         return;
     }
-    t->two_sided = true;
-    tally_pour_frequent(t);
-    cells_all_unknown(&t->cells);
+    for (unsigned k = 0; k < count; k++) {
+        tallies[k]->two_sided = true;
+        tally_pour_frequent(tallies[k]);
+    }
+    cells_all_unknown(tallies[0]->cells);
 }
 
 static void
@@ -557,10 +692,10 @@ apply_moves(struct bh_tally *t, const struct bh_move *moves, size_t n)
     for (size_t k = 0; k < n; k++) {
         uint32_t cell = (uint32_t)moves[k].country << 17 | moves[k].port;
         if (moves[k].from != BH_OUTCOME_NONE) {
-            cell_outcome(&t->cells, cell, moves[k].from, -(int64_t)moves[k].n);
+            cell_outcome(t->cells, cell, moves[k].from, -(int64_t)moves[k].n);
         }
         if (moves[k].to != BH_OUTCOME_NONE) {
-            cell_outcome(&t->cells, cell, moves[k].to, moves[k].n);
+            cell_outcome(t->cells, cell, moves[k].to, moves[k].n);
         }
     }
 }
@@ -573,7 +708,7 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(&t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
+            cell_outcome(t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
         }
     }
 }
@@ -597,7 +732,7 @@ count_wide(struct bh_tally *t, const struct bh_batch *b)
         t->bins.trend_row[place] = add_up_to_max(t->bins.trend_row[place], n);
         bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
         if (has_port) {
-            map_add(&t->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
+            digits_add_wide(&t->cells->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
         }
     }
 }
@@ -616,6 +751,9 @@ count_marks(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
+/* Which part of dst_ports a protocol has; what has no port falls into one that nobody reads. */
+static const uint8_t port_part[256] = { [BH_PROTO_TCP] = PORTS_TCP, [BH_PROTO_UDP] = PORTS_UDP };
+
 /* Tunnels: what is counted of the frame is not what its columns say. */
 static BH_NOINLINE void
 count_seen(struct bh_tally *t, const struct bh_batch *b)
@@ -626,7 +764,7 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
             continue;
         }
         if (s->port_proto != 0) {
-            t->dst_ports[(unsigned)(s->port_proto == BH_PROTO_UDP) << 13 | s->port >> 3] |= (uint8_t)(1U << (s->port & 7));
+            t->dst_ports[port_part[s->port_proto] << 13 | s->port >> 3] |= (uint8_t)(1U << (s->port & 7));
         }
         if (s->has_src4) {
             tally_own_add(t, own_hash4(&t->sources, s->src4));
@@ -637,111 +775,162 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
-/* Class, layers, direction of each record and ports seen, as histograms. Two of each in turn:
- * the same value comes often in a row, and an addition should not wait for the one before. */
-static BH_ALWAYS_INLINE uint8_t
-count_histograms(struct bh_tally *t, const struct bh_batch *b, bool weighted)
+static BH_ALWAYS_INLINE void
+port_seen(struct bh_tally *t, const struct bh_batch *b, uint32_t i, unsigned part)
 {
-    uint8_t odd = 0;
+    const unsigned port = b->ports[i] & 0xffff;
+    t->dst_ports[part << 13 | port >> 3] |= (uint8_t)(1U << (port & 7));
+}
+
+/* Every record in the period and of the filter; or with weights. */
+static BH_NOINLINE void
+count_some_rows(struct bh_tally *t, const struct bh_batch *b)
+{
     for (uint32_t i = 0; i < b->rows; i++) {
-        const uint32_t c = b->counted[i] != 0;
-        struct histograms *h = &t->histograms[i & 1];
-        h->classes[b->cls[i]] += c * weight_of(b, i, weighted);
-        h->layers[layers_index(b->layers[i])] += c; /* frames: a row is one */
-        h->directions[(b->kind[i] & 7) << 3 | (b->direction[i] & 7)] += c * weight_of(b, i, weighted);
-        odd |= b->marks[i] | b->reason[i];
+        const uint64_t c = b->counted[i] != 0, w = c * weight_of(b, i, b->has_weight);
+        const bool is_ip = b->kind[i] >= BH_KIND_IP4;
+        const bool has_port = c != 0 && (b->marks[i] & BH_MARK_NO_PORTS) == 0 && (b->layers[i] & BH_LAYER_SEEN) == 0;
+        t->histograms[0].classes[b->cls[i]] += w;
+        t->histograms[0].layers[layers_index(b->layers[i])] += c; /* frames: a row is one */
+        t->packets += is_ip * w;
+        t->inbound += (is_ip & (b->direction[i] == BH_DIR_IN)) * w;
+        t->outbound += (is_ip & (b->direction[i] == BH_DIR_OUT)) * w;
+        port_seen(t, b, i, has_port ? port_part[b->proto[i]] : PORTS_NONE);
     }
-    return odd;
+}
+
+static BH_ALWAYS_INLINE void
+count_row_plain(struct bh_tally *t, const struct bh_batch *b, uint32_t i, struct histograms *h)
+{
+    h->classes[b->cls[i]]++;
+    h->layers[layers_index(b->layers[i])]++;
+    port_seen(t, b, i, port_part[b->proto[i]]);
+}
+
+/* All count, and none has a mark. Two histograms in turn: the same value comes often in a row, and an
+ * addition should not wait for the one before. */
+static void
+count_plain_rows(struct bh_tally *t, const struct bh_batch *b)
+{
+    const uint32_t n = b->rows;
+    uint32_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        count_row_plain(t, b, i, &t->histograms[0]);
+        count_row_plain(t, b, i + 1, &t->histograms[1]);
+    }
+    if (i < n) {
+        count_row_plain(t, b, i, &t->histograms[0]);
+    }
+    for (uint32_t at = 0; at < n; at += 128) { /* sums of octets, as vectors are of many then */
+        const uint32_t end = n - at < 128 ? n : at + 128;
+        uint8_t ip = 0, in = 0, out = 0;
+        for (uint32_t k = at; k < end; k++) {
+            const uint8_t is_ip = b->kind[k] >= BH_KIND_IP4;
+            ip = (uint8_t)(ip + is_ip);
+            in = (uint8_t)(in + (is_ip & (b->direction[k] == BH_DIR_IN)));
+            out = (uint8_t)(out + (is_ip & (b->direction[k] == BH_DIR_OUT)));
+        }
+        t->packets += ip;
+        t->inbound += in;
+        t->outbound += out;
+    }
 }
 
 static void
 count_rows(struct bh_tally *t, const struct bh_batch *b)
 {
-    const uint32_t n = b->rows;
-    const uint8_t odd = BH_UNLIKELY(b->has_weight) ? count_histograms(t, b, true) : count_histograms(t, b, false);
-    for (uint32_t i = 0; i < n; i++) {
-        const unsigned tcp = b->proto[i] == BH_PROTO_TCP, udp = b->proto[i] == BH_PROTO_UDP;
-        const unsigned port = b->ports[i] & 0xffff;
-        const unsigned has = (tcp | udp) & (unsigned)(b->counted[i] != 0) & (unsigned)((b->marks[i] & BH_MARK_NO_PORTS) == 0) &
-                             (unsigned)((b->layers[i] & BH_LAYER_SEEN) == 0);
-        t->dst_ports[udp << 13 | port >> 3] |= (uint8_t)(has << (port & 7));
+    if (BH_LIKELY(t->batch_is_counted && t->batch_odd == 0 && b->seen_rows == 0 && !b->has_weight)) {
+        count_plain_rows(t, b);
+        return;
     }
-    if (BH_UNLIKELY(b->seen_rows > 0)) {
+    count_some_rows(t, b);
+    if (b->seen_rows > 0) {
         count_seen(t, b);
     }
-    if (BH_UNLIKELY(odd != 0)) {
+    if (t->batch_odd != 0) {
         count_marks(t, b);
     }
 }
 
-/* One frame, in whatever hour. */
-static BH_NOINLINE void
-count_hour(struct bh_tally *t, int64_t ts)
+/* Frames in one hour. */
+static void
+count_hour(struct bh_tally *t, int64_t first, int64_t last, uint32_t frames)
 {
     struct bins *s = &t->bins;
-    if (ts < s->current_start_ns || ts >= s->current_end_ns) {
-        bins_go(s, ts);
+    if (first < s->current_start_ns || first >= s->current_end_ns) {
+        bins_go(s, first);
     }
     struct hour *h = &s->hour[s->current];
-    h->frames++;
-    h->first_frame_ns = ts < h->first_frame_ns ? ts : h->first_frame_ns;
-    h->last_frame_ns = ts > h->last_frame_ns ? ts : h->last_frame_ns;
+    h->frames += frames;
+    h->first_frame_ns = first < h->first_frame_ns ? first : h->first_frame_ns;
+    h->last_frame_ns = last > h->last_frame_ns ? last : h->last_frame_ns;
 }
 
-/* Frames by hour, first and last time: a batch lies mostly inside one hour. */
+static BH_NOINLINE void
+count_hours_one_by_one(struct bh_tally *t, const struct bh_batch *b)
+{
+    for (uint32_t i = 0; i < b->rows; i++) {
+        const int64_t ts = b->ts_ns[i];
+        if (b->counted[i] != 0 && (b->marks[i] & BH_MARK_BAD_TIME) == 0) {
+            t->first_ns = ts < t->first_ns ? ts : t->first_ns;
+            t->last_ns = ts > t->last_ns ? ts : t->last_ns;
+            count_hour(t, ts, ts, 1);
+        }
+    }
+}
+
+/* Frames by hour, first and last time. Nearly always all rows count and time goes on: then those of an
+ * hour lie side by side. */
 static void
 count_hours(struct bh_tally *t, const struct bh_batch *b)
 {
-    int64_t first = INT64_MAX, last = INT64_MIN;
-    uint32_t frames = 0;
-    for (uint32_t i = 0; i < b->rows; i++) {
-        const bool use = (b->counted[i] != 0) & ((b->marks[i] & BH_MARK_BAD_TIME) == 0);
-        const int64_t ts = b->ts_ns[i];
-        first = (use & (ts < first)) != 0 ? ts : first;
-        last = (use & (ts > last)) != 0 ? ts : last;
-        frames += use;
-    }
-    if (frames == 0) {
+    const uint32_t n = b->rows;
+    if (BH_UNLIKELY(!t->batch_is_counted || !t->batch_is_ordered || (t->batch_odd & BH_MARK_BAD_TIME) != 0)) {
+        count_hours_one_by_one(t, b);
         return;
     }
-    t->first_ns = first < t->first_ns ? first : t->first_ns;
-    t->last_ns = last > t->last_ns ? last : t->last_ns;
-    struct bins *s = &t->bins;
-    if (first >= s->current_start_ns && last < s->current_end_ns) {
-        struct hour *h = &s->hour[s->current];
-        h->frames += frames;
-        h->first_frame_ns = first < h->first_frame_ns ? first : h->first_frame_ns;
-        h->last_frame_ns = last > h->last_frame_ns ? last : h->last_frame_ns;
-        return;
-    }
-    for (uint32_t i = 0; i < b->rows; i++) {
-        if (b->counted[i] != 0 && (b->marks[i] & BH_MARK_BAD_TIME) == 0) {
-            count_hour(t, b->ts_ns[i]);
+    for (uint32_t i = 0, next; i < n; i = next) {
+        bins_at(&t->bins, b->ts_ns[i]);
+        const int64_t end = t->bins.current_end_ns;
+        next = b->ts_ns[n - 1] < end ? n : i + 1;
+        while (next < n && b->ts_ns[next] < end) {
+            next++;
         }
+        count_hour(t, b->ts_ns[i], b->ts_ns[next - 1], next - i);
+    }
+    if (n > 0) {
+        t->first_ns = b->ts_ns[0] < t->first_ns ? b->ts_ns[0] : t->first_ns;
+        t->last_ns = b->ts_ns[n - 1] > t->last_ns ? b->ts_ns[n - 1] : t->last_ns;
     }
 }
 
 void
 bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
 {
-    apply_moves(t, moves, moves_count);
     for (uint32_t j = 0; j < t->rare_count; j++) {
-        if (BH_LIKELY(!b->has_weight)) {
-            cell_count(&t->cells, t->rare_cell[j]);
-        }
-        if (pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j])) {
-            cell_source(&t->cells, t->rare_cell[j]);
-        }
+        t->rare_new[j] = pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j]);
     }
-    t->at_frequent_rows += b->rows;
-    if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
-        tally_pour_frequent(t);
+    pthread_mutex_lock(&t->cells->lock);
+    apply_moves(t, moves, moves_count);
+    if (BH_LIKELY(!b->has_weight)) {
+        for (uint32_t j = 0; j < t->rare_count; j++) {
+            cell_count(t->cells, t->rare_cell[j], t->rare_new[j]);
+        }
+    } else {
+        for (uint32_t j = 0; j < t->rare_count; j++) {
+            cell_add(t->cells, t->rare_cell[j], 0, t->rare_new[j]);
+        }
     }
     if (t->cfg.hold && t->cfg.outcomes) {
         count_outcomes(t, b);
     }
     if (t->is_wide) {
         count_wide(t, b);
+    }
+    pthread_mutex_unlock(&t->cells->lock);
+    t->at_frequent_rows += b->rows;
+    if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
+        tally_pour_frequent(t);
     }
     count_rows(t, b);
     count_hours(t, b);
@@ -763,12 +952,6 @@ tally_settle(struct bh_tally *t)
             }
             t->cut_frames += (i >> BH_LAYER_COUNT & 1) * h->layers[i];
             t->frames += h->layers[i];
-        }
-        for (unsigned i = 0; i < BH_COUNT(h->directions); i++) {
-            uint64_t n = i >> 3 >= BH_KIND_IP4 ? h->directions[i] : 0;
-            t->packets += n;
-            t->inbound += (i & 7) == BH_DIR_IN ? n : 0;
-            t->outbound += (i & 7) == BH_DIR_OUT ? n : 0;
         }
     }
     memset(t->histograms, 0, sizeof t->histograms);
@@ -841,14 +1024,17 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->access_row = malloc(BH_BATCH_STRIDE * sizeof *t->access_row);
     t->rare_hash = malloc(BH_BATCH_STRIDE * sizeof *t->rare_hash);
     t->rare_cell = malloc(BH_BATCH_STRIDE * sizeof *t->rare_cell);
+    t->rare_new = malloc(BH_BATCH_STRIDE * sizeof *t->rare_new);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
-    bool ok = t->access_row != NULL && t->rare_hash != NULL && t->rare_cell != NULL &&
-              t->own_set != NULL;
-    ok = ok && cells_init(&t->cells) == 0;
+    t->day_accesses = cfg->day_count > 0 ? calloc(cfg->day_count, sizeof *t->day_accesses) : NULL;
+    bool ok = (cfg->day_count == 0 || t->day_accesses != NULL) && t->access_row != NULL &&
+              t->rare_hash != NULL && t->rare_cell != NULL && t->rare_new != NULL && t->own_set != NULL;
+    t->cells = cfg->first != NULL ? cfg->first->cells : NULL;
+    ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
-    ok = ok && bins_init(&t->bins) == 0 && map_init(&t->wide, 1024) == 0;
+    ok = ok && bins_init(&t->bins) == 0;
     if (!ok) {
         bh_tally_free(t);
         return -ENOMEM;
@@ -867,14 +1053,17 @@ bh_tally_free(struct bh_tally *t)
         return;
     }
     bh_tally_free(t->more);
-    cells_done(&t->cells);
+    if (t->cfg.first == NULL) {
+        cells_free(t->cells);
+    }
     sources_done(&t->sources);
     pairs_done(&t->pairs);
     bins_done(&t->bins);
-    map_done(&t->wide);
+    free(t->day_accesses);
     free(t->access_row);
     free(t->rare_hash);
     free(t->rare_cell);
+    free(t->rare_new);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);

@@ -5,6 +5,8 @@
 
 #include "bh_analysis.h"
 
+#include <pthread.h>
+
 /* Flows of an import may stand for more than 32 bits hold. */
 static inline uint32_t
 add_up_to_max(uint32_t a, uint64_t b)
@@ -30,36 +32,73 @@ void map_done(struct map *m);
 void map_add(struct map *m, uint32_t key, uint64_t value);
 uint64_t map_get(const struct map *m, uint32_t key);
 
+/* ---- digits.c: very many small numbers ---------------------------------------------------------- */
+
+#define DIGIT_KEYS (1U << 17) /* of a place */
+#define DIGIT_LEVELS 16U      /* of four bits: 64 */
+
+struct slabs {
+    uint8_t *first; /* arrays of DIGIT_KEYS octets, one behind the other */
+    unsigned used;
+};
+
+/* The digits of one place on one level: `many` or `few`, or none yet. */
+struct digit_row {
+    uint8_t *many;
+    uint32_t *few; /* key + 1 << 8 | octet; 0: empty */
+    uint32_t mask, used;
+    unsigned shift;
+};
+
+/* A cell is place << 17 | key. */
+struct digits {
+    struct digit_row *level[DIGIT_LEVELS]; /* [level][place]; the first is always there */
+    struct slabs *slabs;
+    uint32_t factor;
+    uint64_t lost; /* added while no memory was to be had */
+};
+BH_NODISCARD int digits_init(struct digits *d, struct slabs *slabs, uint64_t key);
+void digits_done(struct digits *d);
+void slabs_done(struct slabs *s);
+/* Two numbers to a cell, half 0 and 1; n may be negative, their sums may not. */
+void digits_add(struct digits *d, uint32_t cell, unsigned half, int64_t n);
+uint64_t digits_get(const struct digits *d, uint32_t cell, unsigned half);
+/* Or one number, in octets; do not mix. */
+void digits_add_wide(struct digits *d, uint32_t cell, uint64_t n);
+uint64_t digits_get_wide(const struct digits *d, uint32_t cell);
+/* Where a digit is, made when it is not there; NULL without memory. */
+uint8_t *digit_make(struct digits *d, unsigned level, uint32_t cell);
+uint8_t digit_get(const struct digits *d, unsigned level, uint32_t cell); /* 0 also for what is not there */
+
+/* All octets of a place and level that are not 0; begins with { 0 }. */
+struct digit {
+    uint32_t at, cell;
+    uint8_t octet;
+};
+bool digit_next(const struct digits *d, unsigned level, uint32_t place, struct digit *it);
+
+static inline uint32_t
+digit_slot(const struct digits *d, const struct digit_row *r, uint32_t key)
+{
+    return (key * d->factor) >> r->shift;
+}
+
 /* ---- cells.c: counts by (place, protocol, port) -------------------------------------------------- */
 
 /* A cell is place << 17 | udp << 16 | port. */
-#define CELL_BITS 26
-#define CELLS (1U << CELL_BITS)
+#define CELLS (BH_PLACES_MAX * DIGIT_KEYS)
 enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN };
 
-struct few_cell {
-    uint32_t key1; /* cell + 1; 0: empty */
-    uint32_t sources;
-    uint64_t count;
+struct cells { /* of all shards */
+    pthread_mutex_t lock;
+    struct slabs slabs;
+    struct digits both;     /* accesses; their distinct sources                     */
+    struct digits outcomes; /* complete and reset; behind the bit of UDP half open and refused */
+    struct digits unknown;  /* accesses known to be "unknown"                       */
+    struct digits wide;     /* --count packets or bytes: sums of octets             */
 };
-
-/* A table of the cells there are, while they are few (a megabyte); then an octet for each of
- * the 2^25 cells of 256 places, four bits of its count, four of its sources. What does not fit
- * is carried into a map, in sixteens. */
-struct cells {
-    struct few_cell *few; /* NULL: there are many */
-    uint32_t few_mask, few_used;
-    uint8_t *both;      /* low nibble: count, high: sources                          */
-    struct map sparse;  /* outcomes; key: kind << 26 | cell                            */
-    uint16_t *dense;    /* the same once the map is large: TCP only, place << 16 | port,
-                         * four nibbles; else NULL                                     */
-    size_t both_size, dense_size;
-    struct map carry;   /* key: kind << 26 | cell; value: sixteens                   */
-    struct map unknown; /* key: cell; accesses known to be "unknown"                 */
-    uint64_t lost;      /* added while no memory was to be had                       */
-};
-BH_NODISCARD int cells_init(struct cells *c);
-void cells_done(struct cells *c);
+BH_NODISCARD int cells_new(uint64_t key, struct cells **ret_cells);
+void cells_free(struct cells *c);
 
 static inline uint32_t
 cell_of(uint32_t place, unsigned proto, unsigned port)
@@ -67,57 +106,38 @@ cell_of(uint32_t place, unsigned proto, unsigned port)
     return place << 17 | (uint32_t)(proto != BH_PROTO_TCP) << 16 | port;
 }
 
-/* Any number of both, in whatever shape the cells are. */
-void cell_add(struct cells *c, uint32_t cell, uint64_t count, uint64_t sources);
-
-static inline uint32_t
-few_place(const struct cells *c, uint32_t cell)
-{
-    return (uint32_t)((cell * 0x9e3779b97f4a7c15ULL) >> 32) & c->few_mask;
-}
-
 static inline void
 cell_prefetch(const struct cells *c, uint32_t cell)
 {
-    if (BH_LIKELY(c->both != NULL)) {
-        BH_PREFETCH_WRITE(&c->both[cell]);
+    const struct digit_row *r = &c->both.level[0][cell / DIGIT_KEYS];
+    const uint32_t key = cell % DIGIT_KEYS;
+    if (BH_LIKELY(r->many != NULL)) {
+        BH_PREFETCH_WRITE(&r->many[key]);
+    } else if (r->few != NULL) {
+        BH_PREFETCH_WRITE(&r->few[digit_slot(&c->both, r, key)]);
     }
 }
 
+void cell_add(struct cells *c, uint32_t cell, uint64_t count, uint64_t sources);
+
+/* One access, of a source that is new there or not. */
 static inline void
-cell_count(struct cells *c, uint32_t cell)
+cell_count(struct cells *c, uint32_t cell, bool is_new)
 {
-    if (BH_UNLIKELY(c->both == NULL)) {
-        cell_add(c, cell, 1, 0);
+    struct digit_row *r = &c->both.level[0][cell / DIGIT_KEYS];
+    uint8_t *octet = BH_LIKELY(r->many != NULL) ? &r->many[cell % DIGIT_KEYS] : digit_make(&c->both, 0, cell);
+    if (BH_UNLIKELY(octet == NULL || (*octet & 15) == 15 || (is_new && *octet >= 0xf0))) {
+        cell_add(c, cell, 1, is_new);
         return;
     }
-    uint8_t v = (uint8_t)(c->both[cell] + 1);
-    if (BH_UNLIKELY((v & 15) == 0)) {
-        v = (uint8_t)(v - 16);
-        map_add(&c->carry, (uint32_t)CELL_COUNT << CELL_BITS | cell, 1);
-    }
-    c->both[cell] = v;
+    *octet = (uint8_t)(*octet + (is_new ? 17 : 1));
 }
 
-static inline void
-cell_source(struct cells *c, uint32_t cell)
-{
-    if (BH_UNLIKELY(c->both == NULL)) {
-        cell_add(c, cell, 0, 1);
-        return;
-    }
-    uint8_t v = (uint8_t)(c->both[cell] + 16);
-    if (BH_UNLIKELY(v < 16)) {
-        map_add(&c->carry, (uint32_t)CELL_SOURCES << CELL_BITS | cell, 1);
-    }
-    c->both[cell] = v;
-}
 void cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n);
 uint64_t cell_get(const struct cells *c, uint32_t cell, enum cell_kind kind);
 /* Every cell of a TCP port that was counted so far becomes "unknown". */
 void cells_all_unknown(struct cells *c);
-void cells_merge_place(struct cells *into, const struct cells *from, uint32_t place);
-void cells_merge_rest(struct cells *into, const struct cells *from); /* after the places */
+uint64_t cells_lost(const struct cells *c);
 
 /* ---- sources.c: one slot per source of the network's packets ---------------------------------- */
 
@@ -128,6 +148,7 @@ enum {
     SRC_USED = 8,
     SRC_PING_FIRST = 16, /* pinged, and knocked later: counted      */
     SRC_SETTLED = 32,    /* its next knock says nothing new of it */
+    SRC_MOVED = 64,      /* to another place, and has not knocked since: several databases */
 };
 
 /* What both families share; 24 octets. */
@@ -149,13 +170,14 @@ struct source6 { /* 64 octets: a line of its own */
     struct source s;
     uint64_t spare2[2];
 };
-#define SOURCES4_MAX (1U << 20) /* slots */
+#define SOURCES4_MAX (1U << 20) /* slots, of all shards together */
 #define SOURCES6_MAX (1U << 18)
 
 struct sources {
     struct source4 *v4;
     struct source6 *v6;
     uint32_t mask4, mask6, used4, used6, limit4, limit6;
+    uint32_t most4, most6; /* slots they may grow to */
     size_t size4, size6; /* octets of the tables, with what they may grow into */
     uint64_t key;
 };
@@ -252,6 +274,12 @@ bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
 /* What the sketch of a key adds to its exact count. */
 uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
 void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
+/* Of a source and a place, when sources move. */
+static inline uint64_t
+pair_hash_place(uint64_t hash, unsigned place)
+{
+    return bh_mix64(hash, 0x3000000000ULL + place);
+}
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
 #define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
 
@@ -330,29 +358,32 @@ struct place_sum {
     int64_t first_ns, last_ns;
 };
 
+/* Parts of dst_ports, each a bit a port; of the first nobody asks. */
+enum { PORTS_NONE, PORTS_TCP, PORTS_UDP, PORTS_PARTS };
+#define PORTS_SIZE 8192U
+
 struct histograms {
     uint64_t classes[256];
     uint64_t layers[1U << (BH_LAYER_COUNT + 1)]; /* by layers_index() */
-    uint64_t directions[64];                     /* kind << 3 | direction */
 };
 
 /* The layer bits, and BH_LAYER_CUT above them. */
 static inline unsigned
 layers_index(unsigned layers)
 {
-    return (layers & ((1U << BH_LAYER_COUNT) - 1)) | (layers >> 14 & 1) << BH_LAYER_COUNT;
+    _Static_assert(BH_LAYER_CUT == 1U << BH_LAYER_COUNT, "above the layers");
+    return layers & ((1U << (BH_LAYER_COUNT + 1)) - 1);
 }
 
 struct bh_tally {
     struct bh_tally_config cfg;
     struct histograms histograms[2];
-    struct cells cells;
+    struct cells *cells; /* the first tally's, and its shards' */
     struct sources sources;
     struct pairs pairs;
     struct bins bins;
-    struct map wide;      /* --count packets or bytes: cell -> sum                        */
     struct frequent frequent;
-    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0] is no counter */
+    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0]: all other ports */
     uint32_t at_frequent_rows; /* since they were added to the cells                   */
     uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
     bool has_served;
@@ -370,7 +401,7 @@ struct bh_tally {
     uint64_t ping_sources, ping_first; /* sources; those of them that knocked later */
     uint64_t visit_count[BH_SERVED_MAX], visit_sources[BH_SERVED_MAX];
     int64_t first_ns, last_ns;
-    uint8_t dst_ports[16384]; /* a bit per udp << 16 | port */
+    uint8_t dst_ports[PORTS_PARTS * PORTS_SIZE];
     uint64_t *own_set; /* hashes of the addresses of all other directions */
     uint32_t own_mask, own_used;
     uint64_t own_last_hash;
@@ -386,16 +417,27 @@ struct bh_tally {
     uint64_t *net_bits; /* sources beyond the table: bit per /24 */
 
     /* of the batch between the two steps */
+    uint8_t batch_odd;     /* marks and reasons, put together                       */
+    bool batch_is_counted; /* every row                                             */
+    bool batch_is_ordered; /* times do not step back, and none is before 1970       */
     uint32_t access_count;
     uint16_t *access_row;
     uint64_t *rare_hash; /* accesses to ports that are not frequent: the pair, and its cell */
     uint32_t *rare_cell;
+    bool *rare_new; /* the pair was */
     uint32_t rare_count;
+
+    uint64_t sources_again; /* counted in one more place, when there are several */
+    uint64_t *day_accesses; /* by database, when there are several */
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };
 
 void tally_settle(struct bh_tally *t);
+/* days.c: several country databases, each for its days. */
+void tally_days_filter(struct bh_tally *t, struct bh_batch *b);
+unsigned tally_days_place(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, size_t *ret_day);
+const char *tally_days_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row);
 void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into the cells */
 void tally_own_add(struct bh_tally *t, uint64_t hash);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);

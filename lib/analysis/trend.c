@@ -316,6 +316,7 @@ build_totals(struct build *b)
         o->count_total += place_unit(b, p);
         o->countries_total += is_country(&t->cfg.places->place[p]) && t->place[p].accesses > 0;
     }
+    o->sources -= t->sources_again < o->sources ? t->sources_again : o->sources;
     o->approximate = t->pairs.over > 0;
     o->approximate_error = o->approximate ? 0.0325 : 0; /* 1.04 / sqrt(1024), of what is beyond */
     o->inbound_packets = t->inbound;
@@ -333,7 +334,7 @@ build_health(struct build *b)
     memcpy(o->layers, t->layers, sizeof o->layers);
     memcpy(o->malformed, t->malformed, sizeof o->malformed);
     o->layer_sources = t->own_used + b->outside_sources;
-    o->layer_dst_ports = bits_in(t->dst_ports, sizeof t->dst_ports);
+    o->layer_dst_ports = bits_in(t->dst_ports + PORTS_SIZE, sizeof t->dst_ports - PORTS_SIZE);
     o->cut_frames = t->cut_frames;
     o->cut_headers = t->cut_headers;
     o->bad_time = t->bad_time;
@@ -342,41 +343,8 @@ build_health(struct build *b)
     o->sources_over = t->sources_over;
     o->pairs_over = t->pairs.over;
     o->bins_over = t->bins.lost;
-    o->memory_over = t->cells.lost + t->cells.carry.lost + t->cells.sparse.lost + t->cells.unknown.lost + t->wide.lost;
+    o->memory_over = cells_lost(t->cells);
     o->places_over = 0;
-}
-
-static uint32_t
-place_of_entry(const struct cells *c, uint32_t i)
-{
-    if (c->few != NULL) {
-        return c->few[i].key1 == 0 ? UINT32_MAX : (c->few[i].key1 - 1) >> 17;
-    }
-    const uint32_t key = c->carry.entry[i].key1 - 1;
-    bool is_count = c->carry.entry[i].key1 != 0 && key >> CELL_BITS == CELL_COUNT;
-    return is_count ? (key & (CELLS - 1)) >> 17 : UINT32_MAX;
-}
-
-/* Entries of the table of few cells, or of the carries of many, as a list per place. */
-static int
-index_cells(struct build *b)
-{
-    const struct cells *c = &b->t->cells;
-    const uint32_t mask = c->few != NULL ? c->few_mask : c->carry.mask;
-    b->cell_first = malloc(BH_PLACES_MAX * sizeof *b->cell_first);
-    b->cell_next = malloc((mask + 1UL) * sizeof *b->cell_next);
-    if (b->cell_first == NULL || b->cell_next == NULL) {
-        return -ENOMEM;
-    }
-    memset(b->cell_first, 0xff, BH_PLACES_MAX * sizeof *b->cell_first);
-    for (uint32_t i = 0; i <= mask; i++) {
-        const uint32_t place = place_of_entry(c, i);
-        if (place != UINT32_MAX) {
-            b->cell_next[i] = b->cell_first[place];
-            b->cell_first[place] = i;
-        }
-    }
-    return 0;
 }
 
 static void
@@ -405,7 +373,6 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
         b.out->start_ns = o->period.start_ns != INT64_MIN ? o->period.start_ns : t->first_ns == INT64_MAX ? 0 : t->first_ns;
         b.out->end_ns = o->period.end_ns != INT64_MAX ? o->period.end_ns : t->last_ns == INT64_MIN ? 0 : t->last_ns;
         count_trend_bins(&b);
-        r = index_cells(&b);
     }
     r = r != 0 ? r : build_sources(&b);
     r = r != 0 ? r : build_places(&b);
@@ -425,8 +392,6 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
     free(b.frequent);
     free(b.top_count);
     free(b.top_ip);
-    free(b.cell_first);
-    free(b.cell_next);
     return r;
 }
 

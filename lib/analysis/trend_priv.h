@@ -12,8 +12,6 @@ struct build {
     uint32_t (*frequent)[FREQUENT_MAX + 1]; /* [place][bit]: distinct sources */
     uint64_t *top_count;                    /* [place]: accesses of the busiest source */
     struct bh_ip *top_ip;
-    uint32_t *cell_first; /* [place]: first entry of cells.few, or of those of cells.carry that are counts */
-    uint32_t *cell_next;  /* per entry                                            */
     uint64_t visited_only;
     uint64_t outside_sources; /* in the tables, and not among the other addresses */
 };

@@ -59,7 +59,7 @@ source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint
     if ((s->flags & (SRC_KNOCKED | SRC_VISITED)) == SRC_VISITED) {
         b->visited_only++;
     }
-    for (uint64_t bits = s->ports; bits != 0; bits &= bits - 1) {
+    for (uint64_t bits = s->ports & ~1ULL; bits != 0; bits &= bits - 1) {
         b->frequent[s->place][__builtin_ctzll(bits)]++;
     }
     uint64_t top = b->top_count[s->place];

@@ -49,11 +49,11 @@ enum bh_lang { BH_EN = 0, BH_JA = 1, BH_LANGS = 2 };
 
 /* Where the user will ask "where?": a short text in both languages, and the place. */
 struct bh_error {
-    int code;             /* as returned                                       */
-    uint64_t offset;      /* octet in the file, when has_offset                */
-    uint32_t line;        /* line of a text file, 1-based; 0: none             */
+    int code;        /* as returned                                       */
+    uint64_t offset; /* octet in the file, when has_offset                */
+    uint32_t line;   /* line of a text file, 1-based; 0: none             */
     bool has_offset;
-    char where[512];      /* file, option or word the error is about; may be "" */
+    char where[512]; /* file, option or word the error is about; may be "" */
     char text[BH_LANGS][320];
 };
 
@@ -251,6 +251,31 @@ bh_ip_from_v6(uint64_t hi, uint64_t lo)
     return ip;
 }
 
+/* ---- addresses in text -------------------------------------------------------------------- */
+
+/*
+ * Finds the addresses in any text, such as the lines of a log:
+ *
+ *     bh_scan_begin(&s, text, len);
+ *     for (size_t done = 0; bh_scan_next(&s, done, &ip, &at, &n); done = at + n)
+ *         ...                                          // text[at .. at + n) is `ip`
+ *
+ * An address does not begin or end inside a word or number; a port, prefix length or zone behind
+ * it is not part of it. The text is borrowed while the scan is used. Fields are private.
+ */
+struct bh_scan {
+    const char *text;
+    size_t len;
+    size_t block, next; /* the block whose anchors are here, the next one to read */
+    uint64_t anchors;
+    uint64_t digits, dots[2], colons[5]; /* of the block before `next` */
+};
+
+void bh_scan_begin(struct bh_scan *s, const char *text, size_t len);
+/* The next address that begins at `from` or later; `from` does not go back. */
+bool
+bh_scan_next(struct bh_scan *s, size_t from, struct bh_ip *ret_ip, size_t *ret_at, size_t *ret_len);
+
 /* ---- text buffers ---------------------------------------------------------------------------- */
 
 /* A growing text. After a failed allocation `failed` stays set and nothing more is added. */
@@ -295,8 +320,8 @@ BH_NODISCARD int bh_map_open(const char *path, struct bh_map *ret_map, struct bh
 void bh_map_done(struct bh_map *m);
 
 /* Write `size` octets as `path`: complete or not at all (temporary name, fsync, rename). */
-BH_NODISCARD int bh_file_replace(const char *path, const void *data, size_t size,
-                                 struct bh_error *err);
+BH_NODISCARD int
+bh_file_replace(const char *path, const void *data, size_t size, struct bh_error *err);
 
 /* At the start of a program: descriptors 0 to 2 that are closed are taken, so that no file that
  * is opened later becomes standard output and gets what was meant for it. */

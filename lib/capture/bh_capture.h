@@ -58,6 +58,11 @@ struct bh_capture; /* opaque */
  * one is good. */
 BH_NODISCARD int bh_capture_open(const char *const *paths, size_t count,
                                  struct bh_capture **ret_capture, struct bh_error *err);
+struct bh_octets;
+/* Those of `opened` (NULL: none) that are not NULL were opened already; they belong to the capture
+ * from here on, whatever is returned, and the entries become NULL. */
+BH_NODISCARD int bh_capture_open_from(const char *const *paths, struct bh_octets **opened, size_t count,
+                                      struct bh_capture **ret_capture, struct bh_error *err);
 /* From memory, for tests and fuzzing; `data` is borrowed until close. */
 BH_NODISCARD int bh_capture_open_memory(const void *data, size_t size,
                                         struct bh_capture **ret_capture, struct bh_error *err);
@@ -80,5 +85,29 @@ size_t bh_capture_notes(const struct bh_capture *c, const struct bh_capture_note
 void bh_capture_progress(const struct bh_capture *c, uint64_t *ret_total, uint64_t *ret_done);
 /* A guess of how many frames there are, from file sizes; 0: unknown. */
 uint64_t bh_capture_expected_frames(const struct bh_capture *c);
+
+/* ---- octets of other files ------------------------------------------------------------------
+ *
+ * For readers of text: opened, unpacked and complained about as captures are. Opening looks at the
+ * beginning and consumes nothing, so that standard input can still become a capture.
+ */
+BH_NODISCARD int bh_octets_open(const char *path, struct bh_octets **ret_octets,
+                                struct bh_error *err);
+/* Never unpacked, and a text; `data` is borrowed until close. */
+BH_NODISCARD int bh_octets_open_memory(const void *data, size_t size, struct bh_octets **ret_octets,
+                                       struct bh_error *err);
+void bh_octets_close(struct bh_octets *o);
+/* Does it look like one, when it is unpacked? No capture does. */
+bool bh_octets_is_text(const struct bh_octets *o);
+bool bh_octets_is_regular(const struct bh_octets *o); /* can be opened again */
+const char *bh_octets_name(const struct bh_octets *o);
+/* When it was last written; false of pipes and memory. */
+bool bh_octets_modified(const struct bh_octets *o, int64_t *ret_ns);
+/* As stored; total 0: unknown. */
+void bh_octets_progress(const struct bh_octets *o, uint64_t *ret_total, uint64_t *ret_done);
+/* At least one octet; 0 of them at the end. Damage is an error after all octets before it, and then
+ * the end. */
+BH_NODISCARD int bh_octets_read(struct bh_octets *o, void *to, size_t size, size_t *ret_size,
+                                struct bh_error *err);
 
 #endif

@@ -85,7 +85,8 @@ begin_file(struct bh_capture *c, struct cap_file *f, size_t *good, struct bh_err
 }
 
 static int
-open_files(struct bh_capture *c, const char *const *paths, struct bh_error *err)
+open_files(struct bh_capture *c, const char *const *paths, struct bh_octets **opened,
+           struct bh_error *err)
 {
     struct identity *seen = calloc(c->file_count, sizeof *seen);
     bool is_total_known = true;
@@ -96,11 +97,17 @@ open_files(struct bh_capture *c, const char *const *paths, struct bh_error *err)
 
     for (size_t i = 0; r == 0 && i < c->file_count; i++) {
         struct cap_file *f = &c->file[i];
-        r = bh_cap_source_open(&f->source, paths[i], err);
+        bool is_open = opened != NULL && opened[i] != NULL;
+        if (is_open) {
+            bh_cap_source_adopt(&f->source, opened[i]);
+            opened[i] = NULL;
+        } else {
+            r = bh_cap_source_open(&f->source, paths[i], err);
+        }
         if (r == 0) {
             r = check_twice(c, seen, i, err);
         }
-        if (r == 0) {
+        if (r == 0 && !is_open) {
             r = bh_cap_source_start(&f->source, c->file_count > READ_MAX, c->file_count <= FDS_MAX,
                                     err);
         }
@@ -120,9 +127,9 @@ open_files(struct bh_capture *c, const char *const *paths, struct bh_error *err)
     return r;
 }
 
-int
-bh_capture_open(const char *const *paths, size_t count, struct bh_capture **ret_capture,
-                struct bh_error *err)
+static int
+open_from(const char *const *paths, struct bh_octets **opened, size_t count,
+          struct bh_capture **ret_capture, struct bh_error *err)
 {
     struct bh_capture *c = NULL;
 
@@ -138,13 +145,32 @@ bh_capture_open(const char *const *paths, size_t count, struct bh_capture **ret_
     if (r != 0) {
         return r;
     }
-    r = open_files(c, paths, err);
+    r = open_files(c, paths, opened, err);
     if (r != 0) {
         bh_capture_close(c);
         return r;
     }
     *ret_capture = c;
     return 0;
+}
+
+int
+bh_capture_open_from(const char *const *paths, struct bh_octets **opened, size_t count,
+                     struct bh_capture **ret_capture, struct bh_error *err)
+{
+    int r = open_from(paths, opened, count, ret_capture, err);
+    for (size_t i = 0; opened != NULL && i < count; i++) {
+        bh_octets_close(opened[i]);
+        opened[i] = NULL;
+    }
+    return r;
+}
+
+int
+bh_capture_open(const char *const *paths, size_t count, struct bh_capture **ret_capture,
+                struct bh_error *err)
+{
+    return open_from(paths, NULL, count, ret_capture, err);
 }
 
 int

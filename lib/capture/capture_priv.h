@@ -88,6 +88,9 @@ const struct cap_unpacker *bh_cap_sniff_packed(const uint8_t *head, size_t size)
 int bh_cap_sniff_error(struct bh_error *err, const char *name, const uint8_t *head, size_t size,
                        bool unpacked);
 
+/* Valid UTF-8 without control characters, or nearly so: a log holds what strangers sent. */
+bool bh_cap_sniff_text(const uint8_t *head, size_t size);
+
 /* ---- octets as stored, unpacked on the way (source.c) ------------------------------------ */
 
 struct cap_source {
@@ -123,6 +126,10 @@ void bh_cap_source_memory(struct cap_source *s, const void *data, size_t size);
 int bh_cap_source_unpack(struct cap_source *s, const struct cap_unpacker *u, struct bh_error *err);
 void bh_cap_source_unpack_end(struct cap_source *s);
 bool bh_cap_source_can_restart(const struct cap_source *s);
+/* The first octets as they come out unpacked, before anything is consumed; how many there are. */
+size_t bh_cap_source_look(struct cap_source *s, uint8_t *out, size_t size);
+/* Take over what `o` opened, and free it. */
+void bh_cap_source_adopt(struct cap_source *s, struct bh_octets *o);
 /* At least one octet unless at_end. Negative: out of memory. */
 int bh_cap_source_read(struct cap_source *s, uint8_t *out, size_t size, size_t *ret_size);
 /* Octets of the file that were used. */

@@ -104,21 +104,21 @@ walk(struct cap_file *f, struct bh_frame *out, uint32_t max, bool big_endian, in
 {
     const uint8_t *at = f->at;
     size_t left = (size_t)(f->end - at);
-    const uint32_t record_max = f->pcap.record_max;
+    const uint64_t record_max = f->pcap.record_max;
     const uint64_t tail = frame_tail(f);
-    uint32_t n = 0;
+    struct bh_frame *o = out;
 
     f->need = 0;
-    while (n < max) {
+    for (struct bh_frame *const end = out + max; o != end; o++) {
         if (BH_UNLIKELY(left < RECORD_HEADER)) {
             break;
         }
         uint32_t cap_len = get32(at + 8, big_endian);
-        if (BH_UNLIKELY(cap_len > left - RECORD_HEADER || cap_len > record_max)) {
+        uint64_t room = left - RECORD_HEADER;
+        if (BH_UNLIKELY(cap_len > (room < record_max ? room : record_max))) {
             break;
         }
         uint32_t wire_len = get32(at + 12, big_endian);
-        struct bh_frame *o = &out[n++];
         o->ts_ns = (int64_t)get32(at, big_endian) * 1000000000 +
                    (int64_t)get32(at + 4, big_endian) * unit_ns;
         o->data = at + RECORD_HEADER;
@@ -129,10 +129,11 @@ walk(struct cap_file *f, struct bh_frame *out, uint32_t max, bool big_endian, in
             o->wire_len = cap_len;
             o->flags = BH_FRAME_LONG;
         }
-        at += RECORD_HEADER + cap_len;
-        left -= RECORD_HEADER + cap_len;
+        at += RECORD_HEADER + (size_t)cap_len;
+        left = room - cap_len;
     }
     f->at = at;
+    const uint32_t n = (uint32_t)(o - out);
     if (n < max) {
         record_stop(f);
     }

@@ -142,6 +142,19 @@ is_text(const uint8_t *head, size_t size)
     return size > 0;
 }
 
+bool
+bh_cap_sniff_text(const uint8_t *head, size_t size)
+{
+    size_t odd = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (head[i] == 0) {
+            return false; /* every header of a capture has one */
+        }
+        odd += text_char(head + i, 1) == 0 && head[i] < 0x80;
+    }
+    return is_text(head, size) || (size > 0 && odd < size / 16);
+}
+
 static int
 empty_error(struct bh_error *err, const char *name, bool unpacked)
 {

@@ -157,6 +157,51 @@ bh_cap_source_start(struct cap_source *s, bool map, bool keep_fd, struct bh_erro
     return 0;
 }
 
+static size_t read_some(struct cap_source *s, uint8_t *buf, size_t size);
+
+/* More of a packed pipe, for a look. */
+static bool
+look_further(struct cap_source *s)
+{
+    size_t used = (size_t)(s->in - s->in_buf) + s->in_left;
+    if (!s->is_read || s->input_end || used >= IN_SIZE) {
+        return false;
+    }
+    size_t n = read_some(s, s->in_buf + used, IN_SIZE - used);
+    s->in_left += n;
+    return n > 0;
+}
+
+size_t
+bh_cap_source_look(struct cap_source *s, uint8_t *out, size_t size)
+{
+    const struct cap_unpacker *u = bh_cap_sniff_packed(s->in, s->in_left);
+    if (u == NULL) {
+        size_t n = s->in_left < size ? s->in_left : size;
+        memcpy(out, s->in, n);
+        return n;
+    }
+    void *state = u->open == NULL ? NULL : u->open();
+    struct cap_unpack_io io = { .in = s->in, .out = out, .out_left = size };
+    while (state != NULL && io.out_left > 0) {
+        size_t left = (size_t)(s->in + s->in_left - io.in);
+        size_t before = io.out_left;
+        io.in_left = left;
+        enum cap_unpack_result r = u->run(state, &io);
+        if (r == CAP_UNPACK_BAD || r == CAP_UNPACK_NOMEM) {
+            break;
+        }
+        bool moved = io.in_left < left || io.out_left < before;
+        if (!moved && (io.out_left < size || !look_further(s))) {
+            break;
+        }
+    }
+    if (state != NULL) {
+        u->close(state);
+    }
+    return size - io.out_left;
+}
+
 void
 bh_cap_source_memory(struct cap_source *s, const void *data, size_t size)
 {

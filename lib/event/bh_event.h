@@ -17,7 +17,9 @@
 
 #include "bh_base.h"
 
-#define BH_BATCH_ROWS 1024U
+/* So few that what a batch makes the tables touch (some four lines a row, each in a page of its own) is
+ * still in the second-level cache, and in the processor's list of pages, when its turn comes. */
+#define BH_BATCH_ROWS 256U
 /* Columns one cache set apart, so that the same row of many columns does not fight for it. */
 #define BH_BATCH_STRIDE (BH_BATCH_ROWS + 16U)
 
@@ -49,7 +51,7 @@ enum {
     BH_LAYER_VLAN = 1 << 7,
     BH_LAYER_SYN_ONLY = 1 << 8,
     BH_LAYER_COUNT = 9,
-    BH_LAYER_CUT = 1 << 14, /* not a layer: the frame is stored shorter than it was sent */
+    BH_LAYER_CUT = 1 << 9, /* not a layer: the frame is stored shorter than it was sent */
     /* Not a layer: what health.layers counts of this row (outermost addresses, destination
      * port) is not what its columns say; an entry of `seen` says it (bh_batch_seen). */
     BH_LAYER_SEEN = 1 << 15,
@@ -136,7 +138,7 @@ struct bh_quote {
     uint32_t src, dst;
     struct bh_ip6_pair ip6;
 };
-#define BH_BATCH_QUOTES 256U
+#define BH_BATCH_QUOTES 64U
 
 /*
  * What health.layers counts of a frame beside its layers: the outermost IPv4 and the outermost
@@ -233,6 +235,8 @@ struct bh_batch {
     bool all_inbound; /* an imported log without destinations: every record came to us */
     bool has_country; /* out of a packet log: country[] is a Kobold value of the remote end, as it
                        * was when the record was written                                     */
+    bool has_direction; /* an imported log: direction[] holds what it says, until lib/track judges */
+    bool no_tcp_seq;    /* an imported log: tcp_seq[] only tells connections apart */
 
     struct bh_ip6_pair ip6[BH_BATCH_STRIDE];
     struct bh_quote quotes[BH_BATCH_QUOTES];

@@ -109,6 +109,8 @@ bh_batch_reset(struct bh_batch *b)
     b->has_weight = false;
     b->has_country = false;
     b->lacks = 0;
+    b->has_direction = false;
+    b->no_tcp_seq = false;
 }
 
 /* The entries that lie beside the columns: quotes are few, `seen` is sorted by row. */
@@ -174,6 +176,7 @@ bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_t row
     }
     copy_side_entries(to, from, row);
     to->has_weight = from->has_weight;
+    to->no_tcp_seq = from->no_tcp_seq;
     to->want = from->want;
     to->lacks = from->lacks;
     to->rows++;

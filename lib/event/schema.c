@@ -187,7 +187,7 @@ get_ip_id(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 static void
 get_tcp_seq(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 {
-    number_if(v, (b->lacks & BH_LACK_SEQ) == 0 && has_tcp_header(b, row), b->tcp_seq[row]);
+    number_if(v, has_tcp_header(b, row) && !b->no_tcp_seq && (b->lacks & BH_LACK_SEQ) == 0, b->tcp_seq[row]);
 }
 
 static void

@@ -163,8 +163,8 @@ is_leap(int year)
 }
 
 /* Days since 1970-01-01; false when there is no such day. */
-static bool
-days_of_date(int year, int month, int day, int64_t *ret_days)
+bool
+civil_days(int year, int month, int day, int64_t *ret_days)
 {
     static const uint16_t before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365 };
     if (month < 1 || month > 12 || day < 1 || year < 1) {
@@ -179,6 +179,17 @@ days_of_date(int year, int month, int day, int64_t *ret_days)
     *ret_days = (year - 1970) * INT64_C(365) + leap_days + before[month - 1] + day - 1 +
                 (month > 2 && is_leap(year));
     return true;
+}
+
+int
+civil_year(int64_t days)
+{
+    int64_t first;
+    int year = 1970 + (int)(days / 366); /* too early by a few at most */
+    while (civil_days(year + 1, 1, 1, &first) && first <= days) {
+        year++;
+    }
+    return year;
 }
 
 /* "Z", "UTC", "+09:00", "+0900", "+09", after an optional blank. */
@@ -238,7 +249,7 @@ date_time(struct cell c, int64_t *ret_ns, bool *ret_zoneless)
         return TIME_BAD;
     }
     if (!take_zone(c, &at, &offset_s, ret_zoneless) || hour > 23 || minute > 59 || second > 60 ||
-        !days_of_date(year, month, day, &days)) {
+        !civil_days(year, month, day, &days)) {
         return TIME_BAD;
     }
     int64_t s = days * DAY_S + hour * 3600 + minute * 60 + second - offset_s;

@@ -300,7 +300,7 @@ static int
 header_error(const struct csv *c, struct bh_error *err)
 {
     if (err != NULL) {
-        err->line = c->line > UINT32_MAX ? 0 : (uint32_t)c->line;
+        err->line = c->text->line > UINT32_MAX ? 0 : (uint32_t)c->text->line;
     }
     return BH_EUSAGE;
 }
@@ -343,7 +343,7 @@ no_such_column(const struct header *h, const struct csv *c, const char *name, st
     safe_name(name, safe, sizeof safe);
     snprintf(en, sizeof en, "no column \"%s\"%s; the columns are: %s", safe, near_en, list);
     snprintf(ja, sizeof ja, "列「%s」はありません%s。列: %s", safe, near_ja, list);
-    import_error(err, BH_EUSAGE, c->name, en, ja);
+    import_error(err, BH_EUSAGE, c->text->name, en, ja);
     return header_error(c, err);
 }
 
@@ -368,7 +368,7 @@ no_column_for(const struct header *h, const struct csv *c, enum key key, struct 
         snprintf(ja, sizeof ja, "%s らしい列が見つかりません。%s=列 を加えてください。列: %s", word,
                  word, list);
     }
-    import_error(err, BH_EUSAGE, c->name, en, ja);
+    import_error(err, BH_EUSAGE, c->text->name, en, ja);
     return header_error(c, err);
 }
 
@@ -403,7 +403,7 @@ column_by_number(const struct header *h, const struct csv *c, uint64_t number, i
                  struct bh_error *err)
 {
     if (number > h->count) {
-        bh_error_set(err, BH_EUSAGE, c->name, "no column %u: there are %u",
+        bh_error_set(err, BH_EUSAGE, c->text->name, "no column %u: there are %u",
                      "%u 番目の列はありません (列は %u)", (unsigned)number, (unsigned)h->count);
         return header_error(c, err);
     }
@@ -558,13 +558,13 @@ columns_find(struct columns *cols, const struct mapping *m, struct csv *c, char 
 {
     int r = csv_next(c);
     if (r < 0) {
-        return bh_error_errno(err, -r, c->name, "cannot read", "読めません");
+        return bh_error_errno(err, -r, c->text->name, "cannot read", "読めません");
     }
     if (r == CSV_END) {
-        return import_error(err, BH_EFORMAT, c->name, "has no header line", "見出し行がありません");
+        return import_error(err, BH_EFORMAT, c->text->name, "has no header line", "見出し行がありません");
     }
     if (r == CSV_BROKEN) {
-        import_error(err, BH_EFORMAT, c->name, "a quote in the header line does not end",
+        import_error(err, BH_EFORMAT, c->text->name, "a quote in the header line does not end",
                      "見出し行の引用符が閉じていません");
         header_error(c, err);
         return BH_EFORMAT;
@@ -572,11 +572,11 @@ columns_find(struct columns *cols, const struct mapping *m, struct csv *c, char 
     struct header h = { 0 };
     r = header_take(&h, c);
     if (r < 0) {
-        return bh_error_errno(err, -r, c->name, "cannot read", "読めません");
+        return bh_error_errno(err, -r, c->text->name, "cannot read", "読めません");
     }
     bool by_name = needs_header(m);
     if (by_name && looks_like_data(c)) {
-        import_error(err, BH_EFORMAT, c->name,
+        import_error(err, BH_EFORMAT, c->text->name,
                      "no header line: this one is data; give columns by number: time=1,src=3",
                      "見出し行がなくデータで始まっています。列を番号で指定してください: "
                      "time=1,src=3");

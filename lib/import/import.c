@@ -6,49 +6,45 @@
 #include "import_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-struct import_file {
-    struct csv csv;
-    struct columns columns;
-    struct row next;
-    struct bh_ip6_pair next_pair;
-    bool has_next;
-    bool has_last;
-    int64_t last_ns; /* of the row before `next` */
-};
-
-struct bh_import {
-    struct mapping mapping;
-    struct import_file **files;
-    size_t count;
-    size_t current;     /* the file whose row is the oldest ...             */
-    int64_t current_ns; /* ... as long as it is not newer than this         */
-    bool has_current;
-    struct window *window;
-    uint64_t order;
-    int64_t newest_ns; /* handed out */
-    bool all_inbound, has_ttl, has_weight;
-    uint64_t reasons[REASON_COUNT];
-    struct bh_import_stats stats;
-    int failed;
-    struct bh_error error;
-};
 
 /* ---- rows of a file ---------------------------------------------------------------------------- */
 
+/* Of a table the cells, without quotes. */
 static void
-keep_example(struct bh_import *im, const struct csv *c, enum reason why)
+put_cells(const struct csv *c, struct bh_buf *row)
+{
+    size_t n = c->count < CSV_CELLS_MAX ? c->count : CSV_CELLS_MAX;
+    for (size_t i = 0; i < n && row->len < 160; i++) {
+        if (i > 0) {
+            bh_buf_puts(row, c->delimiter == '\t' ? " " : c->delimiter == ';' ? ";" : ",");
+        }
+        bh_buf_put_safe(row, c->cells[i].at, c->cells[i].len < 160 ? c->cells[i].len : 160);
+    }
+}
+
+/* Of a log the line, with blanks for tabs. */
+static void
+put_line(struct cell line, struct bh_buf *row)
+{
+    const char *p = line.at;
+    const char *const end = line.at + (line.len < 160 ? line.len : 160);
+    while (p < end) {
+        const char *tab = memchr(p, '\t', (size_t)(end - p));
+        const char *q = tab == NULL ? end : tab;
+        bh_buf_put_safe(row, p, (size_t)(q - p));
+        bh_buf_puts(row, tab == NULL ? "" : " ");
+        p = q + (tab != NULL);
+    }
+}
+
+static void
+keep_example(struct bh_import *im, const struct import_file *f)
 {
     struct bh_buf row = { 0 };
-    size_t n = c->count < CSV_CELLS_MAX ? c->count : CSV_CELLS_MAX;
-    for (size_t i = 0; i < n && row.len < 160; i++) {
-        if (i > 0) {
-            bh_buf_puts(&row, c->delimiter == '\t' ? " " : c->delimiter == ';' ? ";" : ",");
-        }
-        bh_buf_put_safe(&row, c->cells[i].at, c->cells[i].len < 160 ? c->cells[i].len : 160);
+    if (f->example.at == NULL) {
+        put_cells(&f->csv, &row);
+    } else {
+        put_line(f->example, &row);
     }
     /* Cut between characters. */
     size_t keep = row.len < 100 ? row.len : 100;
@@ -58,21 +54,21 @@ keep_example(struct bh_import *im, const struct csv *c, enum reason why)
     const char *text = row.failed || row.data == NULL ? "" : row.data;
     const char *more = keep < row.len ? "..." : "";
     struct bh_import_stats *s = &im->stats;
-    snprintf(s->bad_example, sizeof s->bad_example, "%s: %.*s%s", reason_texts[why][BH_EN],
+    snprintf(s->bad_example, sizeof s->bad_example, "%s: %.*s%s", reason_texts[f->why][BH_EN],
              (int)keep, text, more);
-    snprintf(s->bad_example_ja, sizeof s->bad_example_ja, "%s: %.*s%s", reason_texts[why][BH_JA],
+    snprintf(s->bad_example_ja, sizeof s->bad_example_ja, "%s: %.*s%s", reason_texts[f->why][BH_JA],
              (int)keep, text, more);
-    s->bad_file = c->name;
-    s->bad_line = c->line;
+    s->bad_file = f->text.name;
+    s->bad_line = f->text.line;
     bh_buf_done(&row);
 }
 
 static void
-count_bad(struct bh_import *im, const struct csv *c, enum reason why)
+count_bad(struct bh_import *im, const struct import_file *f)
 {
-    im->reasons[why]++;
+    im->reasons[f->why]++;
     if (im->stats.bad_rows++ == 0) {
-        keep_example(im, c, why);
+        keep_example(im, f);
     }
 }
 
@@ -80,39 +76,53 @@ static void
 keep_failure(struct bh_import *im, const struct import_file *f, int code)
 {
     if (im->failed == 0) {
-        im->failed = bh_error_errno(&im->error, -code, f->csv.name, "cannot read", "読めません");
+        if (f->text.error.code == code) {
+            im->error = f->text.error;
+            im->failed = code;
+        } else {
+            im->failed =
+                bh_error_errno(&im->error, -code, f->text.name, "cannot read", "読めません");
+        }
     }
 }
 
-/* The next good row of a file, or none. */
-static void
-advance(struct bh_import *im, struct import_file *f)
+/* The next good record of a file, or none. */
+void
+import_advance(struct bh_import *im, struct import_file *f)
 {
     f->has_next = false;
     for (;;) {
-        int r = csv_next(&f->csv);
+        int r = f->reader->next(f);
         if (r < 0) {
             keep_failure(im, f, r);
             return;
         }
-        if (r == CSV_END) {
+        if (r == READ_END) {
             return;
         }
-        im->stats.rows++;
-        enum reason why = REASON_QUOTES;
-        if (r == CSV_ROW) {
-            why = row_parse(&f->columns, &f->csv, &f->next, &f->next_pair);
+        if (r == READ_OTHER) {
+            im->stats.other_lines++;
+            continue;
         }
-        if (why == REASON_NONE) {
+        im->stats.rows++;
+        if (r == READ_MADE) {
             break;
         }
-        count_bad(im, &f->csv, why);
+        count_bad(im, f);
     }
-    im->stats.zoneless_rows += f->next.is_zoneless;
-    im->stats.steps_back += f->has_last && f->next.ts_ns < f->last_ns;
-    f->last_ns = f->next.ts_ns;
+    const struct row *row = &f->next.item[0].row;
+    im->stats.zoneless_rows += (row->bits & ROW_ZONELESS) != 0;
+    im->stats.yearless_rows += (row->bits & ROW_NO_YEAR) != 0;
+    im->stats.steps_back += f->has_last && row->ts_ns < f->last_ns;
+    f->last_ns = row->ts_ns;
     f->has_last = true;
     f->has_next = true;
+}
+
+static inline int64_t
+next_ns(const struct import_file *f)
+{
+    return f->next.item[0].row.ts_ns;
 }
 
 /* The file whose next row is the oldest; the first of equals. */
@@ -120,7 +130,7 @@ static bool
 choose_file(struct bh_import *im)
 {
     struct import_file *f = im->files[im->current];
-    if (im->has_current && f->has_next && f->next.ts_ns <= im->current_ns) {
+    if (im->has_current && f->has_next && next_ns(f) <= im->current_ns) {
         return true;
     }
     im->has_current = false;
@@ -133,24 +143,45 @@ choose_file(struct bh_import *im)
         if (!im->has_current) {
             im->current = i;
             im->has_current = true;
-        } else if (f->next.ts_ns < im->files[im->current]->next.ts_ns) {
-            im->current_ns = im->files[im->current]->next.ts_ns;
+        } else if (next_ns(f) < next_ns(im->files[im->current])) {
+            im->current_ns = next_ns(im->files[im->current]);
             im->current = i;
-        } else if (f->next.ts_ns < im->current_ns) {
-            im->current_ns = f->next.ts_ns;
+        } else if (next_ns(f) < im->current_ns) {
+            im->current_ns = next_ns(f);
         }
     }
     return im->has_current;
 }
 
+/* Above the place of a row, which has fewer bits. */
+#define RANK_SHIFT 60
+
+static void
+put_next(struct bh_import *im, struct import_file *f)
+{
+    for (uint32_t i = 0; i < f->next.count; i++) {
+        struct item *x = &f->next.item[i];
+        x->row.order = im->order++;
+        if ((x->row.bits & ROW_FLOW) != 0) {
+            x->row.order |= (uint64_t)pairs_rank(&x->row) << RANK_SHIFT;
+            pairs_note(im->pairs, x);
+        }
+        im->has_seq |= x->row.tcp_seq != 0;
+        if (f->reader->has_weight) {
+            /* Flows on the same ports are connections of their own. */
+            x->row.tcp_seq = (uint32_t)im->stats.rows;
+        }
+        window_put(im->window, x);
+    }
+}
+
 static void
 fill_window(struct bh_import *im)
 {
-    while (!window_is_full(im->window) && choose_file(im)) {
+    while (window_room(im->window) > WINDOW_SPARE && choose_file(im)) {
         struct import_file *f = im->files[im->current];
-        f->next.order = im->order++;
-        window_put(im->window, &f->next, &f->next_pair);
-        advance(im, f);
+        put_next(im, f);
+        import_advance(im, f);
     }
 }
 
@@ -159,7 +190,13 @@ fill_window(struct bh_import *im)
 static uint16_t
 layers_of(const struct row *r)
 {
+    if (r->kind == BH_KIND_ARP) {
+        return BH_LAYER_ARP;
+    }
     unsigned layers = r->kind == BH_KIND_IP4 ? BH_LAYER_IPV4 : BH_LAYER_IPV6;
+    if ((r->marks & BH_MARK_FRAGMENT) != 0) {
+        return (uint16_t)layers;
+    }
     switch (r->proto) {
     case BH_PROTO_TCP:
         layers |= BH_LAYER_TCP;
@@ -183,19 +220,37 @@ layers_of(const struct row *r)
     return (uint16_t)layers;
 }
 
-static void
-put_row(struct bh_batch *b, const struct row *r, const struct bh_ip6_pair *pair)
+static uint8_t
+direction_of(const struct row *r)
 {
+    static const uint8_t directions[] = { BH_DIR_UNKNOWN, BH_DIR_IN, BH_DIR_OUT, BH_DIR_LOCAL };
+    return directions[((r->bits & ROW_IN) != 0) | ((r->bits & ROW_OUT) != 0) << 1];
+}
+
+static void
+put_cold(struct bh_batch *b, uint32_t i, const struct taken *t)
+{
+    bool has = (t->row->bits & ROW_COLD) != 0;
+    b->df[i] = has ? t->side->cold.df : 0;
+    b->ip_id[i] = has ? t->side->cold.ip_id : 0;
+    b->tcp_window[i] = has ? t->side->cold.window : 0;
+    b->src_mac[i] = has ? t->side->cold.src_mac : 0;
+}
+
+static void
+put_row(struct bh_batch *b, const struct taken *t)
+{
+    const struct row *r = t->row;
     uint32_t i = b->rows++;
     b->ts_ns[i] = r->ts_ns;
     b->src[i] = r->src;
     b->dst[i] = r->dst;
     if (r->kind == BH_KIND_IP6) {
-        b->ip6[b->v6_rows] = *pair;
+        b->ip6[b->v6_rows] = *t->pair;
         b->src[i] = b->dst[i] = b->v6_rows++;
     }
     b->ports[i] = r->ports;
-    b->tcp_seq[i] = 0;
+    b->tcp_seq[i] = r->tcp_seq;
     b->ip_len[i] = r->ip_len;
     b->payload_len[i] = r->payload_len;
     b->layers[i] = layers_of(r);
@@ -206,6 +261,14 @@ put_row(struct bh_batch *b, const struct row *r, const struct bh_ip6_pair *pair)
     b->reason[i] = BH_REASON_NONE;
     b->ttl[i] = r->ttl;
     b->weight[i] = r->weight;
+    b->direction[i] = direction_of(r);
+    if ((b->want & BH_WANT_COLD) != 0) {
+        put_cold(b, i, t);
+    }
+    if ((r->bits & ROW_QUOTE) != 0) {
+        b->quotes[b->quote_rows] = *t->quote;
+        b->quotes[b->quote_rows++].row = (uint16_t)i;
+    }
 }
 
 /* With BH_WANT_COLD all cold columns are read: those a log does not have are nothing. */
@@ -227,34 +290,110 @@ clear_cold(struct bh_batch *b)
 #undef CLEAR
 }
 
+/* Back among the rows that wait, or at once when there is no room. */
+static void
+put_back(struct bh_import *im, struct item *x, uint64_t rank)
+{
+    if (window_room(im->window) > 0) {
+        x->row.order = rank << RANK_SHIFT | im->order++;
+        window_put(im->window, x);
+    } else {
+        im->ready[im->ready_count++] = *x;
+    }
+}
+
+static struct item
+item_of(const struct taken *t)
+{
+    struct item x = { .row = *t->row };
+    if (x.row.kind == BH_KIND_IP6) {
+        x.pair = *t->pair;
+    }
+    if ((x.row.bits & (ROW_COLD | ROW_FLOW)) != 0) {
+        x.side = *t->side;
+    }
+    return x;
+}
+
+/* A flow becomes rows: those of now are ready, the others wait. */
+static void
+unroll(struct bh_import *im, const struct taken *t)
+{
+    struct item x = item_of(t);
+    struct made now, rest;
+    im->ready_at = im->ready_count = 0;
+    if (!pairs_unroll(im->pairs, &x, &now, &rest)) {
+        x.row.bits |= ROW_LATE_ANSWER;
+        if (window_room(im->window) > 0) {
+            put_back(im, &x, 2);
+            return;
+        }
+        bh_ignore(pairs_unroll(im->pairs, &x, &now, &rest) ? 0 : 1); /* marked: it succeeds */
+    }
+    for (uint32_t i = 0; i < now.count; i++) {
+        im->ready[im->ready_count++] = now.item[i];
+    }
+    for (uint32_t i = 0; i < rest.count; i++) {
+        put_back(im, &rest.item[i], 3);
+    }
+}
+
+static void
+put_taken(struct bh_import *im, struct bh_batch *b, const struct taken *t)
+{
+    const struct row *r = t->row;
+    if (r->ts_ns < im->newest_ns) {
+        im->stats.late_rows++;
+    } else {
+        im->newest_ns = r->ts_ns;
+    }
+    im->stats.records++;
+    put_row(b, t);
+}
+
+static bool
+has_room(const struct bh_batch *b)
+{
+    return b->rows < BH_BATCH_ROWS && b->quote_rows < BH_BATCH_QUOTES;
+}
+
 int
 bh_import_read(struct bh_import *im, struct bh_batch *b, struct bh_error *err)
 {
     bh_batch_reset(b);
     b->all_inbound = im->all_inbound;
     b->has_weight = im->has_weight;
-    b->want = im->has_ttl ? BH_WANT_COLD : 0;
-    if (im->has_ttl) {
+    b->has_direction = true;
+    b->want = im->has_cold ? BH_WANT_COLD : 0;
+    if (im->has_cold) {
         clear_cold(b);
     }
-    while (b->rows < BH_BATCH_ROWS) {
+    while (has_room(b)) {
+        if (im->ready_at < im->ready_count) {
+            const struct item *x = &im->ready[im->ready_at++];
+            put_taken(im, b, &(struct taken){ &x->row, &x->side, &x->pair, &x->quote });
+            continue;
+        }
         fill_window(im);
         if (window_is_empty(im->window)) {
             break;
         }
-        const struct bh_ip6_pair *pair;
-        const struct row *r = window_take(im->window, &pair);
-        if (r->ts_ns < im->newest_ns) {
-            im->stats.late_rows++;
+        struct taken t = window_take(im->window);
+        if ((t.row->bits & ROW_FLOW) != 0) {
+            unroll(im, &t);
         } else {
-            im->newest_ns = r->ts_ns;
+            put_taken(im, b, &t);
         }
-        put_row(b, r, pair);
     }
+    b->no_tcp_seq = !im->has_seq;
     if (b->rows > 0) {
         return 1;
     }
-    if (im->failed < 0 && err != NULL) {
+    if (im->failed == 0 || (im->failed != -ENOMEM && im->stats.rows > 0)) {
+        im->stats.damage = im->error;
+        return 0;
+    }
+    if (err != NULL) {
         *err = im->error;
     }
     return im->failed;
@@ -266,8 +405,17 @@ bh_import_get_stats(const struct bh_import *im, struct bh_import_stats *ret_stat
     *ret_stats = im->stats;
     ret_stats->bytes = 0;
     for (size_t i = 0; i < im->count; i++) {
-        ret_stats->bytes += im->files[i]->csv.bytes;
+        const struct import_file *f = im->files[i];
+        ret_stats->bytes += f->text.bytes;
+        if (ret_stats->year == 0 && f->years.first != 0) {
+            ret_stats->year = f->years.first;
+            ret_stats->year_is_guess = f->years.asked == 0;
+        }
     }
+    for (int lang = 0; im->count > 0 && lang < BH_LANGS; lang++) {
+        ret_stats->form[lang] = im->files[0]->reader->text[lang];
+    }
+    ret_stats->is_table = im->count > 0 && im->files[0]->reader == &reader_csv;
     size_t n = 0;
     for (size_t why = 1; why < REASON_COUNT && n < BH_IMPORT_REASONS_MAX; why++) {
         if (im->reasons[why] > 0) {
@@ -279,149 +427,4 @@ bh_import_get_stats(const struct bh_import *im, struct bh_import_stats *ret_stat
         }
     }
     ret_stats->reason_count = n;
-}
-
-/* ---- open and close -------------------------------------------------------------------------------- */
-
-static int
-open_file(struct bh_import *im, const char *path, const void *data, size_t size,
-          struct bh_error *err)
-{
-    struct import_file *f = calloc(1, sizeof *f);
-    if (f == NULL) {
-        return bh_error_errno(err, ENOMEM, path, "cannot read", "読めません");
-    }
-    im->files[im->count++] = f;
-    int r = csv_open(&f->csv, path, data, size, err);
-    if (r < 0) {
-        return r;
-    }
-    bool is_first = im->count == 1;
-    char text[sizeof im->stats.columns];
-    r = columns_find(&f->columns, &im->mapping, &f->csv, is_first ? im->stats.columns : text,
-                     sizeof text, err);
-    if (r < 0) {
-        return r;
-    }
-    bool is_inbound = !f->columns.is_mapped[KEY_DST];
-    if (is_first) {
-        im->all_inbound = is_inbound;
-        im->has_ttl = f->columns.is_mapped[KEY_TTL];
-        im->has_weight = f->columns.is_mapped[KEY_WEIGHT];
-    } else if (im->all_inbound != is_inbound) {
-        /* Guessed by name only: one says where packets went, another does not. */
-        return import_error(err, BH_EUSAGE, path,
-                            "has a destination column and the first file does not, or the other "
-                            "way round: report them apart, or name the columns",
-                            "宛先の列の有無が最初のファイルと違います。別々に集計するか、列を指定"
-                            "してください");
-    }
-    return 0;
-}
-
-/* The same rows twice would be counted twice, and a pipe cannot be read twice at all. */
-static int
-check_twice(const char *const *paths, size_t count, struct bh_error *err)
-{
-    struct stat *seen = calloc(count, sizeof *seen);
-    int r = 0;
-    if (seen == NULL) {
-        return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
-    }
-    for (size_t i = 0; i < count && r == 0; i++) {
-        bool is_stdin = strcmp(paths[i], "-") == 0;
-        if ((is_stdin ? fstat(STDIN_FILENO, &seen[i]) : stat(paths[i], &seen[i])) != 0) {
-            memset(&seen[i], 0, sizeof seen[i]); /* opening it says why */
-            continue;
-        }
-        for (size_t k = 0; k < i && r == 0; k++) {
-            if (seen[k].st_ino == seen[i].st_ino && seen[k].st_dev == seen[i].st_dev) {
-                r = bh_error_set(err, BH_EUSAGE, is_stdin ? "stdin" : paths[i],
-                                 "this file is given twice (first as %s)",
-                                 "同じファイルが二度指定されています (最初は %s)",
-                                 strcmp(paths[k], "-") == 0 ? "stdin" : paths[k]);
-            }
-        }
-    }
-    free(seen);
-    return r;
-}
-
-static int
-new_import(const char *columns, size_t count, struct bh_import **ret_import, struct bh_error *err)
-{
-    struct bh_import *im = calloc(1, sizeof *im);
-    if (im == NULL) {
-        return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
-    }
-    im->newest_ns = INT64_MIN;
-    im->files = calloc(count, sizeof(struct import_file *));
-    im->window = window_new(BH_IMPORT_WINDOW);
-    int r = im->files == NULL || im->window == NULL
-                ? bh_error_errno(err, ENOMEM, "", "cannot read", "読めません")
-                : mapping_parse(&im->mapping, columns, err);
-    if (r < 0) {
-        bh_import_close(im);
-        return r;
-    }
-    *ret_import = im;
-    return 0;
-}
-
-static int
-start(struct bh_import *im, int r, struct bh_import **ret_import)
-{
-    if (r < 0) {
-        bh_import_close(im);
-        return r;
-    }
-    for (size_t i = 0; i < im->count; i++) {
-        advance(im, im->files[i]);
-    }
-    *ret_import = im;
-    return 0;
-}
-
-int
-bh_import_open(const char *const *paths, size_t count, const char *columns,
-               struct bh_import **ret_import, struct bh_error *err)
-{
-    struct bh_import *im;
-    if (count == 0) {
-        return import_error(err, BH_EUSAGE, "", "no file to read", "読むファイルがありません");
-    }
-    int r = check_twice(paths, count, err);
-    r = r < 0 ? r : new_import(columns, count, &im, err);
-    if (r < 0) {
-        return r;
-    }
-    for (size_t i = 0; i < count && r == 0; i++) {
-        r = open_file(im, paths[i], NULL, 0, err);
-    }
-    return start(im, r, ret_import);
-}
-
-int
-bh_import_open_memory(const void *data, size_t size, const char *columns,
-                      struct bh_import **ret_import, struct bh_error *err)
-{
-    struct bh_import *im;
-    int r = new_import(columns, 1, &im, err);
-    return r < 0 ? r : start(im, open_file(im, NULL, data, size, err), ret_import);
-}
-
-void
-bh_import_close(struct bh_import *im)
-{
-    if (im == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < im->count; i++) {
-        csv_close(&im->files[i]->csv);
-        free(im->files[i]);
-    }
-    free(im->files);
-    window_free(im->window);
-    mapping_done(&im->mapping);
-    free(im);
 }

@@ -21,6 +21,11 @@ const char *const reason_texts[REASON_COUNT][BH_LANGS] = {
     [REASON_FLAGS_BAD] = { "TCP flags not understood", "TCP フラグを解釈できない" },
     [REASON_COLUMNS] = { "more columns than the header", "列が見出しより多い" },
     [REASON_QUOTES] = { "a quote that does not end", "閉じない引用符" },
+    [REASON_CUT] = { "the line is cut", "行が途中で切れている" },
+    [REASON_NUMBER] = { "a number not understood", "数値を解釈できない" },
+    [REASON_JSON] = { "no JSON object", "JSON オブジェクトではない" },
+    [REASON_LONG] = { "longer than 1 MiB", "1 MiB より長い" },
+    [REASON_STATE] = { "unknown connection state", "未知の接続状態" },
 };
 
 static struct cell
@@ -52,8 +57,10 @@ has_too_many(const struct columns *cols, const struct csv *c)
 static enum reason
 take_time(const struct columns *cols, const struct csv *c, struct row *r)
 {
-    switch (cell_time(cell_of(cols, c, KEY_TIME), &r->ts_ns, &r->is_zoneless)) {
+    bool is_zoneless;
+    switch (cell_time(cell_of(cols, c, KEY_TIME), &r->ts_ns, &is_zoneless)) {
     case TIME_OK:
+        r->bits |= is_zoneless ? ROW_ZONELESS : 0;
         return REASON_NONE;
     case TIME_NONE:
         return REASON_NO_TIME;

@@ -4,11 +4,11 @@
  *
  * Most logs are in order, or nearly: a row that is not older than the last of the run is appended
  * to it, for the cost of a store. The others go into a heap. The oldest row is the head of the one
- * or the top of the other; equal times come out in the order they went in. A far-off time that
- * blocks the run sends everything to the heap: slower, never wrong.
+ * or the top of the other; equal times come out by `order`, which is the order they went in, but
+ * for flows. A far-off time that blocks the run sends everything to the heap: slower, never wrong.
  *
- * Memory: 48 octets a row, 16 + 4 + 4 for heap, run and free list, and 32 more for each row of
- * IPv6; pages are touched when they are used.
+ * Memory: 48 octets a row, 16 + 4 + 4 for heap, run and free list; 32 more for each row of IPv6, 16
+ * for those with a side, and the quotes of ICMP errors; pages are touched when they are used.
  */
 #include "import_priv.h"
 
@@ -28,29 +28,33 @@ struct window {
     uint32_t heap_count;
     struct row *rows;
     struct bh_ip6_pair *pairs;
+    union side *sides;
+    struct bh_quote *quotes;
     uint32_t *free_slots;
     uint32_t *run;
     struct heap_entry *heap;
 };
 
-#define PAGES(w, column) bh_pages_new(bh_size_mul((w)->size, sizeof *(w)->column), false)
+#define PAGES(w, column, huge) bh_pages_new(bh_size_mul((w)->size, sizeof *(w)->column), huge)
 #define PAGES_FREE(w, column) bh_pages_free((w)->column, (w)->size * sizeof *(w)->column)
 
 struct window *
-window_new(uint32_t size)
+window_new(uint32_t size, bool huge)
 {
     struct window *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return NULL;
     }
     w->size = size;
-    w->rows = PAGES(w, rows);
-    w->pairs = PAGES(w, pairs);
-    w->free_slots = PAGES(w, free_slots);
-    w->run = PAGES(w, run);
-    w->heap = PAGES(w, heap);
-    if (w->rows == NULL || w->pairs == NULL || w->free_slots == NULL || w->run == NULL ||
-        w->heap == NULL) {
+    w->rows = PAGES(w, rows, huge);
+    w->pairs = PAGES(w, pairs, false);
+    w->sides = PAGES(w, sides, huge);
+    w->quotes = PAGES(w, quotes, false);
+    w->free_slots = PAGES(w, free_slots, huge);
+    w->run = PAGES(w, run, huge);
+    w->heap = PAGES(w, heap, false);
+    if (w->rows == NULL || w->pairs == NULL || w->sides == NULL || w->quotes == NULL ||
+        w->free_slots == NULL || w->run == NULL || w->heap == NULL) {
         window_free(w);
         return NULL;
     }
@@ -65,16 +69,18 @@ window_free(struct window *w)
     }
     PAGES_FREE(w, rows);
     PAGES_FREE(w, pairs);
+    PAGES_FREE(w, sides);
+    PAGES_FREE(w, quotes);
     PAGES_FREE(w, free_slots);
     PAGES_FREE(w, run);
     PAGES_FREE(w, heap);
     free(w);
 }
 
-bool
-window_is_full(const struct window *w)
+uint32_t
+window_room(const struct window *w)
 {
-    return w->used == w->size;
+    return w->size - w->used;
 }
 
 bool
@@ -126,27 +132,36 @@ heap_pop(struct window *w)
 }
 
 void
-window_put(struct window *w, const struct row *r, const struct bh_ip6_pair *pair)
+window_put(struct window *w, const struct item *x)
 {
-    assert(!window_is_full(w));
+    assert(window_room(w) > 0);
+    const struct row *r = &x->row;
     uint32_t slot = w->free_count > 0 ? w->free_slots[--w->free_count] : w->fresh++;
     w->rows[slot] = *r;
     if (r->kind == BH_KIND_IP6) {
-        w->pairs[slot] = *pair;
+        w->pairs[slot] = x->pair;
+    }
+    if ((r->bits & (ROW_COLD | ROW_FLOW)) != 0) {
+        w->sides[slot] = x->side;
+    }
+    if ((r->bits & ROW_QUOTE) != 0) {
+        w->quotes[slot] = x->quote;
     }
     w->used++;
-    uint32_t tail = (uint32_t)(((uint64_t)w->run_at + w->run_count) % w->size);
+    uint32_t tail = w->run_at + w->run_count;
+    tail -= tail >= w->size ? w->size : 0;
     uint32_t newest = w->run[(tail == 0 ? w->size : tail) - 1];
-    if (w->run_count > 0 && w->rows[newest].ts_ns > r->ts_ns) {
-        heap_push(w, (struct heap_entry){ r->ts_ns, slot });
+    struct heap_entry e = { r->ts_ns, slot };
+    if (w->run_count > 0 && is_before(w, e, (struct heap_entry){ w->rows[newest].ts_ns, newest })) {
+        heap_push(w, e);
         return;
     }
     w->run[tail] = slot;
     w->run_count++;
 }
 
-const struct row *
-window_take(struct window *w, const struct bh_ip6_pair **ret_pair)
+struct taken
+window_take(struct window *w)
 {
     assert(!window_is_empty(w));
     uint32_t slot = w->run[w->run_at];
@@ -159,6 +174,5 @@ window_take(struct window *w, const struct bh_ip6_pair **ret_pair)
     }
     w->free_slots[w->free_count++] = slot;
     w->used--;
-    *ret_pair = &w->pairs[slot];
-    return &w->rows[slot];
+    return (struct taken){ &w->rows[slot], &w->sides[slot], &w->pairs[slot], &w->quotes[slot] };
 }

@@ -5,20 +5,22 @@
  * A look-up checks nothing, so opening must prove that none can leave the map, even in a file
  * made by an enemy with good checksums. The argument, per structure:
  *
- *   v4 top     65536 numbers, all below the number of nodes: looked at one by one.
- *   v4 node    a map adds at most 64 (KDB_LEAF_SLACK) to its word's position, and position + 64
- *              is below the number of leaves: looked at one by one.
- *   v4 deep    clamped in the look-up (kobold_v4_deep), with 1024 octets of slack.
+ *   v4 top     65536 numbers, all below the number of middle nodes: looked at one by one.
+ *   v4 middle  16 numbers a node, all below the number of low nodes: looked at one by one.
+ *   v4 low     16 octets a node by construction.
+ *   v4 record  offsets are clamped in the look-up (kobold_v4_deep), with 512 octets of slack.
+ *   v4 side    binary search over its length.
  *   v6 levels  level i has as many nodes as level i - 1 has entries. A search in a node ends at
  *              slot 0 or at a key not above x, and x is never the highest key, with which the
  *              rest of the last node is padded (looked at): so it ends at a real entry.
- *   v6 block   slot 0 .. 23 by construction, shift masked.
- *   v6 side    binary search over its length.
+ *   v6 block   slot 0 .. 19 by construction, shift masked.
+ *   v6 group   clamped in the look-up (kobold_v6_deep), as are the entries it names.
  *   values     an octet is below 256 <= number of values; wide ones are clamped.
  *
- * That reads the IPv4 nodes and top once (0.6 MB) and little else: some 30 microseconds.
+ * That reads the IPv4 top and middle once (0.4 MB) and little else.
  */
 #include "kobold_priv.h"
+#include "kobold_update.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -95,42 +97,43 @@ check_values(kobold *k, const struct section *s)
     return 0;
 }
 
+/* The highest of many 16-bit numbers. */
+static unsigned
+highest_of(const uint8_t *p, size_t count)
+{
+    uint16_t highest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t v = bh_get_le16(p + i * 2);
+        highest = v > highest ? v : highest;
+    }
+    return highest;
+}
+
 static int
 check_v4(kobold *k, const struct section *s)
 {
-    size_t nodes = s[KDB_V4_NODE].size / KDB_NODE_SIZE;
-    size_t leaves = s[KDB_V4_LEAF].size;
-    size_t records = s[KDB_V4_RECORD].size;
-    if (s[KDB_V4_TOP].size != 65536 * 2 || nodes == 0 || nodes > 65536 ||
-        s[KDB_V4_NODE].size % KDB_NODE_SIZE != 0 || leaves <= KDB_LEAF_SLACK ||
-        leaves > UINT32_MAX || s[KDB_V4_ESCAPE].size % KDB_WORD_SIZE != 0 ||
-        s[KDB_V4_ESCAPE].size > UINT32_MAX || s[KDB_V4_RECORD_AT].size % 4 != 0 ||
-        s[KDB_V4_RECORD_AT].size > UINT32_MAX || records < KDB_RECORD_SLACK ||
-        records > INT32_MAX) {
+    size_t middles = s[KDB_V4_MIDDLE].size / ((size_t)KDB_V4_CELLS * 2);
+    size_t lows = s[KDB_V4_LOW].size / KDB_V4_CELLS;
+    size_t groups = s[KDB_V4_GROUP].size / 4;
+    size_t sides = s[KDB_V4_SIDE].size / KDB_V4_SIDE_SIZE;
+    if (s[KDB_V4_TOP].size != 65536 * 2 || middles == 0 || middles > 65536 ||
+        s[KDB_V4_MIDDLE].size % ((size_t)KDB_V4_CELLS * 2) != 0 || lows == 0 || lows > 65536 ||
+        s[KDB_V4_LOW].size % KDB_V4_CELLS != 0 || s[KDB_V4_GROUP].size % 4 != 0 ||
+        groups > 65536 || s[KDB_V4_RECORD].size < KDB_RECORD_SLACK ||
+        s[KDB_V4_SIDE].size % KDB_V4_SIDE_SIZE != 0 || sides > UINT32_MAX ||
+        highest_of(s[KDB_V4_TOP].data, 65536) >= middles ||
+        highest_of(s[KDB_V4_MIDDLE].data, middles * KDB_V4_CELLS) >= lows) {
         return KOBOLD_EDAMAGED;
     }
-    unsigned highest = 0;
-    for (size_t i = 0; i < 65536; i++) {
-        unsigned node = bh_get_le16(s[KDB_V4_TOP].data + i * 2);
-        highest = node > highest ? node : highest;
-    }
-    uint32_t farthest = 0;
-    for (size_t i = 0; i < nodes * 4; i++) {
-        uint32_t position = bh_get_le32(s[KDB_V4_NODE].data + i * KDB_WORD_SIZE + 8);
-        farthest = position > farthest ? position : farthest;
-    }
-    if (highest >= nodes || farthest >= leaves - KDB_LEAF_SLACK) {
-        return KOBOLD_EDAMAGED;
-    }
-    k->v4_top = s[KDB_V4_TOP].data;
-    k->v4_node = s[KDB_V4_NODE].data;
-    k->v4_leaf = s[KDB_V4_LEAF].data;
-    k->v4_escape = s[KDB_V4_ESCAPE].data;
-    k->v4_escape_words = (uint32_t)(s[KDB_V4_ESCAPE].size / KDB_WORD_SIZE);
-    k->v4_record_at = s[KDB_V4_RECORD_AT].data;
-    k->v4_records = (uint32_t)(s[KDB_V4_RECORD_AT].size / 4);
+    k->head.v4_top = s[KDB_V4_TOP].data;
+    k->head.v4_middle = s[KDB_V4_MIDDLE].data;
+    k->head.v4_low = s[KDB_V4_LOW].data;
+    k->v4_group = s[KDB_V4_GROUP].data;
+    k->v4_groups = (uint32_t)groups;
     k->v4_record = s[KDB_V4_RECORD].data;
-    k->v4_record_last = (uint32_t)(records - KDB_RECORD_SLACK);
+    k->v4_record_last = s[KDB_V4_RECORD].size - KDB_RECORD_SLACK;
+    k->v4_side = s[KDB_V4_SIDE].data;
+    k->v4_sides = (uint32_t)sides;
     return 0;
 }
 
@@ -138,17 +141,18 @@ static int
 check_v6(kobold *k, const struct section *s)
 {
     size_t blocks = s[KDB_V6_BLOCK].size / KDB_BLOCK_SIZE;
-    size_t sides = s[KDB_V6_SIDE].size / 16;
+    size_t groups = s[KDB_V6_GROUP].size / 4;
+    size_t entries = s[KDB_V6_ENTRY].size / KDB_V6_ENTRY_SIZE;
     if (blocks == 0 || blocks > UINT32_MAX || s[KDB_V6_BLOCK].size % KDB_BLOCK_SIZE != 0 ||
-        sides > UINT32_MAX || s[KDB_V6_SIDE].size % 16 != 0 ||
-        s[KDB_V6_SIDE_VALUE].size != sides * 2) {
+        groups == 0 || groups > UINT32_MAX || s[KDB_V6_GROUP].size % 4 != 0 ||
+        entries > UINT32_MAX || s[KDB_V6_ENTRY].size % KDB_V6_ENTRY_SIZE != 0) {
         return KOBOLD_EDAMAGED;
     }
-    size_t entries[KDB_LEVELS_MAX]; /* of a level, the lowest first */
+    size_t keys[KDB_LEVELS_MAX]; /* of a level, the lowest first */
     uint32_t levels = 0;
     size_t nodes = 0;
     for (size_t n = blocks; levels < KDB_LEVELS_MAX;) {
-        entries[levels++] = n;
+        keys[levels++] = n;
         n = (n + KDB_FANOUT - 1) / KDB_FANOUT;
         nodes += n;
         if (n == 1) {
@@ -161,7 +165,7 @@ check_v6(kobold *k, const struct section *s)
     }
     const uint8_t *at = s[KDB_V6_INNER].data;
     for (uint32_t i = 0; i < levels; i++) {
-        size_t n = entries[levels - 1 - i];
+        size_t n = keys[levels - 1 - i];
         size_t room = (n + KDB_FANOUT - 1) / KDB_FANOUT * KDB_FANOUT;
         for (size_t pad = n; pad < room; pad++) {
             if (bh_get_le64(at + pad * 8) != INT64_MAX) {
@@ -173,9 +177,11 @@ check_v6(kobold *k, const struct section *s)
     }
     k->v6_levels = levels;
     k->v6_block = s[KDB_V6_BLOCK].data;
-    k->v6_side = s[KDB_V6_SIDE].data;
-    k->v6_side_value = s[KDB_V6_SIDE_VALUE].data;
-    k->v6_sides = (uint32_t)sides;
+    k->v6_blocks = (uint32_t)blocks;
+    k->v6_group = s[KDB_V6_GROUP].data;
+    k->v6_groups = (uint32_t)groups - 1; /* the last number is where they end */
+    k->v6_entry = s[KDB_V6_ENTRY].data;
+    k->v6_entries = (uint32_t)entries;
     return 0;
 }
 
@@ -197,7 +203,7 @@ kobold_open_memory_flags(const void *data, size_t size, unsigned flags, kobold *
     }
     k->data = data;
     k->size = size;
-    k->cpu = kobold_cpu();
+    k->look = kobold_look_of(kobold_cpu());
     if ((r = check_values(k, sections)) < 0 || (r = check_v4(k, sections)) < 0 ||
         (r = check_v6(k, sections)) < 0) {
         free(k);
@@ -272,7 +278,7 @@ kobold_close(kobold *k)
 void
 kobold_set_cpu(kobold *k, int cpu)
 {
-    k->cpu = cpu;
+    k->look = kobold_look_of(cpu);
 }
 
 int
@@ -426,6 +432,11 @@ kobold_default_path(char *buf, size_t size)
     const char *chosen = getenv("KOBOLD_DB");
     if (chosen != NULL && chosen[0] != '\0') {
         snprintf(buf, size, "%s", chosen);
+        return buf;
+    }
+    /* What kobold update has made on this machine: newer than what a package brought. */
+    if (access(KOBOLD_LOCAL_DATABASE, R_OK) == 0) {
+        snprintf(buf, size, "%s", KOBOLD_LOCAL_DATABASE);
         return buf;
     }
     Dl_info info;

@@ -21,7 +21,8 @@
  * are answered with the value of that IPv4 address; kobold_lookup() says which carrier it was.
  *
  * Threads:   an open database never changes; any number of threads may look up in it.
- *            kobold_close() comes after the last look-up.
+ *            kobold_close() comes after the last look-up. To replace a database while threads
+ *            look up, keep it in a kobold_live.
  * Ownership: a handle is the caller's; results are values, texts are static. The memory given
  *            to kobold_open_memory() stays the caller's and must outlive the handle.
  * Errors:    0, or a negative code: -errno or KOBOLD_E... below. Look-ups cannot fail, whatever
@@ -104,20 +105,112 @@ void kobold_close(kobold *k);
 const char *kobold_strerror(int code, int lang /* 0: English, 1: Japanese */);
 /* Reads the whole file and compares its checksum: 0 or KOBOLD_EDAMAGED. */
 int kobold_verify(const kobold *k);
-/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists: beside the
- * program or library (../share/beholder/country.kdb, then a build tree), then
- * /usr/share/beholder/country.kdb. Returns `buf`. */
+/* Where kobold_open(NULL) looks: $KOBOLD_DB, else the first of these that exists:
+ * /var/lib/beholder/country.kdb (what "kobold update" makes), beside the program or library
+ * (../share/beholder/country.kdb, then a build tree), then /usr/share/beholder/country.kdb.
+ * Returns `buf`. */
 const char *kobold_default_path(char *buf, size_t size);
 void kobold_get_meta(const kobold *k, struct kobold_meta *ret);
+/* Of the databases in a directory (files *.kdb) the newest whose data are not newer than `day`
+ * ("2014-06-30"), else the oldest. -ENOENT: there is none; files that are no database are passed over. */
+int kobold_open_asof(const char *directory, const char *day, kobold **ret);
+/* Calls `each` with these databases by date, of several with one date the last by name; ends early when
+ * it returns other than 0, and returns that. */
+int kobold_asof_list(const char *directory,
+                     int (*each)(void *arg, const char *date, const char *path), void *arg);
 
 /* ---- look-up ------------------------------------------------------------------------------ */
 
 uint16_t kobold_v4(const kobold *k, uint32_t host_order);
 uint16_t kobold_v6(const kobold *k, uint64_t hi, uint64_t lo);
-void kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size_t n);
-void kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n);
 /* 4 or 16 octets in network order. Another family is "unknown". */
 struct kobold_result kobold_lookup(const kobold *k, const uint8_t *octets, int family);
+
+/* Many at once take a half to a third of the time each. `ret_values` has room for n. Addresses in an
+ * array, IPv6 as upper and lower half: */
+void kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size_t n);
+void kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n);
+/* Addresses that are fields of structures: the first one, and how many octets from one to the next.
+ * KOBOLD_NETWORK: 4 or 16 octets in network order, as in struct sockaddr_in and sockaddr_in6;
+ * KOBOLD_HOST: an uint32_t, or two uint64_t, the upper half first. They need not be aligned. */
+enum kobold_order { KOBOLD_HOST = 0, KOBOLD_NETWORK = 1 };
+void kobold_v4_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
+                       uint16_t *ret_values, size_t n);
+void kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
+                       uint16_t *ret_values, size_t n);
+
+/* kobold_v4() without the call, which takes longer than the look-up. The head is the first thing in every
+ * handle and stays as it is for as long as the library's soname does: three tables of little-endian
+ * numbers, by 16, 4 and 4 bits of the address; 255 leads to kobold_v4_deep(). */
+struct kobold_head {
+    const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle    */
+    const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low */
+    const uint8_t *v4_low;    /* nodes of 16 octets                                */
+};
+uint16_t kobold_v4_deep(const kobold *k, uint32_t host_order); /* any address; slower */
+
+static inline uint16_t
+kobold_v4_inline(const kobold *k, uint32_t host_order)
+{
+    const struct kobold_head *head = (const struct kobold_head *)(const void *)k;
+    const uint8_t *p = head->v4_top + (size_t)(host_order >> 16) * 2;
+    unsigned node = p[0] | (unsigned)p[1] << 8;
+    p = head->v4_middle + (size_t)node * 32 + (host_order >> 11 & 30);
+    node = p[0] | (unsigned)p[1] << 8;
+    unsigned value = head->v4_low[(size_t)node * 16 + (host_order >> 8 & 15)];
+    return value != 255 ? (uint16_t)value : kobold_v4_deep(k, host_order);
+}
+
+/* ---- walking through -------------------------------------------------------------------------------- */
+
+/* The value of an address, and the last address up to which all have it. The way through all of IPv4:
+ *
+ *     uint32_t at = 0, last;
+ *     do {
+ *         uint16_t v = kobold_v4_span(k, at, &last);
+ *         ... at to last have v, and last + 1 has another ...
+ *         at = last + 1;
+ *     } while (last != UINT32_MAX);
+ *
+ * IPv6 blocks that carry IPv4 addresses are one span with the value of their special use ("6to4"),
+ * though a look-up inside them answers for the IPv4 address. */
+uint16_t kobold_v4_span(const kobold *k, uint32_t host_order, uint32_t *ret_last);
+uint16_t kobold_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_last_hi,
+                        uint64_t *ret_last_lo);
+
+/* ---- a database that is replaced while threads look up -------------------------------------- */
+
+/*
+ *     const kobold *k = kobold_take(live);    // once per batch, in any thread
+ *     kobold_v4_many(k, addresses, values, n);
+ *     kobold_give(k);
+ *
+ * A reload puts a new database into the place of the old one without waiting for anybody: who
+ * has taken the old one keeps it, who takes from now on gets the new one, and the old one is
+ * closed when its last taker gives it back. Values are good for the database they came from.
+ */
+typedef struct kobold_live kobold_live;
+
+/* Databases of one kobold_live that are open at a time: the current one, and replaced ones that
+ * somebody still has. */
+enum { KOBOLD_LIVE_MAX = 64 };
+
+/* Opens `path` as kobold_open() does, and remembers it for kobold_live_reload(). */
+int kobold_live_open(const char *path, kobold_live **ret);
+/* Of an open database, which belongs to the kobold_live from then on. */
+int kobold_live_new(kobold *k, kobold_live **ret);
+/* After every kobold_give(), and when no thread will take any more. */
+void kobold_live_close(kobold_live *live);
+/* Any thread. Opens the file anew and, when it can, replaces the current database; else the old
+ * one stays. -EBUSY: KOBOLD_LIVE_MAX are open. -EINVAL: made of a handle. */
+int kobold_live_reload(kobold_live *live);
+/* The same with a database the caller has opened. Not taken over on failure. */
+int kobold_live_swap(kobold_live *live, kobold *k);
+/* Any thread, never waits: one atomic addition. The database stays open until it is given back.
+ * May be called again before that; each take wants its give. */
+const kobold *kobold_take(kobold_live *live);
+/* Any thread, not only the one that took. NULL is allowed. */
+void kobold_give(const kobold *k);
 
 /* ---- what a value means -------------------------------------------------------------------- */
 

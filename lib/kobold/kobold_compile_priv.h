@@ -2,7 +2,7 @@
 /*
  * kobold_compile_priv.h - ranges, runs and sources, between the files that build a database:
  * kobold_text.c (text to ranges), kobold_runs.c (ranges to runs, runs over runs),
- * kobold_write.c (runs to the file), kobold_compile.c (the builder).
+ * kobold_write*.c (runs to the file), kobold_compile.c (the builder).
  */
 #ifndef KOBOLD_COMPILE_PRIV_H
 #define KOBOLD_COMPILE_PRIV_H
@@ -115,6 +115,46 @@ int runs_special(int family, struct kobold_runs *ret);
 /* kobold_text.c */
 int text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
                enum kobold_format format, struct bh_error *err);
+
+/* kobold_write_v4.c, kobold_write_v6.c: add to `sections` by kind. `code` of a run is its value; in IPv6
+ * those of `must_escape` take the way behind an escape. */
+int write_v4(const struct kobold_run *runs, size_t count, struct bh_buf *sections);
+int write_v6(const struct kobold_run *runs, size_t count, const uint8_t *must_escape,
+             struct bh_buf *sections);
+
+static inline void
+buf_put16(struct bh_buf *b, uint16_t v)
+{
+    uint8_t p[2];
+    bh_put_le16(p, v);
+    bh_buf_add(b, p, sizeof p);
+}
+
+static inline void
+buf_put32(struct bh_buf *b, uint32_t v)
+{
+    uint8_t p[4];
+    bh_put_le32(p, v);
+    bh_buf_add(b, p, sizeof p);
+}
+
+static inline void
+buf_put64(struct bh_buf *b, uint64_t v)
+{
+    uint8_t p[8];
+    bh_put_le64(p, v);
+    bh_buf_add(b, p, sizeof p);
+}
+
+static inline void
+buf_put_zeros(struct bh_buf *b, size_t n)
+{
+    static const uint8_t zeros[256];
+    for (; n > sizeof zeros; n -= sizeof zeros) {
+        bh_buf_add(b, zeros, sizeof zeros);
+    }
+    bh_buf_add(b, zeros, n);
+}
 
 /* kobold_write.c */
 struct kobold_texts {

@@ -1,69 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kobold_look.c - the look-ups: one source (kobold_look.inc.h) for every instruction set, chosen
- * at run time, so that one package serves every x86-64 machine. A predicted jump on k->cpu
- * is cheaper than a call through a pointer, and a look-up of 2 ns feels either.
+ * kobold_look.c - the look-ups. Single IPv4 look-ups are the same for every machine: three tables by 16,
+ * 4 and 4 bits of the address (kobold.h, kobold_v4_inline). What gains by newer instructions is
+ * one source (kobold_look.inc.h) compiled for each set, chosen when a database is opened, so
+ * that one package serves every x86-64 machine.
  */
-#include "kobold_priv.h"
+#include "kobold_look_priv.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define LOOK_X86 1
 #endif
 
-#define BATCH 256 /* IPv4 keys between two turns to the deep ones */
-#define GROUP 32  /* IPv6 keys whose blocks are asked for together */
-
-static BH_ALWAYS_INLINE uint16_t
-le16(const uint8_t *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap16(v);
-#endif
-    return v;
-}
-
-static BH_ALWAYS_INLINE uint32_t
-le32(const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap32(v);
-#endif
-    return v;
-}
-
-static BH_ALWAYS_INLINE uint64_t
-le64(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    return v;
-}
-
-#if defined(LOOK_X86) && !defined(__POPCNT__)
-/* The compiler would call a function with a table; this is half the time. */
 static BH_ALWAYS_INLINE unsigned
 popcount(uint64_t x)
 {
+#if defined(LOOK_X86) && !defined(__POPCNT__)
+    /* The compiler would call a function with a table; this is half the time. */
     x -= x >> 1 & 0x5555555555555555U;
     x = (x & 0x3333333333333333U) + (x >> 2 & 0x3333333333333333U);
     x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fU;
     return (unsigned)(x * 0x0101010101010101U >> 56);
-}
 #else
-static BH_ALWAYS_INLINE unsigned
-popcount(uint64_t x)
-{
     return (unsigned)__builtin_popcountll(x);
-}
 #endif
+}
 
 static inline uint16_t
 good_value(const kobold *k, uint16_t v)
@@ -71,155 +32,326 @@ good_value(const kobold *k, uint16_t v)
     return v < k->value_count ? v : KOBOLD_VALUE_UNKNOWN;
 }
 
-/* A divided /24, or a value that does not fit an octet. The escapes are counted up to ours;
- * that many records before it. A record: n, the n low octets where a new value begins, and
- * n + 1 values of one or (flag in its offset) two octets. Offset and lengths are clamped. */
-static BH_NOINLINE uint16_t
-kobold_v4_deep(const kobold *k, uint32_t a, uint32_t position)
+/* ---- behind an escape: IPv4 ------------------------------------------------------------------ */
+
+/* How many of the first `count` octets are escapes. Reads up to eight octets more. */
+static unsigned
+count_escapes(const uint8_t *octets, unsigned count)
 {
-    uint32_t word = position / 64;
-    if (word >= k->v4_escape_words) {
-        return KOBOLD_VALUE_UNKNOWN;
+    unsigned found = 0;
+    for (unsigned i = 0; i < count; i += 8) {
+        /* The highest bit of each octet: set where all eight are. */
+        uint64_t x = le64(octets + i);
+        uint64_t all = x & ((x & 0x7f7f7f7f7f7f7f7fU) + 0x0101010101010101U) & 0x8080808080808080U;
+        unsigned left = count - i;
+        found += popcount(left < 8 ? all & ((1ULL << left * 8) - 1) : all);
     }
-    const uint8_t *w = k->v4_escape + (size_t)word * KDB_WORD_SIZE;
-    uint64_t before = le64(w) & ((1ULL << (position & 63)) - 1);
-    uint32_t rank = le32(w + 8) + popcount(before);
-    if (rank >= k->v4_records) {
-        return KOBOLD_VALUE_UNKNOWN;
+    return found;
+}
+
+/* Of a map of borders: how many up to number c. Reads 32 octets. */
+static unsigned
+count_borders(const uint8_t *map, unsigned c)
+{
+    unsigned n = popcount(le64(map + (size_t)(c / 64) * 8) & ((2ULL << c % 64) - 1));
+    for (unsigned word = 0; word < c / 64; word++) {
+        n += popcount(le64(map + (size_t)word * 8));
     }
-    uint32_t where = le32(k->v4_record_at + (size_t)rank * 4);
-    uint32_t offset = where & 0x7fffffff;
-    const uint8_t *record =
-        k->v4_record + (offset < k->v4_record_last ? offset : k->v4_record_last);
-    unsigned n = record[0];
-    unsigned low = a & 255;
+    return n;
+}
+
+static size_t
+record_size(const uint8_t *record)
+{
+    unsigned head = record[0];
+    unsigned n = head & KDB_RECORD_COUNT;
+    size_t places = n;
+    if ((head & KDB_RECORD_MAP) != 0) {
+        unsigned shift = head & KDB_RECORD_SHIFT;
+        places = KDB_RECORD_MAP_SIZE(shift);
+        n = count_borders(record + 1, (256U >> shift) - 1);
+    }
+    size_t values = (head & KDB_RECORD_ALTERNATING) != 0 ? 2 : n + 1;
+    return 1 + places + ((head & KDB_RECORD_WIDE) != 0 ? values * 2 : values);
+}
+
+static uint16_t
+record_value(const kobold *k, const uint8_t *record, unsigned low)
+{
+    unsigned head = record[0];
+    unsigned n = head & KDB_RECORD_COUNT;
     unsigned j = 0;
-    for (unsigned i = 0; i < n; i += 16) { /* sixteen at a time become vector code */
-        const uint8_t *starts = record + 1 + i;
-        for (unsigned s = 0; s < 16; s++) {
-            j += (unsigned)(starts[s] <= low) & (unsigned)(i + s < n);
+    const uint8_t *places = record + 1;
+    const uint8_t *values = places + n;
+    if ((head & KDB_RECORD_MAP) != 0) {
+        unsigned shift = head & KDB_RECORD_SHIFT;
+        values = places + KDB_RECORD_MAP_SIZE(shift);
+        j = count_borders(places, low >> shift);
+    } else {
+        for (unsigned i = 0; i < n; i += 16) { /* sixteen at a time become vector code */
+            for (unsigned s = 0; s < 16; s++) {
+                j += (unsigned)(places[i + s] <= low) & (unsigned)(i + s < n);
+            }
         }
     }
-    const uint8_t *values = record + 1 + n;
-    if (where >> 31 != 0) {
+    j = (head & KDB_RECORD_ALTERNATING) != 0 ? j & 1 : j;
+    if (BH_UNLIKELY((head & KDB_RECORD_WIDE) != 0)) {
         return good_value(k, le16(values + (size_t)j * 2));
     }
     return values[j];
 }
 
-/* Embedded IPv4, a divided /64, or a value that does not fit an octet: the side list holds all
- * 128 bits of every boundary inside such places, so the last one not above us answers. */
-static uint16_t kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo);
+/* The list of what the tables had no room for: the last entry not above us. */
+static size_t
+v4_listed_at(const kobold *k, uint32_t a)
+{
+    size_t first = 0;
+    size_t count = k->v4_sides;
+    while (count > 1) {
+        size_t half = count / 2;
+        first += le32(k->v4_side + (first + half) * KDB_V4_SIDE_SIZE) <= a ? half : 0;
+        count -= half;
+    }
+    return first;
+}
 
-#define LOOK(name) name##_generic
-#define LOOK_TARGET
-#define LOOK_POPCOUNT(x) popcount(x)
-#include "kobold_look.inc.h"
+static uint16_t
+v4_listed(const kobold *k, uint32_t a)
+{
+    if (k->v4_sides == 0) {
+        return KOBOLD_VALUE_UNKNOWN;
+    }
+    return good_value(k, le16(k->v4_side + v4_listed_at(k, a) * KDB_V4_SIDE_SIZE + 4));
+}
 
-#ifdef LOOK_X86
-#define LOOK(name) name##_popcnt
-#define LOOK_TARGET __attribute__((target("popcnt")))
-#define LOOK_POPCOUNT(x) __builtin_popcountll(x)
-#include "kobold_look.inc.h"
+/* A divided /24: the low node's group begins with the record of its first escape, and so on. NULL: it has
+ * none, the list answers. Offsets are clamped: the file is not trusted. */
+static const uint8_t *
+v4_record(const kobold *k, size_t low, unsigned cell)
+{
+    size_t group = low - KDB_V4_UNIFORM;
+    if (group >= k->v4_groups) {
+        return NULL;
+    }
+    const uint8_t *node = k->head.v4_low + low * KDB_V4_CELLS;
+    size_t at = le32(k->v4_group + group * 4);
+    for (unsigned skip = count_escapes(node, cell); skip > 0 && at < k->v4_record_last; skip--) {
+        at += record_size(k->v4_record + at);
+    }
+    return k->v4_record + (at < k->v4_record_last ? at : k->v4_record_last);
+}
 
-#define LOOK(name) name##_avx2
-#define LOOK_TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
-#define LOOK_POPCOUNT(x) __builtin_popcountll(x)
-#define LOOK_AVX2
-#include "kobold_look.inc.h"
-#endif
+BH_NOINLINE uint16_t
+kobold_v4_deep(const kobold *k, uint32_t a)
+{
+    size_t low = v4_middle(k, a, v4_top(k, a));
+    unsigned cell = a >> 8 & 15;
+    uint8_t octet = k->head.v4_low[low * KDB_V4_CELLS + cell];
+    if (octet != KDB_ESCAPE) {
+        return octet;
+    }
+    const uint8_t *record = v4_record(k, low, cell);
+    return record == NULL ? v4_listed(k, a) : record_value(k, record, a & 255);
+}
 
-static BH_NOINLINE uint16_t
-kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo)
+/* ---- IPv4, to where a piece ends ---------------------------------------------------------------- */
+
+/* The last low octet before the record's next border behind `low`; 255 without one. */
+static unsigned
+record_end(const uint8_t *record, unsigned low)
+{
+    unsigned head = record[0];
+    unsigned end = 255;
+    if ((head & KDB_RECORD_MAP) != 0) {
+        unsigned shift = head & KDB_RECORD_SHIFT;
+        for (unsigned c = (low >> shift) + 1; c < 256U >> shift; c++) {
+            if ((record[1 + c / 8] >> c % 8 & 1) != 0) {
+                return (c << shift) - 1;
+            }
+        }
+        return end;
+    }
+    for (unsigned i = 0; i < (head & KDB_RECORD_COUNT); i++) {
+        unsigned place = record[1 + i];
+        end = place > low && place <= end ? place - 1 : end;
+    }
+    return end;
+}
+
+uint32_t
+kobold_v4_piece_end(const kobold *k, uint32_t a)
+{
+    unsigned top = v4_top(k, a);
+    size_t low = v4_middle(k, a, top);
+    unsigned cell = a >> 8 & 15;
+    if (top < KDB_ESCAPE) {
+        return a | 0xffff;
+    }
+    if (low < KDB_ESCAPE) {
+        return a | 0xfff;
+    }
+    if (k->head.v4_low[low * KDB_V4_CELLS + cell] != KDB_ESCAPE) {
+        return a | 0xff;
+    }
+    const uint8_t *record = v4_record(k, low, cell);
+    if (record != NULL) {
+        return (a & ~255U) | record_end(record, a & 255);
+    }
+    size_t next = v4_listed_at(k, a) + 1;
+    uint32_t start = next < k->v4_sides ? le32(k->v4_side + next * KDB_V4_SIDE_SIZE) : 0;
+    return start > a && start <= (a | 0xff) ? start - 1 : a | 0xff;
+}
+
+/* ---- behind an escape: IPv6 ------------------------------------------------------------------ */
+
+/* The block says the group of its first escape, those before ours which one is ours. */
+bool
+kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end)
+{
+    uint64_t group = (uint64_t)le32(block + KDB_BLOCK_GROUP) +
+                     count_escapes(block + KDB_BLOCK_VALUES, (unsigned)slot);
+    if (group >= k->v6_groups) {
+        return false;
+    }
+    size_t first = le32(k->v6_group + (size_t)group * 4);
+    size_t end = le32(k->v6_group + (size_t)group * 4 + 4);
+    end = end < k->v6_entries ? end : k->v6_entries;
+    *ret_first = first;
+    *ret_end = end;
+    return first < end;
+}
+
+size_t
+kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo)
+{
+    for (size_t count = end - first; count > 1;) {
+        size_t half = count / 2;
+        first += le64(k->v6_entry + (first + half) * KDB_V6_ENTRY_SIZE) <= lo ? half : 0;
+        count -= half;
+    }
+    return first;
+}
+
+/* Embedded IPv4, a divided /64, or a value that does not fit an octet: its entries by lower half, the
+ * first of them 0. */
+BH_NOINLINE uint16_t
+kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo, const uint8_t *block, size_t slot)
 {
     uint32_t v4;
     if (kobold_carrier(hi, lo, &v4) != KOBOLD_CARRIER_NONE) {
         return kobold_v4(k, v4);
     }
-    size_t first = 0;
-    size_t count = k->v6_sides;
-    if (count == 0) {
+    size_t first;
+    size_t end;
+    if (!kobold_v6_group(k, block, slot, &first, &end)) {
         return KOBOLD_VALUE_UNKNOWN;
     }
-    while (count > 1) {
-        size_t half = count / 2;
-        const uint8_t *p = k->v6_side + (first + half) * 16;
-        uint64_t there = le64(p);
-        bool is_past = there > hi || (there == hi && le64(p + 8) > lo);
-        first += is_past ? 0 : half;
-        count -= half;
-    }
-    return good_value(k, le16(k->v6_side_value + first * 2));
+    size_t at = kobold_v6_entry_at(k, first, end, lo);
+    return good_value(k, le16(k->v6_entry + at * KDB_V6_ENTRY_SIZE + 8));
 }
+
+/* ---- by instruction set ---------------------------------------------------------------------- */
+
+#define LOOK(name) name##_generic
+#define LOOK_TARGET
+#include "kobold_look.inc.h"
+
+#ifdef LOOK_X86
+#define LOOK(name) name##_avx2
+#define LOOK_TARGET __attribute__((target("avx2,bmi,bmi2,popcnt")))
+#define LOOK_AVX2
+#include "kobold_look.inc.h"
+#endif
 
 int
 kobold_cpu(void)
 {
 #ifdef LOOK_X86
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("popcnt")) {
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") ? KOBOLD_CPU_AVX2
-                                                                                : KOBOLD_CPU_POPCNT;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+        __builtin_cpu_supports("popcnt")) {
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? KOBOLD_CPU_AVX512
+                                                                                       : KOBOLD_CPU_AVX2;
     }
 #endif
     return KOBOLD_CPU_GENERIC;
 }
 
+const struct kobold_look *
+kobold_look_of(int cpu)
+{
+    static const struct kobold_look generic = { "plain C", v4_many_generic, v6_generic, v6_many_generic };
+#ifdef LOOK_X86
+    static const struct kobold_look avx2 = { "AVX2", v4_many_avx2, v6_avx2, v6_many_avx2 };
+    if (cpu >= KOBOLD_CPU_AVX2) {
+        return cpu == KOBOLD_CPU_AVX2 ? &avx2 : &kobold_look_avx512;
+    }
+#endif
+    (void)cpu;
+    return &generic;
+}
+
 uint16_t
 kobold_v4(const kobold *k, uint32_t host_order)
 {
-#ifdef LOOK_X86
-    if (BH_LIKELY(k->cpu >= KOBOLD_CPU_POPCNT)) {
-        return v4_popcnt(k, host_order);
-    }
-#endif
-    return v4_generic(k, host_order);
+    return kobold_v4_inline(k, host_order);
 }
 
 uint16_t
 kobold_v6(const kobold *k, uint64_t hi, uint64_t lo)
 {
-#ifdef LOOK_X86
-    if (BH_LIKELY(k->cpu >= KOBOLD_CPU_AVX2)) {
-        return v6_avx2(k, hi, lo);
-    }
-    if (k->cpu == KOBOLD_CPU_POPCNT) {
-        return v6_popcnt(k, hi, lo);
-    }
-#endif
-    return v6_generic(k, hi, lo);
+    return k->look->v6(k, hi, lo);
 }
 
 void
 kobold_v4_many(const kobold *k, const uint32_t *addr, uint16_t *ret_values, size_t n)
 {
-#ifdef LOOK_X86
-    if (k->cpu >= KOBOLD_CPU_AVX2) {
-        v4_many_avx2(k, addr, ret_values, n);
-        return;
-    }
-    if (k->cpu == KOBOLD_CPU_POPCNT) {
-        v4_many_popcnt(k, addr, ret_values, n);
-        return;
-    }
-#endif
-    v4_many_generic(k, addr, ret_values, n);
+    k->look->v4_many(k, addr, ret_values, n);
 }
 
 void
 kobold_v6_many(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret_values, size_t n)
 {
-#ifdef LOOK_X86
-    if (k->cpu >= KOBOLD_CPU_AVX2) {
-        v6_many_avx2(k, addr, ret_values, n);
-        return;
+    k->look->v6_many(k, addr, ret_values, n);
+}
+
+void
+kobold_v4_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
+                  uint16_t *ret_values, size_t n)
+{
+    const uint8_t *p = first;
+    uint32_t addr[BATCH];
+    while (n > 0) {
+        size_t count = n < BATCH ? n : BATCH;
+        for (size_t i = 0; i < count; i++, p += stride) {
+            memcpy(&addr[i], p, sizeof addr[i]);
+            addr[i] = order == KOBOLD_NETWORK ? bh_get_be32(p) : addr[i];
+        }
+        k->look->v4_many(k, addr, ret_values, count);
+        ret_values += count;
+        n -= count;
     }
-    if (k->cpu == KOBOLD_CPU_POPCNT) {
-        v6_many_popcnt(k, addr, ret_values, n);
-        return;
+}
+
+void
+kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
+                  uint16_t *ret_values, size_t n)
+{
+    const uint8_t *p = first;
+    uint64_t addr[GROUP][2];
+    while (n > 0) {
+        size_t count = n < GROUP ? n : GROUP;
+        for (size_t i = 0; i < count; i++, p += stride) {
+            memcpy(addr[i], p, sizeof addr[i]);
+            if (order == KOBOLD_NETWORK) {
+                addr[i][0] = bh_get_be64(p);
+                addr[i][1] = bh_get_be64(p + 8);
+            }
+        }
+        k->look->v6_many(k, (const uint64_t(*)[2])addr, ret_values, count);
+        ret_values += count;
+        n -= count;
     }
-#endif
-    v6_many_generic(k, addr, ret_values, n);
 }
 
 struct kobold_result

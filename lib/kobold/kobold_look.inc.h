@@ -1,178 +1,292 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kobold_look.inc.h - the look-ups, compiled once per instruction set by kobold_look.c, which
- * defines LOOK(name), LOOK_TARGET, LOOK_POPCOUNT(x) and, for AVX2, LOOK_AVX2. No header guard.
+ * kobold_look.inc.h - the look-ups that gain by newer instructions, compiled once per instruction set
+ * by kobold_look.c and kobold_look_avx512.c, which define LOOK(name), LOOK_TARGET and, beyond plain C,
+ * LOOK_AVX2 or LOOK_AVX512. No header guard.
  *
- * IPv4, "rank word": the upper 16 bits name a node, the next 2 one of its four words. A word
- * is a 64-bit map with a one where a /24 begins a new value, and the position of its values.
- * Counting the ones up to our /24 gives the leaf: three loads, no jump. A /24 (or a rare value)
- * that does not fit an octet holds KDB_ESCAPE and goes to kobold_v4_deep().
+ * IPv4 in batches: the top alone answers for five of six addresses. It is read for all of a block, the
+ * rest is packed into a list without a jump, and only that goes on; of it, the few that meet
+ * an escape are packed once more. A jump on each address would be mispredicted too often.
  *
- * IPv6, "squeezed S-tree": levels of 16 keys of 64 bits (the upper half of the address), then
- * one block of 128 octets: 24 remainders of 32 bits below the block's first key, their 24
+ * IPv6, "squeezed S-tree": levels of 16 keys of 64 bits (the upper half of the address), compared all at
+ * once, then one block of a cache line: 19 borders as 16-bit distances from the block's first key, 20
  * values, and how many zero bits were squeezed out. No data-dependent jump.
  *
  * Every index is in bounds whatever the file holds; kobold.c (check_*) proves the parts that
  * are not clear from here.
  */
 
-LOOK_TARGET static inline uint32_t
-LOOK(v4_position)(const kobold *k, uint32_t a)
+/* ---- IPv4 ------------------------------------------------------------------------------------ */
+
+#ifdef LOOK_AVX2
+
+/* Of the 8 numbers first .. first + 7, those whose `node` is none of a value go to `list`, which has room
+ * for 8; how many. */
+LOOK_TARGET static inline size_t
+LOOK(pack8)(const uint16_t *node, size_t first, uint16_t *list)
 {
-    size_t node = le16(k->v4_top + (size_t)(a >> 16) * 2);
-    const uint8_t *word = k->v4_node + node * KDB_NODE_SIZE + (size_t)(a >> 14 & 3) * KDB_WORD_SIZE;
-    uint64_t up_to_us = le64(word) << (~(a >> 8) & 63);
-    return le32(word + 8) + (uint32_t)LOOK_POPCOUNT(up_to_us);
+    __m128i nodes = _mm_loadu_si128((const __m128i *)(const void *)node);
+    __m128i is_value = _mm_cmpeq_epi16(_mm_min_epu16(nodes, _mm_set1_epi16(KDB_ESCAPE - 1)), nodes);
+    uint64_t more = ~(uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(is_value, is_value));
+    __m128i number = _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)_pext_u64(0x0706050403020100U, more)));
+    number = _mm_add_epi16(number, _mm_set1_epi16((short)first));
+    _mm_storeu_si128((__m128i *)(void *)list, number);
+    return (size_t)_mm_popcnt_u64(more) / 8;
 }
 
-LOOK_TARGET static inline uint16_t
-LOOK(v4)(const kobold *k, uint32_t a)
+#endif
+
+/* The middle nodes of a block's addresses into `ret`; the numbers of those that need them into `list`; how
+ * many. */
+LOOK_TARGET static inline size_t
+LOOK(v4_tops)(const kobold *k, const uint32_t *addr, uint16_t *ret, uint16_t *list, size_t count)
 {
-    uint32_t position = LOOK(v4_position)(k, a);
-    uint8_t v = k->v4_leaf[position];
-    return BH_UNLIKELY(v == KDB_ESCAPE) ? kobold_v4_deep(k, a, position) : v;
+    size_t more = 0;
+    size_t i = 0;
+#if defined(LOOK_AVX512)
+    for (; i + 16 <= count; i += 16) {
+        more += top16(k, addr + i, ret + i, i, list + more);
+    }
+#elif defined(LOOK_AVX2)
+    /* Gathering is slower than this where there is no AVX-512. A loop of its own: eight numbers that were
+     * just stored one by one are not at once there as one vector. */
+    for (size_t j = 0; j < count; j++) {
+        ret[j] = (uint16_t)v4_top(k, addr[j]);
+    }
+    for (; i + 8 <= count; i += 8) {
+        more += LOOK(pack8)(ret + i, i, list + more);
+    }
+#endif
+    for (; i < count; i++) {
+        unsigned node = v4_top(k, addr[i]);
+        ret[i] = (uint16_t)node;
+        list[more] = (uint16_t)i;
+        more += node >= KDB_ESCAPE;
+    }
+    return more;
+}
+
+/* What is left of a block after the top: the numbers of `more` addresses in `list`, whose `ret` is a node
+ * of the middle. */
+LOOK_TARGET static inline void
+LOOK(v4_finish)(const kobold *k, const uint32_t *addr, uint16_t *ret, uint16_t *list, size_t more)
+{
+    size_t deep = 0;
+    for (size_t j = 0; j < more; j++) {
+        unsigned i = list[j];
+        uint8_t v = v4_below_top(k, addr[i], ret[i]);
+        ret[i] = v;
+        list[deep] = (uint16_t)i;
+        deep += v == KDB_ESCAPE;
+    }
+    for (size_t j = 0; j < deep; j++) {
+        ret[list[j]] = kobold_v4_deep(k, addr[list[j]]);
+    }
 }
 
 LOOK_TARGET static void
 LOOK(v4_many)(const kobold *k, const uint32_t *addr, uint16_t *ret, size_t n)
 {
-    /* The few that go deeper wait in a queue: no jump on data in the main loop. */
-    uint32_t deep_position[BATCH];
-    uint16_t deep[BATCH];
-    for (size_t first = 0; first < n; first += BATCH) {
-        size_t count = n - first < BATCH ? n - first : BATCH;
-        size_t waiting = 0;
-        for (size_t i = 0; i < count; i++) {
-            uint32_t position = LOOK(v4_position)(k, addr[first + i]);
-            uint8_t v = k->v4_leaf[position];
-            ret[first + i] = v;
-            deep[waiting] = (uint16_t)i;
-            deep_position[waiting] = position;
-            waiting += v == KDB_ESCAPE;
-        }
-        for (size_t i = 0; i < waiting; i++) {
-            size_t at = first + deep[i];
-            ret[at] = kobold_v4_deep(k, addr[at], deep_position[i]);
-        }
+    uint16_t list[BATCH + 16];
+    while (n > 0) {
+        size_t count = n < BATCH ? n : BATCH;
+        size_t more = LOOK(v4_tops)(k, addr, ret, list, count);
+        LOOK(v4_finish)(k, addr, ret, list, more);
+        addr += count;
+        ret += count;
+        n -= count;
     }
 }
 
-#ifdef LOOK_AVX2
+/* ---- IPv6 ------------------------------------------------------------------------------------ */
 
-/* How many of slots 1..15 hold a key not above x. */
-LOOK_TARGET static inline size_t
-LOOK(count_keys)(const uint8_t *keys, int64_t x)
+/*
+ * What a key is compared with: the lowest 64-bit number above it, the upper half's top bit turned so that
+ * a signed comparison orders them. The highest key pads the last node of a level and is never
+ * looked for: all of ff00::/8 has one value, so its last /64 may answer for the one before.
+ */
+LOOK_TARGET static inline int64_t
+LOOK(v6_bound)(uint64_t hi)
 {
-    const __m256i want = _mm256_set1_epi64x(x);
-    __m256i above[4];
+    uint64_t turned = hi ^ (1ULL << 63);
+    return (int64_t)(turned + (turned != INT64_MAX));
+}
+
+#if defined(LOOK_AVX2)
+
+/* The last of a node's 16 keys that is below `bound`; 0 when none is. */
+LOOK_TARGET static inline size_t
+LOOK(last_key)(const uint8_t *keys, int64_t bound)
+{
+    const __m256i want = _mm256_set1_epi64x(bound);
+    __m256i below[4];
     for (int i = 0; i < 4; i++) {
         __m256i four = _mm256_loadu_si256((const __m256i *)(const void *)(keys + 32 * i));
-        above[i] = _mm256_cmpgt_epi64(four, want);
+        below[i] = _mm256_cmpgt_epi64(want, four);
     }
     /* Packing shuffles the slots, which does not change their number; slot 0 stays in front. */
-    __m256i a = _mm256_packs_epi32(above[0], above[1]);
-    __m256i b = _mm256_packs_epi32(above[2], above[3]);
-    uint32_t mask = (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(a, b)) & ~3U;
-    return 15 - (size_t)_mm_popcnt_u32(mask) / 2;
+    __m256i a = _mm256_packs_epi32(below[0], below[1]);
+    __m256i b = _mm256_packs_epi32(below[2], below[3]);
+    uint32_t mask = (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(a, b)) | 3U;
+    return (size_t)_mm_popcnt_u32(mask) / 2 - 1;
+}
+
+/* How many of a block's 19 borders are not above r. */
+LOOK_TARGET static inline size_t
+LOOK(count_borders)(const uint8_t *block, uint16_t r)
+{
+    const __m256i want = _mm256_set1_epi16((short)r);
+    __m256i most = _mm256_loadu_si256((const __m256i *)(const void *)block);
+    __m128i rest = _mm_loadl_epi64((const __m128i *)(const void *)(block + 32));
+    most = _mm256_cmpeq_epi16(_mm256_max_epu16(most, want), want);
+    rest = _mm_cmpeq_epi16(_mm_max_epu16(rest, _mm256_castsi256_si128(want)), _mm256_castsi256_si128(want));
+    uint64_t mask = (uint32_t)_mm256_movemask_epi8(most);
+    mask |= ((uint64_t)(uint32_t)_mm_movemask_epi8(rest) & 0x3f) << 32;
+    return (size_t)_mm_popcnt_u64(mask) / 2;
+}
+
+#elif defined(LOOK_AVX512)
+
+LOOK_TARGET static inline size_t
+LOOK(last_key)(const uint8_t *keys, int64_t bound)
+{
+    const __m512i want = _mm512_set1_epi64(bound);
+    __mmask8 low = _mm512_cmpgt_epi64_mask(want, _mm512_loadu_si512(keys));
+    __mmask8 high = _mm512_cmpgt_epi64_mask(want, _mm512_loadu_si512(keys + 64));
+    return popcount_of((unsigned)high << 8 | low | 1U) - 1U;
 }
 
 LOOK_TARGET static inline size_t
-LOOK(count_remainders)(const uint8_t *block, uint32_t r)
+LOOK(count_borders)(const uint8_t *block, uint16_t r)
 {
-    const __m256i want = _mm256_set1_epi32((int)r);
-    uint32_t mask = 1;
-    for (int i = 0; i < 3; i++) {
-        __m256i eight = _mm256_loadu_si256((const __m256i *)(const void *)(block + 32 * i));
-        __m256i upto = _mm256_cmpeq_epi32(_mm256_max_epu32(eight, want), want);
-        mask |= (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(upto)) << (8 * i);
-    }
-    return (size_t)_mm_popcnt_u32(mask) - 1;
+    const __m512i want = _mm512_set1_epi16((short)r);
+    __mmask32 upto = _mm512_cmple_epu16_mask(_mm512_loadu_si512(block), want);
+    return popcount_of(upto & ((1U << (KDB_BLOCK_KEYS - 1)) - 1));
 }
 
 #else
 
 LOOK_TARGET static inline size_t
-LOOK(count_keys)(const uint8_t *keys, int64_t x)
+LOOK(last_key)(const uint8_t *keys, int64_t bound)
 {
-    size_t count = 0;
+    size_t last = 0;
     for (size_t i = 1; i < KDB_FANOUT; i++) {
-        count += (int64_t)le64(keys + 8 * i) <= x;
+        last += (int64_t)le64(keys + 8 * i) < bound;
     }
-    return count;
+    return last;
 }
 
 LOOK_TARGET static inline size_t
-LOOK(count_remainders)(const uint8_t *block, uint32_t r)
+LOOK(count_borders)(const uint8_t *block, uint16_t r)
 {
-    uint32_t count = 0;
-    for (size_t i = 1; i < KDB_BLOCK_KEYS; i++) {
-        count += le32(block + 4 * i) <= r;
+    uint16_t count = 0; /* as wide as what is compared: the compiler makes vectors of it */
+    for (size_t i = 0; i < KDB_BLOCK_KEYS - 1; i++) {
+        count = (uint16_t)(count + (le16(block + 2 * i) <= r));
     }
     return count;
 }
 
 #endif
 
-/* The number of the block of an upper half, and how far behind the block's first key it is. */
+/* From a key's node in one level to its node in the next. */
 LOOK_TARGET static inline size_t
-LOOK(v6_descend)(const kobold *k, uint64_t hi, uint64_t *ret_distance)
+LOOK(v6_step)(const kobold *k, uint32_t level, size_t node, int64_t bound)
 {
-    /* Keys are stored with the top bit turned, so that a signed compare orders them. The
-     * highest key pads the last node of a level and is never looked for: all of ff00::/8 has
-     * one value, so its last /64 may answer for the one before. */
-    uint64_t turned = hi ^ (1ULL << 63);
-    int64_t x = (int64_t)(turned - (turned == INT64_MAX));
+    return node * KDB_FANOUT + LOOK(last_key)(k->v6_level[level] + node * (KDB_FANOUT * 8), bound);
+}
+
+LOOK_TARGET static inline size_t
+LOOK(v6_descend)(const kobold *k, int64_t bound)
+{
     size_t at = 0;
-    const uint8_t *level = k->v6_level[0];
-    for (uint32_t i = 0; i < k->v6_levels; i++) {
-        level = k->v6_level[i];
-        at = at * KDB_FANOUT + LOOK(count_keys)(level + at * (KDB_FANOUT * 8), x);
+    /* Four levels are what today's data has; the loop costs as much as a level. */
+    if (BH_LIKELY(k->v6_levels == 4)) {
+        at = LOOK(v6_step)(k, 0, at, bound);
+        at = LOOK(v6_step)(k, 1, at, bound);
+        at = LOOK(v6_step)(k, 2, at, bound);
+        return LOOK(v6_step)(k, 3, at, bound);
     }
-    *ret_distance = (uint64_t)x - le64(level + at * 8);
+    for (uint32_t i = 0; i < k->v6_levels; i++) {
+        at = LOOK(v6_step)(k, i, at, bound);
+    }
     return at;
 }
 
-LOOK_TARGET static inline uint8_t
-LOOK(v6_block)(const uint8_t *block, uint64_t distance)
+/* How far the key is behind the block's first, where the block's borders tell. */
+LOOK_TARGET static inline size_t
+LOOK(v6_slot)(const uint8_t *block, uint64_t distance)
 {
-    uint64_t wide = distance >> (block[KDB_BLOCK_SHIFT] & 63);
-    uint32_t r = wide > UINT32_MAX ? UINT32_MAX : (uint32_t)wide;
-    return block[KDB_BLOCK_VALUES + LOOK(count_remainders)(block, r)];
+    uint64_t r = distance >> (block[KDB_BLOCK_SHIFT] & 63);
+    return LOOK(count_borders)(block, (uint16_t)(r < KDB_BLOCK_PAD ? r : KDB_BLOCK_PAD - 1));
 }
 
-LOOK_TARGET static inline uint16_t
+LOOK_TARGET static inline uint64_t
+LOOK(v6_distance)(const kobold *k, size_t at, int64_t bound)
+{
+    return (uint64_t)bound - 1 - le64(k->v6_level[k->v6_levels - 1] + at * 8);
+}
+
+LOOK_TARGET static uint16_t
 LOOK(v6)(const kobold *k, uint64_t hi, uint64_t lo)
 {
-    uint64_t distance;
-    size_t at = LOOK(v6_descend)(k, hi, &distance);
-    uint8_t v = LOOK(v6_block)(k->v6_block + at * KDB_BLOCK_SIZE, distance);
-    return BH_UNLIKELY(v == KDB_ESCAPE) ? kobold_v6_deep(k, hi, lo) : v;
+    int64_t bound = LOOK(v6_bound)(hi);
+    size_t at = LOOK(v6_descend)(k, bound);
+    const uint8_t *block = k->v6_block + at * KDB_BLOCK_SIZE;
+    size_t slot = LOOK(v6_slot)(block, LOOK(v6_distance)(k, at, bound));
+    uint8_t v = block[KDB_BLOCK_VALUES + slot];
+    return BH_UNLIKELY(v == KDB_ESCAPE) ? kobold_v6_deep(k, hi, lo, block, slot) : v;
 }
 
-/* The levels stay in the second-level cache, the blocks (1.6 MB) do not: ask for a group's
- * blocks, then read them. */
+/* A group of keys goes down level by level: what one key waits for, the others need not. The lowest level
+ * and the blocks are asked for before they are read, and escapes wait till the end. */
+LOOK_TARGET static void
+LOOK(v6_group)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t n)
+{
+    uint32_t at[GROUP];
+    uint64_t distance[GROUP];
+    uint8_t slot[GROUP];
+    uint8_t deep[GROUP];
+    size_t deeper = 0;
+    uint32_t lowest = k->v6_levels - 1;
+    for (size_t i = 0; i < n; i++) {
+        int64_t bound = LOOK(v6_bound)(addr[i][0]);
+        size_t node = 0;
+        for (uint32_t level = 0; level < lowest; level++) {
+            node = LOOK(v6_step)(k, level, node, bound);
+        }
+        at[i] = (uint32_t)node;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t bound = LOOK(v6_bound)(addr[i][0]);
+        size_t block = LOOK(v6_step)(k, lowest, at[i], bound);
+        at[i] = (uint32_t)block;
+        distance[i] = LOOK(v6_distance)(k, block, bound);
+        __builtin_prefetch(k->v6_block + block * KDB_BLOCK_SIZE);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *block = k->v6_block + (size_t)at[i] * KDB_BLOCK_SIZE;
+        slot[i] = (uint8_t)LOOK(v6_slot)(block, distance[i]);
+        uint8_t v = block[KDB_BLOCK_VALUES + slot[i]];
+        ret[i] = v;
+        deep[deeper] = (uint8_t)i;
+        deeper += v == KDB_ESCAPE;
+    }
+    for (size_t j = 0; j < deeper; j++) {
+        size_t i = deep[j];
+        const uint8_t *block = k->v6_block + (size_t)at[i] * KDB_BLOCK_SIZE;
+        ret[i] = kobold_v6_deep(k, addr[i][0], addr[i][1], block, slot[i]);
+    }
+}
+
 LOOK_TARGET static void
 LOOK(v6_many)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t n)
 {
-    const uint8_t *blocks[GROUP];
-    uint64_t distances[GROUP];
     for (size_t first = 0; first < n; first += GROUP) {
-        size_t count = n - first < GROUP ? n - first : GROUP;
-        for (size_t i = 0; i < count; i++) {
-            size_t at = LOOK(v6_descend)(k, addr[first + i][0], &distances[i]);
-            blocks[i] = k->v6_block + at * KDB_BLOCK_SIZE;
-            __builtin_prefetch(blocks[i]);
-            __builtin_prefetch(blocks[i] + 64);
-        }
-        for (size_t i = 0; i < count; i++) {
-            uint8_t v = LOOK(v6_block)(blocks[i], distances[i]);
-            const uint64_t *key = addr[first + i];
-            ret[first + i] = BH_UNLIKELY(v == KDB_ESCAPE) ? kobold_v6_deep(k, key[0], key[1]) : v;
-        }
+        LOOK(v6_group)(k, addr + first, ret + first, n - first < GROUP ? n - first : GROUP);
     }
 }
 
 #undef LOOK
 #undef LOOK_TARGET
-#undef LOOK_POPCOUNT
 #undef LOOK_AVX2
+#undef LOOK_AVX512

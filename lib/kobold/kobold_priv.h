@@ -45,32 +45,43 @@ enum {
 enum {
     KDB_VALUES = 1,
     KDB_V4_TOP = 2,
-    KDB_V4_NODE = 3,
-    KDB_V4_LEAF = 4,
-    KDB_V4_ESCAPE = 5,
-    KDB_V4_RECORD_AT = 6,
-    KDB_V4_RECORD = 7,
+    KDB_V4_MIDDLE = 3,
+    KDB_V4_LOW = 4,
+    KDB_V4_GROUP = 5,
+    KDB_V4_RECORD = 6,
+    KDB_V4_SIDE = 7,
     KDB_V6_INNER = 8,
     KDB_V6_BLOCK = 9,
-    KDB_V6_SIDE = 10,
-    KDB_V6_SIDE_VALUE = 11,
+    KDB_V6_GROUP = 10,
+    KDB_V6_ENTRY = 11,
     KDB_SECTION_KINDS = 12,
 };
 
 enum {
-    KDB_ESCAPE = 255,   /* a leaf octet: one level deeper                             */
-    KDB_WORD_SIZE = 12, /* 64-bit map, 32-bit position                                */
-    KDB_NODE_SIZE = 4 * KDB_WORD_SIZE,
-    KDB_LEAF_SLACK = 64,     /* leaves after the highest position a word may name          */
-    KDB_RECORD_SLACK = 1024, /* octets after the highest offset a record may have          */
+    KDB_ESCAPE = 255,     /* an octet: look one step deeper                            */
+    KDB_V4_CELLS = 16,    /* of a middle node (2 octets each) and of a low one (one)    */
+    KDB_V4_UNIFORM = 256, /* first nodes of both kinds: number i says i in every cell   */
+    KDB_RECORD_COUNT = 0x1f, /* first octet of a record: borders listed, or the map's shift */
+    KDB_RECORD_SHIFT = 7,
+    KDB_RECORD_MAP = 0x20,
+    KDB_RECORD_ALTERNATING = 0x40,
+    KDB_RECORD_WIDE = 0x80, /* values of two octets                                         */
+    KDB_RECORD_SLACK = 512, /* octets after the last record, more than the longest          */
+    KDB_V4_SIDE_SIZE = 6,   /* an address and a value                                       */
     KDB_FANOUT = 16,
-    KDB_BLOCK_SIZE = 128,
-    KDB_BLOCK_KEYS = 24,
-    KDB_BLOCK_VALUES = 96, /* octet of the block where values begin                      */
-    KDB_BLOCK_SHIFT = 120,
+    KDB_BLOCK_SIZE = 64,
+    KDB_BLOCK_KEYS = 20,   /* the first is not stored                                       */
+    KDB_BLOCK_PAD = 65535, /* a border that no key reaches                                  */
+    KDB_BLOCK_VALUES = 38, /* octet of the block where values begin                         */
+    KDB_BLOCK_SHIFT = 58,
+    KDB_BLOCK_GROUP = 60, /* number of the first escape's group                            */
+    KDB_V6_ENTRY_SIZE = 10, /* lower half, value                                             */
     KDB_LEVELS_MAX = 8,
     KDB_VALUES_MIN = 256, /* every octet is then a good value, whatever the file holds  */
 };
+
+/* Octets of a record's map of 256 >> shift bits. */
+#define KDB_RECORD_MAP_SIZE(shift) ((shift) < 6 ? 32U >> (shift) : 1U)
 
 /* FNV-1a, 64 bits: three lines for whoever writes another reader, and verify is no hot path. */
 static inline uint64_t
@@ -86,27 +97,49 @@ kdb_sum(const uint8_t *p, size_t n)
 /* ---- the open handle --------------------------------------------------------------------------- */
 
 struct kobold {
-    /* Read by every look-up. */
-    const uint8_t *v4_top, *v4_node, *v4_leaf;
+    struct kobold_head head; /* the IPv4 tables: first, as kobold.h promises */
+
+    /* Read by every look-up of IPv6. */
     const uint8_t *v6_level[KDB_LEVELS_MAX], *v6_block;
     uint32_t v6_levels;
-    int cpu; /* KOBOLD_CPU_... */
+    const struct kobold_look *look;
 
     /* Read by the few that go deeper. */
-    const uint8_t *v4_escape, *v4_record_at, *v4_record;
-    const uint8_t *v6_side, *v6_side_value;
-    uint32_t v4_escape_words, v4_records, v4_record_last, v6_sides;
+    const uint8_t *v4_group, *v4_record, *v4_side;
+    const uint8_t *v6_group, *v6_entry;
+    size_t v4_record_last;
+    uint32_t v4_groups, v4_sides, v6_groups, v6_entries, v6_blocks;
     uint32_t value_count;
 
     const uint8_t *values;
     const uint8_t *data;
     size_t size;
     bool is_mapped;
+    struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
 };
 
-/* What the look-ups were compiled for. A test may set `cpu` to anything not above kobold_cpu(). */
-enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_POPCNT = 1, KOBOLD_CPU_AVX2 = 2 };
+/* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */
+uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);
+
+/* The entries of the escape at `slot` of a block: their numbers, first and behind the last. False: it has
+ * none (a damaged file). Then that of them which answers for the lower half `lo`. */
+bool kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end);
+size_t kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo);
+
+/* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is
+ * chosen at open. A test may choose any number up to kobold_cpu(). */
+struct kobold_look {
+    const char *name;
+    void (*v4_many)(const kobold *k, const uint32_t *addr, uint16_t *ret, size_t n);
+    uint16_t (*v6)(const kobold *k, uint64_t hi, uint64_t lo);
+    void (*v6_many)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t n);
+};
+
+extern const struct kobold_look kobold_look_avx512;
+
+enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_AVX2 = 1, KOBOLD_CPU_AVX512 = 2 };
 int kobold_cpu(void);
+const struct kobold_look *kobold_look_of(int cpu);
 void kobold_set_cpu(kobold *k, int cpu);
 
 enum { KOBOLD_OPEN_ANY_SUM = 1 }; /* for fuzzing: damaged checksums are no obstacle */

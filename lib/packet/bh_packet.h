@@ -49,6 +49,13 @@ BH_NODISCARD int bh_decap_parse(struct bh_decoder *d, const char *text, struct b
  * Returns the rows added. */
 uint32_t bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
                           struct bh_batch *b);
+/* The same, but only who sends to whom: kind, time, marks, addresses, and what ICMP errors quote. Whether
+ * a record behind an IP header is whole is not looked at. */
+uint32_t bh_packet_peek(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                        struct bh_batch *b);
+/* As bh_packet_decode(), but no more than `most` rows. */
+uint32_t bh_packet_decode_some(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                               uint32_t most, struct bh_batch *b);
 
 /*
  * Fragmented datagrams that completed. The decoder counts the transport layer of a fragmented

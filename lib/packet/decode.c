@@ -14,42 +14,28 @@
  */
 #include "walk_priv.h"
 
-enum { ETHERNET = 1, ETHER_LEN = 14, IP4_LEN = 20, IP6_LEN = 40 };
+enum { ETHERNET = 1, ETHER_LEN = 14, IP4_LEN = 20, IP6_LEN = 40, PORTS_LEN = 8 };
 
-/* What the short way needs to know of a protocol, in one place: what a protocol does not have is
- * masked away rather than branched around, as a branch on the protocol is mispredicted for every
- * fourth packet. Masks are all ones or zero. */
-struct shape {
-    uint32_t tcp, udp, icmp; /* masks                                                   */
-    uint16_t layer;
-    uint16_t odd_first;  /* row of odd[] for the upper half of the first word ...   */
-    uint16_t odd_second; /* ... and for its lower half                              */
-    uint8_t shift;       /* what of the upper half: all of it, or ICMP's type       */
-    uint8_t need;        /* octets of the fixed header; 0: not for the short way    */
-};
-
-enum { ODD_NEVER = 0, ODD_UDP = 1024, ODD_ICMP = 2048, ODD_ICMP6 = 2048 + 256, ODD_ROWS = 3072 };
-
-static const struct shape shapes[256] = {
-    [BH_PROTO_TCP] = { UINT32_MAX, 0, 0, BH_LAYER_TCP, ODD_NEVER, ODD_NEVER, 16, 20 },
-    [BH_PROTO_UDP] = { 0, UINT32_MAX, 0, BH_LAYER_UDP, ODD_UDP, ODD_UDP, 16, 8 },
-    [BH_PROTO_ICMP] = { 0, 0, UINT32_MAX, BH_LAYER_ICMP, ODD_ICMP, ODD_NEVER, 24, 8 },
-    [BH_PROTO_ICMP6] = { 0, 0, UINT32_MAX, BH_LAYER_ICMP6, ODD_ICMP6, ODD_NEVER, 24, 8 },
-};
-
-/* 1: not for the short way. UDP ports behind which a tunnel may lie, by their low ten bits (a
- * false hit costs time only; the list is that of bh_udp_tunnel(), and a unit test holds the two
- * together), and types of ICMP and ICMPv6 that quote a packet. */
-#define U(port) [ODD_UDP + ((port)&1023)] = 1
-#define I(type) [ODD_ICMP + (type)] = 1
-#define I6(type) [ODD_ICMP6 + (type)] = 1
-static const uint8_t odd[ODD_ROWS] = {
-    U(1701), U(2152), U(3544), U(4754), U(4789), U(4790), U(5247), U(6081), U(6633), U(6635),
-    U(8472), I(3),    I(4),    I(5),    I(11),   I(12),   I6(1),   I6(2),   I6(3),   I6(4),
+/* 1: UDP ports behind which a tunnel may lie, by their low ten bits: not for the short way. A false
+ * hit costs time only. The list is that of bh_udp_tunnel(), and a unit test holds the two together. */
+#define U(port) [(port)&1023] = 1
+static const uint8_t tunnel_port[1024] = {
+    U(1701), U(2152), U(3544), U(4754), U(4789), U(4790),
+    U(5247), U(6081), U(6633), U(6635), U(8472),
 };
 #undef U
-#undef I
-#undef I6
+
+/* Protocols with ports. A table, as two comparisons become a branch between them. */
+enum { HAS_PORTS = 1, IS_TCP = 2 };
+static const uint8_t port_kind[256] = { [BH_PROTO_TCP] = HAS_PORTS | IS_TCP, [BH_PROTO_UDP] = HAS_PORTS };
+
+/* Types that quote a packet: not for the short way either. */
+static BH_ALWAYS_INLINE bool
+is_error(uint32_t proto, uint32_t type)
+{
+    return proto == BH_PROTO_ICMP ? (type >= 3 && type <= 5) || type == 11 || type == 12
+                                  : type >= 1 && type <= 4;
+}
 
 /* Stored shorter than it was sent. */
 static BH_ALWAYS_INLINE uint32_t
@@ -64,36 +50,58 @@ struct transport {
     uint8_t flags;
 };
 
-/* The transport header at `p`, of which `cap` octets are there and `len` should be; false when
- * the general way must look at it. */
+/* TCP or UDP at `p`, of which `cap` octets are there and `len` should be; false when the general way
+ * must look at it. What UDP lacks is masked away rather than branched around, as a branch between the
+ * two is mispredicted for every fourth packet. */
 static BH_ALWAYS_INLINE bool
-fast_transport(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t proto, struct transport *ret)
+fast_ports(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t kind, struct transport *ret)
 {
-    const struct shape *s = &shapes[proto];
-    uint32_t need = s->need;
-    if (BH_UNLIKELY((need == 0) | (cap < need) | (len < need))) {
+    const uint32_t tcp = 0U - kind / IS_TCP, more = tcp & 12; /* octets a TCP header has beyond those of UDP */
+    const uint32_t room = len - PORTS_LEN - more;
+    /* One test for both: either below its least is a number whose sign is set. */
+    if (BH_UNLIKELY((int32_t)(room | (cap - PORTS_LEN - more)) < 0)) {
         return false;
     }
-    uint32_t tcp = s->tcp;
-    uint32_t icmp = s->icmp;
-    uint32_t ports = bh_get_be32(p);
-    uint32_t second = bh_get_be32(p + 4); /* TCP: sequence number; UDP: length and checksum */
-    uint32_t offset_flags = bh_get_be16(p + (tcp & 12)) & tcp;
-    uint32_t header = (offset_flags >> 12 << 2) + (~tcp & 8);
-    uint32_t flags = offset_flags & 0xff;
-    uint32_t strange = odd[s->odd_first + (ports >> s->shift & 1023)] |
-                       odd[s->odd_second + (ports & 1023)] | (((second >> 16) ^ len) & s->udp);
-    if (BH_UNLIKELY((strange != 0) | (header - need > len - need))) {
+    const uint32_t ports = bh_get_be32(p);
+    const uint32_t second = bh_get_be32(p + 4); /* TCP: sequence number; UDP: length and checksum */
+    const uint32_t offset_flags = bh_get_be16(p + more) & tcp;
+    const uint32_t options = ((offset_flags >> 12 << 2) - PORTS_LEN - more) & tcp; /* far too many: less than none */
+    const uint32_t tunnel = tunnel_port[ports >> 16 & 1023] | tunnel_port[ports & 1023];
+    const uint32_t strange = ((tunnel | ((second >> 16) ^ len)) & ~tcp) | (uint32_t)(options > room);
+    if (BH_UNLIKELY(strange != 0)) {
         return false;
     }
-    uint32_t syn_only = (flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_FIN)) == BH_TCP_SYN;
-    uint32_t type_code = (ports >> 8 & 0xff0000) | (ports >> 16 & 0xff);
-    ret->ports = ports ^ ((ports ^ type_code) & icmp);
+    const uint32_t flags = offset_flags & 0xff;
+    const uint32_t syn_only = (flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_FIN)) == BH_TCP_SYN;
+    _Static_assert(BH_LAYER_UDP - BH_LAYER_TCP == BH_LAYER_TCP, "one is made of the other by a mask");
+    ret->ports = ports;
     ret->seq = second & tcp;
-    ret->payload = (uint16_t)(len - header); /* below 65536, as `len` is */
+    ret->payload = (uint16_t)(room - options); /* below 65536, as `len` is */
     ret->flags = (uint8_t)flags;
-    ret->layers = (uint16_t)(s->layer | syn_only * BH_LAYER_SYN_ONLY);
+    ret->layers = (uint16_t)((BH_LAYER_UDP - (tcp & BH_LAYER_TCP)) | syn_only * BH_LAYER_SYN_ONLY);
     return true;
+}
+
+static BH_ALWAYS_INLINE bool
+fast_icmp(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t proto, struct transport *ret)
+{
+    if (cap < 8 || (int32_t)len < 8 || is_error(proto, p[0])) {
+        return false;
+    }
+    *ret = (struct transport){ .ports = (uint32_t)p[0] << 16 | p[1], .payload = (uint16_t)(len - 8) };
+    ret->layers = proto == BH_PROTO_ICMP ? BH_LAYER_ICMP : BH_LAYER_ICMP6;
+    return true;
+}
+
+static BH_ALWAYS_INLINE bool
+fast_transport(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t proto, uint32_t icmp,
+               struct transport *ret)
+{
+    const uint32_t kind = port_kind[proto];
+    if (BH_LIKELY(kind != 0)) {
+        return fast_ports(p, cap, len, kind, ret);
+    }
+    return proto == icmp && fast_icmp(p, cap, len, proto, ret);
 }
 
 static BH_ALWAYS_INLINE void
@@ -131,12 +139,10 @@ fast_ip4(struct bh_batch *restrict b, uint32_t row, const struct bh_frame *f, bo
     uint32_t total = bh_get_be16(p + 16);
     uint32_t proto = p[23];
     struct transport t;
-    /* any fragment, or the reserved bit beside DF, is unusual */
-    if (BH_UNLIKELY((p[14] != 0x45) | ((bh_get_be16(p + 20) & 0xbfff) != 0) | (total < IP4_LEN) |
-                    (proto == BH_PROTO_ICMP6))) {
-        return false;
-    }
-    if (BH_UNLIKELY(!fast_transport(p + 34, cap - 34, total - IP4_LEN, proto, &t))) {
+    /* Any fragment, or the reserved bit beside DF, is unusual. A total length below that of the header
+     * makes a length below zero, which no transport header fits in. */
+    if (BH_UNLIKELY((bh_get_be16(p + 20) & 0xbfff) != 0) ||
+        !fast_transport(p + 34, cap - 34, total - IP4_LEN, proto, BH_PROTO_ICMP, &t)) {
         return false;
     }
     b->ts_ns[row] = f->ts_ns;
@@ -168,10 +174,8 @@ fast_ip6(struct bh_batch *restrict b, uint32_t row, uint32_t v6_row, const struc
     uint32_t len = bh_get_be16(p + 18);
     uint32_t proto = p[20];
     struct transport t;
-    if (BH_UNLIKELY(cap < ETHER_LEN + IP6_LEN + 8 || p[14] >> 4 != 6 || proto == BH_PROTO_ICMP)) {
-        return false;
-    }
-    if (BH_UNLIKELY(!fast_transport(p + 54, cap - 54, len, proto, &t))) {
+    if (BH_UNLIKELY(cap < ETHER_LEN + IP6_LEN + PORTS_LEN) ||
+        !fast_transport(p + 54, cap - 54, len, proto, BH_PROTO_ICMP6, &t)) {
         return false;
     }
     b->ip6[v6_row] = (struct bh_ip6_pair){ .src_hi = bh_get_be64(p + 22),
@@ -279,12 +283,12 @@ decode_general(const struct bh_decoder *d, const struct bh_frame *f, struct bh_b
 }
 
 static BH_ALWAYS_INLINE uint32_t
-decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, uint32_t most,
               struct bh_batch *restrict b, bool cold)
 {
     uint32_t row = b->rows;
     uint32_t v6_row = b->v6_rows;
-    uint32_t room = BH_BATCH_ROWS - row;
+    uint32_t room = BH_BATCH_ROWS - row < most ? BH_BATCH_ROWS - row : most;
     uint32_t left = frames->count - *at;
     const struct bh_frame *f = frames->frame + *at;
     uint32_t count = left < room ? left : room;
@@ -295,13 +299,14 @@ decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32
     memset(b->reason + row, BH_REASON_NONE, count);
     for (; f != end; f++, row++) {
         uint32_t unusual = (f->link_type ^ ETHERNET) | (f->flags & BH_FRAME_BAD_TIME);
-        if (BH_LIKELY(unusual == 0 && f->cap_len >= ETHER_LEN + IP4_LEN + 8)) {
-            uint32_t type = bh_get_be16(f->data + 12);
-            if (BH_LIKELY(type == 0x0800)) {
+        if (BH_LIKELY(unusual == 0 && f->cap_len >= ETHER_LEN + IP4_LEN + PORTS_LEN)) {
+            /* The type, then version and header length of IPv4, or the version of IPv6. */
+            uint32_t begin = bh_get_be32(f->data + 12) >> 8;
+            if (BH_LIKELY(begin == 0x080045)) {
                 if (BH_LIKELY(fast_ip4(b, row, f, cold))) {
                     continue;
                 }
-            } else if (type == 0x86dd && fast_ip6(b, row, v6_row, f, cold)) {
+            } else if (begin >> 4 == 0x86dd6 && fast_ip6(b, row, v6_row, f, cold)) {
                 v6_row++;
                 continue;
             }
@@ -323,20 +328,89 @@ decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32
 }
 
 static BH_NOINLINE uint32_t
-decode_hot(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+decode_hot(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, uint32_t most,
+           struct bh_batch *b)
 {
-    return decode_frames(d, f, at, b, false);
+    return decode_frames(d, f, at, most, b, false);
 }
 
 static BH_NOINLINE uint32_t
-decode_cold(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+decode_cold(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, uint32_t most,
+            struct bh_batch *b)
 {
-    return decode_frames(d, f, at, b, true);
+    return decode_frames(d, f, at, most, b, true);
+}
+
+/* The addresses of an Ethernet frame, as bh_packet_decode() would find them: of an IP header that is
+ * whole and with which nothing is wrong, and whose packet is no error that quotes another. */
+static BH_ALWAYS_INLINE bool
+peek_frame(const struct bh_frame *f, struct bh_batch *restrict b, uint32_t row, uint32_t *v6_row)
+{
+    const uint8_t *p = f->data;
+    const uint32_t begin = bh_get_be32(p + 12) >> 8;
+    if (BH_LIKELY(begin == 0x080045)) {
+        if (BH_UNLIKELY(bh_get_be16(p + 16) < IP4_LEN ||
+                        (p[23] == BH_PROTO_ICMP && is_error(BH_PROTO_ICMP, p[34])))) {
+            return false;
+        }
+        b->kind[row] = BH_KIND_IP4;
+        b->src[row] = bh_get_be32(p + 26);
+        b->dst[row] = bh_get_be32(p + 30);
+        return true;
+    }
+    if (begin >> 4 != 0x86dd6 || f->cap_len < ETHER_LEN + IP6_LEN + PORTS_LEN ||
+        (port_kind[p[20]] == 0 && (p[20] != BH_PROTO_ICMP6 || is_error(BH_PROTO_ICMP6, p[54])))) {
+        return false;
+    }
+    b->kind[row] = BH_KIND_IP6;
+    b->src[row] = b->dst[row] = *v6_row;
+    b->ip6[(*v6_row)++] = (struct bh_ip6_pair){ .src_hi = bh_get_be64(p + 22),
+                                                .src_lo = bh_get_be64(p + 30),
+                                                .dst_hi = bh_get_be64(p + 38),
+                                                .dst_lo = bh_get_be64(p + 46) };
+    return true;
+}
+
+uint32_t
+bh_packet_peek(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+               struct bh_batch *b)
+{
+    const uint32_t decap = d->decap_count > 0, left = frames->count - *at, room = BH_BATCH_ROWS - b->rows;
+    const struct bh_frame *f = frames->frame + *at, *const end = f + (left < room ? left : room);
+    uint32_t row = b->rows, v6_row = b->v6_rows;
+    for (; f != end; f++, row++) {
+        const uint32_t unusual = (f->link_type ^ ETHERNET) | (f->flags & BH_FRAME_BAD_TIME) | decap;
+        if (BH_LIKELY(unusual == 0 && f->cap_len >= ETHER_LEN + IP4_LEN + PORTS_LEN) &&
+            peek_frame(f, b, row, &v6_row)) {
+            b->ts_ns[row] = f->ts_ns;
+            b->marks[row] = 0;
+            continue;
+        }
+        if (b->quote_rows == BH_BATCH_QUOTES) {
+            break;
+        }
+        b->v6_rows = v6_row;
+        decode_general(d, f, b, row);
+        v6_row = b->v6_rows;
+    }
+    const uint32_t added = row - b->rows;
+    *at = (uint32_t)(f - frames->frame);
+    b->rows = row;
+    b->v6_rows = v6_row;
+    return added;
+}
+
+uint32_t
+bh_packet_decode_some(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                      uint32_t most, struct bh_batch *b)
+{
+    return (d->want & BH_WANT_COLD) != 0 ? decode_cold(d, f, at, most, b)
+                                         : decode_hot(d, f, at, most, b);
 }
 
 uint32_t
 bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
                  struct bh_batch *b)
 {
-    return (d->want & BH_WANT_COLD) != 0 ? decode_cold(d, f, at, b) : decode_hot(d, f, at, b);
+    return bh_packet_decode_some(d, f, at, BH_BATCH_ROWS, b);
 }

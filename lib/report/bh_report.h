@@ -31,7 +31,9 @@ struct bh_report_options {
     const char *port;          /* --port P[/proto]               */
     bool by_region, crosstab_all, outcomes, all_accesses;
     const char *country_db;
-    const char *input_format;  /* auto, pcap, csv                */
+    const char *country_db_dir; /* databases of different days; instead of country_db */
+    const char *input_format;  /* auto, pcap, csv, netfilter, zeek, nfdump */
+    unsigned input_year;       /* of the first time without a year; 0: guess */
     const char *input_columns; /* csv: docs/format/input-csv.md  */
     const char *const *filter_words;
     size_t filter_count;
@@ -70,6 +72,14 @@ struct bh_remark {
     bool general; /* not on countries[0] alone: text shows more of these */
 };
 
+/* A country database that answered, and for which part of the accesses. */
+struct bh_report_data {
+    struct kobold_meta meta;
+    char path[512];
+    uint64_t accesses;
+    uint32_t share_micro; /* of 1000000 */
+};
+
 struct bh_report {
     struct bh_trend *trend;
     struct bh_home home;
@@ -78,6 +88,8 @@ struct bh_report {
     char zone[64];
     struct kobold_meta country_data;
     char country_data_path[512];
+    struct bh_report_data *data; /* all that answered, by date; the one above answered most */
+    size_t data_count;
     struct bh_report_options options; /* as asked; pointers borrowed */
     struct bh_remark *remarks;
     size_t remark_count;
@@ -87,7 +99,9 @@ struct bh_report {
     char filter_text[512];
     uint64_t input_bytes;
     struct bh_report_storage storage;
-    uint64_t import_bad_rows;         /* csv: rows that could not be used */
+    uint64_t import_rows;             /* logs: rows, those that could not be used too */
+    uint64_t import_bad_rows;         /* logs: rows that could not be used            */
+    uint64_t import_other_lines;      /* logs: lines that are about no packet         */
     double seconds;                   /* wall time of the run             */
     unsigned threads_used;
 };

@@ -6,10 +6,80 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static bool
-wants_csv(const struct bh_report_options *o)
+/* Is it said that they are logs? 0: look. */
+static int
+asked_for(const struct bh_report_options *o)
 {
-    return o->input_columns != NULL || (o->input_format != NULL && strcmp(o->input_format, "csv") == 0);
+    if (o->input_columns != NULL) {
+        return 1;
+    }
+    if (o->input_format == NULL || strcmp(o->input_format, "auto") == 0) {
+        return 0;
+    }
+    return strcmp(o->input_format, "pcap") == 0 ? -1 : 1;
+}
+
+static int
+open_import(struct feed *f, const struct bh_report_options *o, struct bh_octets **opened, struct bh_error *err)
+{
+    struct bh_import_options io = {
+        .paths = o->files,
+        .count = o->file_count,
+        .opened = opened,
+        .format = o->input_format,
+        .columns = o->input_columns,
+        .year = (int)o->input_year,
+        .now_ns = o->now_ns,
+        .is_guess = asked_for(o) == 0,
+    };
+    return bh_import_open_with(&io, &f->import, err);
+}
+
+/* Texts are logs, all else captures. Opens nothing for good that can be opened again. */
+static int
+look_at(const struct bh_report_options *o, struct bh_octets **opened, bool *ret_is_log, struct bh_error *err)
+{
+    size_t texts = 0;
+    const char *text = NULL, *other = NULL;
+    for (size_t i = 0; i < o->file_count; i++) {
+        struct bh_error local;
+        if (bh_octets_open(o->files[i], &opened[i], &local) != 0) {
+            continue; /* the capture says why, in its words */
+        }
+        bool is_text = bh_octets_is_text(opened[i]);
+        text = is_text && text == NULL ? o->files[i] : text;
+        other = is_text || other != NULL ? other : o->files[i];
+        texts += is_text;
+        if (bh_octets_is_regular(opened[i])) {
+            bh_octets_close(opened[i]);
+            opened[i] = NULL;
+        }
+    }
+    if (texts > 0 && other != NULL) {
+        return bh_error_set(err, BH_EUSAGE, text, "is a log, and %s is none: report captures and logs apart",
+                            "はログですが、%s は違います。キャプチャとログは別々に集計してください", other);
+    }
+    *ret_is_log = texts > 0;
+    return 0;
+}
+
+static int
+open_as_it_looks(struct feed *f, const struct bh_report_options *o, struct bh_error *err)
+{
+    struct bh_octets **opened = calloc(o->file_count, sizeof(struct bh_octets *));
+    bool is_log = false;
+    if (opened == NULL) {
+        return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
+    }
+    int r = look_at(o, opened, &is_log, err);
+    if (r == 0) {
+        r = is_log ? open_import(f, o, opened, err) : bh_capture_open_from(o->files, opened, o->file_count, &f->capture, err);
+    }
+    for (size_t i = 0; i < o->file_count; i++) {
+        bh_octets_close(opened[i]);
+    }
+    free(opened);
+    return r;
 }
 
 int
@@ -27,14 +97,14 @@ feed_open(struct feed *f, const struct bh_report_options *o, struct bh_error *er
     if (log != 0 || is_log) {
         return log != 0 ? log : bh_store_open(o->files, o->file_count, &f->store, err);
     }
-    if (wants_csv(o)) {
-        return bh_import_open(o->files, o->file_count, o->input_columns, &f->import, err);
-    }
     f->frames = bh_frames_new();
     if (f->frames == NULL) {
         return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
     }
-    return bh_capture_open(o->files, o->file_count, &f->capture, err);
+    int asked = o->file_count == 0 ? -1 : asked_for(o);
+    return asked > 0   ? open_import(f, o, NULL, err)
+           : asked < 0 ? bh_capture_open(o->files, o->file_count, &f->capture, err)
+                       : open_as_it_looks(f, o, err);
 }
 
 void
@@ -54,12 +124,14 @@ feed_close(struct feed *f)
 static void
 tell_progress(struct feed *f)
 {
-    if (f->progress == NULL || (f->capture == NULL && f->store == NULL) || ++f->progress_turn % 256 != 0) {
+    if (f->progress == NULL || ++f->progress_turn % 256 != 0) {
         return;
     }
     uint64_t total, done;
     if (f->store != NULL) {
         bh_store_progress(f->store, &total, &done);
+    } else if (f->import != NULL) {
+        bh_import_progress(f->import, &total, &done);
     } else {
         bh_capture_progress(f->capture, &total, &done);
     }
@@ -77,12 +149,37 @@ note_silence(struct feed *f, int64_t start_ns, int64_t end_ns)
     }
 }
 
+/* Nearly always time goes on, and by less than a silence: then all differences put together with
+ * "or" are below a power of two below a silence, as a step back sets the highest bits. A difference
+ * that wraps (times far apart) is only taken for a small one where the last time is the lower one. */
+#define STEPS_BELOW (1ULL << 42)
+_Static_assert(STEPS_BELOW <= BH_GAP_LEAST_NS, "a step below it is no silence");
+
+static bool
+goes_on(const struct bh_frames *frames, int64_t before)
+{
+    const int64_t first = before;
+    uint64_t steps = 0;
+    unsigned flags = 0;
+    for (uint32_t i = 0; i < frames->count; i++) {
+        const struct bh_frame *x = &frames->frame[i];
+        steps |= (uint64_t)x->ts_ns - (uint64_t)before;
+        flags |= x->flags;
+        before = x->ts_ns;
+    }
+    return steps < STEPS_BELOW && first <= before && (flags & BH_FRAME_BAD_TIME) == 0;
+}
+
 /* A step back is against the record before it. */
 static void
 note_order(struct feed *f, const struct bh_frames *frames)
 {
     int64_t before = f->newest_ns;
     uint32_t back = 0;
+    if (BH_LIKELY(frames->count > 0 && goes_on(frames, before))) {
+        f->newest_ns = frames->frame[frames->count - 1].ts_ns;
+        return;
+    }
     for (uint32_t i = 0; i < frames->count; i++) {
         const int64_t ts = frames->frame[i].ts_ns;
         if (BH_UNLIKELY((frames->frame[i].flags & BH_FRAME_BAD_TIME) != 0)) {
@@ -115,6 +212,25 @@ feed_frames(struct feed *f, struct bh_frames *frames)
     return true;
 }
 
+/* So many lines as a processor can wait for at once. */
+#define SLICE_ROWS 32U
+
+/* What is decoded will soon be looked up: the memory is asked for the sources of some rows at a time, and
+ * brings them while the next are decoded. Asked for all at once, it would be waited for. */
+void
+decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
+              struct bh_batch *b)
+{
+    uint32_t from, added;
+    do {
+        from = b->rows;
+        added = bh_packet_decode_some(d, frames, at, SLICE_ROWS, b);
+        if (asks != NULL) {
+            bh_tally_ask(asks, b, from);
+        }
+    } while (added > 0 && *at < frames->count);
+}
+
 /* One batch, from frames or from the log, as full as it gets. */
 static bool
 read_batch(struct feed *f, struct bh_batch *b)
@@ -131,9 +247,9 @@ read_batch(struct feed *f, struct bh_batch *b)
         }
         if (f->store != NULL) {
             /* Judged again, by today's home, the far end may be the other one. */
-            b->has_country = f->decided;
-            tell_progress(f);
+            b->has_country = f->decided && !f->by_days;
         }
+        tell_progress(f);
         return true;
     }
     bh_batch_reset(b);
@@ -146,10 +262,12 @@ read_batch(struct feed *f, struct bh_batch *b)
                 return false;
             }
         }
-        bh_packet_decode(&f->decoder, f->frames, &f->frame_at, b);
+        decode_slices(&f->decoder, f->frames, &f->frame_at, f->asks, b);
     }
     return true;
 }
+
+#define AHEAD_MAX (64 * (BH_HOME_GUESS_PACKETS / BH_BATCH_ROWS))
 
 int
 feed_read_ahead(struct feed *f)
@@ -182,7 +300,7 @@ feed_read_ahead(struct feed *f)
         }
         f->ahead[f->ahead_count++] = b;
         /* A file without IP packets must not be read into memory whole. */
-        if (f->ahead_count >= 4096) {
+        if (f->ahead_count >= AHEAD_MAX) {
             break;
         }
     }

@@ -49,16 +49,16 @@ prepare(struct ingest *g)
 {
     struct run *x = &g->run;
     int r = bh_zone_set(x->o->tz, x->err); /* times without a zone, in what is imported */
-    r = r != 0 ? r : run_open_countries(x);
+    r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
     r = r != 0 ? r : run_parse_filter(x);
-    if (r == 0 && (bh_filter_needs(x->filter) & BH_FILTER_NEEDS_OUTCOME) != 0) {
+    if (r == 0 && (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_OUTCOME) != 0) {
         r = bh_error_set(x->err, BH_EUSAGE, "outcome", "is not known yet when a record is written; keep all and ask for it in the report",
                          "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
     }
     for (size_t i = 0; r == 0 && i < x->o->file_count; i++) {
         if (bh_store_is_log(x->o->files[i])) {
-            r = bh_error_set(x->err, BH_EUSAGE, x->o->files[i], "is a packet log; give captures or CSV files (logs are joined by beholder log merge)",
-                             "はパケットログです。キャプチャか CSV を指定してください (ログの結合は beholder log merge)");
+            r = bh_error_set(x->err, BH_EUSAGE, x->o->files[i], "is a packet log; give captures or logs of others (logs are joined by beholder log merge)",
+                             "はパケットログです。キャプチャか他のログを指定してください (ログの結合は beholder log merge)");
         }
     }
     r = r != 0 ? r : feed_open(&x->feed, x->o, x->err);
@@ -120,7 +120,7 @@ open_writer(struct ingest *g)
     if (x->o->decap_count > 0) {
         copy(run.decap, sizeof run.decap, x->o->decap[0]);
     }
-    struct bh_store_writer_config cfg = { .dir = g->o->log_dir, .countries = x->countries, .run = run, .sync_ns = g->o->sync_ns };
+    struct bh_store_writer_config cfg = { .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns };
     return bh_store_writer_open(&cfg, &g->writer, x->err);
 }
 
@@ -151,7 +151,9 @@ take_sums(struct ingest *g)
         struct bh_import_stats i;
         bh_import_get_stats(x->feed.import, &i);
         s->steps_back = i.steps_back;
+        s->rows = i.rows;
         s->bad_rows = i.bad_rows;
+        s->other_lines = i.other_lines;
         s->late_rows = i.late_rows;
     }
 }
@@ -237,10 +239,11 @@ settle(struct ingest *g, int64_t now_ns)
 static const struct bh_batch *
 selected(struct ingest *g, struct bh_batch *b)
 {
-    if (g->run.filter == NULL) {
+    const struct bh_filter *words = countries_words(&g->run.countries);
+    if (words == NULL) {
         return b;
     }
-    bh_filter_narrow(g->run.filter, b);
+    bh_filter_narrow(words, b);
     bh_batch_reset(g->kept);
     g->kept->want = b->want;
     g->kept->all_inbound = b->all_inbound;
@@ -377,8 +380,7 @@ ingest_done(struct ingest *g)
     bh_track_free(x->shard[0].track);
     bh_fragments_free(x->shard[0].fragments);
     feed_close(&x->feed);
-    bh_filter_free(x->filter);
-    kobold_close(x->countries);
+    countries_done(&x->countries);
     bh_batch_free(g->kept);
     bh_store_sums_done(&g->sums);
     free(g->waiting);

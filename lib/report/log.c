@@ -132,6 +132,7 @@ log_find_home(struct run *x)
     }
     describe_log(x);
     x->feed.decided = true;
+    x->feed.by_days = x->countries.count > 0;
     for (size_t k = 0; k < runs; k++) {
         const struct bh_store_run *run = bh_store_run(x->feed.store, k);
         x->feed.decided &= is_judged_so(x, run, x->o->home == NULL ? NULL : asked);
@@ -141,7 +142,7 @@ log_find_home(struct run *x)
     }
     x->r->storage.judged_again = !x->feed.decided;
     const struct bh_store_run *first = bh_store_run(x->feed.store, 0);
-    if (x->feed.decided && first->country_id != x->r->country_data.id) {
+    if (x->feed.decided && !x->feed.by_days && first->country_id != x->r->country_data.id) {
         /* Records keep the countries of the data they were written with. */
         struct kobold_meta *m = &x->r->country_data;
         memcpy(m->name, first->country_name, sizeof m->name);
@@ -168,14 +169,14 @@ log_find_home(struct run *x)
 int
 log_begin(struct run *x)
 {
-    const uint32_t needs = bh_filter_needs(x->filter);
-    struct bh_store_query q = { .countries = x->countries, .start_ns = INT64_MIN, .end_ns = INT64_MAX };
+    const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
+    struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX), .start_ns = INT64_MIN, .end_ns = INT64_MAX };
     if (!x->feed.decided) {
         q.want = BH_STORE_ALL;
     } else {
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
-        q.want = (x->filter != NULL ? BH_STORE_ALL & ~(unsigned)(BH_STORE_COLD | BH_STORE_QUOTES) : 0U) |
+        q.want = (countries_words(&x->countries) != NULL ? BH_STORE_ALL & ~(unsigned)(BH_STORE_COLD | BH_STORE_QUOTES) : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? (unsigned)BH_STORE_COLD : 0U);
     }
     const struct bh_store_sums *s = bh_store_get_sums(x->feed.store);
@@ -230,7 +231,9 @@ log_finish(struct run *x)
     g->torn_bytes = health.torn_bytes;
     memcpy(g->first_damage, health.first, sizeof g->first_damage);
     t->out_of_order = s->steps_back;
+    x->r->import_rows = s->rows;
     x->r->import_bad_rows = s->bad_rows;
+    x->r->import_other_lines = s->other_lines;
     if (x->feed.decided) {
         t->bounds.flows_lost = s->flows_lost;
         t->bounds.conversations_lost = s->conversations_lost;

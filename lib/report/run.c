@@ -86,40 +86,14 @@ parse_options(struct run *x)
 }
 
 int
-run_open_countries(struct run *x)
-{
-    char path[sizeof x->r->country_data_path];
-    const char *where = x->o->country_db;
-    if (where == NULL) {
-        where = kobold_default_path(path, sizeof path);
-    }
-    int r = kobold_open(where, &x->countries);
-    if (r != 0) {
-        return bh_error_set(x->err, r, where, "%s%.0s", "%.0s%s", kobold_strerror(r, BH_EN),
-                            kobold_strerror(r, BH_JA));
-    }
-    snprintf(x->r->country_data_path, sizeof x->r->country_data_path, "%s", where);
-    /* Opening proves that no look-up can crash; reading all of it, some milliseconds, that none is
-     * wrong. The installed one is looked at by who installs it. */
-    const char *named = x->o->country_db != NULL ? x->o->country_db : getenv("KOBOLD_DB");
-    if (named != NULL && named[0] != '\0' && kobold_verify(x->countries) != 0) {
-        return bh_error_set(x->err, KOBOLD_EDAMAGED, where, "%s%.0s", "%.0s%s",
-                            kobold_strerror(KOBOLD_EDAMAGED, BH_EN),
-                            kobold_strerror(KOBOLD_EDAMAGED, BH_JA));
-    }
-    kobold_get_meta(x->countries, &x->r->country_data);
-    return 0;
-}
-
-int
 run_parse_filter(struct run *x)
 {
-    int r = bh_filter_parse(x->o->filter_words, x->o->filter_count, x->countries, &x->filter, x->err);
-    if (r != 0 || x->filter == NULL) {
+    int r = countries_filter(&x->countries, x->o, x->err);
+    if (r != 0 || countries_words(&x->countries) == NULL) {
         return r;
     }
     struct bh_buf text = { 0 };
-    bh_filter_text(x->filter, &text);
+    bh_filter_text(countries_words(&x->countries), &text);
     snprintf(x->r->filter_text, sizeof x->r->filter_text, "%s", text.data == NULL ? "" : text.data);
     bh_buf_done(&text);
     return 0;
@@ -159,11 +133,12 @@ static bool
 country_of_home(const struct run *x, char ret_code[3])
 {
     const struct bh_home *h = &x->r->home;
+    const kobold *countries = countries_at(&x->countries, x->feed.first_ns);
     for (size_t i = 0; i < h->v4_count + h->v6_count; i++) {
-        uint16_t value = i < h->v4_count ? kobold_v4(x->countries, h->v4[i].first)
-                                         : kobold_v6(x->countries, h->v6[i - h->v4_count].first_hi, h->v6[i - h->v4_count].first_lo);
+        uint16_t value = i < h->v4_count ? kobold_v4(countries, h->v4[i].first)
+                                         : kobold_v6(countries, h->v6[i - h->v4_count].first_hi, h->v6[i - h->v4_count].first_lo);
         struct kobold_value v;
-        if (kobold_value_info(x->countries, value, &v) && v.kind == KOBOLD_COUNTRY) {
+        if (kobold_value_info(countries, value, &v) && v.kind == KOBOLD_COUNTRY) {
             memcpy(ret_code, v.code, 3);
             return true;
         }
@@ -205,8 +180,8 @@ run_find_two_sided(const struct run *x)
 static int
 find_frequent(struct run *x)
 {
-    if (x->feed.ahead_packets < 8192) {
-        return 0; /* not worth its own tables */
+    if (x->feed.ahead_packets < 8192 || x->countries.count > 0) {
+        return 0; /* not worth its own tables; and with several databases sources move */
     }
     uint32_t *count = calloc(1U << 17, sizeof *count);
     if (count == NULL) {
@@ -250,7 +225,7 @@ choose_hold(struct run *x)
     if (f->decided) {
         return 0;
     }
-    bool asked = (bh_filter_needs(x->filter) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
+    bool asked = (bh_filter_needs(countries_words(&x->countries)) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
     if (!weighted && !asked) {
         return 0;
     }
@@ -295,10 +270,12 @@ make_shards(struct run *x)
     uint64_t key = bh_random_key();
     x->shards = choose_threads(x);
     x->r->threads_used = x->shards;
-    x->tally.countries = x->countries;
+    x->tally.countries = x->countries.one;
+    x->tally.days = x->countries.days;
+    x->tally.day_count = x->countries.count;
     x->tally.places = x->places;
     x->tally.home = &x->r->home;
-    x->tally.filter = x->filter;
+    x->tally.filter = x->countries.filter;
     x->tally.period = x->period;
     x->tally.count = x->o->count;
     x->tally.served = x->served;
@@ -331,6 +308,7 @@ make_shards(struct run *x)
         if (r != 0) {
             return r;
         }
+        x->tally.first = x->shard[0].tally;
     }
     return 0;
 }
@@ -352,12 +330,16 @@ is_served(const struct run *x, uint32_t port)
 static void
 suggest_served(struct run *x, struct bh_trend *t)
 {
+    const uint32_t *served[SHARDS_MAX];
+    for (unsigned s = 0; s < x->shards; s++) {
+        served[s] = bh_track_served_ports(x->shard[s].track);
+    }
     t->offered = calloc(OFFERED_MAX, sizeof *t->offered);
     for (uint32_t port = 0; t->offered != NULL && port < 65536; port++) {
         const uint32_t *of_log = x->feed.decided ? bh_store_get_sums(x->feed.store)->served : NULL;
         uint64_t sum = of_log != NULL ? of_log[port] : 0;
         for (unsigned s = 0; s < x->shards; s++) {
-            sum += bh_track_served_ports(x->shard[s].track)[port];
+            sum += served[s][port];
         }
         if (sum == 0 || is_served(x, port) || (t->offered_count == OFFERED_MAX && sum <= t->offered[OFFERED_MAX - 1].count)) {
             continue;
@@ -398,6 +380,7 @@ finish(struct run *x, uint64_t calls_lost)
     if (r != 0) {
         return r;
     }
+    countries_tell(&x->countries, x->shard[0].tally, x->feed.first_ns, x->r);
     x->r->trend->out_of_order = x->feed.steps_back;
     suggest_served(x, x->r->trend);
     return 0;
@@ -415,6 +398,48 @@ add_note(struct bh_report *r, const struct bh_error *e)
     r->notes[r->note_count++] = (struct bh_capture_note){ .file = file, .error = *e };
 }
 
+/* Which form a log was taken to have, and what had to be assumed. A guess is said; it is no trouble,
+ * and so not on standard error. */
+static void
+say_form(struct bh_report *r, const struct bh_import_stats *s)
+{
+    static const char *const zoneless[BH_LANGS] = { "; times without a zone are UTC", "。時間帯のない時刻は UTC とみなしました" };
+    struct bh_buf text[BH_LANGS] = { { 0 } };
+    struct bh_error e;
+    for (int lang = 0; lang < BH_LANGS; lang++) {
+        struct bh_buf *out = &text[lang];
+        bool ja = lang == BH_JA;
+        if (s->is_table) {
+            bh_buf_printf(out, ja ? "列名から次の列を使いました: %s" : "columns taken by their names: %s", s->columns);
+        } else {
+            bh_buf_printf(out, ja ? "%s として読みました (%llu 行" : "read as %s: %llu rows", s->form[lang],
+                          (unsigned long long)s->rows);
+            if (s->records + s->bad_rows != s->rows) {
+                bh_buf_printf(out, ja ? "、パケットの記録 %llu 件" : ", %llu records of packets", (unsigned long long)s->records);
+            }
+            bh_buf_puts(out, ja ? ")" : "");
+        }
+        if (s->other_lines > 0) {
+            bh_buf_printf(out, ja ? "。ほかの %llu 行は対象外です" : s->other_lines == 1 ? "; %llu other line passed over" : "; %llu other lines passed over",
+                          (unsigned long long)s->other_lines);
+        }
+        if (s->yearless_rows > 0) {
+            bh_buf_printf(out, ja ? "。年のない時刻は %d 年からとみなしました" : "; times without a year begin in %d", s->year);
+            if (s->year_is_guess) {
+                bh_buf_puts(out, ja ? " (ファイルの日付による。--input-year で指定)" : " (by the file's date; --input-year says another)");
+            }
+        }
+        if (s->zoneless_rows > 0) {
+            bh_buf_puts(out, zoneless[lang]);
+        }
+    }
+    bh_error_set(&e, 0, r->options.files[0], "%s%.0s", "%.0s%s", text[BH_EN].data == NULL ? "" : text[BH_EN].data,
+                 text[BH_JA].data == NULL ? "" : text[BH_JA].data);
+    add_note(r, &e);
+    bh_buf_done(&text[BH_EN]);
+    bh_buf_done(&text[BH_JA]);
+}
+
 /* What became of the rows: which columns were taken, which could not be used. */
 static int
 take_import_notes(struct run *x)
@@ -423,22 +448,19 @@ take_import_notes(struct run *x)
     struct bh_import_stats s;
     struct bh_error e;
     bh_import_get_stats(x->feed.import, &s);
+    r->import_rows = s.rows;
     r->import_bad_rows = s.bad_rows;
+    r->import_other_lines = s.other_lines;
     if (r->trend != NULL) {
         r->trend->out_of_order = s.steps_back;
     }
     r->input_bytes = s.bytes;
-    r->notes = calloc(3, sizeof *r->notes);
+    r->notes = calloc(4, sizeof *r->notes);
     if (r->notes == NULL) {
         return -ENOMEM;
     }
-    if (r->options.input_columns == NULL || strstr(r->options.input_columns, "auto") != NULL) {
-        /* A guess is said; it is no trouble, and so not on standard error. */
-        bh_error_set(&e, 0, r->options.files[0], "columns taken by their names: %s%s%.0s",
-                     "列名から次の列を使いました: %s%.0s%s", s.columns,
-                     s.zoneless_rows > 0 ? " (times without a zone are UTC)" : "",
-                     s.zoneless_rows > 0 ? " (時間帯のない時刻は UTC)" : "");
-        add_note(r, &e);
+    if (!s.is_table || r->options.input_columns == NULL || strstr(r->options.input_columns, "auto") != NULL) {
+        say_form(r, &s);
     }
     if (s.bad_rows > 0) {
         bh_error_set(&e, BH_EFORMAT, s.bad_file, "%llu %s could not be used; the first: %s%.0s",
@@ -455,6 +477,10 @@ take_import_notes(struct run *x)
             "%llu 行が本来の時刻の位置から %u 行以上遅れています。その前後の判定は誤っているかもしれません",
             (unsigned long long)s.late_rows, BH_IMPORT_WINDOW);
         add_note(r, &e);
+    }
+    if (s.damage.code != 0) {
+        add_note(r, &s.damage);
+        r->notes[r->note_count - 1].damaged = true;
     }
     return 0;
 }
@@ -494,13 +520,21 @@ run_check_any(struct run *x)
     if (x->feed.import != NULL) {
         struct bh_import_stats s;
         bh_import_get_stats(x->feed.import, &s);
-        if (s.bad_rows == 0) {
+        if (s.bad_rows == 0 && s.other_lines == 0) {
             return 0;
         }
+        if (s.bad_rows == 0) {
+            return bh_error_set(x->err, BH_EFORMAT, x->o->files[0],
+                                "none of the %llu lines is about a packet (read as %s%.0s)",
+                                "パケットについての行が 1 つもありません (%llu 行、形式: %.0s%s)",
+                                (unsigned long long)s.other_lines, s.form[BH_EN], s.form[BH_JA]);
+        }
         bh_error_set(x->err, BH_EFORMAT, s.bad_file,
-                     "none of the %llu rows can be used; the first: %s%.0s; see --input-columns",
-                     "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
-                     "ご確認ください",
+                     s.is_table ? "none of the %llu rows can be used; the first: %s%.0s; see --input-columns"
+                                : "none of the %llu rows can be used; the first: %s%.0s",
+                     s.is_table ? "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
+                                  "ご確認ください"
+                                : "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s",
                      (unsigned long long)s.bad_rows, s.bad_example, s.bad_example_ja);
         x->err->line = s.bad_line < UINT32_MAX ? (uint32_t)s.bad_line : 0;
         return BH_EFORMAT;
@@ -520,7 +554,7 @@ static int
 prepare(struct run *x)
 {
     int r = parse_options(x);
-    r = r != 0 ? r : run_open_countries(x);
+    r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
     r = r != 0 ? r : run_parse_filter(x);
     if (r != 0) {
         return r;
@@ -541,7 +575,7 @@ prepare(struct run *x)
         r = log_find_home(x);
         return r != 0 ? r : log_begin(x);
     }
-    x->feed.decoder.want = (bh_filter_needs(x->filter) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
+    x->feed.decoder.want = (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
     return 0;
 }
 
@@ -569,7 +603,7 @@ calculate(struct run *x)
     if (x->feed.ended) { /* all of it was read ahead */
         x->expected = x->feed.ahead_count * BH_BATCH_ROWS;
     }
-    bh_places_init(x->places, x->countries, x->o->by_region, x->r->home_country);
+    countries_places(&x->countries, x->places, x->o->by_region, x->r->home_country);
     r = choose_hold(x);
     r = r != 0 ? r : find_frequent(x);
     r = r != 0 ? r : make_shards(x);
@@ -596,8 +630,7 @@ run_done(struct run *x)
     }
     free(x->hold);
     feed_close(&x->feed);
-    bh_filter_free(x->filter);
-    kobold_close(x->countries);
+    countries_done(&x->countries);
     free(x->places);
 }
 
@@ -666,6 +699,7 @@ bh_report_free(struct bh_report *r)
     }
     free(r->remarks);
     free(r->notes);
+    free(r->data);
     free(r->served);
     bh_trend_free(r->trend);
     bh_home_done(&r->home);

@@ -14,7 +14,9 @@ struct feed {
     struct bh_import *import;   /* or */
     struct bh_store *store;
     bool decided; /* of a log: its verdicts hold, nothing is tracked again */
+    bool by_days; /* --country-db-dir: countries are asked for anew        */
     struct bh_decoder decoder;
+    struct bh_tally *asks; /* where rows go that are decoded; may be NULL */
     struct bh_frames *frames;
     uint32_t frame_at;
     bool ended;
@@ -43,8 +45,32 @@ bool feed_next(struct feed *f, struct bh_batch **b);
 /* For several threads: the next block of frames. Batches read ahead come first, by feed_next(). */
 bool feed_frames(struct feed *f, struct bh_frames *frames);
 bool feed_has_ahead(const struct feed *f);
+/* Frames from *at on into `b`, until it is full or they end. `asks`: where its rows will go, or NULL. */
+void decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
+                   struct bh_batch *b);
 /* Time of the newest record, in a pass of its own. */
 BH_NODISCARD int feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error *err);
+
+/* ---- countries.c: the country data ---------------------------------------------------------------- */
+
+struct countries {
+    kobold *one;              /* or */
+    struct bh_country_day *days;
+    struct bh_report_data *data; /* of each day; the report's once it is told */
+    size_t count, room, data_kept;
+    struct bh_filter *filter; /* with one */
+};
+BH_NODISCARD int countries_open(struct countries *c, const struct bh_report_options *o,
+                                struct bh_report *rep, struct bh_error *err);
+void countries_done(struct countries *c);
+BH_NODISCARD int countries_filter(struct countries *c, const struct bh_report_options *o,
+                                  struct bh_error *err);
+const struct bh_filter *countries_words(const struct countries *c);
+const kobold *countries_at(const struct countries *c, int64_t ts_ns);
+void countries_places(struct countries *c, struct bh_places *p, bool by_region,
+                      const char home_country[3]);
+void countries_tell(struct countries *c, const struct bh_tally *t, int64_t first_ns,
+                    struct bh_report *rep);
 
 /* ---- work.c ------------------------------------------------------------------------------------- */
 
@@ -54,8 +80,8 @@ struct shard {
     struct bh_fragments *fragments; /* made when the first fragment comes */
 };
 
-/* Held records: a batch waits until the verdicts on it are final. 256 batches are 70 MB. */
-#define HELD_MAX 256U
+/* Held records: a batch waits until the verdicts on it are final. 1,024 batches are 52 MB. */
+#define HELD_MAX 1024U
 struct hold {
     struct bh_batch *batch[HELD_MAX];
     size_t first, count;
@@ -87,8 +113,7 @@ struct run {
     const struct bh_report_options *o;
     struct bh_report *r;
     struct bh_error *err;
-    kobold *countries;
-    struct bh_filter *filter;
+    struct countries countries;
     struct bh_period period;
     struct bh_served *served; /* BH_SERVED_MAX */
     size_t served_count;
@@ -105,7 +130,6 @@ struct run {
     uint64_t expected;
 };
 
-BH_NODISCARD int run_open_countries(struct run *x);
 BH_NODISCARD int run_parse_filter(struct run *x);
 /* From what was read ahead. */
 BH_NODISCARD int run_find_home(struct run *x);

@@ -175,6 +175,8 @@ BH_WORD(HEALTH_FILTER, "{0} {0?record|records} lacked a field the filter asks fo
 BH_WORD(HEALTH_BOUNDS, "Tables were full: some verdicts may be wrong. See health.bounds_reached in --json.",
         "表が一杯になったため、判定の一部が誤っているかもしれません。--json の health.bounds_reached を見てください。")
 BH_WORD(HEALTH_DATA, "Registered countries: {0} of {1} ({2}).", "登録国: {0}、{1} 版 ({2})。")
+BH_WORD(HEALTH_DATA_PART, "Registered countries: {0} of {1} ({2}) for {3} of the accesses.",
+        "登録国: アクセスの {3} に {0}、{1} 版 ({2})。")
 BH_WORD(HEALTH_DATA_NONE, "No country data was found: every address is unallocated.", "国データがないため、すべて未割り当てとして扱いました。")
 BH_WORD(HEALTH_DATA_FAR, " The packets are {0} years away from that date: an address may have been registered elsewhere then.",
         "パケットの日付とは {0} 年離れているため、当時の登録国とは異なるかもしれません。")

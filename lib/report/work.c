@@ -2,9 +2,10 @@
 /*
  * The work on batches: alone, held back, or shared by threads.
  *
- * Threads share by remote address. Each worker does two jobs in turn: it reads and decodes a
- * chunk of frames and deals the rows to the shards by their remote address, and it works on
- * the rows of its own shard, chunk by chunk in stream order. All that happens between us and
+ * Threads share by remote address. Each worker does two jobs in turn: it reads a chunk of
+ * frames and deals them to the shards by their remote address, which takes a look at the
+ * addresses only; and it decodes the frames of its own shard and works on the rows, chunk by
+ * chunk in stream order. All that happens between us and
  * one remote address is then seen by one tracker in order, so verdicts and counts are those of
  * one thread, and merging is adding. The walk over record headers is the one serial part (a
  * tenth); a chunk begins only where record lengths led. Waiting is on a condition, never a
@@ -39,7 +40,7 @@ work_batch(struct shard *s, struct bh_batch *b)
     bool before = bh_track_is_two_sided(s->track);
     bh_track_classify(s->track, b);
     if (!before && bh_track_is_two_sided(s->track)) {
-        bh_tally_two_sided(s->tally);
+        bh_tally_two_sided(&s->tally, 1); /* alone: a team is told ahead */
     }
     bh_tally_sources(s->tally, b);
     size_t n = bh_track_flows(s->track, b, &moves);
@@ -125,6 +126,7 @@ work_alone(struct work *w)
 {
     struct bh_batch *b = bh_batch_new();
     int r = b == NULL ? -ENOMEM : 0;
+    w->feed->asks = w->hold == NULL ? w->shard[0].tally : NULL; /* what is held is looked up much later */
     while (r == 0 && feed_next(w->feed, &b)) {
         if (w->decided) {
             decided_batch(&w->shard[0], b);
@@ -144,13 +146,10 @@ work_alone(struct work *w)
 /* ---- together ------------------------------------------------------------------------------------- */
 
 #define CHUNK_BLOCKS 4U
-/* Batches of one shard in one chunk, at most: a new one begins with each decoded batch that could
- * overfill the quotes (after BH_BATCH_QUOTES errors a decoded batch ends early), and with each that
- * is full. */
-#define BATCHES_OF_SHARD (CHUNK_BLOCKS * (BH_BATCH_ROWS / BH_BATCH_QUOTES) + CHUNK_BLOCKS + 1)
+#define CALL_BATCHES (BH_TRACK_CALLS / BH_BATCH_ROWS)
 #define CHUNKS 6U
 
-enum chunk_state { CHUNK_FREE, CHUNK_DECODING, CHUNK_READY };
+enum chunk_state { CHUNK_FREE, CHUNK_DEALING, CHUNK_READY };
 
 struct chunk {
     enum chunk_state state;
@@ -158,11 +157,11 @@ struct chunk {
     unsigned pending; /* shards that have not worked on it yet */
     struct bh_frames *frames[CHUNK_BLOCKS];
     unsigned blocks;
-    struct bh_batch *ahead; /* instead of frames */
-    struct bh_batch *batch[SHARDS_MAX][BATCHES_OF_SHARD];
-    unsigned batches[SHARDS_MAX];
-    struct bh_batch *calls; /* what we sent to broadcast and multicast: every shard must know */
-    uint32_t calls_lost;    /* more than a batch of them                                      */
+    struct bh_frames *dealt[SHARDS_MAX][CHUNK_BLOCKS]; /* the same frames, by shard */
+    struct bh_batch *ahead;                            /* instead of frames: read ahead */
+    struct bh_batch *rows[SHARDS_MAX];                 /* its rows, by shard            */
+    struct bh_batch *calls[CALL_BATCHES]; /* what we sent to broadcast and multicast: every shard must know */
+    uint32_t calls_lost;                  /* more than that                                                 */
     int64_t first_ours_ns;
 };
 
@@ -172,6 +171,8 @@ struct team {
     pthread_cond_t changed;
     struct chunk chunk[CHUNKS];
     uint64_t next_read, next_of[SHARDS_MAX];
+    bool began_two_sided; /* known from reading ahead */
+    bool two_sided;
     bool ended;
     int failed;
 };
@@ -179,78 +180,118 @@ struct team {
 struct worker {
     struct team *team;
     unsigned shard;
+    struct bh_batch *peeked;
     struct bh_batch *scratch;
     uint8_t shard_of[BH_BATCH_STRIDE];
-    uint16_t rows[SHARDS_MAX][BH_BATCH_STRIDE];
 };
 
 static int
-give_rows(struct chunk *c, unsigned shard, const struct bh_batch *from, const uint16_t *rows, uint32_t n)
+make_batch(struct bh_batch **b)
 {
-    while (n > 0) {
-        unsigned at = c->batches[shard];
-        if (at > 0 && c->batch[shard][at - 1]->rows < BH_BATCH_ROWS &&
-            c->batch[shard][at - 1]->quote_rows + from->quote_rows <= BH_BATCH_QUOTES) {
-            at--;
-        } else {
-            if (at == BATCHES_OF_SHARD) {
-                return -ENOBUFS;
-            }
-            if (c->batch[shard][at] == NULL && (c->batch[shard][at] = bh_batch_new()) == NULL) {
-                return -ENOMEM;
-            }
-            bh_batch_reset(c->batch[shard][at]);
-            c->batches[shard]++;
-        }
-        uint32_t took = bh_batch_take_rows(c->batch[shard][at], from, rows, n);
-        rows += took;
-        n -= took;
+    if (*b == NULL && (*b = bh_batch_new()) == NULL) {
+        return -ENOMEM;
     }
+    bh_batch_reset(*b);
     return 0;
 }
 
-static int
-deal(struct worker *me, struct chunk *c, const struct bh_batch *b)
+static void
+note_call(struct chunk *c, const struct bh_batch *b, uint16_t row)
+{
+    for (unsigned k = 0; k < CALL_BATCHES; k++) {
+        if (bh_batch_take_rows(c->calls[k], b, &row, 1) == 1) {
+            return;
+        }
+    }
+    c->calls_lost++;
+}
+
+/* Whose row each is, and when the first of ours was sent. */
+static void
+find_shards(struct worker *me, struct chunk *c, const struct bh_batch *b)
 {
     const struct work *w = me->team->w;
-    uint32_t n[SHARDS_MAX] = { 0 };
-    int64_t ours = bh_track_first_ours(w->home, b);
-    c->first_ours_ns = ours < c->first_ours_ns ? ours : c->first_ours_ns;
-    bh_track_shard(w->home, b, w->shards, me->shard_of);
-    for (uint32_t i = 0; i < b->rows; i++) {
-        unsigned s = me->shard_of[i];
-        if (BH_UNLIKELY(s == BH_SHARD_ALL)) {
-            uint16_t row = (uint16_t)i;
-            c->calls_lost += bh_batch_take_rows(c->calls, b, &row, 1) == 0;
-            s = 0; /* counted by one; the others only learn of it */
-        }
-        me->rows[s][n[s]++] = (uint16_t)i;
+    if (!me->team->began_two_sided) {
+        int64_t ours = bh_track_first_ours(w->home, b);
+        c->first_ours_ns = ours < c->first_ours_ns ? ours : c->first_ours_ns;
     }
-    for (unsigned s = 0; s < w->shards; s++) {
-        int r = give_rows(c, s, b, me->rows[s], n[s]);
-        if (r != 0) {
-            return r;
+    bh_track_shard(w->home, b, w->shards, me->shard_of);
+}
+
+static int
+deal_ahead(struct worker *me, struct chunk *c)
+{
+    const struct bh_batch *b = c->ahead;
+    find_shards(me, c, b);
+    for (unsigned s = 0; s < me->team->w->shards; s++) {
+        uint16_t rows[BH_BATCH_STRIDE];
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < b->rows; i++) {
+            const bool all = me->shard_of[i] == BH_SHARD_ALL;
+            if (all && s == 0) { /* counted by one; the others only learn of it */
+                note_call(c, b, (uint16_t)i);
+            }
+            rows[n] = (uint16_t)i;
+            n += (all ? 0 : me->shard_of[i]) == s;
+        }
+        if (make_batch(&c->rows[s]) != 0) {
+            return -ENOMEM;
+        }
+        bh_batch_take_rows(c->rows[s], b, rows, n);
+    }
+    return 0;
+}
+
+/* A frame that goes to broadcast or multicast, decoded for the sake of the other shards. */
+static void
+note_call_of(struct worker *me, struct chunk *c, const struct bh_frames *frames, uint32_t at)
+{
+    bh_batch_reset(me->scratch);
+    bh_packet_decode_some(&me->team->w->feed->decoder, frames, &at, 1, me->scratch);
+    note_call(c, me->scratch, 0);
+}
+
+/* Frames are dealt, not rows: who decodes them works on them, so that a row is written once. */
+static int
+deal_block(struct worker *me, struct chunk *c, unsigned block)
+{
+    const struct bh_frames *from = c->frames[block];
+    struct bh_frames *to[SHARDS_MAX];
+    for (unsigned s = 0; s < me->team->w->shards; s++) {
+        struct bh_frames **dealt = &c->dealt[s][block];
+        if (*dealt == NULL && (*dealt = bh_frames_new()) == NULL) {
+            return -ENOMEM;
+        }
+        to[s] = *dealt;
+        to[s]->count = 0;
+    }
+    for (uint32_t at = 0; at < from->count;) {
+        const uint32_t first = at;
+        bh_batch_reset(me->peeked);
+        bh_packet_peek(&me->team->w->feed->decoder, from, &at, me->peeked);
+        find_shards(me, c, me->peeked);
+        for (uint32_t i = 0; i < at - first; i++) {
+            unsigned s = me->shard_of[i];
+            if (BH_UNLIKELY(s == BH_SHARD_ALL)) {
+                note_call_of(me, c, from, first + i);
+                s = 0;
+            }
+            to[s]->frame[to[s]->count++] = from->frame[first + i];
         }
     }
     return 0;
 }
 
-/* Decode and deal one chunk; nobody else touches it meanwhile. */
+/* Nobody else touches the chunk meanwhile. */
 static int
-decode_chunk(struct worker *me, struct chunk *c)
+deal_chunk(struct worker *me, struct chunk *c)
 {
-    int r = 0;
     if (c->ahead != NULL) {
-        return deal(me, c, c->ahead);
+        return deal_ahead(me, c);
     }
+    int r = 0;
     for (unsigned k = 0; k < c->blocks && r == 0; k++) {
-        uint32_t at = 0;
-        while (at < c->frames[k]->count && r == 0) {
-            bh_batch_reset(me->scratch);
-            me->scratch->want = me->team->w->feed->decoder.want;
-            bh_packet_decode(&me->team->w->feed->decoder, c->frames[k], &at, me->scratch);
-            r = deal(me, c, me->scratch);
-        }
+        r = deal_block(me, c, k);
     }
     return r;
 }
@@ -302,16 +343,52 @@ static void
 work_chunk(struct worker *me, struct chunk *c)
 {
     struct shard *s = &me->team->w->shard[me->shard];
-    if (c->first_ours_ns != INT64_MAX && !bh_track_is_two_sided(s->track)) {
-        bh_track_two_sided(s->track, c->first_ours_ns);
-        bh_tally_two_sided(s->tally);
+    if (me->shard > 0 && c->calls[0]->rows > 0) {
+        bh_track_calls(s->track, c->calls, CALL_BATCHES);
     }
-    if (me->shard > 0 && c->calls->rows > 0) {
-        bh_track_calls(s->track, c->calls);
+    if (c->ahead != NULL) {
+        work_batch(s, c->rows[me->shard]);
     }
-    for (unsigned k = 0; k < c->batches[me->shard]; k++) {
-        work_batch(s, c->batch[me->shard][k]);
+    for (unsigned k = 0; k < c->blocks; k++) {
+        const struct bh_frames *frames = c->dealt[me->shard][k];
+        for (uint32_t at = 0; at < frames->count;) {
+            bh_batch_reset(me->scratch);
+            decode_slices(&me->team->w->feed->decoder, frames, &at, s->tally, me->scratch);
+            work_batch(s, me->scratch);
+        }
     }
+}
+
+/* With the lock. The first packet of ours is in this chunk: what was counted before it is one thing,
+ * what comes from here on another, for all shards. False while some shard has not come so far. */
+static bool
+turn_two_sided(struct team *t, const struct chunk *c)
+{
+    struct work *w = t->w;
+    struct bh_tally *tallies[SHARDS_MAX];
+    for (unsigned s = 0; s < w->shards; s++) {
+        if (t->next_of[s] != c->sequence) {
+            return false;
+        }
+        tallies[s] = w->shard[s].tally;
+    }
+    for (unsigned s = 0; s < w->shards; s++) {
+        bh_track_two_sided(w->shard[s].track, c->first_ours_ns);
+    }
+    bh_tally_two_sided(tallies, w->shards);
+    t->two_sided = true;
+    pthread_cond_broadcast(&t->changed);
+    return true;
+}
+
+/* With the lock: the chunk this worker's shard has to work on, when it may. */
+static struct chunk *
+next_chunk(struct worker *me)
+{
+    struct team *t = me->team;
+    struct chunk *c = find_chunk(t, CHUNK_READY, t->next_of[me->shard]);
+    const bool turns = c != NULL && !t->two_sided && c->first_ours_ns != INT64_MAX;
+    return turns && !turn_two_sided(t, c) ? NULL : c;
 }
 
 static void *
@@ -320,8 +397,8 @@ worker_run(void *arg)
     struct worker *me = arg;
     struct team *t = me->team;
     pthread_mutex_lock(&t->lock);
-    for (;;) {
-        struct chunk *c = find_chunk(t, CHUNK_READY, t->next_of[me->shard]);
+    while (t->failed == 0) {
+        struct chunk *c = next_chunk(me);
         if (c != NULL) {
             pthread_mutex_unlock(&t->lock);
             work_chunk(me, c);
@@ -333,7 +410,7 @@ worker_run(void *arg)
             }
             continue;
         }
-        if (t->failed != 0 || (t->ended && t->next_of[me->shard] == t->next_read)) {
+        if (t->ended && t->next_of[me->shard] == t->next_read) {
             break;
         }
         c = t->ended ? NULL : find_chunk(t, CHUNK_FREE, 0);
@@ -346,15 +423,16 @@ worker_run(void *arg)
             pthread_cond_broadcast(&t->changed);
             continue;
         }
-        c->state = CHUNK_DECODING;
+        c->state = CHUNK_DEALING;
         c->sequence = t->next_read++;
         c->pending = t->w->shards;
         c->first_ours_ns = INT64_MAX;
         c->calls_lost = 0;
-        memset(c->batches, 0, sizeof c->batches);
-        bh_batch_reset(c->calls);
+        for (unsigned k = 0; k < CALL_BATCHES; k++) {
+            bh_batch_reset(c->calls[k]);
+        }
         pthread_mutex_unlock(&t->lock);
-        int r = decode_chunk(me, c);
+        int r = deal_chunk(me, c);
         pthread_mutex_lock(&t->lock);
         t->failed = r != 0 ? r : t->failed;
         t->w->calls_lost += c->calls_lost;
@@ -371,13 +449,16 @@ team_done(struct team *t)
     for (unsigned k = 0; k < CHUNKS; k++) {
         struct chunk *c = &t->chunk[k];
         bh_batch_free(c->ahead);
-        bh_batch_free(c->calls);
+        for (unsigned i = 0; i < CALL_BATCHES; i++) {
+            bh_batch_free(c->calls[i]);
+        }
         for (unsigned i = 0; i < CHUNK_BLOCKS; i++) {
             bh_frames_free(c->frames[i]);
         }
         for (unsigned s = 0; s < SHARDS_MAX; s++) {
-            for (unsigned i = 0; i < BATCHES_OF_SHARD; i++) {
-                bh_batch_free(c->batch[s][i]);
+            bh_batch_free(c->rows[s]);
+            for (unsigned i = 0; i < CHUNK_BLOCKS; i++) {
+                bh_frames_free(c->dealt[s][i]);
             }
         }
     }
@@ -398,11 +479,13 @@ work_together(struct work *w)
         return -ENOMEM;
     }
     t->w = w;
+    t->began_two_sided = t->two_sided = bh_track_is_two_sided(w->shard[0].track);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    for (unsigned k = 0; k < CHUNKS; k++) {
-        t->chunk[k].calls = bh_batch_new();
-        t->failed = t->chunk[k].calls == NULL ? -ENOMEM : t->failed;
+    for (unsigned k = 0; k < CHUNKS * CALL_BATCHES; k++) {
+        struct bh_batch *b = bh_batch_new();
+        t->chunk[k / CALL_BATCHES].calls[k % CALL_BATCHES] = b;
+        t->failed = b == NULL ? -ENOMEM : t->failed;
     }
     for (unsigned k = 0; k < CHUNKS * CHUNK_BLOCKS; k++) {
         struct bh_frames *f = bh_frames_new();
@@ -414,7 +497,8 @@ work_together(struct work *w)
         worker[started].team = t;
         worker[started].shard = started;
         worker[started].scratch = bh_batch_new();
-        if (worker[started].scratch == NULL) {
+        worker[started].peeked = bh_batch_new();
+        if (worker[started].scratch == NULL || worker[started].peeked == NULL) {
             t->failed = -ENOMEM;
             break;
         }
@@ -431,6 +515,7 @@ work_together(struct work *w)
     }
     for (unsigned k = 0; k < w->shards; k++) {
         bh_batch_free(worker[k].scratch);
+        bh_batch_free(worker[k].peeked);
     }
     int r = t->failed != 0 ? t->failed : w->feed->failed;
     team_done(t);

@@ -63,7 +63,7 @@ struct bh_store_note { /* what was said about the input */
 /* What else is to be known of some of the records, and adds up. */
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
-    uint64_t bad_rows, late_rows, input_bytes;
+    uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
     uint32_t silence_count, note_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];

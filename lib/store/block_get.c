@@ -775,6 +775,7 @@ block_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_bat
     b->lacks = r->h->flags >> CHUNK_LACKS_SHIFT & 15U;
     b->has_weight = (r->h->flags & CHUNK_WEIGHT) != 0;
     b->all_inbound = (r->h->flags & CHUNK_ALL_INBOUND) != 0;
+    b->no_tcp_seq = (r->h->flags & CHUNK_NO_SEQ) != 0;
     b->has_country = true;
     rows_time(r, b, n);
     rows_service(r, b, &x, n);

@@ -147,7 +147,7 @@ run_get(struct bh_store_run *r, const uint8_t *data, size_t size)
 
 #define SUMS(X)                                                                                                     \
     X("steps_back", steps_back) X("connections_lost", flows_lost) X("conversations_lost", conversations_lost)       \
-    X("repeats_lost", repeats_lost) X("held_early", held_early) X("bad_rows", bad_rows) X("late_rows", late_rows)   \
+    X("repeats_lost", repeats_lost) X("held_early", held_early) X("rows", rows) X("bad_rows", bad_rows) X("other_lines", other_lines) X("late_rows", late_rows)   \
     X("input_bytes", input_bytes)
 
 /* A report suggests four that are not among the 64 it was told to be served: the first of many do. */

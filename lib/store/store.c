@@ -539,6 +539,7 @@ take_rows(struct cursor *c, int64_t limit, struct bh_batch *b)
     b->want = from->want;
     b->lacks = from->lacks;
     b->all_inbound = from->all_inbound;
+    b->no_tcp_seq = from->no_tcp_seq;
     b->has_country = true;
     while (c->row < from->rows && b->rows < BH_BATCH_ROWS && b->quote_rows < BH_BATCH_QUOTES && (b->rows == 0 || from->ts_ns[c->row] <= limit)) {
         bh_batch_copy_row(b, from, c->row++);

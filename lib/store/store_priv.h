@@ -117,6 +117,7 @@ enum {
     CHUNK_COLD = 1 << 0,
     CHUNK_WEIGHT = 1 << 1,
     CHUNK_ALL_INBOUND = 1 << 2,
+    CHUNK_NO_SEQ = 1 << 3, /* sequence numbers only tell connections apart */
     CHUNK_LACKS_SHIFT = 8, /* BH_LACK_... above */
 };
 /* Beside the kind of a row: an IP packet that was not sent by us, so its TTL is that of the far end. */

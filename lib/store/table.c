@@ -465,7 +465,7 @@ uint32_t
 chunk_flags_of(const struct bh_batch *b)
 {
     return ((b->want & BH_WANT_COLD) != 0 ? CHUNK_COLD : 0U) | (b->has_weight ? CHUNK_WEIGHT : 0U) |
-           (b->all_inbound ? CHUNK_ALL_INBOUND : 0U) | b->lacks << CHUNK_LACKS_SHIFT;
+           (b->all_inbound ? CHUNK_ALL_INBOUND : 0U) | (b->no_tcp_seq ? CHUNK_NO_SEQ : 0U) | b->lacks << CHUNK_LACKS_SHIFT;
 }
 
 static inline bool

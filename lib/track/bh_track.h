@@ -119,7 +119,8 @@ void bh_track_get_bounds(const struct bh_track *t, struct bh_track_bounds *ret_b
 void bh_track_shard(const struct bh_home *home, const struct bh_batch *b, unsigned shards,
                     uint8_t *ret_shard);
 /* Learn what we sent to broadcast and multicast, without counting it (rows of another shard). */
-void bh_track_calls(struct bh_track *t, const struct bh_batch *b);
+#define BH_TRACK_CALLS 1024U /* more of them are not heard */
+void bh_track_calls(struct bh_track *t, struct bh_batch *const *b, size_t batches);
 /* Time of the first packet of ours among the rows; INT64_MAX when there is none. */
 int64_t bh_track_first_ours(const struct bh_home *home, const struct bh_batch *b);
 /* Connections by home port that carried payload; 65,536 counters. */

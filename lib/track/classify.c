@@ -98,6 +98,15 @@ classify_init(struct bh_track *t)
         t->cls_table[BH_DIR_TRANSIT][PC_ICMP][i] = icmp(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
         t->cls_table[BH_DIR_TRANSIT][PC_ICMP6][i] = icmp6(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
     }
+    for (unsigned pc = 0; pc < 5; pc++) {
+        for (unsigned cls = 0; cls < 256; cls++) {
+            /* Without outcomes an inbound SYN opens nothing that anybody asks for. */
+            bool is_syn = cls == BH_CLASS_ACCESS && pc == PC_TCP && t->cfg.outcomes;
+            bool flow = cls == BY_FLOW || cls == BY_QUOTE || is_syn;
+            bool talk = cls == BY_TALK || cls == BY_ECHO || (cls == BH_CLASS_LOCAL && pc == PC_UDP);
+            t->list_table[pc][cls] = (uint8_t)((flow ? ON_FLOWS : 0) | (talk ? ON_TALKS : 0));
+        }
+    }
 }
 
 /* ---- direction ------------------------------------------------------------------------- */
@@ -181,15 +190,17 @@ hash6(const struct bh_track *t, uint64_t rhi, uint64_t rlo, uint64_t hhi, uint64
     return bh_mix64(x, (uint64_t)ports << 8 | proto);
 }
 
-/* Of pings the addresses alone: type and code are no ports. */
-static inline uint64_t
+/* Of pings the addresses alone: type and code are no ports. Which way a packet goes is anybody's guess:
+ * its ends are exchanged with masks. */
+static BH_ALWAYS_INLINE uint64_t
 row_hash(const struct bh_track *t, const struct bh_batch *b, uint32_t i)
 {
-    bool out = b->direction[i] == BH_DIR_OUT;
-    uint32_t ports = b->cls[i] == BY_ECHO ? 0 : out ? b->ports[i] << 16 | b->ports[i] >> 16 : b->ports[i];
+    const bool out = b->direction[i] == BH_DIR_OUT;
+    const uint32_t way = 0U - out, turned = b->ports[i] << 16 | b->ports[i] >> 16;
+    uint32_t ports = (b->ports[i] ^ ((b->ports[i] ^ turned) & way)) & (0U - (b->cls[i] != BY_ECHO));
     if (BH_LIKELY(b->kind[i] == BH_KIND_IP4)) {
-        uint32_t remote = out ? b->dst[i] : b->src[i], home = out ? b->src[i] : b->dst[i];
-        return hash4(t, remote, home, ports, b->proto[i]);
+        const uint32_t turn = (b->src[i] ^ b->dst[i]) & way;
+        return hash4(t, b->src[i] ^ turn, b->dst[i] ^ turn, ports, b->proto[i]);
     }
     const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
     return out ? hash6(t, p->dst_hi, p->dst_lo, p->src_hi, p->src_lo, ports, b->proto[i])
@@ -273,13 +284,15 @@ calls_until(struct bh_track *t, int64_t now)
 }
 
 void
-bh_track_calls(struct bh_track *t, const struct bh_batch *b)
+bh_track_calls(struct bh_track *t, struct bh_batch *const *b, size_t batches)
 {
     calls_until(t, INT64_MAX); /* of the chunk before */
     t->coming_at = t->coming_count = 0;
-    for (uint32_t i = 0; i < b->rows && t->coming_count < BH_BATCH_ROWS; i++) {
-        if (b->proto[i] == BH_PROTO_UDP && (b->marks[i] & BH_MARK_NO_PORTS) == 0) {
-            t->coming[t->coming_count++] = (struct call){ call_key(b, i, false), b->ts_ns[i] };
+    for (size_t k = 0; k < batches; k++) {
+        for (uint32_t i = 0; i < b[k]->rows && t->coming_count < BH_TRACK_CALLS; i++) {
+            if (b[k]->proto[i] == BH_PROTO_UDP && (b[k]->marks[i] & BH_MARK_NO_PORTS) == 0) {
+                t->coming[t->coming_count++] = (struct call){ call_key(b[k], i, false), b[k]->ts_ns[i] };
+            }
         }
     }
 }
@@ -298,11 +311,25 @@ call_known(struct bh_track *t, const struct bh_batch *b, uint32_t i)
     return false;
 }
 
-static void
-talk_new(struct bh_track *t, struct talk *bucket, struct talk x, uint32_t now)
+/* Signed: an error may be judged after later datagrams of its batch. */
+static inline bool
+talk_is_open(const struct talk *x, uint32_t now)
 {
-    const struct talk *last = &bucket[BUCKET - 1];
-    t->bounds.conversations_lost += last->opener != 0 && now - last->tick <= TALK_TICKS;
+    return (int32_t)(now - x->tick) <= (int32_t)TALK_TICKS;
+}
+
+/* The last of the bucket falls out; before that is one that is still known, the table doubles. */
+static void
+talk_new(struct bh_track *t, uint64_t hash, struct talk x, uint32_t now)
+{
+    struct talk *bucket = talk_bucket(t, hash);
+    while (BH_UNLIKELY(bucket[BUCKET - 1].opener != 0 && talk_is_open(&bucket[BUCKET - 1], now))) {
+        if (!talks_grow(t)) {
+            t->bounds.conversations_lost += now - bucket[BUCKET - 1].tick <= TALK_TICKS;
+            break;
+        }
+        bucket = talk_bucket(t, hash);
+    }
     bucket[3] = bucket[2];
     bucket[2] = bucket[1];
     bucket[1] = bucket[0];
@@ -312,11 +339,10 @@ talk_new(struct bh_track *t, struct talk *bucket, struct talk x, uint32_t now)
 static struct talk *
 talk_find(const struct bh_track *t, uint64_t hash, uint32_t now)
 {
-    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
+    struct talk *bucket = talk_bucket(t, hash);
     for (unsigned k = 0; k < BUCKET; k++) {
         if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == (uint32_t)(hash >> 8) && bucket[k].opener != 0) {
-            /* Signed: an error may be judged after later datagrams of its batch. */
-            return (int32_t)(now - bucket[k].tick) <= (int32_t)TALK_TICKS ? &bucket[k] : NULL;
+            return talk_is_open(&bucket[k], now) ? &bucket[k] : NULL;
         }
     }
     return NULL;
@@ -349,7 +375,7 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
         return BH_CLASS_UDP_ANSWER;
     }
     /* One that was idle for too long stays where it is and falls out in its turn. */
-    talk_new(t, &t->talks[(hash & t->talk_mask) * BUCKET], (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
+    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
     return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
 }
 
@@ -399,46 +425,77 @@ look_for_ours(struct bh_track *t, const struct bh_batch *b)
     }
 }
 
-void
-bh_track_classify(struct bh_track *t, struct bh_batch *b)
+static void
+find_directions(const struct bh_home *h, struct bh_batch *b)
 {
-    const struct bh_home *h = t->cfg.home;
     const uint32_t n = b->rows;
+    if (BH_UNLIKELY(b->all_inbound)) {
+        memset(b->direction, BH_DIR_IN, n);
+        return;
+    }
     if (h->v4_count > 0 || b->v6_rows < n) {
         direction4(h, b);
     }
-    if (b->v6_rows > 0 || h->v4_count == 0) {
-        for (uint32_t i = 0; i < n; i++) {
-            if (b->kind[i] == BH_KIND_IP6) {
-                b->direction[i] = direction6(h, &b->ip6[b->src[i]]);
-            }
+    for (uint32_t i = 0, left = b->v6_rows; left > 0 && i < n; i++) {
+        if (b->kind[i] == BH_KIND_IP6) {
+            b->direction[i] = direction6(h, &b->ip6[b->src[i]]);
+            left--;
         }
     }
-    if (BH_UNLIKELY(b->all_inbound)) {
-        memset(b->direction, BH_DIR_IN, n);
-    }
+}
 
+static bool
+has_special_rows(const struct bh_batch *b)
+{
+    uint8_t marks = 0, no_ip = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        marks |= b->marks[i];
+        no_ip |= b->kind[i] < BH_KIND_IP4;
+    }
+    return ((marks & SPECIAL_MARKS) | no_ip) != 0;
+}
+
+/* Classes by the table, and the two lists: each row is written to the end of both, and those it belongs
+ * to get longer. */
+static BH_ALWAYS_INLINE void
+find_classes(struct bh_track *t, struct bh_batch *b, bool special)
+{
     static const uint8_t proto_class[256] = { [BH_PROTO_TCP] = PC_TCP, [BH_PROTO_UDP] = PC_UDP, [BH_PROTO_ICMP] = PC_ICMP, [BH_PROTO_ICMP6] = PC_ICMP6 };
     uint32_t flows = 0, talks = 0;
     uint16_t *restrict flow_row = t->flow_row, *restrict talk_row = t->talk_row;
-    /* Without outcomes an inbound SYN opens nothing that anybody asks for. */
-    const bool follow_syn = t->cfg.outcomes;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint8_t pc = proto_class[b->proto[i]];
-        const uint8_t sub = pc == PC_TCP ? b->tcp_flags[i] : (uint8_t)(b->ports[i] >> 16);
+    for (uint32_t i = 0, n = b->rows; i < n; i++) {
+        const unsigned pc = proto_class[b->proto[i]];
+        /* Of segments the flags, of ICMP the type, of datagrams no matter what. */
+        const unsigned flags = b->tcp_flags[i], type = b->ports[i] >> 16 & 0xff;
+        const unsigned sub = flags ^ ((flags ^ type) & (0U - (pc > PC_TCP)));
         uint8_t cls = t->cls_table[b->direction[i]][pc][sub];
-        if (BH_UNLIKELY((b->marks[i] & SPECIAL_MARKS) != 0 || b->kind[i] < BH_KIND_IP4)) {
+        if (special && BH_UNLIKELY((b->marks[i] & SPECIAL_MARKS) != 0 || b->kind[i] < BH_KIND_IP4)) {
             if (b->kind[i] < BH_KIND_IP4 || (b->marks[i] & BH_MARK_BAD_TIME) != 0) {
                 b->direction[i] = BH_DIR_UNKNOWN; /* a time that does not fit has no place among the others */
             }
             cls = special_class(b, i, cls);
         }
         b->cls[i] = cls;
-        flow_row[flows] = (uint16_t)i;
-        flows += cls == BY_FLOW || cls == BY_QUOTE || (cls == BH_CLASS_ACCESS && pc == PC_TCP && follow_syn);
-        talk_row[talks] = (uint16_t)i;
-        talks += cls == BY_TALK || cls == BY_ECHO || (cls == BH_CLASS_LOCAL && pc == PC_UDP);
+        const unsigned on = t->list_table[pc][cls];
+        flow_row[flows] = talk_row[talks] = (uint16_t)i;
+        flows += on & ON_FLOWS;
+        talks += on / ON_TALKS;
     }
+    t->flow_rows = flows;
+    t->talk_rows = talks;
+}
+
+void
+bh_track_classify(struct bh_track *t, struct bh_batch *b)
+{
+    find_directions(t->cfg.home, b);
+    if (BH_UNLIKELY(has_special_rows(b))) {
+        find_classes(t, b, true);
+    } else {
+        find_classes(t, b, false);
+    }
+    const uint16_t *flow_row = t->flow_row, *talk_row = t->talk_row;
+    const uint32_t flows = t->flow_rows, talks = t->talk_rows;
     if (BH_UNLIKELY(!t->two_sided)) {
         look_for_ours(t, b);
     }
@@ -449,7 +506,7 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
     }
     for (uint32_t j = 0; j < talks; j++) {
         t->talk_hash[j] = row_hash(t, b, talk_row[j]);
-        BH_PREFETCH_WRITE(&t->talks[(t->talk_hash[j] & t->talk_mask) * BUCKET]);
+        BH_PREFETCH_WRITE(talk_bucket(t, t->talk_hash[j]));
     }
     for (uint32_t j = 0; j < talks; j++) {
         uint32_t i = talk_row[j];
@@ -459,8 +516,6 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
             call_note(t, call_key(b, i, false), b->ts_ns[i]);
         }
     }
-    t->flow_rows = flows;
-    t->talk_rows = talks;
 }
 
 /* ---- shards ------------------------------------------------------------------------------------- */

@@ -212,8 +212,10 @@ push(uint32_t p[BUCKET], uint32_t x)
 static BH_ALWAYS_INLINE void
 insert(struct bh_track *t, struct bucket *b, uint32_t tag, uint32_t now, uint32_t seq_seen, uint32_t rest)
 {
-    unsigned state = b->rest[3] >> 9 & 7;
-    t->bounds.flows_lost += (state - FLOW_SYN <= FLOW_OPEN - FLOW_SYN) & (now - b->syn_tick[3] <= VERDICT_TICKS);
+    if (BH_UNLIKELY(now - b->syn_tick[3] <= VERDICT_TICKS)) {
+        unsigned state = b->rest[3] >> 9 & 7;
+        t->bounds.flows_lost += state - FLOW_SYN <= FLOW_OPEN - FLOW_SYN;
+    }
     push(b->tag, tag);
     push(b->syn_tick, now);
     push(b->seq_seen, seq_seen);
@@ -508,7 +510,6 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
     uint32_t slots = round_up(cfg->flow_slots == 0 ? 1U << 20 : cfg->flow_slots, 64);
     bool huge = slots >= 1U << 17;
     t->flow_mask = slots / BUCKET - 1;
-    t->talk_mask = slots / BUCKET / 4 - 1;
     t->key1 = bh_mix64(cfg->key, 0x9e3779b97f4a7c15ULL);
     t->key2 = bh_mix64(t->key1, cfg->key);
     t->two_sided = cfg->two_sided;
@@ -516,15 +517,14 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
     t->move_cap = 4096;
     t->moves = malloc(t->move_cap * sizeof *t->moves);
     t->flows = bh_pages_new(sizeof *t->flows * (t->flow_mask + 1UL), huge);
-    t->talks = bh_pages_new(sizeof *t->talks * BUCKET * (t->talk_mask + 1UL), huge);
     t->calls = calloc(CALL_SLOTS, sizeof *t->calls);
-    t->coming = calloc(BH_BATCH_ROWS, sizeof *t->coming);
+    t->coming = calloc(BH_TRACK_CALLS, sizeof *t->coming);
     t->served = calloc(65536, sizeof *t->served);
     t->flow_row = malloc(BH_BATCH_STRIDE * sizeof *t->flow_row);
     t->talk_row = malloc(BH_BATCH_STRIDE * sizeof *t->talk_row);
     t->flow_hash = malloc(BH_BATCH_STRIDE * sizeof *t->flow_hash);
     t->talk_hash = malloc(BH_BATCH_STRIDE * sizeof *t->talk_hash);
-    bool ok = t->moves != NULL && t->flows != NULL && t->talks != NULL && t->calls != NULL && t->coming != NULL && t->served != NULL &&
+    bool ok = t->moves != NULL && t->flows != NULL && talks_init(t, slots / BUCKET / 4) && t->calls != NULL && t->coming != NULL && t->served != NULL &&
               t->flow_row != NULL && t->talk_row != NULL && t->flow_hash != NULL && t->talk_hash != NULL;
     if (ok && cfg->outcomes && !cfg->two_sided && !cfg->hold) {
         t->pending = bh_pages_new(sizeof *t->pending * PENDING_SLOTS, false);
@@ -550,7 +550,7 @@ bh_track_free(struct bh_track *t)
         return;
     }
     bh_pages_free(t->flows, sizeof *t->flows * (t->flow_mask + 1UL));
-    bh_pages_free(t->talks, sizeof *t->talks * BUCKET * (t->talk_mask + 1UL));
+    talks_done(t);
     bh_pages_free(t->pending, sizeof *t->pending * PENDING_SLOTS);
     free(t->moves);
     free(t->calls);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guess of home, from the first 65,536 IP packets of a file (MEANING.md 2): addresses that
+ * The guess of home, from the first 65,536 IP packets of a file (MEANING.md 2): what an imported log
+ * calls its own (a firewall knows what came in to it); else addresses that
  * received SYNs from at least three sources, or answered one; else those that answered anything
  * else (a ping, a datagram with "unreachable", a bare ACK with RST: sweeps and UDP or ACK scans
  * hold no SYN); else the destination of most packets.
@@ -18,6 +19,7 @@ struct seen {
     bool used, is_v6;
     bool answered; /* a SYN           */
     bool replied;  /* to anything else */
+    bool told;     /* to be ours, by the log */
     bool group; /* broadcast or multicast */
 };
 
@@ -194,6 +196,10 @@ guess_row(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i)
     }
     struct seen *d = look(g, dhi, dlo, is_v6);
     d->packets++;
+    if (b->has_direction) {
+        d->told |= b->direction[i] == BH_DIR_IN || b->direction[i] == BH_DIR_LOCAL;
+        look(g, shi, slo, is_v6)->told |= b->direction[i] == BH_DIR_OUT || b->direction[i] == BH_DIR_LOCAL;
+    }
     if ((b->marks[i] & BH_MARK_NO_PORTS) == 0) {
         struct seen *s = look(g, shi, slo, is_v6); /* never moves d: the table does not grow */
         guess_answers(g, b, i, address_hash(shi, slo), address_hash(dhi, dlo), s, d);
@@ -285,9 +291,18 @@ int
 bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_error *err)
 {
     struct bh_home h = { .guessed = true };
-    const struct seen *most = NULL;
+    const struct seen *most = NULL, *group = NULL;
     int r = 0;
     for (uint32_t i = 0; i <= g->mask && r == 0; i++) {
+        const struct seen *s = &g->slot[i];
+        if (s->used && s->told && s->group) {
+            group = group == NULL || is_before(s, group) ? s : group;
+        } else if (s->used && s->told) {
+            r = take(&h, s);
+        }
+    }
+    const bool by_log = h.v4_count + h.v6_count > 0;
+    for (uint32_t i = 0; i <= g->mask && r == 0 && !by_log; i++) {
         const struct seen *s = &g->slot[i];
         if (s->used && !s->group && (s->source_count >= 3 || s->answered)) {
             r = take(&h, s);
@@ -307,6 +322,7 @@ bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_e
         }
     }
     if (r == 0 && h.v4_count + h.v6_count == 0) {
+        most = most == NULL ? group : most; /* a log of nothing but calls to all */
         if (most == NULL) {
             return bh_error_set(err, BH_EUSAGE, "",
                                 "there is no IP packet to guess home from; say what you watch "

@@ -36,6 +36,9 @@ enum flow_state { FLOW_NONE, FLOW_SYN, FLOW_HALF, FLOW_OPEN, FLOW_DONE, FLOW_REF
 /* Values of a class beyond enum bh_class, while it is open who decides. */
 enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202, BY_ECHO = 203 };
 
+/* The lists a row is on. */
+enum { ON_FLOWS = 1, ON_TALKS = 2 };
+
 /* A UDP conversation, or pings of ours: who opened it, and when a datagram was last seen. */
 struct talk {
     uint32_t tag, tag2, tick, opener; /* opener: 0 empty, 1 outside, 2 we */
@@ -77,9 +80,9 @@ struct bh_track {
     struct bucket *flows;
     uint32_t flow_mask; /* buckets - 1 */
     struct talk *talks;
-    uint32_t talk_mask;
+    uint32_t talk_mask, talks_most; /* buckets - 1; how many there may be */
     struct call *calls;
-    struct call *coming; /* told by bh_track_calls(), in order of time; BH_BATCH_ROWS */
+    struct call *coming; /* told by bh_track_calls(), in order of time; BH_TRACK_CALLS */
     uint32_t coming_at, coming_count;
     uint64_t key1, key2;
 
@@ -98,10 +101,26 @@ struct bh_track {
     uint32_t flow_rows, talk_rows;
     uint16_t *flow_row, *talk_row;
     uint64_t *flow_hash, *talk_hash;
-    uint8_t cls_table[5][5][256];
+    uint8_t cls_table[5][5][256]; /* [direction][kind of protocol][flags or type] -> class */
+    uint8_t list_table[5][256];   /* [kind of protocol][class] -> ON_... */
 };
 
 void classify_init(struct bh_track *t);
+
+/* ---- talks.c --------------------------------------------------------------------------------- */
+
+#define TALKS_LEAST (1U << 8) /* buckets: 16 KiB */
+BH_NODISCARD bool talks_init(struct bh_track *t, uint32_t most);
+void talks_done(struct bh_track *t);
+bool talks_grow(struct bh_track *t); /* twice as many buckets; false when there are as many as there may be */
+
+/* Eight bits that are not stored, then the low ones of tag2. */
+static inline struct talk *
+talk_bucket(const struct bh_track *t, uint64_t hash)
+{
+    return &t->talks[(hash & t->talk_mask) * BUCKET];
+}
+
 uint64_t quote_hash(const struct bh_track *t, const struct bh_quote *q);
 /* The same for a packet of ours that is quoted to us. */
 uint64_t quote_hash_ours(const struct bh_track *t, const struct bh_quote *q);

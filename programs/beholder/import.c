@@ -11,6 +11,8 @@
 static void
 fill_options(const struct bh_args *a, const struct operands *w, struct bh_ingest_options *o)
 {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     *o = (struct bh_ingest_options){
         .input = {
             .files = w->files,
@@ -22,6 +24,8 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_ingest
             .country_db = bh_arg(a, "country-db"),
             .input_format = bh_arg(a, "input-format"),
             .input_columns = bh_arg(a, "input-columns"),
+            .input_year = (unsigned)bh_arg_uint(a, "input-year"),
+            .now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec,
             .filter_words = w->words,
             .filter_count = w->word_count,
         },

@@ -10,6 +10,7 @@
 
 #include "bh_report.h"
 #include "beholder_report_command.h"
+#include "kobold_update.h"
 
 static enum bh_count_unit
 count_unit(const char *word)
@@ -29,7 +30,7 @@ check_bounds(const struct bh_args *a, struct bh_error *err)
     static const struct {
         const char *name;
         uint64_t least, most;
-    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 } };
+    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 }, { "input-year", 0, 2261 } };
     for (size_t i = 0; i < BH_COUNT(bounds); i++) {
         uint64_t v = bh_arg_uint(a, bounds[i].name);
         if (v < bounds[i].least || v > bounds[i].most) {
@@ -68,6 +69,17 @@ terminal_columns(void)
 
 /* ---- the verb --------------------------------------------------------------------------------- */
 
+/* Of the country data in use today, not of those a history has for old captures. */
+static void
+say_age(const struct bh_report *r, const struct bh_report_options *o, enum bh_lang lang)
+{
+    struct bh_error e;
+    char line[1200];
+    if (o->country_db_dir == NULL && !r->storage.is_log && kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
+        fprintf(stderr, "beholder: %s\n", bh_error_line(&e, lang, line, sizeof line));
+    }
+}
+
 static void
 fill_options(const struct bh_args *a, const struct operands *w, struct bh_report_options *o)
 {
@@ -93,8 +105,10 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .outcomes = strcmp(bh_arg(a, "outcomes"), "yes") == 0,
         .all_accesses = bh_arg_given(a, "all-accesses"),
         .country_db = bh_arg(a, "country-db"),
+        .country_db_dir = bh_arg(a, "country-db-dir"),
         .input_format = bh_arg(a, "input-format"),
         .input_columns = bh_arg(a, "input-columns"),
+        .input_year = (unsigned)bh_arg_uint(a, "input-year"),
         .filter_words = w->words,
         .filter_count = w->word_count,
         .threads = (unsigned)bh_arg_uint(a, "threads"),
@@ -132,6 +146,9 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
         code = program_fail(&err, lang);
     } else {
         code = program_notes(r->notes, r->note_count, lang, bh_arg_given(a, "quiet"));
+        if (code == 0 && !bh_arg_given(a, "quiet")) {
+            say_age(r, &o, lang);
+        }
     }
     bh_report_free(r);
     return code;

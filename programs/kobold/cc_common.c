@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cc_common.h"
+#include "kobold_update.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
-
-#define READ_SIZE ((size_t)1 << 20)
-/* The longest address is 45 octets; a run of its characters twice that is something else. */
-#define TOKEN_MAX 90
 
 int
 cc_start(struct cc_program *p, const struct bh_command *command, int argc, char **argv)
@@ -91,148 +88,71 @@ cc_open(const struct cc_program *p, const char *path)
     return k;
 }
 
-/* ---- addresses in text ------------------------------------------------------------------------- */
-
-enum { C_OTHER = 0, C_WORD = 1, C_HEX = 2, C_DIGIT = 3, C_DOT = 4, C_COLON = 5 };
-
-static int
-class_of(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return C_DIGIT;
-    }
-    if (c == '.') {
-        return C_DOT;
-    }
-    if (c == ':') {
-        return C_COLON;
-    }
-    char low = (char)(c | 0x20);
-    if (low >= 'a' && low <= 'z') {
-        return low <= 'f' ? C_HEX : C_WORD;
-    }
-    /* Octets of UTF-8 letters do not glue to an address: Japanese text has no blanks. */
-    return c == '_' ? C_WORD : C_OTHER;
-}
-
-static bool
-is_word(int class)
-{
-    return class == C_WORD || class == C_HEX || class == C_DIGIT;
-}
-
-/* A dotted quad in front; a port may follow after '.' or ':', a letter may not. */
-static size_t
-match_v4(const char *s, size_t len, struct bh_ip *ret_ip)
-{
-    size_t at = 0;
-    for (int part = 0; part < 4; part++) {
-        unsigned v = 0;
-        size_t digits = 0;
-        while (at < len && digits < 4 && class_of(s[at]) == C_DIGIT) {
-            v = v * 10 + (unsigned)(s[at] - '0');
-            at++;
-            digits++;
-        }
-        if (digits == 0 || digits > 3 || v > 255 || (digits > 1 && s[at - digits] == '0')) {
-            return 0;
-        }
-        ret_ip->octets[part] = (uint8_t)v;
-        if (part < 3 && (at == len || s[at++] != '.')) {
-            return 0;
-        }
-    }
-    memset(ret_ip->octets + 4, 0, 12);
-    ret_ip->family = 4;
-    return at < len && is_word(class_of(s[at])) ? 0 : at;
-}
-
-/* The longest address in front of a run of hexadecimal digits, colons and dots: behind it may
- * stand the ':' of a log line or tcpdump's ".port". */
-static size_t
-match_v6(const char *s, size_t len, struct bh_ip *ret_ip)
-{
-    for (size_t n = len; n > 2;) {
-        if (bh_ip_parse(s, n, ret_ip) && ret_ip->family == 6) {
-            return n;
-        }
-        if (s[n - 1] == ':' || s[n - 1] == '.') {
-            n--;
-            continue;
-        }
-        size_t cut = n;
-        while (cut > 0 && s[cut - 1] != '.') {
-            cut--;
-        }
-        if (cut == 0) {
-            break;
-        }
-        n = cut - 1;
-    }
-    return 0;
-}
-
-static size_t
-match(const char *s, size_t len, bool may_be_v6, struct bh_ip *ret_ip, size_t *ret_skip)
-{
-    size_t n = 0;
-    unsigned colons = 0;
-    unsigned dots = 0;
-    unsigned digits = 0;
-    int class = C_OTHER;
-    while (n < len && n <= TOKEN_MAX && (class = class_of(s[n])) >= C_HEX) {
-        colons += class == C_COLON;
-        dots += class == C_DOT;
-        digits += class <= C_DIGIT;
-        n++;
-    }
-    bool is_glued = n < len && class == C_WORD;
-    *ret_skip = n > 0 ? n : 1;
-    if (n > TOKEN_MAX || digits == 0) {
-        return 0;
-    }
-    size_t found = 0;
-    if (may_be_v6 && colons >= 2 && !is_glued) {
-        found = match_v6(s, n, ret_ip);
-    }
-    if (found == 0 && dots >= 3) {
-        found = match_v4(s, len, ret_ip);
-    }
-    if (found == 0 && colons > 0) {
-        /* "from:192.0.2.1" or "1:192.0.2.1": try again behind the colon. */
-        const char *colon = memchr(s, ':', n);
-        *ret_skip = (size_t)(colon - s) + 1;
-    }
-    return found;
-}
-
 bool
-cc_find_address(const char *text, size_t len, size_t from, struct bh_ip *ret_ip, size_t *ret_at,
-                size_t *ret_len)
+cc_is_day(const char *text)
 {
-    size_t at = from;
-    while (at < len) {
-        int class = class_of(text[at]);
-        int before = at == 0 ? C_OTHER : class_of(text[at - 1]);
-        bool is_start = class == C_COLON ? !is_word(before) && before != C_COLON
-                                         : class >= C_HEX && class != C_DOT && !is_word(before) &&
-                                               before != C_DOT;
-        if (!is_start) {
-            at++;
-            continue;
+    for (int i = 0; i < 10; i++) {
+        bool is_dash = i == 4 || i == 7;
+        if (is_dash ? text[i] != '-' : text[i] < '0' || text[i] > '9') {
+            return false;
         }
-        /* Behind "::" stands the rest of what was none: the "b::c" of "a::b::c". */
-        bool may_be_v6 = at < 2 || text[at - 1] != ':' || text[at - 2] != ':';
-        size_t skip;
-        size_t n = match(text + at, len - at, may_be_v6, ret_ip, &skip);
-        if (n > 0) {
-            *ret_at = at;
-            *ret_len = n;
-            return true;
-        }
-        at += skip;
     }
-    return false;
+    return text[10] == '\0';
+}
+
+kobold *
+cc_open_day(const struct cc_program *p, const char *directory, const char *day)
+{
+    kobold *k;
+    int r = kobold_open_asof(directory, day, &k);
+    if (r == -ENOENT) {
+        struct bh_error err;
+        bh_error_set(&err, r, directory, "no country databases (*.kdb) with a date are there%s",
+                     "日付のある国データベース (*.kdb) がありません%s", "");
+        cc_complain(p, CC_FAILED, &err);
+        return NULL;
+    }
+    if (r < 0) {
+        cc_complain_database(p, directory, r);
+        return NULL;
+    }
+    return k;
+}
+
+int
+cc_open_asked(const struct cc_program *p, kobold **ret)
+{
+    const char *path = bh_arg(p->args, "country-db");
+    const char *directory = bh_arg(p->args, "db-dir");
+    const char *day = bh_arg(p->args, "as-of");
+    path = path != NULL ? path : bh_arg(p->args, "db");
+    if (directory == NULL && day == NULL) {
+        *ret = cc_open(p, path);
+        return *ret == NULL ? CC_FAILED : CC_OK;
+    }
+    if (directory == NULL || day == NULL || path != NULL) {
+        return cc_complain_text(p, CC_USAGE,
+                                "--as-of DATE and --db-dir DIR go together, without --country-db",
+                                "--as-of と --db-dir は一緒に、--country-db なしで指定して"
+                                "ください");
+    }
+    if (!cc_is_day(day)) {
+        return cc_complain_text(p, CC_USAGE, "--as-of is written like 2014-06-30",
+                                "--as-of は 2014-06-30 の形で書いてください");
+    }
+    *ret = cc_open_day(p, directory, day);
+    return *ret == NULL ? CC_FAILED : CC_OK;
+}
+
+void
+cc_say_age(const struct cc_program *p, const kobold *k, const char *path)
+{
+    struct kobold_meta m;
+    struct bh_error e;
+    kobold_get_meta(k, &m);
+    if (kobold_is_old(&m, path, (int64_t)time(NULL), &e)) {
+        cc_complain(p, 0, &e);
+    }
 }
 
 /* ---- answers -------------------------------------------------------------------------------------- */
@@ -260,11 +180,11 @@ name_of(const struct cc_program *p, const struct kobold_value *v)
 }
 
 void
-cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret)
+cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value, struct cc_answer *ret)
 {
-    ret->result = kobold_lookup(k, ip->octets, ip->family);
-    if (!kobold_value_info(k, ret->result.value, &ret->value)) {
-        memset(&ret->value, 0, sizeof ret->value);
+    memset(ret, 0, sizeof *ret);
+    ret->result.value = value;
+    if (!kobold_value_info(k, value, &ret->value)) {
         ret->value.kind = KOBOLD_UNKNOWN;
     }
     const struct kobold_value *v = &ret->value;
@@ -273,9 +193,16 @@ cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, stru
              : v->kind == KOBOLD_UNALLOCATED ? "unallocated"
                                              : v->code);
     ret->name = name_of(p, v);
-    ret->embedded[0] = '\0';
-    if (ret->result.carrier != KOBOLD_CARRIER_NONE) {
-        struct bh_ip inner = bh_ip_from_v4(ret->result.embedded_v4);
+}
+
+void
+cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret)
+{
+    struct kobold_result result = kobold_lookup(k, ip->octets, ip->family);
+    cc_answer_value(p, k, result.value, ret);
+    ret->result = result;
+    if (result.carrier != KOBOLD_CARRIER_NONE) {
+        struct bh_ip inner = bh_ip_from_v4(result.embedded_v4);
         bh_ip_format(&inner, ret->embedded);
     }
 }
@@ -307,7 +234,7 @@ cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a)
     put_json_text(out, "embedded", a->embedded);
 }
 
-/* ---- input and output ------------------------------------------------------------------------------- */
+/* ---- output ----------------------------------------------------------------------------------------- */
 
 int
 cc_flush(const struct cc_program *p, struct bh_buf *out)
@@ -333,52 +260,4 @@ cc_flush(const struct cc_program *p, struct bh_buf *out)
     }
     out->len = 0;
     return CC_OK;
-}
-
-int
-cc_read_lines(const struct cc_program *p, const char *path,
-              int (*take)(void *arg, const char *text, size_t len), void *arg)
-{
-    bool is_stdin = strcmp(path, "-") == 0;
-    struct bh_error err;
-    int status = CC_OK;
-    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        bh_error_errno(&err, errno, path, "cannot open", "開けません");
-        return cc_complain(p, CC_FAILED, &err);
-    }
-    char *buf = malloc(READ_SIZE);
-    size_t kept = 0;
-    if (buf == NULL) {
-        status = cc_complain_text(p, CC_FAILED, "out of memory", "メモリーが足りません");
-    }
-    while (status == CC_OK) {
-        ssize_t n = read(fd, buf + kept, READ_SIZE - kept);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            bh_error_errno(&err, errno, is_stdin ? "stdin" : path, "cannot read", "読めません");
-            status = cc_complain(p, CC_FAILED, &err);
-            break;
-        }
-        if (n == 0) {
-            status = kept > 0 ? take(arg, buf, kept) : CC_OK;
-            break;
-        }
-        kept += (size_t)n;
-        const char *end = memrchr(buf, '\n', kept);
-        /* A line longer than the buffer is taken in pieces. */
-        size_t whole = end != NULL ? (size_t)(end - buf) + 1 : kept == READ_SIZE ? kept : 0;
-        if (whole > 0) {
-            status = take(arg, buf, whole);
-            kept -= whole;
-            memmove(buf, buf + whole, kept);
-        }
-    }
-    free(buf);
-    if (!is_stdin) {
-        close(fd);
-    }
-    return status;
 }

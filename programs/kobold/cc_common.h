@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * cc_common.h - what kobold, cclookup and ccstatistics share: start-up, opening the database,
- * finding addresses in text, saying what an address is.
+ * reading text, saying what an address is.
  *
  * Threads: one. Ownership: as noted. Errors: said on standard error here, once; the result is
  * the exit status.
@@ -32,12 +32,17 @@ int cc_complain_text(const struct cc_program *p, int status, const char *en, con
 /* The database of --country-db or --db, or the default one. NULL after a complaint. */
 kobold *cc_open(const struct cc_program *p, const char *path);
 
+/* The same for a command with --country-db, --db, --db-dir and --as-of: CC_OK, or the exit status. */
+int cc_open_asked(const struct cc_program *p, kobold **ret);
+/* The database of a directory that serves for a day. */
+kobold *cc_open_day(const struct cc_program *p, const char *directory, const char *day);
+bool cc_is_day(const char *text); /* "2026-06-25" */
+
+/* Says once, on standard error, that the data are older than 90 days; `path` as given to cc_open(). */
+void cc_say_age(const struct cc_program *p, const kobold *k, const char *path);
+
 /* "PATH: " and what a code of Kobold means; CC_FAILED. */
 int cc_complain_database(const struct cc_program *p, const char *path, int code);
-
-/* The next address at or after `from`. */
-bool cc_find_address(const char *text, size_t len, size_t from, struct bh_ip *ret_ip,
-                     size_t *ret_at, size_t *ret_len);
 
 struct cc_answer {
     struct kobold_result result;
@@ -47,6 +52,9 @@ struct cc_answer {
     char embedded[BH_IP_TEXT_MAX]; /* "" without a carrier                   */
 };
 
+/* What a value means, of no address in particular. */
+void cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value,
+                     struct cc_answer *ret);
 void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret);
 void cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a);

@@ -9,11 +9,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* " [US]" of a value: what a log gets a million times is made once. */
+struct note {
+    uint8_t len;
+    char text[63];
+};
+
 struct annotate {
     const struct cc_program *p;
     const kobold *k;
     struct bh_buf out;
     bool is_json, is_terminal;
+    struct note notes[KOBOLD_VALUES_MAX];
 };
 
 /* "8.8.8.8  US  United States" */
@@ -70,10 +77,10 @@ answer_operands(const struct cc_program *p, const kobold *k, char *const *operan
     return flushed != CC_OK ? flushed : status;
 }
 
-/* Text between the addresses: as it is, but for a terminal, which would obey what a stranger
- * wrote into a log. */
+/* The text itself: as it is, but for a terminal, which would obey what a stranger wrote into a
+ * log. */
 static void
-put_between(struct annotate *t, const char *text, size_t len)
+put_text(struct annotate *t, const char *text, size_t len)
 {
     if (!t->is_terminal) {
         bh_buf_add(&t->out, text, len);
@@ -149,49 +156,87 @@ whole_end(const char *text, size_t len, size_t at, size_t end, const struct bh_i
 }
 
 static void
-put_note(struct annotate *t, const char *address, size_t len, const struct bh_ip *ip)
+make_notes(struct annotate *t)
 {
-    struct cc_answer a;
-    cc_ask(t->p, t->k, ip, &a);
-    if (t->is_json) {
-        char text[BH_IP_TEXT_MAX];
-        bh_ip_format(ip, text);
-        cc_put_json(&t->out, text, &a);
-        bh_buf_puts(&t->out, "}\n");
+    for (unsigned value = 0; value < kobold_value_count(t->k); value++) {
+        struct cc_answer a;
+        struct note *note = &t->notes[value];
+        cc_answer_value(t->p, t->k, (uint16_t)value, &a);
+        int n = snprintf(note->text, sizeof note->text, " [%s]", a.label);
+        note->len = (uint8_t)n; /* a label has 47 octets at most */
+    }
+}
+
+static void
+put_note(struct annotate *t, const struct bh_ip *ip)
+{
+    struct kobold_result r = kobold_lookup(t->k, ip->octets, ip->family);
+    const struct note *note = &t->notes[r.value];
+    if (BH_LIKELY(r.carrier == KOBOLD_CARRIER_NONE)) {
+        bh_buf_add(&t->out, note->text, note->len);
         return;
     }
-    bh_buf_add(&t->out, address, len);
-    bh_buf_puts(&t->out, " [");
-    bh_buf_puts(&t->out, a.label);
-    if (a.embedded[0] != '\0') {
-        bh_buf_puts(&t->out, ", ");
-        bh_buf_puts(&t->out, kobold_carrier_name(a.result.carrier));
-        bh_buf_putc(&t->out, ' ');
-        bh_buf_puts(&t->out, a.embedded);
-    }
-    bh_buf_putc(&t->out, ']');
+    char embedded[BH_IP_TEXT_MAX];
+    struct bh_ip inner = bh_ip_from_v4(r.embedded_v4);
+    bh_ip_format(&inner, embedded);
+    bh_buf_add(&t->out, note->text, note->len - 1U);
+    bh_buf_printf(&t->out, ", %s %s]", kobold_carrier_name(r.carrier), embedded);
+}
+
+static void
+put_object(struct annotate *t, const struct bh_ip *ip)
+{
+    struct cc_answer a;
+    char text[BH_IP_TEXT_MAX];
+    cc_ask(t->p, t->k, ip, &a);
+    bh_ip_format(ip, text);
+    cc_put_json(&t->out, text, &a);
+    bh_buf_puts(&t->out, "}\n");
 }
 
 static int
 annotate(void *arg, const char *text, size_t len)
 {
     struct annotate *t = arg;
+    struct bh_scan scan;
     struct bh_ip ip;
     size_t done = 0;
     size_t at;
     size_t n;
-    while (cc_find_address(text, len, done, &ip, &at, &n)) {
-        if (!t->is_json) {
-            put_between(t, text + done, at - done);
+    bh_scan_begin(&scan, text, len);
+    while (bh_scan_next(&scan, done, &ip, &at, &n)) {
+        if (t->is_json) {
+            put_object(t, &ip);
+            done = at + n;
+            continue;
         }
-        n = t->is_json ? n : whole_end(text, len, at, at + n, &ip) - at;
-        put_note(t, text + at, n, &ip);
-        done = at + n;
+        size_t end = whole_end(text, len, at, at + n, &ip);
+        put_text(t, text + done, end - done);
+        put_note(t, &ip);
+        done = end;
     }
     if (!t->is_json) {
-        put_between(t, text + done, len - done);
+        put_text(t, text + done, len - done);
     }
     return cc_flush(t->p, &t->out);
+}
+
+static int
+annotate_stdin(const struct cc_program *p, const kobold *k, bool is_json)
+{
+    struct annotate *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        return cc_complain_text(p, CC_FAILED, "out of memory", "メモリーが足りません");
+    }
+    t->p = p;
+    t->k = k;
+    t->is_json = is_json;
+    t->is_terminal = isatty(STDOUT_FILENO) == 1;
+    make_notes(t);
+    int status = cc_read_lines(p, "-", annotate, t);
+    bh_buf_done(&t->out);
+    free(t);
+    return status;
 }
 
 int
@@ -202,22 +247,19 @@ main(int argc, char **argv)
     if (status >= 0) {
         goto out;
     }
-    const char *db = bh_arg(p.args, "country-db");
-    kobold *k = cc_open(&p, db != NULL ? db : bh_arg(p.args, "db"));
-    if (k == NULL) {
-        status = CC_FAILED;
+    kobold *k;
+    status = cc_open_asked(&p, &k);
+    if (status != CC_OK) {
         goto out;
     }
     char *const *operands;
     size_t count = bh_arg_operands(p.args, &operands);
     bool is_json = bh_arg_given(p.args, "json");
-    if (count > 0) {
-        status = answer_operands(&p, k, operands, count, is_json);
-    } else {
-        struct annotate t = { .p = &p, .k = k, .is_json = is_json };
-        t.is_terminal = isatty(STDOUT_FILENO) == 1;
-        status = cc_read_lines(&p, "-", annotate, &t);
-        bh_buf_done(&t.out);
+    status = count > 0 ? answer_operands(&p, k, operands, count, is_json)
+                       : annotate_stdin(&p, k, is_json);
+    if (status == CC_OK && !bh_arg_given(p.args, "quiet") && !bh_arg_given(p.args, "as-of")) {
+        const char *path = bh_arg(p.args, "country-db");
+        cc_say_age(&p, k, path != NULL ? path : bh_arg(p.args, "db"));
     }
     kobold_close(k);
 out:

@@ -76,10 +76,12 @@ count_lines(void *arg, const char *text, size_t len)
 {
     struct counter *c = arg;
     size_t done = 0;
+    struct bh_scan scan;
     struct bh_ip ip;
     size_t at;
     size_t n;
-    while (cc_find_address(text, len, done, &ip, &at, &n)) {
+    bh_scan_begin(&scan, text, len);
+    while (bh_scan_next(&scan, done, &ip, &at, &n)) {
         done = at + n;
         int is_new = c->is_unique ? seen_add(&c->seen, &ip) : 1;
         if (is_new < 0) {

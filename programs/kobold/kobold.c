@@ -7,8 +7,13 @@
 #include "kobold_compile.h"
 #include "kobold_compile_command.h"
 #include "kobold_explain_command.h"
+#include "kobold_diff_command.h"
+#include "kobold_export_command.h"
 #include "kobold_info_command.h"
+#include "kobold_networks_command.h"
+#include "kobold_update_command.h"
 #include "kobold_verify_command.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -588,6 +593,10 @@ static const struct verb {
     { "verify", &kobold_verify_command, run_verify },
     { "info", &kobold_info_command, run_info },
     { "explain", &kobold_explain_command, run_explain },
+    { "networks", &kobold_networks_command, verb_networks },
+    { "export", &kobold_export_command, verb_export },
+    { "diff", &kobold_diff_command, verb_diff },
+    { "update", &kobold_update_command, verb_update },
 };
 
 static int
@@ -610,18 +619,30 @@ unknown_verb(const struct cc_program *p, const char *word)
 }
 
 int
-main(int argc, char **argv)
+kobold_run_verb(int argc, char **argv)
 {
-    struct cc_program p;
+    struct cc_program p = { .args = NULL };
     int status = -1;
-    for (size_t i = 0; argc > 1 && i < BH_COUNT(verbs); i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0) {
-            status = cc_start(&p, verbs[i].command, argc - 1, argv + 1);
+    for (size_t i = 0; argc > 0 && i < BH_COUNT(verbs); i++) {
+        if (strcmp(argv[0], verbs[i].name) == 0) {
+            status = cc_start(&p, verbs[i].command, argc, argv);
             if (status < 0) {
                 status = verbs[i].run(&p);
             }
-            goto out;
+            break;
         }
+    }
+    cc_done(&p);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct cc_program p;
+    int status = argc > 1 ? kobold_run_verb(argc - 1, argv + 1) : -1;
+    if (status >= 0) {
+        return status;
     }
     p = (struct cc_program){ .command = &kobold_command, .lang = bh_lang_of_args(argc, argv) };
     if (argc > 1 && argv[1][0] != '-') {

@@ -2,7 +2,9 @@
 /*
  * fuzz_frame.c - any octets as a frame of any link type. The first octet chooses the link type,
  * the second what is asked for, the rest is the frame. Decoded with and without the cold columns,
- * with --decap rules on; what both ways fill must be the same.
+ * with --decap rules on; what both ways fill must be the same. Then once more as a frame whose time
+ * is bad, which the short way leaves to the general one: but for the time the row must be the same. And
+ * a look at the addresses alone must find those of the row.
  */
 #include "bh_packet.h"
 
@@ -68,6 +70,26 @@ check_same(const struct bh_batch *a, const struct bh_batch *b)
     same(a->kind[0] != BH_KIND_IP6 || memcmp(&a->ip6[0], &b->ip6[0], sizeof a->ip6[0]) == 0);
 }
 
+static void
+check_addresses(const struct bh_batch *a, const struct bh_batch *b)
+{
+    same(a->kind[0] == b->kind[0] && a->ts_ns[0] == b->ts_ns[0] && a->quote_rows == b->quote_rows);
+    same(a->kind[0] < BH_KIND_IP4 || (a->src[0] == b->src[0] && a->dst[0] == b->dst[0]));
+    same(a->kind[0] != BH_KIND_IP6 || memcmp(&a->ip6[0], &b->ip6[0], sizeof a->ip6[0]) == 0);
+    same(((a->marks[0] ^ b->marks[0]) & BH_MARK_BAD_TIME) == 0);
+}
+
+static void
+check_fields(const struct bh_batch *a, const struct bh_batch *b)
+{
+    for (size_t i = 0; i < bh_fields_count; i++) {
+        struct bh_value x, y;
+        bh_fields[i].get(a, 0, &x);
+        bh_fields[i].get(b, 0, &y);
+        same(x.absent == y.absent && (x.absent || x.number == y.number));
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -115,6 +137,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     same(bh_packet_decode(&d, &frames, &at, &cold) == 1);
     check_row(&cold);
     check_same(&hot, &cold);
+    static struct bh_batch peeked;
+    at = 0;
+    bh_batch_reset(&peeked);
+    same(bh_packet_peek(&d, &frames, &at, &peeked) == 1 && at == 1);
+    check_addresses(&cold, &peeked);
+    if ((data[1] & BAD_TIME) == 0) {
+        static struct bh_batch general;
+        frames.frame[0].flags |= BH_FRAME_BAD_TIME;
+        at = 0;
+        bh_batch_reset(&general);
+        same(bh_packet_decode(&d, &frames, &at, &general) == 1);
+        general.marks[0] &= (uint8_t)~BH_MARK_BAD_TIME;
+        check_same(&cold, &general);
+        check_fields(&cold, &general);
+    }
     bh_fragments_apply(fragments, &cold);
     check_row(&cold);
     free(frame);

@@ -5,8 +5,15 @@
  * leave the memory, on any instruction set.
  *
  * The smallest database has 160 KB, too much for a fuzzer to find its way in. So what does not
- * begin with the magic is a list of changes to a sound one, 6 octets each: which section (0: the
- * header), 32 bits of offset (taken modulo its size), and the octet to put there.
+ * begin with the magic is a list of changes to a sound one, 8 octets each, made where the format
+ * has its numbers:
+ *
+ *     0     which part: 0 the header, else an entry of the section table
+ *     1     how (enum below)
+ *     2-5   where: which element of the part, modulo their number
+ *     6-7   what: a value, its meaning as in 1
+ *
+ * A sound database can be cut anywhere, too, and sections may be moved and made longer or shorter.
  */
 #include "kobold_compile.h"
 #include "kobold_priv.h"
@@ -54,11 +61,11 @@ look_up(kobold *k, uint64_t seed)
         v6[i][0] = i < BH_COUNT(corners) ? corners[i][0] : seed;
         seed = mix(seed);
         v6[i][1] = i < BH_COUNT(corners) ? corners[i][1] : seed;
-        /* Keys of the file itself lead to its boundaries. */
-        if (i >= 32 && k->v6_sides > 0) {
-            const uint8_t *p = k->v6_side + (size_t)(seed % k->v6_sides) * 16;
-            v6[i][0] = bh_get_le64(p);
-            v6[i][1] = bh_get_le64(p + 8) + i % 3 - 1;
+        /* Keys of the file itself lead to its boundaries: 24xx::d:... as sound_database() divides it. */
+        if (i >= 32 && k->v6_entries > 0) {
+            const uint8_t *p = k->v6_entry + (size_t)(seed % k->v6_entries) * KDB_V6_ENTRY_SIZE;
+            v6[i][0] = 0x2400000000000000U | (seed >> 32 & 0xff) << 48 | (seed & 3);
+            v6[i][1] = bh_get_le64(p) + i % 3 - 1;
         }
     }
     for (int cpu = 0; cpu <= kobold_cpu(); cpu++) {
@@ -76,6 +83,32 @@ look_up(kobold *k, uint64_t seed)
     }
 }
 
+/* Spans end behind their start, however the file was changed, and begin with the value of a look-up. */
+static void
+walk(const kobold *k, uint64_t seed)
+{
+    uint32_t at = (uint32_t)mix(seed);
+    uint32_t last = 0;
+    uint64_t hi = mix(seed + 1);
+    uint64_t lo = mix(seed + 2);
+    uint64_t last_hi = 0;
+    uint64_t last_lo = 0;
+    for (int i = 0; i < 4; i++) {
+        check(k, kobold_v4_span(k, at, &last));
+        check(k, kobold_v6_span(k, hi, lo, &last_hi, &last_lo));
+        if (last < at || last_hi < hi || (last_hi == hi && last_lo < lo)) {
+            abort();
+        }
+        at = last + 1;
+        lo = last_lo + 1;
+        hi = last_hi + (lo == 0);
+        if (i == 1) { /* where the sound database is divided */
+            at = 0x01000000U | (uint32_t)(seed & 0xfff0ff);
+            hi = 0x2400000000000000U | (seed & 0x00ff000300000000U);
+        }
+    }
+}
+
 static void
 use(kobold *k, uint64_t seed)
 {
@@ -88,8 +121,11 @@ use(kobold *k, uint64_t seed)
             abort();
         }
     }
-    bh_ignore(kobold_verify(k)); /* damaged, mostly */
+    if (seed % 16 == 0) {            /* most of the time otherwise */
+        bh_ignore(kobold_verify(k)); /* damaged, mostly */
+    }
     look_up(k, seed);
+    walk(k, seed);
 }
 
 static void
@@ -97,18 +133,18 @@ try_database(const uint8_t *data, size_t size)
 {
     kobold *k;
     uint64_t seed = kdb_sum(data, size < 4096 ? size : 4096);
-    if (kobold_open_memory(data, size, &k) == 0) {
-        use(k, seed);
-        kobold_close(k);
+    int r = kobold_open_memory(data, size, &k);
+    if (r == KOBOLD_EDAMAGED) { /* by its checksum only, perhaps */
+        r = kobold_open_memory_flags(data, size, KOBOLD_OPEN_ANY_SUM, &k);
     }
-    if (kobold_open_memory_flags(data, size, KOBOLD_OPEN_ANY_SUM, &k) == 0) {
+    if (r == 0) {
         use(k, seed);
         kobold_close(k);
     }
 }
 
 /* With divided /24s and /64s, and more values than fit an octet. */
-static uint8_t *
+static const uint8_t *
 sound_database(size_t *ret_size)
 {
     static uint8_t *sound;
@@ -137,19 +173,122 @@ sound_database(size_t *ret_size)
     return sound;
 }
 
-static void
-change(uint8_t *file, const uint8_t *c)
+enum how {
+    PUT_8 = 0,   /* an octet                                                          */
+    PUT_16 = 1,  /* an aligned number of 16 bits                                      */
+    PUT_32 = 2,  /* of 32 bits: the value, sign-extended                              */
+    PUT_END = 3, /* of 32 bits: as many octets as some part has, and the value: off by a few */
+    PUT_64 = 4,  /* of 64 bits, the value in its upper half                           */
+    FILL = 5,    /* up to 255 octets with one                                         */
+    COPY = 6,    /* 16 octets from another place of the file                          */
+    MOVE = 7,    /* the part itself: its offset in the table plus the value           */
+    RESIZE = 8,  /* its size plus the value                                           */
+    CUT = 9,     /* the file ends `value` octets before the part's end                */
+    HOWS = 10,
+};
+
+struct file {
+    uint8_t *data;
+    size_t size;
+};
+
+/* The table entry of a part, or NULL for the header. */
+static uint8_t *
+entry_of(const struct file *f, unsigned part)
 {
-    size_t offset = 0;
-    size_t size = KDB_HEADER_SIZE;
-    if (c[0] % KDB_SECTION_KINDS != 0) {
-        const uint8_t *entry =
-            file + KDB_AT_TABLE + (size_t)(c[0] % KDB_SECTION_KINDS - 1) * KDB_SECTION_SIZE;
-        offset = (size_t)bh_get_le64(entry + 8);
-        size = (size_t)bh_get_le64(entry + 16);
+    uint32_t count = bh_get_le32(f->data + KDB_AT_SECTIONS);
+    count = count < KDB_SECTIONS_MAX ? count : KDB_SECTIONS_MAX;
+    unsigned i = part % (count + 1);
+    return i == 0 ? NULL : f->data + KDB_AT_TABLE + (size_t)(i - 1) * KDB_SECTION_SIZE;
+}
+
+/* What is inside the file of a part, however its entry was changed before. */
+static size_t
+extent(const struct file *f, const uint8_t *entry, size_t *ret_size)
+{
+    uint64_t offset = entry == NULL ? 0 : bh_get_le64(entry + 8);
+    uint64_t size = entry == NULL ? KDB_HEADER_SIZE : bh_get_le64(entry + 16);
+    offset = offset < f->size ? offset : f->size;
+    *ret_size = (size_t)(size < f->size - offset ? size : f->size - offset);
+    return (size_t)offset;
+}
+
+static void
+put_number(const struct file *f, size_t at, unsigned octets, uint64_t x)
+{
+    for (unsigned i = 0; i < octets && at + i < f->size; i++) {
+        f->data[at + i] = (uint8_t)(x >> (8 * i));
     }
-    if (size > 0) {
-        file[offset + bh_get_le32(c + 1) % size] = c[5];
+}
+
+static void
+change(struct file *f, const uint8_t *c)
+{
+    uint8_t *entry = entry_of(f, c[0]);
+    size_t size;
+    size_t part = extent(f, entry, &size);
+    uint32_t where = bh_get_le32(c + 2);
+    uint16_t value = bh_get_le16(c + 6);
+    uint64_t extended = (uint64_t)(int64_t)(int16_t)value;
+    unsigned how = c[1] % HOWS;
+    static const unsigned widths[] = { 1, 2, 4, 4, 8, 1, 16 };
+    unsigned width = how < BH_COUNT(widths) ? widths[how] : 1;
+    size_t elements = size / width;
+    if (how < BH_COUNT(widths) && elements == 0) {
+        return;
+    }
+    size_t at = part + (elements == 0 ? 0 : where % elements) * width;
+    size_t other_size;
+    size_t other = extent(f, entry_of(f, where >> 24), &other_size);
+    switch (how) {
+    case PUT_8:
+    case PUT_16:
+        put_number(f, at, width, value);
+        break;
+    case PUT_32:
+        put_number(f, at, width, extended);
+        break;
+    case PUT_END:
+        put_number(f, at, width, other_size / (1U << c[0] % 5) + extended);
+        break;
+    case PUT_64:
+        put_number(f, at, width, (uint64_t)value << 48 | where);
+        break;
+    case FILL:
+        for (unsigned i = 0; i < value >> 8; i++) {
+            put_number(f, at + i, 1, value & 255);
+        }
+        break;
+    case COPY:
+        if (other_size >= 16 && f->size - at >= 16) {
+            memmove(f->data + at, f->data + other + (size_t)value * 16 % (other_size - 15), 16);
+        }
+        break;
+    case MOVE:
+    case RESIZE:
+        if (entry != NULL) {
+            size_t field = (size_t)(entry - f->data) + (how == MOVE ? 8 : 16);
+            put_number(f, field, 8, bh_get_le64(f->data + field) + extended);
+        }
+        break;
+    case CUT:
+        size = value < size ? size - value : 0;
+        f->size = part + size < f->size ? part + size : f->size;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A file that knows how long it is gets further. */
+static void
+tidy(struct file *f, unsigned how)
+{
+    if (f->size >= KDB_HEADER_SIZE && (how & 1) == 0) {
+        put_number(f, KDB_AT_FILE_SIZE, 8, f->size);
+    }
+    if (f->size >= KDB_HEADER_SIZE && (how & 2) == 0) {
+        put_number(f, KDB_AT_HEADER_SUM, 8, kdb_sum(f->data, KDB_AT_HEADER_SUM));
     }
 }
 
@@ -162,20 +301,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     size_t sound_size;
     const uint8_t *sound = sound_database(&sound_size);
-    uint8_t *file = malloc(sound_size); /* of just its size, so that a sanitizer sees its end */
-    if (file == NULL) {
+    struct file f = { malloc(sound_size), sound_size };
+    if (f.data == NULL) {
         return 0;
     }
-    memcpy(file, sound, sound_size);
-    /* Changes of the header last: they would move the sections of the others. */
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i + 6 <= size && i < 600; i += 6) {
-            if ((data[i] % KDB_SECTION_KINDS == 0) == (pass == 1)) {
-                change(file, data + i);
-            }
-        }
+    memcpy(f.data, sound, sound_size);
+    for (size_t i = 0; i + 8 <= size && i < 800 && f.size >= KDB_HEADER_SIZE; i += 8) {
+        change(&f, data + i);
     }
-    try_database(file, sound_size);
-    free(file);
+    tidy(&f, size == 0 ? 0 : data[size - 1]);
+    /* Of just its size, so that a sanitizer sees its end. */
+    uint8_t *exact = malloc(f.size);
+    if (exact != NULL) {
+        memcpy(exact, f.data, f.size);
+        try_database(exact, f.size);
+    }
+    free(exact);
+    free(f.data);
     return 0;
 }

@@ -323,8 +323,8 @@ test_forms(void **state)
         { "auto", "time,note,src,proto\n1700000000,in\"side,1.2.3.4,tcp\n", 1, 0 },
         { "auto", "# a note\n# another\ntime,src,proto\n1700000000,1.2.3.4,tcp\n", 1, 0 },
         { "auto",
-          "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_h\tproto\n#types\ttime\n"
-          "1700000000.5\t1.2.3.4\t5.6.7.8\ttcp\n#close\t2024\n",
+          "#separator \\x09\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\n#types\ttime\n"
+          "1700000000.5\t1.2.3.4\t1\t5.6.7.8\t22\ttcp\n#close\t2024\n",
           1, 0 },
         { "auto", "time,src,proto\n\n\n1700000000,1.2.3.4,tcp\n\n", 1, 0 },
         { "time=1,src=3,proto:=tcp", "1700000000,x,1.2.3.4\n1700000001,x,1.2.3.4\n", 2, 0 },

@@ -549,15 +549,28 @@ bad_offsets_are_refused(void **state)
         bh_put_le64(entry + 16, size);
         renew_sum(&m);
     }
-    /* A node that names a leaf too far, and a top that names no node. */
-    uint8_t *top = m.data + bh_get_le64(m.data + KDB_AT_TABLE + KDB_SECTION_SIZE + 8);
-    uint8_t *node = m.data + bh_get_le64(m.data + KDB_AT_TABLE + 2 * KDB_SECTION_SIZE + 8);
-    top[1] ^= 0xff;
-    assert_int_equal(kobold_open_memory(m.data, m.size, &k), KOBOLD_EDAMAGED);
-    top[1] ^= 0xff;
-    node[11] ^= 0x80;
-    assert_int_equal(kobold_open_memory(m.data, m.size, &k), KOBOLD_EDAMAGED);
-    node[11] ^= 0x80;
+    /* A top and a middle that name a node which is not there: by one, and by far; the first and the last. */
+    static const uint16_t kinds[] = { KDB_V4_TOP, KDB_V4_MIDDLE };
+    static const size_t cells[] = { 2, (size_t)KDB_V4_CELLS * 2, KDB_V4_CELLS };
+    for (size_t i = 0; i < BH_COUNT(kinds); i++) {
+        const uint8_t *entry = m.data + KDB_AT_TABLE + (size_t)(kinds[i] - 1) * KDB_SECTION_SIZE;
+        uint8_t *at = m.data + bh_get_le64(entry + 8);
+        size_t count = bh_get_le64(entry + 16) / 2;
+        size_t nodes = bh_get_le64(entry + KDB_SECTION_SIZE + 16) / cells[i + 1];
+        for (size_t j = 0; j < 2; j++) {
+            uint8_t *number = at + (j == 0 ? 0 : (count - 1) * 2);
+            uint16_t before = bh_get_le16(number);
+            static const int past[] = { 0, 1, 300 };
+            for (size_t n = 0; n < BH_COUNT(past); n++) {
+                bh_put_le16(number, (uint16_t)(nodes + (size_t)past[n]));
+                assert_int_equal(kobold_open_memory(m.data, m.size, &k), KOBOLD_EDAMAGED);
+            }
+            bh_put_le16(number, (uint16_t)(nodes - 1));
+            assert_int_equal(kobold_open_memory(m.data, m.size, &k), 0);
+            kobold_close(k);
+            bh_put_le16(number, before);
+        }
+    }
     /* An unknown section is a later version's compatible addition. */
     assert_int_equal(kobold_open_memory(m.data, m.size, &k), 0);
     kobold_close(k);

@@ -411,6 +411,76 @@ test_both_ways(void **state)
 }
 
 static void
+check_same(const char *name, const struct bh_batch *a, const struct bh_batch *b)
+{
+    bool same = a->src[0] == b->src[0] && a->dst[0] == b->dst[0] && a->ports[0] == b->ports[0] &&
+                a->tcp_seq[0] == b->tcp_seq[0] && a->ip_len[0] == b->ip_len[0] &&
+                a->payload_len[0] == b->payload_len[0] && a->layers[0] == b->layers[0] &&
+                a->kind[0] == b->kind[0] && a->proto[0] == b->proto[0] &&
+                a->tcp_flags[0] == b->tcp_flags[0] && a->marks[0] == b->marks[0] &&
+                a->reason[0] == b->reason[0] && a->ttl[0] == b->ttl[0] && a->df[0] == b->df[0] &&
+                a->ip_id[0] == b->ip_id[0] && a->tcp_window[0] == b->tcp_window[0] &&
+                a->tcp_options[0] == b->tcp_options[0] && a->vlan[0] == b->vlan[0] &&
+                a->ethertype[0] == b->ethertype[0] && a->src_mac[0] == b->src_mac[0] &&
+                a->wire_len[0] == b->wire_len[0] && a->quote_rows == b->quote_rows &&
+                a->seen_rows == b->seen_rows && a->fragment_rows == b->fragment_rows &&
+                a->v6_rows == b->v6_rows;
+    if (!same || (a->kind[0] == BH_KIND_IP6 && memcmp(&a->ip6[0], &b->ip6[0], sizeof a->ip6[0]) != 0)) {
+        fail_msg("%s: the short way and the general way differ", name);
+    }
+}
+
+/* What the short way takes and what it leaves, on frames that are nearly right: one octet of each
+ * header set to every value, at every length around the borders. A frame whose time is bad goes the
+ * general way. */
+static void
+test_nearly_right(void **state)
+{
+    static const char *const hex[] = {
+        ETH4_SYN "0102030405060708", ETH4_DNS "0102", MACS "0800 " IP4_PING, MACS "86dd " IP6_SYN "0102",
+        MACS "86dd " IP6_DNS "0102", MACS "0800 4500 003c 0007 4000 40 06 0000 0a000001 0a000002 " SYN_OPTIONS,
+        MACS "86dd 60000000 0008 3a ff " A1 A2 "8700 0000 00000000 0102",
+    };
+    static struct bh_batch general, peeked;
+    (void)state;
+    for (size_t k = 0; k < BH_COUNT(hex); k++) {
+        uint8_t octets[512];
+        const size_t len = from_hex(hex[k], octets);
+        for (size_t at = 12; at < len; at++) {
+            const uint8_t was = octets[at];
+            for (unsigned value = 0; value < 256; value++) {
+                octets[at] = (uint8_t)value;
+                for (size_t cut = 0; cut <= 3; cut++) {
+                    struct bh_frames one = { .count = 1 };
+                    const uint32_t there = (uint32_t)(cut < 3 ? len - cut * 7 : (value * 5 + at) % len);
+                    uint32_t next = 0;
+                    one.frame[0] = (struct bh_frame){ .data = octets, .cap_len = there, .wire_len = (uint32_t)len,
+                                                      .link_type = 1, .flags = BH_FRAME_BAD_TIME };
+                    bh_batch_reset(&general);
+                    bh_packet_decode(&with_cold, &one, &next, &general);
+                    general.marks[0] &= (uint8_t)~BH_MARK_BAD_TIME;
+                    one.frame[0].flags = 0;
+                    next = 0;
+                    bh_batch_reset(&batch);
+                    bh_packet_decode(&with_cold, &one, &next, &batch);
+                    check_same(hex[k], &batch, &general);
+                    next = 0;
+                    bh_batch_reset(&peeked);
+                    assert_int_equal(bh_packet_peek(&plain, &one, &next, &peeked), 1);
+                    if (peeked.kind[0] != batch.kind[0] || peeked.src[0] != batch.src[0] ||
+                        peeked.dst[0] != batch.dst[0] || peeked.quote_rows != batch.quote_rows ||
+                        (peeked.kind[0] == BH_KIND_IP6 &&
+                         memcmp(&peeked.ip6[0], &batch.ip6[0], sizeof peeked.ip6[0]) != 0)) {
+                        fail_msg("%s: a look finds other addresses", hex[k]);
+                    }
+                }
+            }
+            octets[at] = was;
+        }
+    }
+}
+
+static void
 test_cold(void **state)
 {
     (void)state;
@@ -615,14 +685,17 @@ test_batch_ends(void **state)
     assert_int_equal(batch.quote_rows, BH_BATCH_QUOTES);
     assert_int_equal(batch.quotes[BH_BATCH_QUOTES - 1].row, 2 * BH_BATCH_QUOTES - 1);
     assert_int_equal(at, 2 * BH_BATCH_QUOTES + 1);
+    while (at < BH_FRAMES_MAX) { /* a batch that is full or has all the quotes it can hold is never left empty */
+        bh_batch_reset(&batch);
+        assert_true(bh_packet_decode(&plain, &many, &at, &batch) > 0);
+    }
     bh_batch_reset(&batch);
-    bh_packet_decode(&plain, &many, &at, &batch);
-    assert_int_equal(at, BH_FRAMES_MAX);
+    at = 0;
+    batch.rows = 1;
     for (uint32_t i = 0; i < many.count; i++) {
         many.frame[i] = many.frame[0];
     }
-    at = 0;
-    assert_int_equal(bh_packet_decode(&plain, &many, &at, &batch), BH_BATCH_ROWS - 511);
+    assert_int_equal(bh_packet_decode(&plain, &many, &at, &batch), BH_BATCH_ROWS - 1);
     assert_int_equal(batch.rows, BH_BATCH_ROWS);
     assert_int_equal(bh_packet_decode(&plain, &many, &at, &batch), 0);
 }
@@ -809,6 +882,7 @@ main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_cut_everywhere),
         cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_nearly_right),
         cmocka_unit_test(test_cold),
         cmocka_unit_test(test_header_lengths),
         cmocka_unit_test(test_udp_lengths),

@@ -47,7 +47,7 @@ test_map(void **state)
     map_done(&m); /* of nothing */
 }
 
-/* A table of two slots, as the sparse cells leave behind: it grows before it is full. */
+/* A table of two slots grows before it is full. */
 static void
 test_map_smallest(void **state)
 {
@@ -72,8 +72,8 @@ test_cells_carry(void **state)
     (void)state;
     static const unsigned sizes[] = { 0,  1,  14, 15,  16,  17,  31,  32,   33,
                                       47, 48, 49, 255, 256, 257, 271, 4095, 4096 };
-    struct cells c;
-    assert_int_equal(cells_init(&c), 0);
+    struct cells *c = NULL;
+    assert_int_equal(cells_new(1, &c), 0);
     for (unsigned i = 0; i < BH_COUNT(sizes); i++) {
         for (unsigned k = 0; k < BH_COUNT(sizes); k++) {
             /* The first, the last and a middle port of a place, TCP and UDP. */
@@ -81,13 +81,8 @@ test_cells_carry(void **state)
                                     k == 0   ? 0
                                     : k == 1 ? 65535
                                              : k * 3000);
-            for (unsigned n = 0; n < sizes[i] || n < sizes[k]; n++) {
-                if (n < sizes[i]) {
-                    cell_count(&c, cell);
-                }
-                if (n < sizes[k]) {
-                    cell_source(&c, cell);
-                }
+            for (unsigned n = 0; n < sizes[i]; n++) {
+                cell_count(c, cell, n < sizes[k]);
             }
         }
     }
@@ -97,13 +92,86 @@ test_cells_carry(void **state)
                                     k == 0   ? 0
                                     : k == 1 ? 65535
                                              : k * 3000);
-            assert_int_equal(cell_get(&c, cell, CELL_COUNT), sizes[i]);
-            assert_int_equal(cell_get(&c, cell, CELL_SOURCES), sizes[k]);
-            assert_int_equal(cell_get(&c, cell ^ 1, CELL_COUNT), 0);
-            assert_int_equal(cell_get(&c, cell, CELL_COMPLETE), 0);
+            assert_int_equal(cell_get(c, cell, CELL_COUNT), sizes[i]);
+            assert_int_equal(cell_get(c, cell, CELL_SOURCES), sizes[i] < sizes[k] ? sizes[i] : sizes[k]);
+            assert_int_equal(cell_get(c, cell ^ 1, CELL_COUNT), 0);
+            assert_int_equal(cell_get(c, cell, CELL_COMPLETE), 0);
         }
     }
-    cells_done(&c);
+    assert_int_equal(cells_lost(c), 0);
+    cells_free(c);
+    cells_free(NULL);
+}
+
+/* One octet to a number: sums of octets, whatever they are. */
+static void
+test_digits_wide(void **state)
+{
+    (void)state;
+    static const uint64_t parts[] = { 0, 1, 255, 256, 1500, 65535, 65536, 0x100000000ULL, 0x7fffffffffffffffULL };
+    struct slabs slabs = { 0 };
+    struct digits d;
+    assert_int_equal(digits_init(&d, &slabs, 9), 0);
+    for (uint32_t i = 0; i < BH_COUNT(parts); i++) {
+        for (uint32_t k = 0; k < BH_COUNT(parts); k++) {
+            digits_add_wide(&d, i << 17 | k * 14563, parts[i]);
+            digits_add_wide(&d, i << 17 | k * 14563, parts[k]);
+        }
+    }
+    for (uint32_t i = 0; i < BH_COUNT(parts); i++) {
+        for (uint32_t k = 0; k < BH_COUNT(parts); k++) {
+            assert_int_equal(digits_get_wide(&d, i << 17 | k * 14563), parts[i] + parts[k]);
+        }
+    }
+    digits_done(&d);
+    slabs_done(&slabs);
+}
+
+/* The digits of a place are a table until they are 12,288; then an array, and digit_next() finds the
+ * same ones in either. */
+static void
+test_digits_few_and_many(void **state)
+{
+    (void)state;
+    static const uint32_t numbers[] = { 0, 1, 11, 12, 13, 12287, 12288, 12289, 70000, DIGIT_KEYS };
+    static bool seen[DIGIT_KEYS];
+    const uint32_t place = BH_PLACES_MAX - 1;
+    for (size_t k = 0; k < BH_COUNT(numbers); k++) {
+        const uint32_t n = numbers[k];
+        struct slabs slabs = { 0 };
+        struct digits d;
+        assert_int_equal(digits_init(&d, &slabs, k), 0);
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t key = (i * 37U + 5) % DIGIT_KEYS; /* each once, as 37 is odd */
+            digits_add(&d, place << 17 | key, i & 1, 1 + key % 15);
+            digits_add(&d, place << 17 | key, 1 - (i & 1), 16); /* no digit on the first level */
+        }
+        const struct digit_row *r = &d.level[0][place];
+        assert_int_equal(r->many != NULL, n > 12288);
+        assert_int_equal(slabs.used, n > 12288 ? 2 : 0); /* of two levels */
+        assert_true(n == 0 || n > 12288 || r->used <= (r->mask + 1) / 4 * 3);
+        memset(seen, 0, sizeof seen);
+        uint32_t count = 0;
+        struct digit it = { 0 };
+        while (digit_next(&d, 0, place, &it)) {
+            const uint32_t key = it.cell - (place << 17);
+            assert_true(key < DIGIT_KEYS && !seen[key] && it.octet != 0);
+            seen[key] = true;
+            count++;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t key = (i * 37U + 5) % DIGIT_KEYS;
+            if (digits_get(&d, place << 17 | key, i & 1) != 1 + key % 15 || digits_get(&d, place << 17 | key, 1 - (i & 1)) != 16) {
+                fail_msg("%u keys: key %u", (unsigned)n, (unsigned)key);
+            }
+        }
+        assert_int_equal(count, n);
+        struct digit none = { 0 };
+        assert_false(digit_next(&d, 0, 0, &none));
+        assert_false(digit_next(&d, DIGIT_LEVELS - 1, place, &none));
+        digits_done(&d);
+        slabs_done(&slabs);
+    }
 }
 
 static void
@@ -163,7 +231,7 @@ outcomes_check(const struct cells *c, const struct outcome_model *m)
     }
 }
 
-/* So many answers on so many ports that the map becomes an array. */
+/* So many answers on so many ports that tables become arrays. */
 static void
 outcomes_flood(struct cells *c)
 {
@@ -195,63 +263,50 @@ test_cells_outcomes(void **state)
 {
     (void)state;
     static struct outcome_model m;
-    struct cells c;
+    struct cells *c = NULL;
     uint64_t seed = 3;
     memset(&m, 0, sizeof m);
-    assert_int_equal(cells_init(&c), 0);
-    outcomes_play(&c, &m, &seed, 5000);
-    outcomes_check(&c, &m);
-    assert_null(c.dense);
-    outcomes_flood(&c);
-    assert_non_null(c.dense);
-    outcomes_check(&c, &m); /* moved, and whole */
-    flood_check(&c, 1);
-    outcomes_play(&c, &m, &seed, 20000); /* carries and borrows of nibbles */
-    outcomes_check(&c, &m);
-    flood_check(&c, 1);
-    cells_done(&c);
+    assert_int_equal(cells_new(seed, &c), 0);
+    outcomes_play(c, &m, &seed, 5000);
+    outcomes_check(c, &m);
+    assert_int_equal(c->slabs.used, 0);
+    outcomes_flood(c);
+    assert_true(c->slabs.used >= 6);
+    outcomes_check(c, &m);
+    flood_check(c, 1);
+    outcomes_play(c, &m, &seed, 20000); /* carries and borrows of digits */
+    outcomes_check(c, &m);
+    flood_check(c, 1);
+    cells_free(c);
 }
 
-/* The table becomes an array at some number of cells; nothing else changes, and "unknown" is what
- * has no outcome yet. */
+/* "Unknown" is what has no outcome yet, of as many cells as there may be. */
 static void
-test_cells_few_and_many(void **state)
+test_cells_unknown(void **state)
 {
     (void)state;
-    static const uint32_t numbers[] = { 1, 511, 512, 513, 32767, 32768, 32769, 70000 };
+    static const uint32_t numbers[] = { 1, 511, 12288, 12289, 70000 };
     for (size_t k = 0; k < BH_COUNT(numbers); k++) {
         const uint32_t n = numbers[k];
-        struct cells c, other;
-        assert_int_equal(cells_init(&c), 0);
-        assert_int_equal(cells_init(&other), 0);
+        struct cells *c = NULL;
+        assert_int_equal(cells_new(k, &c), 0);
         for (uint32_t i = 0; i < n; i++) {
             const uint32_t cell = i * 37 + (i % 3 << 17);
-            cell_add(&c, cell, i % 40 + 1, i % 23);
-            cell_count(&c, cell);
-            cell_source(&c, cell);
+            cell_add(c, cell, i % 40 + 1, i % 23);
+            cell_count(c, cell, true);
         }
-        assert_int_equal(c.both != NULL, n >= 32768);
-        assert_int_equal(c.few == NULL, n >= 32768);
-        cell_outcome(&c, 0, BH_OUTCOME_REFUSED, 2);
-        cell_add(&other, 0, 100, 3);
-        cells_all_unknown(&c);
-        assert_int_equal(cell_get(&c, 0, CELL_UNKNOWN), 0); /* 2 accesses, both refused */
-        for (uint32_t place = 0; place < 30; place++) {
-            cells_merge_place(&other, &c, place);
-        }
-        cells_merge_rest(&other, &c);
+        cell_outcome(c, 0, BH_OUTCOME_REFUSED, 1);
+        cell_outcome(c, 0, BH_OUTCOME_COMPLETE, 1);
+        cells_all_unknown(c);
+        assert_int_equal(cell_get(c, 0, CELL_UNKNOWN), 0); /* 2 accesses, both known */
         for (uint32_t i = 0; i < n; i++) {
             const uint32_t cell = i * 37 + (i % 3 << 17), count = i % 40 + 2, sources = i % 23 + 1;
-            const bool twice = cell == 0;
-            if (cell_get(&c, cell, CELL_COUNT) != count || cell_get(&c, cell, CELL_SOURCES) != sources ||
-                cell_get(&other, cell, CELL_COUNT) != count + (twice ? 100 : 0) ||
-                cell_get(&other, cell, CELL_SOURCES) != sources + (twice ? 3 : 0) ||
-                (i > 0 && cell_get(&c, cell, CELL_UNKNOWN) != ((cell >> 16 & 1) == 0 ? count : 0))) {
+            if (cell_get(c, cell, CELL_COUNT) != count || cell_get(c, cell, CELL_SOURCES) != sources ||
+                (i > 0 && cell_get(c, cell, CELL_UNKNOWN) != ((cell >> 16 & 1) == 0 ? count : 0))) {
                 fail_msg("%u cells: cell %u", (unsigned)n, (unsigned)i);
             }
         }
-        cells_done(&c);
-        cells_done(&other);
+        cells_free(c);
     }
 }
 
@@ -260,83 +315,27 @@ static void
 test_cells_borrow(void **state)
 {
     (void)state;
-    struct cells c;
-    assert_int_equal(cells_init(&c), 0);
-    outcomes_flood(&c);
+    struct cells *c = NULL;
+    assert_int_equal(cells_new(2, &c), 0);
+    outcomes_flood(c);
     const uint32_t cell = cell_of(7, BH_PROTO_TCP, 25);
     for (int round = 0; round < 2; round++) {
         for (unsigned n = 1; n <= 300; n++) {
-            cell_outcome(&c, cell, BH_OUTCOME_HALF_OPEN, 1);
-            cell_outcome(&c, cell, BH_OUTCOME_COMPLETE, 3);
-            assert_int_equal(cell_get(&c, cell, CELL_HALF), n);
-            assert_int_equal(cell_get(&c, cell, CELL_COMPLETE), 3 * n);
-            assert_int_equal(cell_get(&c, cell, CELL_RESET), 0);
-            assert_int_equal(cell_get(&c, cell, CELL_REFUSED), 0);
+            cell_outcome(c, cell, BH_OUTCOME_HALF_OPEN, 1);
+            cell_outcome(c, cell, BH_OUTCOME_COMPLETE, 3);
+            assert_int_equal(cell_get(c, cell, CELL_HALF), n);
+            assert_int_equal(cell_get(c, cell, CELL_COMPLETE), 3 * n);
+            assert_int_equal(cell_get(c, cell, CELL_RESET), 0);
+            assert_int_equal(cell_get(c, cell, CELL_REFUSED), 0);
         }
         for (unsigned n = 300; n > 0; n--) {
-            cell_outcome(&c, cell, BH_OUTCOME_HALF_OPEN, -1);
-            cell_outcome(&c, cell, BH_OUTCOME_COMPLETE, -3);
-            assert_int_equal(cell_get(&c, cell, CELL_HALF), n - 1);
-            assert_int_equal(cell_get(&c, cell, CELL_COMPLETE), 3 * (n - 1));
+            cell_outcome(c, cell, BH_OUTCOME_HALF_OPEN, -1);
+            cell_outcome(c, cell, BH_OUTCOME_COMPLETE, -3);
+            assert_int_equal(cell_get(c, cell, CELL_HALF), n - 1);
+            assert_int_equal(cell_get(c, cell, CELL_COMPLETE), 3 * (n - 1));
         }
     }
-    cells_done(&c);
-}
-
-/* Each of the two may have gone over to the array, or not. */
-static void
-test_cells_merge(void **state)
-{
-    (void)state;
-    for (unsigned floods = 0; floods < 4; floods++) {
-        static struct outcome_model m;
-        struct cells a, b;
-        uint64_t seed = floods + 10;
-        uint64_t counts[OUTCOME_CELLS] = { 0 };
-        memset(&m, 0, sizeof m);
-        assert_int_equal(cells_init(&a), 0);
-        assert_int_equal(cells_init(&b), 0);
-        if ((floods & 1) != 0) {
-            outcomes_flood(&a);
-        }
-        if ((floods & 2) != 0) {
-            outcomes_flood(&b);
-        }
-        outcomes_play(&a, &m, &seed, 3000);
-        static struct outcome_model of_b;
-        memset(&of_b, 0, sizeof of_b);
-        outcomes_play(&b, &of_b, &seed, 3000);
-        for (uint32_t i = 0; i < OUTCOME_CELLS; i++) {
-            for (unsigned o = 0; o < BH_OUTCOME_COUNT; o++) {
-                m.sum[i][o] += of_b.sum[i][o];
-            }
-            unsigned na = random_below(&seed, 40), nb = random_below(&seed, 40);
-            for (unsigned k = 0; k < na || k < nb; k++) {
-                if (k < na) {
-                    cell_count(&a, outcome_cell(i));
-                    cell_source(&a, outcome_cell(i));
-                }
-                if (k < nb) {
-                    cell_count(&b, outcome_cell(i));
-                }
-            }
-            counts[i] = na + nb;
-        }
-        for (uint32_t place = 0; place < BH_PLACES_MAX; place++) {
-            if (place % 100 == 0 || (place >= 310 && place < 316)) {
-                cells_merge_place(&a, &b, place);
-            }
-        }
-        cells_merge_rest(&a, &b);
-        outcomes_check(&a, &m);
-        flood_check(&a, (floods & 1) + (floods >> 1));
-        for (uint32_t i = 0; i < OUTCOME_CELLS; i++) {
-            assert_int_equal(cell_get(&a, outcome_cell(i), CELL_COUNT), counts[i]);
-        }
-        assert_true((a.dense != NULL) == (floods != 0));
-        cells_done(&a);
-        cells_done(&b);
-    }
+    cells_free(c);
 }
 
 /* ---- sources.c ---------------------------------------------------------------------------------- */
@@ -853,7 +852,7 @@ test_layers(void **state)
     struct bh_tally_config cfg = lab_config();
     struct lab l;
     lab_open(&l, &cfg, false);
-    static const unsigned bits[] = { 0, 1, 3, 8, 9, 0x1ff, 0x4000 | 2, 0x8000 | 1 | 4, 0x10, 0x40 };
+    static const unsigned bits[] = { 0, 1, 3, 8, 9, 0x1ff, BH_LAYER_CUT | 2, 0x8000 | 1 | 4, 0x10, 0x40 };
     uint64_t want[BH_LAYER_COUNT] = { 0 }, cut = 0, frames = 0;
     for (unsigned k = 0; k < 3000; k++) {
         struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
@@ -1279,16 +1278,16 @@ test_weights_carry(void **state)
     (void)state;
     for (uint32_t first = 0; first < 18; first++) {
         for (uint32_t second = 1; second < 50; second++) {
-            struct cells c;
-            assert_int_equal(cells_init(&c), 0);
+            struct cells *c = NULL;
+            assert_int_equal(cells_new(first, &c), 0);
             if (first > 0) {
-                cell_add(&c, 70000, first, 0);
+                cell_add(c, 70000, first, 0);
             }
-            cell_source(&c, 70000);
-            cell_add(&c, 70000, second, 0);
-            assert_int_equal(cell_get(&c, 70000, CELL_COUNT), first + second);
-            assert_int_equal(cell_get(&c, 70000, CELL_SOURCES), 1);
-            cells_done(&c);
+            cell_add(c, 70000, 0, 1);
+            cell_add(c, 70000, second, 0);
+            assert_int_equal(cell_get(c, 70000, CELL_COUNT), first + second);
+            assert_int_equal(cell_get(c, 70000, CELL_SOURCES), 1);
+            cells_free(c);
         }
     }
 }
@@ -1637,6 +1636,7 @@ test_bursts_largest(void **state)
             struct bh_tally_config cfg = lab_config();
             struct lab l[2];
             lab_open(&l[0], &cfg, false);
+            cfg.first = l[0].tally;
             lab_open(&l[1], &cfg, false);
             for (unsigned s = 0; s < 100; s++) {
                 unsigned who = reverse ? 99 - s : s;
@@ -1687,8 +1687,8 @@ test_two_sided(void **state)
         lab_udp(&l, START + k, "20.0.0.1", 22);
     }
     lab_flush(&l);
-    bh_tally_two_sided(l.tally);
-    bh_tally_two_sided(l.tally); /* once is enough */
+    bh_tally_two_sided(&l.tally, 1);
+    bh_tally_two_sided(&l.tally, 1); /* once is enough */
     for (unsigned k = 0; k < 50; k++) {
         lab_tcp(&l, START + k, "20.0.0.1", 22);
     }
@@ -1782,8 +1782,9 @@ main(void)
         cmocka_unit_test(test_cell_of),
         cmocka_unit_test(test_cells_outcomes),
         cmocka_unit_test(test_cells_borrow),
-        cmocka_unit_test(test_cells_few_and_many),
-        cmocka_unit_test(test_cells_merge),
+        cmocka_unit_test(test_cells_unknown),
+        cmocka_unit_test(test_digits_few_and_many),
+        cmocka_unit_test(test_digits_wide),
         cmocka_unit_test(test_sources_grow),
         cmocka_unit_test(test_sources_zero),
         cmocka_unit_test(test_sources_full),

@@ -1363,7 +1363,7 @@ scene_run_shards(const struct scene *s, uint64_t seed, unsigned shards, uint64_t
                 lab_two_sided(&l[k]);
             }
             if (k > 0 && calls->rows > 0) {
-                bh_track_calls(l[k].track, calls);
+                bh_track_calls(l[k].track, &calls, 1);
             }
             lab_flush(&l[k]);
         }

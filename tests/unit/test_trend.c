@@ -480,6 +480,7 @@ test_nothing(void **state)
     cfg.start_ns = 0;
     struct lab l, other;
     lab_open(&l, &cfg, false);
+    cfg.first = l.tally;
     lab_open(&other, &cfg, false);
     lab_flush(&l);
     lab_flush(&other);
@@ -754,6 +755,7 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
     assert_non_null(one);
     for (unsigned k = 0; k < shards; k++) {
         lab_open(&labs[k], &cfg, s->by_region);
+        cfg.first = labs[0].tally;
     }
     size_t last_of[4] = { 0 }, pending_of[4] = { 0 };
     view_is_told = false;
@@ -772,10 +774,12 @@ scene_trend(const struct scene *s, struct lab *labs, unsigned shards)
     bh_batch_free(one);
     for (size_t i = 0; i <= n; i++) {
         if (i == s->model.two_sided_at && s->model.two_sided && !s->cfg.two_sided && !s->cfg.hold) {
+            struct bh_tally *tallies[4];
             for (unsigned k = 0; k < shards; k++) {
                 lab_flush(&labs[k]);
-                bh_tally_two_sided(labs[k].tally);
+                tallies[k] = labs[k].tally;
             }
+            bh_tally_two_sided(tallies, shards);
             view_is_told = true;
         }
         for (unsigned k = 0; k < shards; k++) {
@@ -1461,6 +1465,7 @@ exchange_moves(const struct exchange *e, const struct bh_tally_config *cfg, stru
                unsigned shards)
 {
     struct bh_track *track[4];
+    struct bh_tally *tallies[4];
     struct bh_batch *all = bh_batch_new();
     uint8_t shard[BH_BATCH_STRIDE];
     assert_non_null(all);
@@ -1471,11 +1476,14 @@ exchange_moves(const struct exchange *e, const struct bh_tally_config *cfg, stru
                                       .start_ns = START,
                                       .key = 42 };
         assert_int_equal(bh_track_new(&tc, &track[k]), 0);
-        lab_open(&labs[k], cfg, false);
+        struct bh_tally_config with_first = *cfg;
+        with_first.first = k == 0 ? NULL : labs[0].tally;
+        lab_open(&labs[k], &with_first, false);
+        tallies[k] = labs[k].tally;
     }
     for (size_t i = 0; i < e->count;) {
         bh_batch_reset(all);
-        while (i < e->count && all->rows < 300) {
+        while (i < e->count && all->rows < 100) {
             row_add(all, &e->row[i++]);
         }
         int64_t ours = bh_track_first_ours(&world.home, all);
@@ -1484,13 +1492,15 @@ exchange_moves(const struct exchange *e, const struct bh_tally_config *cfg, stru
             assert_true(shard[n] < shards);
             bh_batch_copy_row(labs[shard[n]].batch, all, n);
         }
+        for (unsigned k = 0; k < shards && ours != INT64_MAX; k++) {
+            bh_track_two_sided(track[k], ours);
+        }
+        if (ours != INT64_MAX) {
+            bh_tally_two_sided(tallies, shards);
+        }
         for (unsigned k = 0; k < shards; k++) {
             const struct bh_move *moves;
             struct bh_batch *b = labs[k].batch;
-            if (ours != INT64_MAX && !bh_track_is_two_sided(track[k])) {
-                bh_track_two_sided(track[k], ours);
-                bh_tally_two_sided(labs[k].tally);
-            }
             view_is_told = true;
             bh_track_classify(track[k], b);
             bh_tally_sources(labs[k].tally, b);

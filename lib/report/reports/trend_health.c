@@ -199,16 +199,25 @@ walk_notes(const struct bh_report *r, struct bh_walk *w)
 }
 
 static void
+walk_one_data(const struct kobold_meta *m, uint32_t share_micro, struct bh_walk *w)
+{
+    bh_walk_object(w, NULL);
+    bh_walk_text(w, "name", m->name);
+    bh_walk_text(w, "date", m->date);
+    bh_walk_text(w, "licence", m->licence);
+    bh_walk_micro(w, "share", share_micro);
+    bh_walk_object_end(w);
+}
+
+static void
 walk_country_data(const struct bh_report *r, struct bh_walk *w)
 {
     bh_walk_list(w, "country_data");
-    if (r->country_data.name[0] != '\0') {
-        bh_walk_object(w, NULL);
-        bh_walk_text(w, "name", r->country_data.name);
-        bh_walk_text(w, "date", r->country_data.date);
-        bh_walk_text(w, "licence", r->country_data.licence);
-        bh_walk_micro(w, "share", 1000000);
-        bh_walk_object_end(w);
+    if (r->data_count == 0 && r->country_data.name[0] != '\0') {
+        walk_one_data(&r->country_data, 1000000, w);
+    }
+    for (size_t i = 0; i < r->data_count; i++) {
+        walk_one_data(&r->data[i].meta, r->data[i].share_micro, w);
     }
     bh_walk_list_end(w);
 }
@@ -248,7 +257,9 @@ bh_walk_health(const struct bh_report *r, struct bh_walk *w)
     bh_walk_uint(w, "frames_bad_time", t->bad_time);
     bh_walk_uint(w, "out_of_order", t->out_of_order);
     bh_walk_uint(w, "filter_unknown", t->filter_unknown);
+    bh_walk_uint(w, "import_rows", r->import_rows);
     bh_walk_uint(w, "import_bad_rows", r->import_bad_rows);
+    bh_walk_uint(w, "import_other_lines", r->import_other_lines);
     walk_notes(r, w);
     bh_walk_object_end(w);
     walk_country_data(r, w);

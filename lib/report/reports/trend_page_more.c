@@ -258,8 +258,18 @@ say_data(const struct bh_page *p, struct bh_buf *out)
         bh_buf_puts(out, bh_word(BH_W_HEALTH_DATA_NONE, p->lang));
         return;
     }
-    bh_say(out, p->lang, HEALTH_DATA, r->country_data.name, r->country_data.date,
-           r->country_data.licence);
+    for (size_t i = 0; r->data_count > 1 && i < r->data_count; i++) {
+        const struct bh_report_data *d = &r->data[i];
+        if (i > 0) {
+            bh_buf_putc(out, ' ');
+        }
+        bh_say(out, p->lang, HEALTH_DATA_PART, d->meta.name, d->meta.date, d->meta.licence,
+               bh_percent(d->share_micro, 1000000).s);
+    }
+    if (r->data_count <= 1) {
+        bh_say(out, p->lang, HEALTH_DATA, r->country_data.name, r->country_data.date,
+               r->country_data.licence);
+    }
     if (away > 0) {
         bh_say(out, p->lang, HEALTH_DATA_FAR, bh_num((uint64_t)away).s);
     }
