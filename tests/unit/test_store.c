@@ -167,7 +167,7 @@ odd_fields(struct bh_batch *b, uint32_t i)
 {
     b->marks[i] = below(3) == 0 ? (uint8_t)dice() : 0;
     b->reason[i] = (uint8_t)below(BH_REASON_COUNT);
-    b->layers[i] = (uint16_t)(dice() & 0x41ff);
+    b->layers[i] = (uint16_t)(dice() & ((1U << BH_LAYER_COUNT) - 1 + BH_LAYER_CUT));
     b->ip_len[i] = (uint32_t)dice() >> below(32);
     b->payload_len[i] = (uint16_t)dice();
     b->tcp_flags[i] = (uint8_t)dice();
@@ -291,7 +291,7 @@ make_rows(uint64_t seed, size_t batches, enum mood mood)
     dice_state = seed;
     for (size_t k = 0; k < batches; k++) {
         r.batch[k] = bh_batch_new();
-        fill_batch(r.batch[k], below(5) == 0 ? 1 + below(1024) : BH_BATCH_ROWS, mood, &ts);
+        fill_batch(r.batch[k], below(5) == 0 ? 1 + below(BH_BATCH_ROWS) : BH_BATCH_ROWS, mood, &ts);
         if (mood == MOOD_ODD) {
             r.batch[k]->has_weight = k % 7 == 3;
             r.batch[k]->all_inbound = k % 5 == 4;
