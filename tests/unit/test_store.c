@@ -113,7 +113,8 @@ steps_are_exact(void **state)
     for (unsigned e = 0; e < 64; e++) {
         for (int64_t off = -2; off <= 2; off++) {
             for (int sign = -1; sign <= 1; sign += 2) {
-                const int64_t d = (int64_t)((1ULL << e) + (uint64_t)off) * sign;
+                const uint64_t u = (1ULL << e) + (uint64_t)off;
+                const int64_t d = (int64_t)(sign < 0 ? 0 - u : u);
                 unsigned bits;
                 uint64_t low;
                 const uint8_t s = code_step_symbol(d, &bits, &low);
@@ -227,7 +228,7 @@ next_time(int64_t ts, enum mood mood)
     }
     switch (below(40)) {
     case 0:
-        return ts - (int64_t)below(1000000000);
+        return (int64_t)((uint64_t)ts - below(1000000000)); /* beyond the ends it comes round */
     case 1:
         return INT64_MIN + (int64_t)below(1000);
     case 2:
@@ -235,7 +236,7 @@ next_time(int64_t ts, enum mood mood)
     case 3:
         return (int64_t)dice();
     default:
-        return ts + (int64_t)below(1000000);
+        return (int64_t)((uint64_t)ts + below(1000000));
     }
 }
 
