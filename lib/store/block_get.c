@@ -488,22 +488,25 @@ rows_service(struct block_rows *r, struct bh_batch *b, struct batch_rows *x, uin
     const struct dict *d = r->d;
     const uint8_t *code = r->service + r->row;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t group, port;
-        if (BH_LIKELY(code[i] != CODE_OTHER)) {
-            const struct service *s = &d->service[code[i]];
-            group = d->group[s->group];
-            port = s->port == PORT_ANY ? r->service_port.v[r->service_port.at++] : s->port;
-        } else {
-            group = d->group[r->service_group.v[r->service_group.at++]];
-            port = r->service_port.v[r->service_port.at++];
+        if (BH_UNLIKELY(code[i] == CODE_OTHER)) {
+            const uint32_t g = d->group[r->service_group.v[r->service_group.at++]];
+            x->group[i] = g;
+            x->service[i] = (uint16_t)r->service_port.v[r->service_port.at++];
+            x->stream[i] = (uint8_t)stream_of(g);
+            b->cls[i] = (uint8_t)group_cls(g);
+            b->direction[i] = (uint8_t)group_direction(g);
+            b->kind[i] = (uint8_t)group_kind(g);
+            b->proto[i] = (uint8_t)group_proto(g);
+            continue;
         }
-        x->group[i] = group;
-        x->service[i] = (uint16_t)port;
-        x->stream[i] = (uint8_t)stream_of(group);
-        b->cls[i] = (uint8_t)group_cls(group);
-        b->direction[i] = (uint8_t)group_direction(group);
-        b->kind[i] = (uint8_t)group_kind(group);
-        b->proto[i] = (uint8_t)group_proto(group);
+        const struct spelled *s = &d->spelled[code[i]];
+        x->group[i] = s->group;
+        x->service[i] = (uint16_t)(s->port == PORT_ANY ? r->service_port.v[r->service_port.at++] : s->port);
+        x->stream[i] = s->stream;
+        b->cls[i] = s->cls;
+        b->direction[i] = s->direction;
+        b->kind[i] = s->kind;
+        b->proto[i] = s->proto;
     }
 }
 
@@ -553,9 +556,13 @@ rows_far(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch
     }
     r->far_bits = bits;
     for (uint32_t i = 0; i < n; i++) {
-        if (BH_LIKELY(x->entry[i] != UINT32_MAX)) {
-            x->far_hi[i] = d->entry[x->entry[i]].hi;
-            x->far_lo[i] = d->entry[x->entry[i]].lo;
+        const uint32_t entry = x->entry[i];
+        if (BH_LIKELY(entry < d->entry4_count)) {
+            x->far_hi[i] = 0;
+            x->far_lo[i] = d->entry4[entry];
+        } else if (entry != UINT32_MAX) {
+            x->far_hi[i] = d->entry[entry].hi;
+            x->far_lo[i] = d->entry[entry].lo;
         }
     }
 }

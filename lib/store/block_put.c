@@ -240,7 +240,7 @@ put_service(struct put *p)
             w->second[groups++] = d->service_group[id];
         }
         if (code == CODE_OTHER || d->service[code].port == PORT_ANY) {
-            w->number[ports++] = (uint32_t)p->t->service.key[id] & 0xffff;
+            w->number[ports++] = c->port[i];
         }
     }
     code_put_octets(&w->code, &w->column, w->octet, c->rows);

@@ -456,6 +456,7 @@ dict_done(struct dict *d)
     free(d->group_of);
     free(d->far_group);
     free(d->entry);
+    free(d->entry4);
     free(d->near);
     free(d->form);
     free(d->group);

@@ -269,6 +269,9 @@ get_far(struct dict *d, struct bh_cur *c)
     for (uint32_t k = 0; k < n4 && ok; k++) {
         d->entry[k].lo = v[k];
     }
+    d->entry4 = v; /* rows ask for these at random */
+    d->entry4_count = n4;
+    v = NULL;
     if (n > n4) {
         ok = ok && get_words(c, &d->entry[n4].hi, n - n4, sizeof *d->entry) && get_words(c, &d->entry[n4].lo, n - n4, sizeof *d->entry);
     }
@@ -433,6 +436,13 @@ group_is_sound(uint32_t g)
            (kind == BH_KIND_NONE || kind == BH_KIND_ARP || kind == BH_KIND_IP4 || kind == BH_KIND_IP6);
 }
 
+static void
+spell(uint32_t g, uint32_t port, struct spelled *ret)
+{
+    *ret = (struct spelled){ g, port, (uint8_t)stream_of(g), (uint8_t)group_cls(g), (uint8_t)group_direction(g),
+                             (uint8_t)group_kind(g), (uint8_t)group_proto(g) };
+}
+
 static int
 get_services(struct dict *d, struct bh_cur *c)
 {
@@ -458,6 +468,9 @@ get_services(struct dict *d, struct bh_cur *c)
     for (uint32_t k = 0; k < n && ok; k++) {
         ok = v[0][k] < groups && v[1][k] <= PORT_ANY;
         d->service[k] = (struct service){ v[0][k], v[1][k], v[2][k] };
+        if (ok) {
+            spell(d->group[v[0][k]], v[1][k], &d->spelled[k]);
+        }
     }
     d->service_count = ok ? n : 0;
     for (unsigned s = 0; s < STREAMS && ok; s++) {

@@ -137,7 +137,7 @@ struct chunk {
     int64_t min_ns, max_ns;
     int64_t *ts_ns;
     uint32_t *far, *near, *service, *shape, *seq, *weight, *connection; /* far to shape: of the tables */
-    uint16_t *other, *ip_id, *window;
+    uint16_t *port, *other, *ip_id, *window; /* port: of the service */
     uint8_t *ttl, *outcome, *kind, *stream; /* kind: CHUNK_THEIRS too */
     struct quote_row *quote;
     struct seen_row *seen;
@@ -210,6 +210,13 @@ struct dict {
         uint32_t count;
     } service[CODES];
     uint32_t service_count;
+    /* of the reader: what a code says, spelled out; and the addresses of IPv4 entries close together */
+    struct spelled {
+        uint32_t group, port;
+        uint8_t stream, cls, direction, kind, proto;
+    } spelled[CODES];
+    uint32_t *entry4;
+    uint32_t entry4_count;
     struct shape shape[STREAMS][CODES];
     uint32_t shape_count[STREAMS];
 

@@ -420,6 +420,7 @@ chunk_new(void)
     COLUMN(connection)
     COLUMN(service)
     COLUMN(shape)
+    COLUMN(port)
     COLUMN(other)
     COLUMN(ip_id)
     COLUMN(window)
@@ -449,6 +450,7 @@ chunk_free(struct chunk *c)
     free(c->connection);
     free(c->service);
     free(c->shape);
+    free(c->port);
     free(c->other);
     free(c->ip_id);
     free(c->window);
@@ -630,6 +632,7 @@ chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t 
         c->ts_ns[at] = b->ts_ns[i];
         c->min_ns = b->ts_ns[i] < c->min_ns ? b->ts_ns[i] : c->min_ns;
         c->max_ns = b->ts_ns[i] > c->max_ns ? b->ts_ns[i] : c->max_ns;
+        c->port[at] = row[i - from].service;
         c->other[at] = row[i - from].other;
         c->seq[at] = tcp ? b->tcp_seq[i] : 0;
         c->outcome[at] = tcp && b->cls[i] == BH_CLASS_ACCESS ? b->outcome[i] : 0;
@@ -685,6 +688,7 @@ chunk_move(struct chunk *to, struct tables *into, const struct chunk *from, cons
         moved->has_ttl |= f->has_ttl;
 #define MOVE(column) to->column[at] = from->column[i]
         MOVE(ts_ns);
+        MOVE(port);
         MOVE(other);
         MOVE(seq);
         MOVE(outcome);
