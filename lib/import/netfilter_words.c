@@ -144,7 +144,7 @@ mac(struct packet *k, const char *p, const char *end)
     for (unsigned i = 0; i < 6; i++, p += 3) {
         int a = hex_digit(p[0]), b = hex_digit(p[1]);
         bad |= a | b;
-        src = src << 8 | ((unsigned)(a << 4 | b) & 255);
+        src = src << 8 | (((unsigned)a << 4 | (unsigned)b) & 255);
     }
     k->src_mac = bad < 0 ? 0 : src;
     return behind;

@@ -10,9 +10,11 @@
  *   v4 low     16 octets a node by construction.
  *   v4 record  offsets are clamped in the look-up (kobold_v4_deep), with 512 octets of slack.
  *   v4 side    binary search over its length.
- *   v6 levels  level i has as many nodes as level i - 1 has entries. A search in a node ends at
- *              slot 0 or at a key not above x, and x is never the highest key, with which the
- *              rest of the last node is padded (looked at): so it ends at a real entry.
+ *   v6 levels  level i has as many nodes as level i - 1 has entries. A search in a node ends at the entry before
+ *              as many as there are keys below a bound: never behind its real entries, since the rest of the last
+ *              node is padded with the highest key (looked at), which is below no bound; and at the last entry of the
+ *              node before when there are none, which cannot be in the first node of a level, since that begins
+ *              with the lowest key (looked at), which is below every bound.
  *   v6 block   slot 0 .. 19 by construction, shift masked.
  *   v6 group   clamped in the look-up (kobold_v6_deep), as are the entries it names.
  *   values     an octet is below 256 <= number of values; wide ones are clamped.
@@ -167,6 +169,9 @@ check_v6(kobold *k, const struct section *s)
     for (uint32_t i = 0; i < levels; i++) {
         size_t n = keys[levels - 1 - i];
         size_t room = (n + KDB_FANOUT - 1) / KDB_FANOUT * KDB_FANOUT;
+        if ((int64_t)bh_get_le64(at) != INT64_MIN) {
+            return KOBOLD_EDAMAGED;
+        }
         for (size_t pad = n; pad < room; pad++) {
             if (bh_get_le64(at + pad * 8) != INT64_MAX) {
                 return KOBOLD_EDAMAGED;
@@ -176,6 +181,7 @@ check_v6(kobold *k, const struct section *s)
         at += room * 8;
     }
     k->v6_levels = levels;
+    k->v6_lowest = k->v6_level[levels - 1];
     k->v6_block = s[KDB_V6_BLOCK].data;
     k->v6_blocks = (uint32_t)blocks;
     k->v6_group = s[KDB_V6_GROUP].data;

@@ -114,9 +114,11 @@ LOOK(v6_bound)(uint64_t hi)
 
 #if defined(LOOK_AVX2)
 
-/* The last of a node's 16 keys that is below `bound`; 0 when none is. */
+/* How many of a node's 16 keys are below `bound`: twice that, as there are two bits for each, and node
+ * numbers are doubled likewise: a shift less at each level. */
+#define LOOK_UNIT 2U
 LOOK_TARGET static inline size_t
-LOOK(last_key)(const uint8_t *keys, int64_t bound)
+LOOK(keys_below)(const uint8_t *keys, int64_t bound)
 {
     const __m256i want = _mm256_set1_epi64x(bound);
     __m256i below[4];
@@ -124,11 +126,10 @@ LOOK(last_key)(const uint8_t *keys, int64_t bound)
         __m256i four = _mm256_loadu_si256((const __m256i *)(const void *)(keys + 32 * i));
         below[i] = _mm256_cmpgt_epi64(want, four);
     }
-    /* Packing shuffles the slots, which does not change their number; slot 0 stays in front. */
+    /* Packing shuffles the slots, which does not change their number. */
     __m256i a = _mm256_packs_epi32(below[0], below[1]);
     __m256i b = _mm256_packs_epi32(below[2], below[3]);
-    uint32_t mask = (uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(a, b)) | 3U;
-    return (size_t)_mm_popcnt_u32(mask) / 2 - 1;
+    return (size_t)_mm_popcnt_u32((uint32_t)_mm256_movemask_epi8(_mm256_packs_epi16(a, b)));
 }
 
 /* How many of a block's 19 borders are not above r. */
@@ -140,20 +141,21 @@ LOOK(count_borders)(const uint8_t *block, uint16_t r)
     __m128i rest = _mm_loadl_epi64((const __m128i *)(const void *)(block + 32));
     most = _mm256_cmpeq_epi16(_mm256_max_epu16(most, want), want);
     rest = _mm_cmpeq_epi16(_mm_max_epu16(rest, _mm256_castsi256_si128(want)), _mm256_castsi256_si128(want));
-    uint64_t mask = (uint32_t)_mm256_movemask_epi8(most);
-    mask |= ((uint64_t)(uint32_t)_mm_movemask_epi8(rest) & 0x3f) << 32;
-    return (size_t)_mm_popcnt_u64(mask) / 2;
+    int octets = _mm_popcnt_u32((uint32_t)_mm256_movemask_epi8(most)) +
+                 _mm_popcnt_u32((uint32_t)_mm_movemask_epi8(rest) & 0x3f);
+    return (size_t)octets / 2;
 }
 
 #elif defined(LOOK_AVX512)
 
+#define LOOK_UNIT 1U
 LOOK_TARGET static inline size_t
-LOOK(last_key)(const uint8_t *keys, int64_t bound)
+LOOK(keys_below)(const uint8_t *keys, int64_t bound)
 {
     const __m512i want = _mm512_set1_epi64(bound);
     __mmask8 low = _mm512_cmpgt_epi64_mask(want, _mm512_loadu_si512(keys));
     __mmask8 high = _mm512_cmpgt_epi64_mask(want, _mm512_loadu_si512(keys + 64));
-    return popcount_of((unsigned)high << 8 | low | 1U) - 1U;
+    return popcount_of((unsigned)high << 8 | low);
 }
 
 LOOK_TARGET static inline size_t
@@ -166,14 +168,15 @@ LOOK(count_borders)(const uint8_t *block, uint16_t r)
 
 #else
 
+#define LOOK_UNIT 1U
 LOOK_TARGET static inline size_t
-LOOK(last_key)(const uint8_t *keys, int64_t bound)
+LOOK(keys_below)(const uint8_t *keys, int64_t bound)
 {
-    size_t last = 0;
-    for (size_t i = 1; i < KDB_FANOUT; i++) {
-        last += (int64_t)le64(keys + 8 * i) < bound;
+    size_t below = 0;
+    for (size_t i = 0; i < KDB_FANOUT; i++) {
+        below += (int64_t)le64(keys + 8 * i) < bound;
     }
-    return last;
+    return below;
 }
 
 LOOK_TARGET static inline size_t
@@ -188,11 +191,13 @@ LOOK(count_borders)(const uint8_t *block, uint16_t r)
 
 #endif
 
-/* From a key's node in one level to its node in the next. */
+/* From a key's node in one level to its node in the next: the last key below `bound`. In a file gone wrong there may
+ * be none in a node; then it is the node before, which the first of all has no need of (kobold.c). */
 LOOK_TARGET static inline size_t
 LOOK(v6_step)(const kobold *k, uint32_t level, size_t node, int64_t bound)
 {
-    return node * KDB_FANOUT + LOOK(last_key)(k->v6_level[level] + node * (KDB_FANOUT * 8), bound);
+    const uint8_t *keys = k->v6_level[level] + node * (KDB_FANOUT * 8 / LOOK_UNIT);
+    return node * KDB_FANOUT + LOOK(keys_below)(keys, bound) - LOOK_UNIT;
 }
 
 LOOK_TARGET static inline size_t
@@ -223,7 +228,7 @@ LOOK(v6_slot)(const uint8_t *block, uint64_t distance)
 LOOK_TARGET static inline uint64_t
 LOOK(v6_distance)(const kobold *k, size_t at, int64_t bound)
 {
-    return (uint64_t)bound - 1 - le64(k->v6_level[k->v6_levels - 1] + at * 8);
+    return (uint64_t)bound - 1 - le64(k->v6_lowest + at * (8 / LOOK_UNIT));
 }
 
 LOOK_TARGET static uint16_t
@@ -231,7 +236,7 @@ LOOK(v6)(const kobold *k, uint64_t hi, uint64_t lo)
 {
     int64_t bound = LOOK(v6_bound)(hi);
     size_t at = LOOK(v6_descend)(k, bound);
-    const uint8_t *block = k->v6_block + at * KDB_BLOCK_SIZE;
+    const uint8_t *block = k->v6_block + at * (KDB_BLOCK_SIZE / LOOK_UNIT);
     size_t slot = LOOK(v6_slot)(block, LOOK(v6_distance)(k, at, bound));
     uint8_t v = block[KDB_BLOCK_VALUES + slot];
     return BH_UNLIKELY(v == KDB_ESCAPE) ? kobold_v6_deep(k, hi, lo, block, slot) : v;
@@ -242,7 +247,7 @@ LOOK(v6)(const kobold *k, uint64_t hi, uint64_t lo)
 LOOK_TARGET static void
 LOOK(v6_group)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t n)
 {
-    uint32_t at[GROUP];
+    size_t at[GROUP];
     uint64_t distance[GROUP];
     uint8_t slot[GROUP];
     uint8_t deep[GROUP];
@@ -254,17 +259,17 @@ LOOK(v6_group)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t
         for (uint32_t level = 0; level < lowest; level++) {
             node = LOOK(v6_step)(k, level, node, bound);
         }
-        at[i] = (uint32_t)node;
+        at[i] = node;
     }
     for (size_t i = 0; i < n; i++) {
         int64_t bound = LOOK(v6_bound)(addr[i][0]);
         size_t block = LOOK(v6_step)(k, lowest, at[i], bound);
-        at[i] = (uint32_t)block;
+        at[i] = block;
         distance[i] = LOOK(v6_distance)(k, block, bound);
-        __builtin_prefetch(k->v6_block + block * KDB_BLOCK_SIZE);
+        __builtin_prefetch(k->v6_block + block * (KDB_BLOCK_SIZE / LOOK_UNIT));
     }
     for (size_t i = 0; i < n; i++) {
-        const uint8_t *block = k->v6_block + (size_t)at[i] * KDB_BLOCK_SIZE;
+        const uint8_t *block = k->v6_block + at[i] * (KDB_BLOCK_SIZE / LOOK_UNIT);
         slot[i] = (uint8_t)LOOK(v6_slot)(block, distance[i]);
         uint8_t v = block[KDB_BLOCK_VALUES + slot[i]];
         ret[i] = v;
@@ -273,7 +278,7 @@ LOOK(v6_group)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t
     }
     for (size_t j = 0; j < deeper; j++) {
         size_t i = deep[j];
-        const uint8_t *block = k->v6_block + (size_t)at[i] * KDB_BLOCK_SIZE;
+        const uint8_t *block = k->v6_block + at[i] * (KDB_BLOCK_SIZE / LOOK_UNIT);
         ret[i] = kobold_v6_deep(k, addr[i][0], addr[i][1], block, slot[i]);
     }
 }
@@ -288,5 +293,6 @@ LOOK(v6_many)(const kobold *k, const uint64_t (*addr)[2], uint16_t *ret, size_t 
 
 #undef LOOK
 #undef LOOK_TARGET
+#undef LOOK_UNIT
 #undef LOOK_AVX2
 #undef LOOK_AVX512

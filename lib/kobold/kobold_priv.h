@@ -100,7 +100,7 @@ struct kobold {
     struct kobold_head head; /* the IPv4 tables: first, as kobold.h promises */
 
     /* Read by every look-up of IPv6. */
-    const uint8_t *v6_level[KDB_LEVELS_MAX], *v6_block;
+    const uint8_t *v6_level[KDB_LEVELS_MAX], *v6_lowest, *v6_block;
     uint32_t v6_levels;
     const struct kobold_look *look;
 

@@ -50,7 +50,7 @@ look_at(const struct bh_report_options *o, struct bh_octets **opened, bool *ret_
         text = is_text && text == NULL ? o->files[i] : text;
         other = is_text || other != NULL ? other : o->files[i];
         texts += is_text;
-        if (bh_octets_is_regular(opened[i])) {
+        if (bh_octets_is_regular(opened[i]) && strcmp(o->files[i], "-") != 0) { /* "-" < FILE cannot be opened again */
             bh_octets_close(opened[i]);
             opened[i] = NULL;
         }

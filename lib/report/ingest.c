@@ -78,7 +78,7 @@ prepare(struct ingest *g)
         .all_accesses = x->o->all_accesses,
         .outcomes = x->o->outcomes,
         .hold = x->o->outcomes,
-        .flow_slots = run_flow_slots(x),
+        .flow_slots = FLOW_SLOTS,
         .start_ns = x->feed.first_ns,
         .key = bh_random_key(),
     };

@@ -249,20 +249,6 @@ choose_threads(const struct run *x)
     return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
 }
 
-/* Small files get small tables, since touching pages takes time too; but so many slots a frame that
- * n connections crowding out one of a bucket of four, some n * (4 n / slots)^4 / 120, is no matter of
- * luck: the keys of the hashes are random, and a report must not change with them. */
-#define SLOTS_PER_FRAME 32U
-
-uint32_t
-run_flow_slots(const struct run *x)
-{
-    uint64_t slots = x->feed.decided ? 64 : 1U << 20;
-    while (slots > 1U << 12 && x->expected != 0 && slots > x->expected * SLOTS_PER_FRAME) {
-        slots >>= 1;
-    }
-    return (uint32_t)slots / x->shards;
-}
 
 static int
 make_shards(struct run *x)
@@ -298,7 +284,7 @@ make_shards(struct run *x)
         .all_accesses = x->o->all_accesses,
         .outcomes = x->o->outcomes,
         .hold = x->hold != NULL,
-        .flow_slots = run_flow_slots(x),
+        .flow_slots = x->feed.decided ? 64 : FLOW_SLOTS / x->shards,
         .start_ns = x->feed.first_ns,
         .key = key,
     };

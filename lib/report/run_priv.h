@@ -108,6 +108,7 @@ BH_NODISCARD int work_settle(struct work *w); /* after either */
 /* ---- run.c: the steps of a run, for reports and for import --------------------------------------- */
 
 #define SHARDS_MAX 8U
+#define FLOW_SLOTS (1U << 20) /* at most, of all shards */
 
 struct run {
     const struct bh_report_options *o;
@@ -136,7 +137,6 @@ BH_NODISCARD int run_find_home(struct run *x);
 bool run_find_two_sided(const struct run *x);
 /* Nothing to make a report of, and a reason for it? */
 BH_NODISCARD int run_check_any(struct run *x);
-uint32_t run_flow_slots(const struct run *x);
 /* Damage and the like into r->notes, when all is read. */
 BH_NODISCARD int run_take_notes(struct run *x);
 

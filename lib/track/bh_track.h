@@ -8,8 +8,9 @@
  *   bh_track_flows()     connections: classes that depend on known flows, and outcomes
  *
  * Memory is bounded: flow_slots * 16 octets for connections, a quarter of that for UDP
- * conversations, both in buckets of one cache line, newest first; what falls out while it still
- * mattered is counted (bh_track_bounds). Rules: MEANING.md 2 and 3, DETECTION.md 2 to 4; the decisions they
+ * conversations, both in buckets of one cache line, newest first. They begin small and grow as long
+ * as they lose something that still matters; what falls out of the largest is counted
+ * (bh_track_bounds). Rules: MEANING.md 2 and 3, DETECTION.md 2 to 4; the decisions they
  * leave open: docs/design/track.md.
  *
  * Threads:   one thread per object. Several objects may each get the records of some of the
@@ -74,7 +75,7 @@ struct bh_track_config {
     bool all_accesses;   /* --all-accesses: every inbound TCP/UDP record is an access          */
     bool outcomes;       /* false: connections are not followed (--outcomes no)                */
     bool hold;           /* verdicts by record instead of moves (a filter on outcome, a log)   */
-    uint32_t flow_slots; /* rounded up to a power of two, 64 at least; 0: 2^20                 */
+    uint32_t flow_slots; /* at most; rounded down to a power of two, 64 to 2^20; 0: 2^20       */
     int64_t start_ns;    /* time of the first record: "has run for 10 min" counts from here    */
     uint64_t key;        /* of the hashes: bh_random_key()                                     */
 };

@@ -311,25 +311,30 @@ call_known(struct bh_track *t, const struct bh_batch *b, uint32_t i)
     return false;
 }
 
-/* Signed: an error may be judged after later datagrams of its batch. */
-static inline bool
-talk_is_open(const struct talk *x, uint32_t now)
+/* Of 64 bits all but those that choose among the first buckets: tag holds the upper half. */
+static inline uint32_t
+tag2_of(uint64_t hash)
 {
-    return (int32_t)(now - x->tick) <= (int32_t)TALK_TICKS;
+    return (uint32_t)(hash / FIRST_TALKS);
 }
 
-/* The last of the bucket falls out; before that is one that is still known, the table doubles. */
+/* Is the last one still known, as far as clocks that step back leave it open? */
+static bool
+talks_are_full(const struct talk *bucket, uint32_t now)
+{
+    const struct talk *last = &bucket[BUCKET - 1];
+    return last->opener != 0 && now - last->tick + TALK_TICKS <= 2 * TALK_TICKS;
+}
+
 static void
 talk_new(struct bh_track *t, uint64_t hash, struct talk x, uint32_t now)
 {
-    struct talk *bucket = talk_bucket(t, hash);
-    while (BH_UNLIKELY(bucket[BUCKET - 1].opener != 0 && talk_is_open(&bucket[BUCKET - 1], now))) {
-        if (!talks_grow(t)) {
-            t->bounds.conversations_lost += now - bucket[BUCKET - 1].tick <= TALK_TICKS;
-            break;
-        }
-        bucket = talk_bucket(t, hash);
+    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
+    while (BH_UNLIKELY(talks_are_full(bucket, now)) && talks_grow(t)) {
+        bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
     }
+    const struct talk *last = &bucket[BUCKET - 1];
+    t->bounds.conversations_lost += last->opener != 0 && now - last->tick <= TALK_TICKS;
     bucket[3] = bucket[2];
     bucket[2] = bucket[1];
     bucket[1] = bucket[0];
@@ -339,10 +344,11 @@ talk_new(struct bh_track *t, uint64_t hash, struct talk x, uint32_t now)
 static struct talk *
 talk_find(const struct bh_track *t, uint64_t hash, uint32_t now)
 {
-    struct talk *bucket = talk_bucket(t, hash);
+    struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
     for (unsigned k = 0; k < BUCKET; k++) {
-        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == (uint32_t)(hash >> 8) && bucket[k].opener != 0) {
-            return talk_is_open(&bucket[k], now) ? &bucket[k] : NULL;
+        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == tag2_of(hash) && bucket[k].opener != 0) {
+            /* Signed: an error may be judged after later datagrams of its batch. */
+            return (int32_t)(now - bucket[k].tick) <= (int32_t)TALK_TICKS ? &bucket[k] : NULL;
         }
     }
     return NULL;
@@ -375,7 +381,7 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
         return BH_CLASS_UDP_ANSWER;
     }
     /* One that was idle for too long stays where it is and falls out in its turn. */
-    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), (uint32_t)(hash >> 8), now, out ? 2 : 1 }, now);
+    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), tag2_of(hash), now, out ? 2 : 1 }, now);
     return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
 }
 
@@ -506,7 +512,7 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
     }
     for (uint32_t j = 0; j < talks; j++) {
         t->talk_hash[j] = row_hash(t, b, talk_row[j]);
-        BH_PREFETCH_WRITE(talk_bucket(t, t->talk_hash[j]));
+        BH_PREFETCH_WRITE(&t->talks[(t->talk_hash[j] & t->talk_mask) * BUCKET]);
     }
     for (uint32_t j = 0; j < talks; j++) {
         uint32_t i = talk_row[j];

@@ -93,10 +93,11 @@ become(struct bh_track *t, struct flow f, unsigned state, unsigned port)
     }
 }
 
+/* Those above the bits that choose among the first buckets. */
 static inline uint32_t
 tag8_of(uint64_t hash)
 {
-    return (uint32_t)(hash >> 24) & 0xff;
+    return (uint32_t)(hash / FIRST_FLOWS) & 0xff;
 }
 
 /* ---- one-sided views ---------------------------------------------------------------------- */
@@ -208,37 +209,50 @@ push(uint32_t p[BUCKET], uint32_t x)
     p[0] = x;
 }
 
+static inline uint32_t
+tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
+/* Is the last one still known? Its next segment would be taken for something else. */
+static inline bool
+is_full(const struct bucket *b, uint32_t now)
+{
+    return (b->rest[3] >> 9 & 7) != FLOW_NONE && is_near(second_of(now) - b->seq_seen[3]);
+}
+
+/* More buckets, until there is a place in the one of this hash; or at the bound, the one it has. */
+static BH_NOINLINE struct bucket *
+make_room(struct bh_track *t, uint64_t hash, uint32_t now)
+{
+    struct bucket *b = &t->flows[hash & t->flow_mask];
+    while (is_full(b, now) && flows_grow(t)) {
+        b = &t->flows[hash & t->flow_mask];
+    }
+    const unsigned state = b->rest[3] >> 9 & 7;
+    t->bounds.flows_lost += (state - FLOW_SYN <= FLOW_OPEN - FLOW_SYN) & (now - b->syn_tick[3] <= VERDICT_TICKS);
+    return b;
+}
+
 /* In front; the last one falls out. */
 static BH_ALWAYS_INLINE void
-insert(struct bh_track *t, struct bucket *b, uint32_t tag, uint32_t now, uint32_t seq_seen, uint32_t rest)
+insert(struct bh_track *t, uint64_t hash, uint32_t now, uint32_t seq_seen, uint32_t rest)
 {
-    if (BH_UNLIKELY(now - b->syn_tick[3] <= VERDICT_TICKS)) {
-        unsigned state = b->rest[3] >> 9 & 7;
-        t->bounds.flows_lost += state - FLOW_SYN <= FLOW_OPEN - FLOW_SYN;
+    struct bucket *b = &t->flows[hash & t->flow_mask];
+    if (BH_UNLIKELY(is_full(b, now))) {
+        b = make_room(t, hash, now);
     }
-    push(b->tag, tag);
+    push(b->tag, tag_of(hash));
     push(b->syn_tick, now);
     push(b->seq_seen, seq_seen);
     push(b->rest, rest);
 }
 
 static inline uint32_t
-tag_of(uint64_t hash)
-{
-    return (uint32_t)(hash >> 32) | 1;
-}
-
-static inline uint32_t
 fold(uint32_t seq)
 {
     return (seq * 0x9e3779b1U) >> 16;
-}
-
-/* Of the last packet, to tell idle connections: 954 ticks are 1.0003 s. */
-static inline uint32_t
-second_of(uint32_t tick)
-{
-    return tick / 954U & 0xffff;
 }
 
 static inline uint32_t
@@ -309,20 +323,21 @@ on_syn(struct bh_track *t, struct bh_batch *b, uint32_t i, struct bucket *bucket
         f.in->seq_seen[f.at] = seq_seen;
         f.in->rest[f.at] = rest;
     } else {
-        insert(t, bucket, tag, now, seq_seen, rest);
+        insert(t, hash, now, seq_seen, rest);
     }
 }
 
 /* A segment of ours. */
 static void
-on_outbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket, uint32_t tag, uint32_t tag8)
+on_outbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket, uint64_t hash)
 {
+    const uint32_t tag8 = tag8_of(hash);
     const uint32_t now = tick_of(b->ts_ns[i]), second = second_of(now);
     const unsigned flags = b->tcp_flags[i], port = b->ports[i] >> 16;
     struct flow f;
-    if (!find(bucket, tag, tag8, &f)) {
+    if (!find(bucket, tag_of(hash), tag8, &f)) {
         if ((flags & BH_TCP_RST) == 0) { /* our own connection, or one from before the capture */
-            insert(t, bucket, tag, now, second, pack(tag8, 0, FLOW_OTHER, 0));
+            insert(t, hash, now, second, pack(tag8, 0, FLOW_OTHER, 0));
         }
         return;
     }
@@ -351,12 +366,12 @@ on_outbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct buc
 
 /* An inbound segment that is no SYN. Returns its class. */
 static uint8_t
-on_inbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket, uint32_t tag, uint32_t tag8)
+on_inbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket, uint64_t hash)
 {
     const uint32_t now = tick_of(b->ts_ns[i]), second = second_of(now);
     const unsigned flags = b->tcp_flags[i], port = b->ports[i] & 0xffff;
     struct flow f;
-    if (!find(bucket, tag, tag8, &f) || ((second - f.in->seq_seen[f.at]) & 0xffff) > FLOW_IDLE_S) {
+    if (!find(bucket, tag_of(hash), tag8_of(hash), &f) || ((second - f.in->seq_seen[f.at]) & 0xffff) > FLOW_IDLE_S) {
         if ((flags & BH_TCP_RST) != 0 || (flags & (BH_TCP_SYN | BH_TCP_ACK)) == (BH_TCP_SYN | BH_TCP_ACK)) {
             return BH_CLASS_TCP_BACKSCATTER;
         }
@@ -449,10 +464,12 @@ size_t
 bh_track_flows(struct bh_track *t, struct bh_batch *b, const struct bh_move **ret_moves)
 {
     uint32_t quote = 0;
+    if (t->flow_rows > 0) {
+        flows_sweep(t, tick_of(b->ts_ns[t->flow_row[0]]));
+    }
     for (uint32_t j = 0; j < t->flow_rows; j++) {
         const uint32_t i = t->flow_row[j];
         const uint64_t hash = t->flow_hash[j];
-        const uint32_t tag = tag_of(hash), tag8 = tag8_of(hash);
         struct bucket *bucket = &t->flows[hash & t->flow_mask];
         if (BH_LIKELY(b->cls[i] == BH_CLASS_ACCESS)) {
             on_syn(t, b, i, bucket, hash);
@@ -464,9 +481,9 @@ bh_track_flows(struct bh_track *t, struct bh_batch *b, const struct bh_move **re
             b->cls[i] = on_error(t, b, i, has ? &b->quotes[quote] : NULL);
         } else if (b->direction[i] == BH_DIR_OUT) {
             b->cls[i] = BH_CLASS_NONE;
-            on_outbound(t, b, i, bucket, tag, tag8);
+            on_outbound(t, b, i, bucket, hash);
         } else {
-            b->cls[i] = on_inbound(t, b, i, bucket, tag, tag8);
+            b->cls[i] = on_inbound(t, b, i, bucket, hash);
         }
     }
     *ret_moves = t->moves;
@@ -489,16 +506,6 @@ bh_track_verdict(const struct bh_track *t, uint32_t connection, int64_t ts_ns)
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-static uint32_t
-round_up(uint32_t v, uint32_t least)
-{
-    uint32_t p = least;
-    while (p < v && p < 1U << 28) {
-        p <<= 1;
-    }
-    return p;
-}
-
 int
 bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
 {
@@ -507,16 +514,12 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
         return -ENOMEM;
     }
     t->cfg = *cfg;
-    uint32_t slots = round_up(cfg->flow_slots == 0 ? 1U << 20 : cfg->flow_slots, 64);
-    bool huge = slots >= 1U << 17;
-    t->flow_mask = slots / BUCKET - 1;
     t->key1 = bh_mix64(cfg->key, 0x9e3779b97f4a7c15ULL);
     t->key2 = bh_mix64(t->key1, cfg->key);
     t->two_sided = cfg->two_sided;
     t->two_sided_ns = INT64_MIN / 2;
     t->move_cap = 4096;
     t->moves = malloc(t->move_cap * sizeof *t->moves);
-    t->flows = bh_pages_new(sizeof *t->flows * (t->flow_mask + 1UL), huge);
     t->calls = calloc(CALL_SLOTS, sizeof *t->calls);
     t->coming = calloc(BH_TRACK_CALLS, sizeof *t->coming);
     t->served = calloc(65536, sizeof *t->served);
@@ -524,7 +527,7 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
     t->talk_row = malloc(BH_BATCH_STRIDE * sizeof *t->talk_row);
     t->flow_hash = malloc(BH_BATCH_STRIDE * sizeof *t->flow_hash);
     t->talk_hash = malloc(BH_BATCH_STRIDE * sizeof *t->talk_hash);
-    bool ok = t->moves != NULL && t->flows != NULL && talks_init(t, slots / BUCKET / 4) && t->calls != NULL && t->coming != NULL && t->served != NULL &&
+    bool ok = tables_init(t, cfg->flow_slots) == 0 && t->moves != NULL && t->calls != NULL && t->coming != NULL && t->served != NULL &&
               t->flow_row != NULL && t->talk_row != NULL && t->flow_hash != NULL && t->talk_hash != NULL;
     if (ok && cfg->outcomes && !cfg->two_sided && !cfg->hold) {
         t->pending = bh_pages_new(sizeof *t->pending * PENDING_SLOTS, false);
@@ -549,8 +552,7 @@ bh_track_free(struct bh_track *t)
     if (t == NULL) {
         return;
     }
-    bh_pages_free(t->flows, sizeof *t->flows * (t->flow_mask + 1UL));
-    talks_done(t);
+    tables_done(t);
     bh_pages_free(t->pending, sizeof *t->pending * PENDING_SLOTS);
     free(t->moves);
     free(t->calls);

@@ -14,10 +14,10 @@ BH_NODISCARD int home_add_host6(struct bh_home *h, uint64_t hi, uint64_t lo);
 /*
  * A connection in 16 octets, four to a bucket, a bucket in one cache line: word by word, so
  * that one comparison looks at four tags. Times are in ticks of 2^20 ns (1.05 ms).
- *   tag       32 more bits of the keyed hash, never 0; 0: the place is empty
+ *   tag       the upper 32 bits of the keyed hash
  *   syn_tick  of its first SYN
  *   seq_seen  sequence number of the SYN folded to 16 bits << 16 | second it was last seen
- *   rest      8 bits of tag | 12 bits n | 3 bits state | 9 bits country
+ *   rest      8 more bits of the hash | 12 bits n | 3 bits state, 0: empty | 9 bits country
  * With `hold`, n and country together are the connection's number (21 bits).
  */
 #define BUCKET 4U
@@ -38,6 +38,10 @@ enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202, BY_ECHO = 203 };
 
 /* The lists a row is on. */
 enum { ON_FLOWS = 1, ON_TALKS = 2 };
+
+/* Buckets the tables begin with. What is kept of a hash leaves out the bits that choose among these. */
+#define FIRST_FLOWS (1U << 10)
+#define FIRST_TALKS (1U << 8)
 
 /* A UDP conversation, or pings of ours: who opened it, and when a datagram was last seen. */
 struct talk {
@@ -78,9 +82,10 @@ struct bh_track {
     int64_t two_sided_ns;
 
     struct bucket *flows;
-    uint32_t flow_mask; /* buckets - 1 */
+    uint32_t flow_mask, flow_most; /* buckets - 1, now and at most */
+    uint32_t swept_tick, rows_since_sweep;
     struct talk *talks;
-    uint32_t talk_mask, talks_most; /* buckets - 1; how many there may be */
+    uint32_t talk_mask, talk_most;
     struct call *calls;
     struct call *coming; /* told by bh_track_calls(), in order of time; BH_TRACK_CALLS */
     uint32_t coming_at, coming_count;
@@ -105,21 +110,17 @@ struct bh_track {
     uint8_t list_table[5][256];   /* [kind of protocol][class] -> ON_... */
 };
 
+BH_NODISCARD int tables_init(struct bh_track *t, uint32_t slots);
+void tables_done(struct bh_track *t);
+/* Twice the buckets. False at the bound, or without memory. */
+bool flows_grow(struct bh_track *t);
+bool talks_grow(struct bh_track *t);
+/* Before the rows of a batch that begins now: every SWEEP_TICKS what is idle leaves. */
+#define HOUR_TICKS 3433227U
+#define SWEEP_TICKS (12 * HOUR_TICKS)
+void flows_sweep(struct bh_track *t, uint32_t now);
+
 void classify_init(struct bh_track *t);
-
-/* ---- talks.c --------------------------------------------------------------------------------- */
-
-#define TALKS_LEAST (1U << 8) /* buckets: 16 KiB */
-BH_NODISCARD bool talks_init(struct bh_track *t, uint32_t most);
-void talks_done(struct bh_track *t);
-bool talks_grow(struct bh_track *t); /* twice as many buckets; false when there are as many as there may be */
-
-/* Eight bits that are not stored, then the low ones of tag2. */
-static inline struct talk *
-talk_bucket(const struct bh_track *t, uint64_t hash)
-{
-    return &t->talks[(hash & t->talk_mask) * BUCKET];
-}
 
 uint64_t quote_hash(const struct bh_track *t, const struct bh_quote *q);
 /* The same for a packet of ours that is quoted to us. */
@@ -137,6 +138,21 @@ static inline uint32_t
 tick_of(int64_t ts_ns)
 {
     return (uint32_t)((uint64_t)ts_ns >> TICK_SHIFT);
+}
+
+/* Of the last packet, to tell idle connections: 954 ticks are 1.0003 s. */
+static inline uint32_t
+second_of(uint32_t tick)
+{
+    return tick / 954U & 0xffff;
+}
+
+/* Is a connection that was seen so many seconds ago (of 16 bits) still known? As far as clocks that step
+ * back leave it open. */
+static inline bool
+is_near(uint32_t idle)
+{
+    return ((idle + FLOW_IDLE_S) & 0xffff) <= 2 * FLOW_IDLE_S;
 }
 
 #endif

@@ -571,6 +571,15 @@ bad_offsets_are_refused(void **state)
             bh_put_le16(number, before);
         }
     }
+    /* A level that does not begin with the lowest key, or is not padded with the highest. */
+    const uint8_t *inner = m.data + KDB_AT_TABLE + (size_t)(KDB_V6_INNER - 1) * KDB_SECTION_SIZE;
+    uint8_t *keys = m.data + bh_get_le64(inner + 8);
+    uint8_t *const ends[] = { keys, keys + bh_get_le64(inner + 16) - 8 };
+    for (size_t i = 0; i < BH_COUNT(ends); i++) {
+        ends[i][0] ^= 1;
+        assert_int_equal(kobold_open_memory(m.data, m.size, &k), KOBOLD_EDAMAGED);
+        ends[i][0] ^= 1;
+    }
     /* An unknown section is a later version's compatible addition. */
     assert_int_equal(kobold_open_memory(m.data, m.size, &k), 0);
     kobold_close(k);

@@ -819,6 +819,105 @@ test_bounds(void **state)
     lab_close(&l);
 }
 
+/* Connections that are known for 300 s find room up to the bound; half of them get an answer late. */
+static void
+test_tables_grow(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t slots;
+        bool all; /* fit */
+    } cases[] = { { 0, true }, { 1U << 20, true }, { (1U << 20) + 5, true }, { 1U << 13, false } };
+    enum { N = 20000 };
+    for (size_t c = 0; c < BH_COUNT(cases); c++) {
+        struct lab l;
+        struct bh_track_bounds bounds;
+        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = cases[c].slots });
+        for (unsigned step = 0; step < 3; step++) {
+            for (unsigned i = 0; i < N; i += step == 0 ? 1 : 2) {
+                const int64_t ts = START + step * 10 * SEC + i * 1000;
+                struct row r = step == 1 ? tcp_row(ts, US, 80 + i / 10000, THEM, 1000 + i % 10000, SYN | ACK)
+                                         : tcp_row(ts, THEM, 1000 + i % 10000, US, 80 + i / 10000, step == 0 ? SYN : ACK);
+                lab_add(&l, &r);
+            }
+        }
+        lab_flush(&l);
+        bh_track_get_bounds(l.track, &bounds);
+        assert_int_equal(bounds.flows_lost == 0, cases[c].all);
+        l.rows = 0;
+        for (unsigned i = 0; i < 1000; i++) { /* still known, whatever became of them */
+            struct row r = tcp_row(START + 299 * SEC, THEM, 1000 + i, US, 80, RST);
+            lab_add(&l, &r);
+        }
+        lab_flush(&l);
+        for (unsigned i = 0; i < 1000 && cases[c].all; i++) {
+            assert_int_equal(l.cls[i], BH_CLASS_TCP_IN_FLOW);
+        }
+        lab_end(&l);
+        assert_int_equal(l.accesses, N);
+        assert_int_equal(l.outcome[BH_OUTCOME_COMPLETE] == N / 2, cases[c].all);
+        lab_close(&l);
+    }
+}
+
+static void
+test_conversations_grow(void **state)
+{
+    (void)state;
+    enum { N = 4096 };
+    struct lab l;
+    struct bh_track_bounds bounds;
+    lab_open(&l, (struct bh_track_config){ .outcomes = true, .flow_slots = 0 });
+    for (unsigned step = 0; step < 3; step++) { /* theirs; ours within the minute; theirs again */
+        l.rows = 0;
+        for (unsigned i = 0; i < N; i++) {
+            const int64_t ts = START + step * 50 * SEC + i * 1000;
+            struct row r = step == 1 ? udp_row(ts, US, 5000 + i, THEM, 9) : udp_row(ts, THEM, 9, US, 5000 + i);
+            lab_add(&l, &r);
+        }
+        lab_flush(&l);
+        for (unsigned i = 0; i < N; i++) {
+            assert_int_equal(l.cls[i], step == 1 ? BH_CLASS_NONE : BH_CLASS_ACCESS);
+        }
+    }
+    bh_track_get_bounds(l.track, &bounds);
+    assert_int_equal(bounds.conversations_lost, 0);
+    lab_close(&l);
+}
+
+/* The second of the last segment has 16 bits: 18.2 h later it would look like now. What was idle for
+ * hours has left by then; what goes on stays. */
+static void
+test_second_comes_round(void **state)
+{
+    (void)state;
+    const int64_t round_ns = 65536LL * 954 << 20, step_ns = 50 * SEC;
+    struct lab l;
+    lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 0 });
+    struct row idle = tcp_row(START, THEM, 1000, US, 80, SYN), busy = tcp_row(START, THEM, 1001, US, 80, SYN);
+    lab_add(&l, &idle);
+    lab_add(&l, &busy);
+    for (int64_t at = step_ns; at < round_ns; at += step_ns) {
+        struct row other = tcp_row(START + at, "192.0.2.8", (unsigned)(at / step_ns), US, 80, SYN);
+        lab_add(&l, &other);
+        if (at / step_ns % 4 == 0) {
+            busy.ts_ns = START + at;
+            busy.flags = ACK;
+            lab_add(&l, &busy);
+        }
+    }
+    lab_flush(&l);
+    l.rows = 0;
+    idle.ts_ns = busy.ts_ns = START + round_ns;
+    idle.flags = busy.flags = RST;
+    lab_add(&l, &idle);
+    lab_add(&l, &busy);
+    lab_flush(&l);
+    assert_int_equal(l.cls[0], BH_CLASS_TCP_BACKSCATTER);
+    assert_int_equal(l.cls[1], BH_CLASS_TCP_IN_FLOW);
+    lab_close(&l);
+}
+
 /* 4095 repeats move with their connection; those beyond are said. */
 static void
 test_repeats(void **state)
@@ -1442,6 +1541,7 @@ main(void)
         cmocka_unit_test(test_hold),        cmocka_unit_test(test_not_counted),
         cmocka_unit_test(test_outcomes_no), cmocka_unit_test(test_strays),  cmocka_unit_test(test_idle),
         cmocka_unit_test(test_quotes),      cmocka_unit_test(test_our_own_doing), cmocka_unit_test(test_far_times),      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_tables_grow), cmocka_unit_test(test_conversations_grow), cmocka_unit_test(test_second_comes_round),
         cmocka_unit_test(test_pending),     cmocka_unit_test(test_served_ports), cmocka_unit_test(test_scenes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
