@@ -58,7 +58,7 @@ column_name(unsigned column)
 
 struct put {
     const struct dict *d;
-    const struct tables *t;
+    const struct terms *t;
     const struct chunk *c;
     struct block_work *w;
     struct block_head head;
@@ -444,7 +444,7 @@ put_head(const struct block_head *h, struct bh_buf *out)
 }
 
 void
-block_put(const struct dict *d, const struct tables *t, const struct chunk *c, struct block_work *w, struct bh_buf *head, struct bh_buf *body)
+block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w, struct bh_buf *head, struct bh_buf *body)
 {
     struct put p = { .d = d, .t = t, .c = c, .w = w, .body = body };
     p.head.rows = c->rows;

@@ -43,7 +43,7 @@ reach(uint32_t **list, uint32_t *cap, uint32_t count)
 }
 
 int
-census_add(struct census *c, const struct tables *t, const struct chunk *ch)
+census_add(struct census *c, const struct terms *t, const struct chunk *ch)
 {
     if (!reach(&c->far, &c->far_cap, t->far_count) || !reach(&c->near, &c->near_cap, t->near_count) ||
         !reach(&c->service, &c->service_cap, t->service.count) || !reach(&c->shape, &c->shape_cap, t->shape.count)) {
@@ -114,7 +114,7 @@ frequency_class(uint32_t count)
 }
 
 static int
-build_countries(struct dict *d, const struct tables *t, const struct census *c)
+build_countries(struct dict *d, const struct terms *t, const struct census *c)
 {
     struct item *list = calloc(t->country_count, sizeof *list);
     d->country = calloc(t->country_count, sizeof *d->country);
@@ -168,7 +168,7 @@ compare_far6(const void *a, const void *b)
 }
 
 static void
-add_entry(struct dict *d, const struct tables *t, uint32_t id)
+add_entry(struct dict *d, const struct terms *t, uint32_t id)
 {
     const struct far *f = &t->far[id];
     struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
@@ -207,7 +207,7 @@ tell_place(const struct dict *d, struct far_out *out)
 
 /* The entries of IPv4, then those of IPv6, each by country, symbol and address. */
 static int
-build_far(struct dict *d, const struct tables *t, const struct census *c)
+build_far(struct dict *d, const struct terms *t, const struct census *c)
 {
     struct item *v4 = malloc((t->far_count + 1UL) * sizeof *v4), *v6 = malloc((t->far_count + 1UL) * sizeof *v6);
     size_t n4 = 0, n6 = 0;
@@ -287,7 +287,7 @@ compare_near(const void *a, const void *b)
 #define NEAR_FEW 4096U
 
 static int
-build_near(struct dict *d, const struct tables *t, const struct census *c)
+build_near(struct dict *d, const struct terms *t, const struct census *c)
 {
     struct near_item *list = malloc((t->near_count + 1UL) * sizeof *list);
     d->near_code = calloc(t->near_count + 1UL, sizeof *d->near_code);
@@ -317,7 +317,7 @@ build_near(struct dict *d, const struct tables *t, const struct census *c)
 
 /* Forms that occur, in the order they were met. */
 static int
-build_forms(struct dict *d, const struct tables *t, const struct census *c)
+build_forms(struct dict *d, const struct terms *t, const struct census *c)
 {
     d->form_code = calloc(t->form_count + 1UL, sizeof *d->form_code);
     d->form = malloc((t->form_count + 1UL) * sizeof *d->form);
@@ -342,7 +342,7 @@ build_forms(struct dict *d, const struct tables *t, const struct census *c)
 #define ANY_MAX 48U
 
 static int
-build_services(struct dict *d, const struct tables *t, const struct census *c)
+build_services(struct dict *d, const struct terms *t, const struct census *c)
 {
     const uint32_t n = t->service.count < c->service_cap ? t->service.count : c->service_cap;
     struct item *list = malloc((n + 1UL) * sizeof *list), *groups = malloc((n + 1UL) * sizeof *groups);
@@ -404,7 +404,7 @@ out:
 }
 
 static int
-build_shapes(struct dict *d, const struct tables *t, const struct census *c)
+build_shapes(struct dict *d, const struct terms *t, const struct census *c)
 {
     const uint32_t n = t->shape.count < c->shape_cap ? t->shape.count : c->shape_cap;
     struct item *list = malloc((n + 1UL) * sizeof *list);
@@ -434,7 +434,7 @@ build_shapes(struct dict *d, const struct tables *t, const struct census *c)
 }
 
 int
-dict_build(struct dict *d, const struct tables *t, const struct census *c)
+dict_build(struct dict *d, const struct terms *t, const struct census *c)
 {
     *d = (struct dict){ 0 };
     int r = build_countries(d, t, c);

@@ -114,7 +114,7 @@ struct segment_out {
 };
 BH_NODISCARD int segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last, const struct bh_store_run *run,
                                const struct bh_store_sums *sums, const struct dict *d, struct code_work *w, struct bh_error *err);
-BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, const struct tables *t, const struct chunk *c,
+BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, const struct terms *t, const struct chunk *c,
                                struct block_work *w, struct bh_error *err);
 /* Synced to the disk, not yet in its place. */
 BH_NODISCARD int segment_end(struct segment_out *o, struct bh_error *err);

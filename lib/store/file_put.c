@@ -144,7 +144,7 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
 }
 
 int
-segment_block(struct segment_out *o, const struct dict *d, const struct tables *t, const struct chunk *c, struct block_work *w, struct bh_error *err)
+segment_block(struct segment_out *o, const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w, struct bh_error *err)
 {
     struct bh_buf head = { 0 }, body = { 0 };
     block_put(d, t, c, w, &head, &body);

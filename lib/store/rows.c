@@ -9,7 +9,7 @@ int
 rows_init(struct open_rows *o, const kobold *countries, uint64_t key)
 {
     *o = (struct open_rows){ 0 };
-    return tables_init(&o->tables, countries, key);
+    return terms_init(&o->terms, countries, key);
 }
 
 void
@@ -19,7 +19,7 @@ rows_done(struct open_rows *o)
         chunk_free(o->chunk[k]);
     }
     free(o->chunk);
-    tables_done(&o->tables);
+    terms_done(&o->terms);
     *o = (struct open_rows){ 0 };
 }
 
@@ -68,7 +68,7 @@ rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks, const ui
             }
         }
         const uint32_t room = BLOCK_ROWS - c->rows, n = b->rows - at < room ? b->rows - at : room;
-        r = chunk_add(c, &o->tables, b, at, at + n, country_map);
+        r = chunk_add(c, &o->terms, b, at, at + n, country_map);
         at += n;
     }
     return r;
@@ -82,16 +82,16 @@ rows_seal(const struct open_rows *o, size_t chunks, const char *dir, uint64_t se
     struct dict dict = { 0 };
     int r = 0;
     for (size_t k = 0; k < chunks && r == 0; k++) {
-        r = census_add(&census, &o->tables, o->chunk[k]);
+        r = census_add(&census, &o->terms, o->chunk[k]);
     }
-    r = r != 0 ? r : dict_build(&dict, &o->tables, &census);
+    r = r != 0 ? r : dict_build(&dict, &o->terms, &census);
     census_done(&census);
     if (r != 0) {
         return bh_error_errno(err, ENOMEM, dir, "cannot write", "書けません");
     }
     r = segment_begin(ret, dir, sequence, sequence, run, sums, &dict, &work->code, err);
     for (size_t k = 0; k < chunks && r == 0; k++) {
-        r = segment_block(ret, &dict, &o->tables, o->chunk[k], work, err);
+        r = segment_block(ret, &dict, &o->terms, o->chunk[k], work, err);
     }
     r = r != 0 ? r : segment_end(ret, err);
     dict_done(&dict);

@@ -6,7 +6,7 @@
 #include "file_priv.h"
 
 struct open_rows {
-    struct tables tables;
+    struct terms terms;
     struct chunk **chunk;
     size_t count, cap;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of lib/store share. The way in: a batch is *interned* - its addresses, forms and
- * groups become small numbers of `struct tables`, its rows those of a `struct chunk` - and chunks
+ * groups become small numbers of `struct terms`, its rows those of a `struct chunk` - and chunks
  * are *put* as blocks, in the words of a *dictionary* made of what the chunks of one segment hold.
  * The way out: a dictionary is got, and blocks by it. docs/format/log.md has the octets.
  */
@@ -89,7 +89,7 @@ struct keys {
     uint32_t *slot; /* id + 1 */
 };
 
-struct tables {
+struct terms {
     const kobold *countries;
     uint64_t key;
     struct far *far;
@@ -109,8 +109,8 @@ struct tables {
     uint32_t country_count;
     uint16_t country_of_value[KOBOLD_VALUES_MAX]; /* index + 1 */
 };
-BH_NODISCARD int tables_init(struct tables *t, const kobold *countries, uint64_t key);
-void tables_done(struct tables *t);
+BH_NODISCARD int terms_init(struct terms *t, const kobold *countries, uint64_t key);
+void terms_done(struct terms *t);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {
@@ -148,12 +148,12 @@ void chunk_free(struct chunk *c);
 uint32_t chunk_flags_of(const struct bh_batch *b);
 /* Rows from..to of a batch behind those of the chunk; it has room and the flags. `country_map`: what
  * country[] means in these tables, of a batch that has it; NULL: the database is asked. */
-BH_NODISCARD int chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t from, uint32_t to,
+BH_NODISCARD int chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
                            const uint16_t *country_map);
 /* The number of a country of somewhere else. */
-uint16_t tables_country(struct tables *t, const struct bh_store_country *c);
+uint16_t terms_country(struct terms *t, const struct bh_store_country *c);
 /* Rows first_row.. of another chunk; their numbers become those of other tables. */
-BH_NODISCARD int chunk_move(struct chunk *to, struct tables *into, const struct chunk *from, const struct tables *of,
+BH_NODISCARD int chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of,
                             uint32_t first_row, uint32_t rows);
 
 /* ---- dictionary ------------------------------------------------------------------------------------------ */
@@ -236,8 +236,8 @@ struct census {
     uint32_t far_cap, near_cap, service_cap, shape_cap;
 };
 void census_done(struct census *c);
-BH_NODISCARD int census_add(struct census *c, const struct tables *t, const struct chunk *ch);
-BH_NODISCARD int dict_build(struct dict *d, const struct tables *t, const struct census *c);
+BH_NODISCARD int census_add(struct census *c, const struct terms *t, const struct chunk *ch);
+BH_NODISCARD int dict_build(struct dict *d, const struct terms *t, const struct census *c);
 void dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out);
 /* 0, -ENOMEM, or BH_EDAMAGED. */
 BH_NODISCARD int dict_get(struct dict *d, const uint8_t *data, size_t size);
@@ -287,7 +287,7 @@ struct block_work {
 BH_NODISCARD int block_work_init(struct block_work *w);
 void block_work_done(struct block_work *w);
 /* To be appended to `head` and `body`; without memory these say so. */
-void block_put(const struct dict *d, const struct tables *t, const struct chunk *c, struct block_work *w,
+void block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w,
                struct bh_buf *head, struct bh_buf *body);
 BH_NODISCARD int block_head_get(const uint8_t *data, size_t size, struct block_head *ret);
 

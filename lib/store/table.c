@@ -93,9 +93,9 @@ key_id(struct keys *k, uint64_t key, uint32_t *ret)
 }
 
 int
-tables_init(struct tables *t, const kobold *countries, uint64_t key)
+terms_init(struct terms *t, const kobold *countries, uint64_t key)
 {
-    *t = (struct tables){ .countries = countries, .key = key };
+    *t = (struct terms){ .countries = countries, .key = key };
     t->country = calloc(KOBOLD_VALUES_MAX + 1, sizeof *t->country);
     bool ok = slots_init(&t->far_slot, &t->far_mask, SLOTS_FIRST);
     ok = slots_init(&t->near_slot, &t->near_mask, SLOTS_FIRST) && ok;
@@ -103,12 +103,12 @@ tables_init(struct tables *t, const kobold *countries, uint64_t key)
     ok = slots_init(&t->service.slot, &t->service.mask, SLOTS_FIRST) && ok;
     ok = slots_init(&t->shape.slot, &t->shape.mask, SLOTS_FIRST) && ok;
     if (!ok || t->country == NULL) {
-        tables_done(t);
+        terms_done(t);
         return -ENOMEM;
     }
     t->group_index = bh_pages_new(1UL << GROUP_BITS, false);
     if (t->group_index == NULL) {
-        tables_done(t);
+        terms_done(t);
         return -ENOMEM;
     }
     t->service.hash_key = t->shape.hash_key = key;
@@ -119,7 +119,7 @@ tables_init(struct tables *t, const kobold *countries, uint64_t key)
 }
 
 void
-tables_done(struct tables *t)
+terms_done(struct terms *t)
 {
     free(t->country);
     free(t->far);
@@ -140,7 +140,7 @@ tables_done(struct tables *t)
         bh_pages_free(t->port_id[k], 65536 * sizeof *t->port_id[k]);
     }
     bh_pages_free(t->group_index, 1UL << GROUP_BITS);
-    *t = (struct tables){ 0 };
+    *t = (struct terms){ 0 };
 }
 
 static bool
@@ -160,13 +160,13 @@ grow(void **list, uint32_t *cap, uint32_t count, size_t size)
 }
 
 static inline uint64_t
-address_hash(const struct tables *t, unsigned family, uint64_t hi, uint64_t lo)
+address_hash(const struct terms *t, unsigned family, uint64_t hi, uint64_t lo)
 {
     return bh_mix64(hi ^ t->key, lo + family);
 }
 
 static uint64_t
-form_hash(const struct tables *t, const struct form *f)
+form_hash(const struct terms *t, const struct form *f)
 {
     uint64_t h = bh_mix64(f->mac ^ t->key, (uint64_t)f->options << 32 | f->header_len);
     h = bh_mix64(h ^ f->link_len, (uint64_t)f->tunnel_sender << 32 | f->tunnel_vni);
@@ -205,7 +205,7 @@ form_same(const struct form *a, const struct form *b)
 
 /* The ids of a group's ports, by port; NULL: this group has no such list. */
 static inline uint32_t *
-port_table(struct tables *t, uint32_t group)
+port_table(struct terms *t, uint32_t group)
 {
     const unsigned index = t->group_index[group];
     if (BH_LIKELY(index != 0)) {
@@ -223,7 +223,7 @@ port_table(struct tables *t, uint32_t group)
 }
 
 static inline int
-service_id(struct tables *t, uint32_t *table, uint32_t group, uint32_t port, uint32_t *ret)
+service_id(struct terms *t, uint32_t *table, uint32_t group, uint32_t port, uint32_t *ret)
 {
     if (BH_LIKELY(table != NULL && table[port] != 0)) {
         *ret = table[port] - 1;
@@ -237,7 +237,7 @@ service_id(struct tables *t, uint32_t *table, uint32_t group, uint32_t port, uin
 }
 
 static uint16_t
-country_index(struct tables *t, uint16_t value)
+country_index(struct terms *t, uint16_t value)
 {
     value &= KOBOLD_VALUES_MAX - 1;
     if (t->country_of_value[value] == 0) {
@@ -247,7 +247,7 @@ country_index(struct tables *t, uint16_t value)
         snprintf(c.code, sizeof c.code, "%s", v.code); /* to the last octet the same each time */
         snprintf(c.class_name, sizeof c.class_name, "%s", v.class_name);
         snprintf(c.rfc, sizeof c.rfc, "%s", v.rfc);
-        t->country_of_value[value] = (uint16_t)(tables_country(t, &c) + 1);
+        t->country_of_value[value] = (uint16_t)(terms_country(t, &c) + 1);
     }
     return (uint16_t)(t->country_of_value[value] - 1);
 }
@@ -256,7 +256,7 @@ country_index(struct tables *t, uint16_t value)
 #define COUNTRY_ASK UINT32_MAX
 
 static int
-far_id(struct tables *t, unsigned family, uint64_t hi, uint64_t lo, uint64_t hash, uint32_t country, uint32_t *ret)
+far_id(struct terms *t, unsigned family, uint64_t hi, uint64_t lo, uint64_t hash, uint32_t country, uint32_t *ret)
 {
     uint32_t at = (uint32_t)hash & t->far_mask;
     while (t->far_slot[at] != 0) {
@@ -288,7 +288,7 @@ far_id(struct tables *t, unsigned family, uint64_t hi, uint64_t lo, uint64_t has
 }
 
 uint16_t
-tables_country(struct tables *t, const struct bh_store_country *c)
+terms_country(struct terms *t, const struct bh_store_country *c)
 {
     for (uint32_t k = 0; k < t->country_count; k++) {
         if (memcmp(&t->country[k], c, sizeof *c) == 0) {
@@ -303,7 +303,7 @@ tables_country(struct tables *t, const struct bh_store_country *c)
 }
 
 static int
-near_id(struct tables *t, unsigned family, uint64_t hi, uint64_t lo, uint32_t *ret)
+near_id(struct terms *t, unsigned family, uint64_t hi, uint64_t lo, uint32_t *ret)
 {
     if (t->near_last < t->near_count) {
         const struct near *n = &t->near[t->near_last];
@@ -336,7 +336,7 @@ near_id(struct tables *t, unsigned family, uint64_t hi, uint64_t lo, uint32_t *r
 }
 
 static int
-form_id(struct tables *t, const struct form *f, uint32_t *ret)
+form_id(struct terms *t, const struct form *f, uint32_t *ret)
 {
     if (t->form_last < t->form_count && form_same(&t->form[t->form_last], f)) {
         *ret = t->form_last;
@@ -572,7 +572,7 @@ ends_of(const struct bh_batch *b, uint32_t i, bool out)
 }
 
 int
-chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t from, uint32_t to, const uint16_t *country_map)
+chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to, const uint16_t *country_map)
 {
     const bool cold = (b->want & BH_WANT_COLD) != 0;
     if (b->has_weight && c->weight == NULL && (c->weight = malloc((BLOCK_ROWS + 16) * sizeof *c->weight)) == NULL) {
@@ -655,12 +655,12 @@ chunk_add(struct chunk *c, struct tables *t, const struct bh_batch *b, uint32_t 
 }
 
 int
-chunk_move(struct chunk *to, struct tables *into, const struct chunk *from, const struct tables *of, uint32_t first_row, uint32_t rows)
+chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of, uint32_t first_row, uint32_t rows)
 {
     uint16_t country_map[KOBOLD_VALUES_MAX + 1];
     int r = 0;
     for (uint32_t k = 0; k < of->country_count; k++) {
-        country_map[k] = tables_country(into, &of->country[k]);
+        country_map[k] = terms_country(into, &of->country[k]);
     }
     to->flags = from->flags;
     if (from->weight != NULL && to->weight == NULL && (to->weight = malloc((BLOCK_ROWS + 16) * sizeof *to->weight)) == NULL) {

@@ -113,10 +113,10 @@ take_chunk(struct rewrite *x)
         return 0;
     }
     if (x->coding) {
-        r = segment_block(&x->out, &x->dict, &x->rows.tables, c, x->work, x->err);
+        r = segment_block(&x->out, &x->dict, &x->rows.terms, c, x->work, x->err);
         x->kept += c->rows;
     } else {
-        r = census_add(&x->census, &x->rows.tables, c);
+        r = census_add(&x->census, &x->rows.terms, c);
     }
     c->rows = c->quote_count = c->seen_count = 0;
     c->min_ns = INT64_MAX;
@@ -139,7 +139,7 @@ take_batch(struct rewrite *x, const struct bh_batch *b, uint32_t lacks, const ui
             c->flags = flags;
         }
         const uint32_t room = BLOCK_ROWS - c->rows, n = b->rows - at < room ? b->rows - at : room;
-        r = r != 0 ? r : chunk_add(c, &x->rows.tables, b, at, at + n, map);
+        r = r != 0 ? r : chunk_add(c, &x->rows.terms, b, at, at + n, map);
         at += n;
     }
     return r;
@@ -163,7 +163,7 @@ pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, 
             r = log_file_dict(f, ref->dict, &d);
             dict_of = r == 0 ? ref->dict : SIZE_MAX;
             for (uint32_t c = 0; r == 0 && c < d.country_count; c++) {
-                map[c] = tables_country(&x->rows.tables, &d.country[c]);
+                map[c] = terms_country(&x->rows.terms, &d.country[c]);
             }
         }
         r = r != 0 ? r : block_open(rows, &d, &ref->head, f->data + ref->body_at, BH_STORE_ALL);
@@ -208,7 +208,7 @@ write_anew(struct rewrite *x, const char *dir, const struct log_file *const *fil
     x->census = (struct census){ 0 };
     x->dict = (struct dict){ 0 };
     r = r != 0 ? r : pass(x, files, count, rows, b);
-    r = r != 0 ? r : dict_build(&x->dict, &x->rows.tables, &x->census);
+    r = r != 0 ? r : dict_build(&x->dict, &x->rows.terms, &x->census);
     if (r == 0) {
         x->coding = true;
         r = segment_begin(&x->out, dir, first, last, &newest->run, &newest->sums, &x->dict, &x->work->code, x->err);

@@ -164,17 +164,17 @@ put_frame(struct bh_buf *out, enum frame_kind kind, const struct bh_buf *head, c
 static int
 put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n, struct bh_buf *out)
 {
-    struct tables t;
+    struct terms t;
     struct census census = { 0 };
     struct dict d = { 0 };
     struct chunk *part = chunk_new();
     struct bh_buf octets = { 0 }, head = { 0 }, body = { 0 };
-    int r = part == NULL ? -ENOMEM : tables_init(&t, NULL, w->key);
+    int r = part == NULL ? -ENOMEM : terms_init(&t, NULL, w->key);
     if (r != 0) {
         chunk_free(part);
         return r;
     }
-    r = chunk_move(part, &t, c, &w->open.tables, first, n);
+    r = chunk_move(part, &t, c, &w->open.terms, first, n);
     r = r != 0 ? r : census_add(&census, &t, part);
     r = r != 0 ? r : dict_build(&d, &t, &census);
     if (r == 0) {
@@ -190,7 +190,7 @@ put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint3
     bh_buf_done(&head);
     bh_buf_done(&body);
     census_done(&census);
-    tables_done(&t);
+    terms_done(&t);
     chunk_free(part);
     return r != 0 ? r : out->failed ? -ENOMEM : 0;
 }
@@ -285,7 +285,7 @@ carry_rows(struct bh_store_writer *w, size_t sealed, struct open_rows *ret)
     for (size_t k = sealed; k < w->open.count && r == 0; k++) {
         const struct chunk *from = w->open.chunk[k];
         struct chunk *to = rows_new_chunk(ret, from->flags);
-        r = to == NULL ? -ENOMEM : chunk_move(to, &ret->tables, from, &w->open.tables, 0, from->rows);
+        r = to == NULL ? -ENOMEM : chunk_move(to, &ret->terms, from, &w->open.terms, 0, from->rows);
     }
     return r;
 }
