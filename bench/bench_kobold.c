@@ -9,9 +9,9 @@
  * (kobold_peers.h), and as yardsticks a sorted array, DIR-24-8, and reading the keys alone.
  * peers: libmaxminddb-dev libloc-dev
  *
- * All that look up the same keys take turns, a slice of some milliseconds each, so that a loud moment of
- * the machine falls on all of them. Figures are CPU time per look-up: the best of five
- * medians of nine turns, the same for us and for the others. threads_2: both threads' CPU time, halved; on a
+ * What looks up the same keys takes turns, a slice of about a millisecond each, so that a loud moment of
+ * the machine falls on all. Figures are CPU time per look-up: the best of five
+ * medians of seven turns, the same for us and for the others. threads_2: both threads' CPU time, halved; on a
  * machine of our own that is the wall time, which stands beside it. Keys: kobold_data.h. "what" names the keys and,
  * behind them, how: nothing: kobold_v4_inline() or kobold_v6(); call: kobold_v4(); batch: an array of
  * 1024; strided: fields of structures; dependent: the next key waits for this answer. "ipv6" is the
@@ -22,11 +22,11 @@
 
 #include <pthread.h>
 
-enum { GROUPS = 5, TURNS = 9, SLICE = 262144, PEER_SLICE = 12288, BATCH = 1024 };
+enum { GROUPS = 5, TURNS = 7, SLICE = 262144, PEER_SLICE = 12288, BATCH = 1024 };
 
 static volatile uint64_t sink;
 static int turns = TURNS;
-static bool has_mmdb, has_libloc;
+static const struct bench_peer *mmdb, *libloc; /* NULL: missing */
 
 /* ---- our passes ------------------------------------------------------------------------------ */
 
@@ -165,16 +165,16 @@ compare_times(const void *pa, const void *pb)
     return a < b ? -1 : a > b;
 }
 
+/* A slice that is not timed goes first: who comes after another must not pay for what that left in the caches. */
 static void
 take_turn(const struct bench_data *d, enum bench_set set, struct runner *r, int group, int turn)
 {
-    size_t places = d->keys / SLICE;
+    size_t places = d->keys / SLICE - 1;
     size_t at = ((size_t)(group * TURNS + turn) * 5 + 1) % places * SLICE;
-    size_t warm = r->slice / 4 / BATCH * BATCH;
-    sink = r->pass(d, set, at, warm);
+    sink = r->pass(d, set, at, r->slice);
     double before = bench_cpu_ns();
-    sink = r->pass(d, set, at + warm, r->slice - warm);
-    r->t[group][turn] = (bench_cpu_ns() - before) / (double)(r->slice - warm);
+    sink = r->pass(d, set, at + r->slice, r->slice);
+    r->t[group][turn] = (bench_cpu_ns() - before) / (double)r->slice;
 }
 
 static void
@@ -220,55 +220,63 @@ put_pass(const char *what, const struct runner *ours, const char *peer, const st
     put_line(what, ours->best, "ns", peer, theirs->pass != NULL ? theirs->best : 0);
 }
 
+/* The others than libmaxminddb take turns among themselves: DIR-24-8 and libloc leave nothing of anybody's tables in
+ * the caches, which a program that looks addresses up all the time would have there. */
 static void
 measure_v4(const struct bench_data *d, enum bench_set set, const char *name)
 {
-    enum { INLINE, CALL, ALL, STRIDED, DEPENDENT, MMDB, LIBLOC, ARRAY, DIR24, READ, COUNT };
-    static const char *const others[] = { "libloc", "sorted array, no jumps on data", "DIR-24-8",
-                                          "reading the keys" };
-    static const char *const tags[] = { "libloc", "sorted_array", "dir_24_8", "reading" };
+    enum { INLINE, CALL, ALL, STRIDED, DEPENDENT, MMDB, COUNT };
     struct runner r[COUNT] = {
         [INLINE] = { .pass = v4_inline, .slice = SLICE },
         [CALL] = { .pass = v4_call, .slice = SLICE },
         [ALL] = { .pass = v4_batch, .slice = SLICE },
         [STRIDED] = { .pass = v4_strided, .slice = SLICE },
         [DEPENDENT] = { .pass = v4_dependent, .slice = SLICE / 4 },
-        [MMDB] = { .pass = has_mmdb ? bench_mmdb_v4 : NULL, .slice = PEER_SLICE },
-        [LIBLOC] = { .pass = has_libloc ? bench_libloc_v4 : NULL, .slice = PEER_SLICE / 4 },
-        [ARRAY] = { .pass = bench_array_v4, .slice = SLICE / 16 },
-        [DIR24] = { .pass = bench_dir24_v4, .slice = SLICE },
-        [READ] = { .pass = bench_read_v4, .slice = SLICE },
+        [MMDB] = { .pass = mmdb != NULL ? mmdb->v4 : NULL, .slice = PEER_SLICE },
     };
     static const struct {
-        int runner;
-        const char *tail;
-    } rows[] = { { INLINE, "" }, { CALL, "_call" }, { ALL, "_batch" }, { STRIDED, "_strided" } };
+        const char *tag, *name;
+        bench_pass pass;
+        size_t slice;
+    } others[] = {
+        { "libloc", "libloc", NULL, PEER_SLICE / 4 },
+        { "sorted_array", "sorted array, no jumps on data", bench_array_v4, SLICE / 16 },
+        { "dir_24_8", "DIR-24-8", bench_dir24_v4, SLICE },
+        { "reading", "reading the keys", bench_read_v4, SLICE },
+    };
+    static const char *const tails[] = { "", "_call", "_batch", "_strided" };
+    struct runner o[BH_COUNT(others)] = { { .pass = NULL } };
     char what[64];
     take_turns(d, set, r, COUNT);
-    for (size_t i = 0; i < BH_COUNT(rows); i++) {
-        snprintf(what, sizeof what, "ipv4_%s%s", name, rows[i].tail);
-        put_pass(what, &r[rows[i].runner], "libmaxminddb", &r[MMDB]);
+    for (int i = INLINE; i <= STRIDED; i++) {
+        snprintf(what, sizeof what, "ipv4_%s%s", name, tails[i]);
+        put_pass(what, &r[i], "libmaxminddb", &r[MMDB]);
     }
     snprintf(what, sizeof what, "ipv4%s%s_dependent", set == SET_UNIFORM ? "" : "_",
              set == SET_UNIFORM ? "" : name);
     put_pass(what, &r[DEPENDENT], "libmaxminddb", &r[MMDB]);
-    for (int i = LIBLOC; i < COUNT; i++) {
-        snprintf(what, sizeof what, "ipv4_%s_vs_%s", name, tags[i - LIBLOC]);
-        put_pass(what, &r[INLINE], others[i - LIBLOC], &r[i]);
+    for (size_t i = 0; i < BH_COUNT(others); i++) {
+        o[i].pass = i > 0 ? others[i].pass : libloc != NULL ? libloc->v4 : NULL;
+        o[i].slice = others[i].slice;
+    }
+    take_turns(d, set, o, BH_COUNT(o));
+    for (size_t i = 0; i < BH_COUNT(others); i++) {
+        snprintf(what, sizeof what, "ipv4_%s_vs_%s", name, others[i].tag);
+        put_pass(what, &r[INLINE], others[i].name, &o[i]);
     }
 }
 
 static void
 measure_v6(const struct bench_data *d, enum bench_set set, const char *name)
 {
-    enum { CALL, ALL, DEPENDENT, MMDB, LIBLOC, COUNT };
+    enum { CALL, ALL, DEPENDENT, MMDB, COUNT };
     struct runner r[COUNT] = {
         [CALL] = { .pass = v6_call, .slice = SLICE / 4 },
         [ALL] = { .pass = v6_batch, .slice = SLICE / 4 },
         [DEPENDENT] = { .pass = v6_dependent, .slice = SLICE / 8 },
-        [MMDB] = { .pass = has_mmdb ? bench_mmdb_v6 : NULL, .slice = PEER_SLICE },
-        [LIBLOC] = { .pass = has_libloc ? bench_libloc_v6 : NULL, .slice = PEER_SLICE / 4 },
+        [MMDB] = { .pass = mmdb != NULL ? mmdb->v6 : NULL, .slice = PEER_SLICE },
     };
+    struct runner o = { .pass = libloc != NULL ? libloc->v6 : NULL, .slice = PEER_SLICE / 4 };
     static const char *const tails[] = { "", "_batch", "_dependent" };
     char what[64];
     take_turns(d, set, r, COUNT);
@@ -276,8 +284,9 @@ measure_v6(const struct bench_data *d, enum bench_set set, const char *name)
         snprintf(what, sizeof what, "ipv6%s%s", name, tails[i]);
         put_pass(what, &r[i], "libmaxminddb", &r[MMDB]);
     }
+    take_turns(d, set, &o, 1);
     snprintf(what, sizeof what, "ipv6%s_vs_libloc", name);
-    put_pass(what, &r[CALL], "libloc", &r[LIBLOC]);
+    put_pass(what, &r[CALL], "libloc", &o);
 }
 
 static void
@@ -285,10 +294,10 @@ measure_open(const struct bench_data *d)
 {
     struct runner r[] = {
         { .pass = open_once, .slice = 20 },
-        { .pass = has_mmdb ? bench_mmdb_open_once : NULL, .slice = 20 },
+        { .pass = mmdb != NULL ? mmdb->open : NULL, .slice = 20 },
     };
     take_turns(d, SET_UNIFORM, r, BH_COUNT(r));
-    put_line("open", r[0].best / 1e3, "us", "libmaxminddb", has_mmdb ? r[1].best / 1e3 : 0);
+    put_line("open", r[0].best / 1e3, "us", "libmaxminddb", mmdb != NULL ? r[1].best / 1e3 : 0);
 }
 
 /* ---- two threads ----------------------------------------------------------------------------- */
@@ -382,7 +391,7 @@ say_agreement(const struct bench_data *d)
         uint32_t a = d->v4[SET_UNIFORM][i];
         bool has_code = kobold_value_info(d->k, kobold_v4(d->k, a), &v) && v.code[0] != '\0';
         unsigned ours = has_code ? (unsigned)(uint8_t)v.code[0] << 8 | (uint8_t)v.code[1] : 0;
-        same += bench_mmdb_code(a) == ours;
+        same += mmdb->code(a) == ours;
     }
     printf("kobold: libmaxminddb answers the same for %zu of %zu uniform addresses\n", same, n);
 }
@@ -417,9 +426,9 @@ main(int argc, char **argv)
     bench_load(&d, folder != NULL ? folder : find_folder());
     bench_make_keys(&d, keys);
     bench_yardsticks_make(&d);
-    has_mmdb = bench_mmdb_open(&d);
-    has_libloc = bench_libloc_open(&d);
-    if (has_mmdb) {
+    mmdb = bench_mmdb(&d);
+    libloc = bench_libloc(&d);
+    if (mmdb != NULL) {
         say_agreement(&d);
     }
     measure_v4(&d, SET_UNIFORM, "uniform");
@@ -430,12 +439,14 @@ main(int argc, char **argv)
     measure_open(&d);
     measure_threads(&d);
     put_line("compile", d.compile_ms, "ms", NULL, 0);
-    put_line("db_bytes", (double)d.kdb_size, "octets", "libmaxminddb", (double)bench_mmdb_size());
+    put_line("db_bytes", (double)d.kdb_size, "octets", "libmaxminddb", mmdb != NULL ? (double)mmdb->size : 0);
     put_line("ipv4_bytes", sections_size(&d, 2, 7), "octets", "sorted array, no jumps on data",
              (double)bench_array_size());
     put_line("ipv6_bytes", sections_size(&d, 8, 11), "octets", NULL, 0);
     kobold_close(d.k);
     unlink(d.kdb_path);
-    bench_mmdb_close();
+    if (mmdb != NULL && mmdb->to_remove[0] != '\0') {
+        unlink(mmdb->to_remove);
+    }
     return 0;
 }

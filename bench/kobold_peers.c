@@ -20,7 +20,7 @@
 #include <libloc/writer.h>
 #endif
 
-static bool
+static inline bool
 take_symbol(void *library, const char *name, void *ret, size_t size)
 {
     void *at = dlsym(library, name);
@@ -28,7 +28,7 @@ take_symbol(void *library, const char *name, void *ret, size_t size)
     return at != NULL;
 }
 
-static size_t
+static inline size_t
 file_size(const char *path)
 {
     struct stat st;
@@ -37,17 +37,9 @@ file_size(const char *path)
 
 /* ---- libmaxminddb ---------------------------------------------------------------------------- */
 
-static char mmdb_path[4096];
-static bool is_own_mmdb;
-
-size_t
-bench_mmdb_size(void)
-{
-    return file_size(mmdb_path);
-}
-
 #ifdef BENCH_WITH_MAXMINDDB
 
+static char mmdb_path[4096];
 static MMDB_s mmdb;
 static int (*mmdb_open)(const char *path, uint32_t flags, MMDB_s *db);
 static void (*mmdb_close)(MMDB_s *db);
@@ -86,49 +78,8 @@ write_mmdb(const struct bench_data *d)
     peer_mmdb_finish(m, mmdb_path);
 }
 
-bool
-bench_mmdb_open(const struct bench_data *d)
-{
-    const char *given = bench_env("BH_BENCH_MMDB", "");
-    void *library = dlopen("libmaxminddb.so.0", RTLD_NOW);
-    if (library == NULL || !take_symbol(library, "MMDB_open", &mmdb_open, sizeof mmdb_open) ||
-        !take_symbol(library, "MMDB_close", &mmdb_close, sizeof mmdb_close) ||
-        !take_symbol(library, "MMDB_lookup_sockaddr", &mmdb_lookup, sizeof mmdb_lookup) ||
-        !take_symbol(library, "MMDB_get_value", &mmdb_value, sizeof mmdb_value)) {
-        return false;
-    }
-    is_own_mmdb = given[0] == '\0';
-    if (is_own_mmdb) {
-        snprintf(mmdb_path, sizeof mmdb_path, "/tmp/bench_kobold.%ld.mmdb", (long)getpid());
-        write_mmdb(d);
-    } else {
-        snprintf(mmdb_path, sizeof mmdb_path, "%s", given);
-    }
-    if (mmdb_open(mmdb_path, MMDB_MODE_MMAP, &mmdb) != MMDB_SUCCESS) {
-        bench_stop(mmdb_path, "libmaxminddb cannot open it");
-    }
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x08080808) };
-    is_mmdb_nested = mmdb_get(&mmdb, &in) == 0;
-    return true;
-}
-
-void
-bench_mmdb_close(void)
-{
-    if (is_own_mmdb) {
-        unlink(mmdb_path);
-    }
-}
-
-unsigned
-bench_mmdb_code(uint32_t v4)
-{
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(v4) };
-    return mmdb_get(&mmdb, &in);
-}
-
-uint64_t
-bench_mmdb_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
+static uint64_t
+mmdb_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
 {
     struct sockaddr_in in = { .sin_family = AF_INET };
     uint64_t sum = 0;
@@ -139,8 +90,8 @@ bench_mmdb_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t 
     return sum;
 }
 
-uint64_t
-bench_mmdb_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
+static uint64_t
+mmdb_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
 {
     struct sockaddr_in6 in = { .sin6_family = AF_INET6 };
     uint64_t sum = 0;
@@ -152,8 +103,8 @@ bench_mmdb_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t 
     return sum;
 }
 
-uint64_t
-bench_mmdb_open_once(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
+static uint64_t
+mmdb_open_once(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
 {
     (void)set;
     (void)at;
@@ -172,45 +123,53 @@ bench_mmdb_open_once(const struct bench_data *d, enum bench_set set, size_t at, 
     return sum;
 }
 
+static unsigned
+mmdb_code(uint32_t v4)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(v4) };
+    return mmdb_get(&mmdb, &in);
+}
+
+static bool
+take_mmdb(void)
+{
+    void *library = dlopen("libmaxminddb.so.0", RTLD_NOW);
+    return library != NULL && take_symbol(library, "MMDB_open", &mmdb_open, sizeof mmdb_open) &&
+           take_symbol(library, "MMDB_close", &mmdb_close, sizeof mmdb_close) &&
+           take_symbol(library, "MMDB_lookup_sockaddr", &mmdb_lookup, sizeof mmdb_lookup) &&
+           take_symbol(library, "MMDB_get_value", &mmdb_value, sizeof mmdb_value);
+}
+
+const struct bench_peer *
+bench_mmdb(const struct bench_data *d)
+{
+    static struct bench_peer peer = { mmdb_v4, mmdb_v6, mmdb_open_once, mmdb_code, 0, "" };
+    const char *given = bench_env("BH_BENCH_MMDB", "");
+    if (!take_mmdb()) {
+        return NULL;
+    }
+    if (given[0] == '\0') {
+        snprintf(peer.to_remove, sizeof peer.to_remove, "/tmp/bench_kobold.%ld.mmdb", (long)getpid());
+        snprintf(mmdb_path, sizeof mmdb_path, "%s", peer.to_remove);
+        write_mmdb(d);
+    } else {
+        snprintf(mmdb_path, sizeof mmdb_path, "%s", given);
+    }
+    if (mmdb_open(mmdb_path, MMDB_MODE_MMAP, &mmdb) != MMDB_SUCCESS) {
+        bench_stop(mmdb_path, "libmaxminddb cannot open it");
+    }
+    peer.size = file_size(mmdb_path);
+    is_mmdb_nested = mmdb_code(0x08080808) == 0;
+    return &peer;
+}
+
 #else
 
-bool
-bench_mmdb_open(const struct bench_data *d)
+const struct bench_peer *
+bench_mmdb(const struct bench_data *d)
 {
     (void)d;
-    return false;
-}
-
-void
-bench_mmdb_close(void)
-{
-}
-
-unsigned
-bench_mmdb_code(uint32_t v4)
-{
-    (void)v4;
-    return 0;
-}
-
-/* Never called. */
-uint64_t
-bench_mmdb_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    (void)d;
-    return at + n + (uint64_t)set;
-}
-
-uint64_t
-bench_mmdb_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    return bench_mmdb_v4(d, set, at, n);
-}
-
-uint64_t
-bench_mmdb_open_once(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    return bench_mmdb_v4(d, set, at, n);
+    return NULL;
 }
 
 #endif
@@ -293,13 +252,52 @@ write_libloc(const struct bench_data *d, const char *path)
     }
 }
 
-/* Making it takes seconds: kept under a name that says of which data it is. */
-bool
-bench_libloc_open(const struct bench_data *d)
+static unsigned
+libloc_get(const struct in6_addr *address)
 {
+    struct loc_network *network = NULL;
+    unsigned code = 0;
+    if (loc.lookup(loc.db, address, &network) == 0 && network != NULL) {
+        const char *c = loc.get_code(network);
+        code = c == NULL ? 0U : (unsigned)(uint8_t)c[0] << 8 | (uint8_t)c[1];
+        loc.unref(network);
+    }
+    return code;
+}
+
+static uint64_t
+libloc_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
+{
+    struct in6_addr address = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+    uint64_t sum = 0;
+    for (size_t i = at; i < at + n; i++) {
+        bh_put_be32(address.s6_addr + 12, d->v4[set][i]);
+        sum += libloc_get(&address);
+    }
+    return sum;
+}
+
+static uint64_t
+libloc_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
+{
+    struct in6_addr address;
+    uint64_t sum = 0;
+    for (size_t i = at; i < at + n; i++) {
+        bh_put_be64(address.s6_addr, d->v6[set][i][0]);
+        bh_put_be64(address.s6_addr + 8, d->v6[set][i][1]);
+        sum += libloc_get(&address);
+    }
+    return sum;
+}
+
+/* Making it takes seconds: kept under a name that says of which data it is. */
+const struct bench_peer *
+bench_libloc(const struct bench_data *d)
+{
+    static struct bench_peer peer = { libloc_v4, libloc_v6, NULL, NULL, 0, "" };
     char path[4096];
     if (!take_libloc()) {
-        return false;
+        return NULL;
     }
     uint64_t id = 0xcbf29ce484222325U;
     for (int family = 0; family < 2; family++) {
@@ -316,68 +314,20 @@ bench_libloc_open(const struct bench_data *d)
         write_libloc(d, path);
     }
     FILE *f = fopen(path, "r");
-    return f != NULL && loc.database_new(loc.ctx, &loc.db, f) == 0;
-}
-
-static unsigned
-libloc_get(const struct in6_addr *address)
-{
-    struct loc_network *network = NULL;
-    unsigned code = 0;
-    if (loc.lookup(loc.db, address, &network) == 0 && network != NULL) {
-        const char *c = loc.get_code(network);
-        code = c == NULL ? 0U : (unsigned)(uint8_t)c[0] << 8 | (uint8_t)c[1];
-        loc.unref(network);
+    if (f == NULL || loc.database_new(loc.ctx, &loc.db, f) != 0) {
+        bench_stop(path, "libloc cannot open it");
     }
-    return code;
-}
-
-uint64_t
-bench_libloc_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    struct in6_addr address = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
-    uint64_t sum = 0;
-    for (size_t i = at; i < at + n; i++) {
-        bh_put_be32(address.s6_addr + 12, d->v4[set][i]);
-        sum += libloc_get(&address);
-    }
-    return sum;
-}
-
-uint64_t
-bench_libloc_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    struct in6_addr address;
-    uint64_t sum = 0;
-    for (size_t i = at; i < at + n; i++) {
-        bh_put_be64(address.s6_addr, d->v6[set][i][0]);
-        bh_put_be64(address.s6_addr + 8, d->v6[set][i][1]);
-        sum += libloc_get(&address);
-    }
-    return sum;
+    peer.size = file_size(path);
+    return &peer;
 }
 
 #else
 
-bool
-bench_libloc_open(const struct bench_data *d)
+const struct bench_peer *
+bench_libloc(const struct bench_data *d)
 {
     (void)d;
-    return false;
-}
-
-/* Never called. */
-uint64_t
-bench_libloc_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    (void)d;
-    return at + n + (uint64_t)set;
-}
-
-uint64_t
-bench_libloc_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n)
-{
-    return bench_libloc_v4(d, set, at, n);
+    return NULL;
 }
 
 #endif

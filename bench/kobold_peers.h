@@ -14,19 +14,17 @@
 /* One slice of keys, from `at`: a sum that nobody can leave away. */
 typedef uint64_t (*bench_pass)(const struct bench_data *d, enum bench_set set, size_t at, size_t n);
 
-bool bench_mmdb_open(const struct bench_data *d);
-void bench_mmdb_close(void);
-size_t bench_mmdb_size(void);
-uint64_t bench_mmdb_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n);
-uint64_t bench_mmdb_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n);
-/* Opens, answers one address of each family, closes; n times. */
-uint64_t bench_mmdb_open_once(const struct bench_data *d, enum bench_set set, size_t at, size_t n);
-/* Two letters as a number, 0: none. */
-unsigned bench_mmdb_code(uint32_t v4);
+struct bench_peer {
+    bench_pass v4, v6;
+    bench_pass open; /* n times: opens, answers one address of each family, closes; may be NULL */
+    unsigned (*code)(uint32_t v4); /* two letters as a number, 0: none; may be NULL */
+    size_t size; /* of its database */
+    char to_remove[64];
+};
 
-bool bench_libloc_open(const struct bench_data *d);
-uint64_t bench_libloc_v4(const struct bench_data *d, enum bench_set set, size_t at, size_t n);
-uint64_t bench_libloc_v6(const struct bench_data *d, enum bench_set set, size_t at, size_t n);
+/* NULL: it is missing. */
+const struct bench_peer *bench_mmdb(const struct bench_data *d);
+const struct bench_peer *bench_libloc(const struct bench_data *d);
 
 /* Made from our own answers: the sorted array of IPv4 runs, searched without jumps on data; DIR-24-8, one
  * number of 16 bits for each /24 and 256 for each divided one. */

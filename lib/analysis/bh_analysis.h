@@ -91,6 +91,7 @@ struct bh_tally_config {
     const struct bh_places *places;
     const struct bh_country_day *days; /* with several databases: instead of countries and filter */
     size_t day_count;                  /* 0: one database                                         */
+    const kobold *systems;             /* whose AS data networks come from; NULL: no networks      */
     const struct bh_home *home;
     const struct bh_filter *filter; /* NULL: all */
     struct bh_period period;        /* half-open  */
@@ -170,6 +171,14 @@ struct bh_trend_row {
     size_t cell_count;
 };
 
+/* An autonomous system; of countries the one most of its count came from. */
+struct bh_trend_network {
+    uint32_t asn;
+    char code[4];
+    char name[128]; /* "" when it has none */
+    uint64_t count, sources;
+};
+
 enum bh_bin { BH_BIN_HOUR, BH_BIN_DAY, BH_BIN_WEEK };
 struct bh_trend_bin {
     int64_t start_ns;
@@ -193,6 +202,7 @@ struct bh_trend_source {
     char code[4];
     char class_name[48];
     uint64_t count, ports;
+    uint32_t asn; /* 0: none, or no AS data */
     int64_t first_ns, last_ns;
     uint16_t port;  /* neighbours: what they last asked for */
     uint8_t proto;
@@ -230,6 +240,9 @@ struct bh_trend {
     size_t crosstab_count;
     struct bh_trend_place *regions;   /* code, count, sources only */
     size_t region_count;
+    struct bh_trend_network *networks; /* ranked; with AS data only */
+    size_t network_count, network_total; /* listed, and all there are */
+    bool has_networks;
     enum bh_bin bin;
     struct bh_trend_bin *bins;
     size_t bin_count;

@@ -68,6 +68,7 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     merge_places(into, from);
     merge_listed(into, from);
     merge_own(into, from);
+    networks_merge(&into->networks, &from->networks);
     pairs_merge_sketches(&into->pairs, &from->pairs);
     int r = bins_merge(&into->bins, &from->bins);
     if (r != 0) {

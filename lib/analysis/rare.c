@@ -34,6 +34,9 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
             t->net_bits[net >> 6] |= 1ULL << (net & 63);
         }
     }
+    if (t->networks.cache != NULL) {
+        networks_overflow(t, b, row, hash, place, weight);
+    }
     if (t->cfg.list_sources) {
         tally_list(t, b, row, (uint16_t)place, weight);
     }

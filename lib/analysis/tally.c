@@ -713,15 +713,14 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
     }
 }
 
-/* --count packets or bytes: every inbound IP packet that is no visit, with or without a port. */
 static void
 count_wide(struct bh_tally *t, const struct bh_batch *b)
 {
     for (uint32_t i = 0; i < b->rows; i++) {
-        if (b->direction[i] != BH_DIR_IN || b->counted[i] != 1 || b->kind[i] < BH_KIND_IP4) {
+        if (!tally_is_wide_row(b, i)) {
             continue;
         }
-        uint64_t n = weight_of(b, i, b->has_weight) * (t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1);
+        uint64_t n = tally_wide_unit(t, b, i);
         unsigned place = b->country[i];
         const int64_t ts = b->ts_ns[i];
         struct place_sum *sum = &t->place[place];
@@ -928,6 +927,9 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
         count_wide(t, b);
     }
     pthread_mutex_unlock(&t->cells->lock);
+    if (BH_UNLIKELY(t->networks.cache != NULL) && t->is_wide) {
+        networks_count(t, b);
+    }
     t->at_frequent_rows += b->rows;
     if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
         tally_pour_frequent(t);
@@ -1034,6 +1036,7 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
+    ok = ok && networks_init(&t->networks, cfg->systems) == 0;
     ok = ok && bins_init(&t->bins) == 0;
     if (!ok) {
         bh_tally_free(t);
@@ -1059,6 +1062,7 @@ bh_tally_free(struct bh_tally *t)
     sources_done(&t->sources);
     pairs_done(&t->pairs);
     bins_done(&t->bins);
+    networks_done(&t->networks);
     free(t->day_accesses);
     free(t->access_row);
     free(t->rare_hash);

@@ -281,7 +281,34 @@ pair_hash_place(uint64_t hash, unsigned place)
     return bh_mix64(hash, 0x3000000000ULL + place);
 }
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
+#define PAIR_KEY_SYSTEM(asn) (0xa0000000U | (asn)) /* of an autonomous system, 28 bits of it */
 #define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
+
+/* ---- networks.c: autonomous systems -------------------------------------------------------------------- */
+
+struct network {
+    uint64_t key; /* system << 16 | place; 0: empty */
+    uint64_t count, sources;
+};
+struct network_cache {
+    uint32_t addr, asn;
+};
+struct networks {
+    struct network_cache *cache; /* NULL: there is no AS data, and nothing to do */
+    struct network *at;
+    uint32_t mask, used;
+    uint64_t lost; /* counts there was no memory for */
+};
+struct bh_tally;
+BH_NODISCARD int networks_init(struct networks *n, const kobold *systems);
+void networks_done(struct networks *n);
+/* Of a batch, with --count packets or bytes. */
+void networks_count(struct bh_tally *t, const struct bh_batch *b);
+/* A source beyond the table, and one of the table (at the end). */
+void networks_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash,
+                       unsigned place, uint64_t weight);
+void networks_source(struct bh_tally *t, const struct bh_ip *ip, const struct source *s);
+void networks_merge(struct networks *into, const struct networks *from);
 
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 
@@ -382,6 +409,7 @@ struct bh_tally {
     struct sources sources;
     struct pairs pairs;
     struct bins bins;
+    struct networks networks;
     struct frequent frequent;
     uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0]: all other ports */
     uint32_t at_frequent_rows; /* since they were added to the cells                   */
@@ -432,6 +460,20 @@ struct bh_tally {
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
 };
+
+/* --count packets or bytes: an inbound IP packet that is no visit, with or without a port. */
+static inline bool
+tally_is_wide_row(const struct bh_batch *b, uint32_t i)
+{
+    return b->direction[i] == BH_DIR_IN && b->counted[i] == 1 && b->kind[i] >= BH_KIND_IP4;
+}
+
+static inline uint64_t
+tally_wide_unit(const struct bh_tally *t, const struct bh_batch *b, uint32_t i)
+{
+    const uint64_t weight = b->has_weight ? b->weight[i] : 1;
+    return weight * (t->cfg.count == BH_COUNT_BYTES ? b->ip_len[i] : 1);
+}
 
 void tally_settle(struct bh_tally *t);
 /* days.c: several country databases, each for its days. */

@@ -343,7 +343,7 @@ build_health(struct build *b)
     o->sources_over = t->sources_over;
     o->pairs_over = t->pairs.over;
     o->bins_over = t->bins.lost;
-    o->memory_over = cells_lost(t->cells);
+    o->memory_over = cells_lost(t->cells) + t->networks.lost;
     o->places_over = 0;
 }
 
@@ -378,6 +378,7 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
     r = r != 0 ? r : build_places(&b);
     r = r != 0 ? r : build_crosstab(&b);
     r = r != 0 ? r : build_regions(&b);
+    r = r != 0 ? r : build_networks(&b);
     r = r != 0 ? r : build_visits(&b);
     r = r != 0 ? r : build_timeline(&b);
     r = r != 0 ? r : build_listed(&b);
@@ -422,6 +423,7 @@ bh_trend_free(struct bh_trend *t)
     free(t->classes);
     free(t->crosstab);
     free(t->regions);
+    free(t->networks);
     free(t->bins);
     free(t->gaps);
     free(t->visits);

@@ -22,6 +22,7 @@ uint64_t cell_sources(const struct build *b, uint32_t cell);
 uint64_t cell_unit(const struct build *b, uint32_t cell);
 BH_NODISCARD int build_sources(struct build *b);  /* one walk over all sources */
 BH_NODISCARD int build_timeline(struct build *b);
+BH_NODISCARD int build_networks(struct build *b); /* after build_sources() */
 BH_NODISCARD int build_listed(struct build *b);
 
 #endif

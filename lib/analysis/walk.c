@@ -59,6 +59,9 @@ source_seen(struct walk *w, const struct bh_ip *ip, const struct source *s, uint
     if ((s->flags & (SRC_KNOCKED | SRC_VISITED)) == SRC_VISITED) {
         b->visited_only++;
     }
+    if (b->t->networks.cache != NULL && (s->flags & SRC_KNOCKED) != 0) {
+        networks_source(b->t, ip, s);
+    }
     for (uint64_t bits = s->ports & ~1ULL; bits != 0; bits &= bits - 1) {
         b->frequent[s->place][__builtin_ctzll(bits)]++;
     }
@@ -206,6 +209,8 @@ build_listed(struct build *b)
         list[n] = (struct bh_trend_source){ .ip = l->ip, .count = l->count, .ports = l->ports, .first_ns = l->first_ns,
                                             .last_ns = l->last_ns, .same_network = near, .mac = near ? l->mac : 0 };
         memcpy(list[n].code, l->code, sizeof l->code);
+        list[n].asn =
+            t->cfg.systems == NULL ? 0 : kobold_as(t->cfg.systems, l->ip.octets, l->ip.family);
         memcpy(list[n].class_name, p->class_name, sizeof p->class_name);
         n++;
     }

@@ -223,6 +223,35 @@ value_rows(const struct bh_filter *f, const struct node *n, const struct bh_batc
     }
 }
 
+/* ---- autonomous systems ----------------------------------------------------------------------- */
+
+static bool
+is_of_system(const struct bh_filter *f, const struct node *n, const struct bh_batch *b, uint32_t i,
+             bool of_src)
+{
+    uint32_t asn;
+    if (b->kind[i] == BH_KIND_IP6) {
+        const struct bh_ip6_pair *a = &b->ip6[b->src[i]];
+        asn = kobold_as_v6(f->countries, of_src ? a->src_hi : a->dst_hi,
+                           of_src ? a->src_lo : a->dst_lo);
+    } else {
+        asn = kobold_as_v4(f->countries, of_src ? b->src[i] : b->dst[i]);
+    }
+    return asn == n->a && asn != 0;
+}
+
+static void
+as_rows(const struct bh_filter *f, const struct node *n, const struct bh_batch *b,
+        uint8_t *restrict out)
+{
+    for (uint32_t i = 0; i < b->rows; i++) {
+        bool known = has_addresses(b, i);
+        bool src = known && n->end != END_DST && is_of_system(f, n, b, i, true);
+        bool dst = known && n->end != END_SRC && is_of_system(f, n, b, i, false);
+        out[i] = pick(known, at_ends(n->end, src, dst));
+    }
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static void
@@ -327,6 +356,9 @@ leaf_rows(const struct bh_filter *f, const struct node *n, const struct bh_batch
         break;
     case OP_VALUE:
         value_rows(f, n, b, out);
+        break;
+    case OP_AS:
+        as_rows(f, n, b, out);
         break;
     case OP_FLAGS:
         flags_rows(n, b, out);

@@ -34,6 +34,7 @@ enum op {
     OP_DIRECTION,
     OP_TAGGED,
     OP_NUMBER, /* field compare a                                         */
+    OP_AS,     /* the autonomous system of the address is a               */
     OP_ABSENT, /* a field no record of this edition has                   */
     OP_NOT,
     OP_AND,

@@ -160,10 +160,10 @@ end_qualifier(struct parser *p)
         return 0;
     }
     return filter_fail(p, t, BH_EUSAGE,
-                       "src and dst take an address, or host, net, port, portrange, country or "
-                       "class with a value",
+                       "src and dst take an address, or host, net, port, portrange, country, "
+                       "class or asn with a value",
                        "src と dst の後はアドレス、または host、net、port、portrange、country、"
-                       "class と値です");
+                       "class、asn と値です");
 }
 
 /* May `w` stand right behind a protocol's word? "tcp port 22", "ip proto 47". */

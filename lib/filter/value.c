@@ -421,25 +421,34 @@ outcome_value(struct parser *p, const struct filter_item *v)
                        near == NULL ? "" : ": ", near == NULL ? "" : near, near == NULL ? "" : "?");
 }
 
-/* asn, tag and sensor: read and checked, but no record has these fields yet. */
+/* Without AS data in the country database nobody knows. */
+static int
+as_value(struct parser *p, enum end end, const struct filter_item *v)
+{
+    struct kobold_as_meta meta;
+    const char *s = v->at;
+    size_t len = v->len;
+    bool is_known = p->f->countries != NULL && kobold_as_meta(p->f->countries, &meta);
+    struct node n = { .op = is_known ? OP_AS : OP_ABSENT, .end = end };
+    if (len > 2 && strncasecmp(s, "as", 2) == 0) {
+        s += 2;
+        len -= 2;
+    }
+    int r = filter_number(p, v->token, s, len, UINT32_MAX, &n.a);
+    if (r < 0) {
+        return r;
+    }
+    n.text = filter_leaf_text("%sasn %u", filter_end_text[end], (unsigned)n.a);
+    return filter_push(p, v->token, &n);
+}
+
+/* tag and sensor: read and checked, but no record has these fields yet. */
 static int
 absent_value(struct parser *p, const struct word *q, const struct filter_item *v)
 {
     const char *s = v->at;
     size_t len = v->len;
     struct node n = { .op = OP_ABSENT };
-    if (q->qualifier == Q_ASN) {
-        if (len > 2 && strncasecmp(s, "as", 2) == 0) {
-            s += 2;
-            len -= 2;
-        }
-        int r = filter_number(p, v->token, s, len, UINT32_MAX, &n.a);
-        if (r < 0) {
-            return r;
-        }
-        n.text = filter_leaf_text("asn %u", (unsigned)n.a);
-        return filter_push(p, v->token, &n);
-    }
     for (size_t i = 0; i < len; i++) {
         if (!isalnum((unsigned char)s[i]) && strchr("-_.:@/+", s[i]) == NULL) {
             return filter_fail(p, v->token, BH_EUSAGE,
@@ -470,6 +479,8 @@ one_value(struct parser *p, const struct word *q, enum end end, const struct fil
         return flags_value(p, v);
     case Q_OUTCOME:
         return outcome_value(p, v);
+    case Q_ASN:
+        return as_value(p, end, v);
     default:
         return absent_value(p, q, v);
     }

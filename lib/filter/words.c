@@ -18,7 +18,7 @@ static const struct word words[] = {
     { .name = "proto", .type = W_QUALIFIER, .qualifier = Q_PROTO },
     { .name = "flags", .type = W_QUALIFIER, .qualifier = Q_FLAGS },
     { .name = "outcome", .type = W_QUALIFIER, .qualifier = Q_OUTCOME },
-    { .name = "asn", .type = W_QUALIFIER, .qualifier = Q_ASN },
+    { .name = "asn", .type = W_QUALIFIER, .qualifier = Q_ASN, .two_ends = true },
     { .name = "tag", .type = W_QUALIFIER, .qualifier = Q_TAG },
     { .name = "sensor", .type = W_QUALIFIER, .qualifier = Q_SENSOR },
     { .name = "src", .type = W_END, .end = END_SRC },

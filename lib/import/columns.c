@@ -561,7 +561,8 @@ columns_find(struct columns *cols, const struct mapping *m, struct csv *c, char 
         return bh_error_errno(err, -r, c->text->name, "cannot read", "読めません");
     }
     if (r == CSV_END) {
-        return import_error(err, BH_EFORMAT, c->text->name, "has no header line", "見出し行がありません");
+        return import_error(err, BH_EFORMAT, c->text->name, "has no header line",
+                            "見出し行がありません");
     }
     if (r == CSV_BROKEN) {
         import_error(err, BH_EFORMAT, c->text->name, "a quote in the header line does not end",

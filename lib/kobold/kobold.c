@@ -215,6 +215,7 @@ kobold_open_memory_flags(const void *data, size_t size, unsigned flags, kobold *
         free(k);
         return r;
     }
+    kobold_find_cold(k);
     *ret = k;
     return 0;
 }
@@ -299,9 +300,8 @@ kobold_verify(const kobold *k)
                : KOBOLD_EDAMAGED;
 }
 
-/* A text field of the file: cut at its size, whether or not the file ends it. */
-static void
-take_text(char *to, size_t to_size, const uint8_t *from, size_t from_size)
+void
+kobold_take_text(char *to, size_t to_size, const uint8_t *from, size_t from_size)
 {
     size_t n = 0;
     while (n < from_size && n + 1 < to_size && from[n] != 0) {
@@ -312,12 +312,10 @@ take_text(char *to, size_t to_size, const uint8_t *from, size_t from_size)
     bh_text_trim(to); /* a character may have been cut when it was written */
 }
 
-/* Keys and codes are printed as they are by those who use us: of a file that a stranger made, only
- * visible ASCII comes through. */
-static void
-take_key(char *to, size_t to_size, const uint8_t *from, size_t from_size)
+void
+kobold_take_key(char *to, size_t to_size, const uint8_t *from, size_t from_size)
 {
-    take_text(to, to_size, from, from_size);
+    kobold_take_text(to, to_size, from, from_size);
     for (char *c = to; *c != '\0'; c++) {
         *c = *c < ' ' || *c > '~' ? '?' : *c;
     }
@@ -330,12 +328,12 @@ kobold_value_info(const kobold *k, uint16_t value, struct kobold_value *ret)
         return false;
     }
     const uint8_t *p = k->values + (size_t)value * KDB_VALUE_SIZE;
-    take_key(ret->code, 3, p, 2); /* two letters, and the rest of the field zero */
+    kobold_take_key(ret->code, 3, p, 2); /* two letters, and the rest of the field zero */
     ret->code[3] = '\0';
     ret->kind = p[4] <= KOBOLD_UNKNOWN ? p[4] : KOBOLD_UNKNOWN;
     ret->globally_reachable = p[5] != 0;
-    take_key(ret->class_name, sizeof ret->class_name, p + 8, 48);
-    take_key(ret->rfc, sizeof ret->rfc, p + 56, 24);
+    kobold_take_key(ret->class_name, sizeof ret->class_name, p + 8, 48);
+    kobold_take_key(ret->rfc, sizeof ret->rfc, p + 56, 24);
     return true;
 }
 
@@ -348,10 +346,10 @@ kobold_value_count(const kobold *k)
 void
 kobold_get_meta(const kobold *k, struct kobold_meta *ret)
 {
-    take_text(ret->name, sizeof ret->name, k->data + KDB_AT_NAME, 64);
-    take_key(ret->date, sizeof ret->date, k->data + KDB_AT_DATE, 16);
-    take_text(ret->licence, sizeof ret->licence, k->data + KDB_AT_LICENCE, 64);
-    take_text(ret->source, sizeof ret->source, k->data + KDB_AT_SOURCE, 128);
+    kobold_take_text(ret->name, sizeof ret->name, k->data + KDB_AT_NAME, 64);
+    kobold_take_key(ret->date, sizeof ret->date, k->data + KDB_AT_DATE, 16);
+    kobold_take_text(ret->licence, sizeof ret->licence, k->data + KDB_AT_LICENCE, 64);
+    kobold_take_text(ret->source, sizeof ret->source, k->data + KDB_AT_SOURCE, 128);
     /* The header's checksum covers the body's, so it stands for every octet of the file. */
     ret->id = bh_get_le64(k->data + KDB_AT_HEADER_SUM);
     ret->v4_ranges = bh_get_le32(k->data + KDB_AT_V4_RANGES);

@@ -95,6 +95,54 @@ struct kobold_meta {
     uint32_t v4_ranges, v6_ranges, values;
 };
 
+/* What an input was for: where inputs overlap, the later of these wins; a second opinion never. */
+enum kobold_layer {
+    KOBOLD_LAYER_DATA = 0,
+    KOBOLD_LAYER_GEOFEED = 1,
+    KOBOLD_LAYER_OVERRIDE = 2,
+    KOBOLD_LAYER_SECOND = 3,
+};
+
+/* Who registered a block, and what state it is in; 0 when the source does not say. */
+enum {
+    KOBOLD_REGISTRY_AFRINIC = 1,
+    KOBOLD_REGISTRY_APNIC = 2,
+    KOBOLD_REGISTRY_ARIN = 3,
+    KOBOLD_REGISTRY_LACNIC = 4,
+    KOBOLD_REGISTRY_RIPENCC = 5,
+    KOBOLD_REGISTRY_IANA = 6,
+    KOBOLD_REGISTRY_IETF = 7,
+};
+enum {
+    KOBOLD_STATUS_ALLOCATED = 1,
+    KOBOLD_STATUS_ASSIGNED = 2,
+    KOBOLD_STATUS_AVAILABLE = 3,
+    KOBOLD_STATUS_RESERVED = 4,
+    KOBOLD_STATUS_DELEGATED = 5, /* given to this registry by IANA */
+    KOBOLD_STATUS_LEGACY = 6,    /* given to its holder before the registries were there */
+};
+
+/* What one input says about an address. */
+struct kobold_opinion {
+    uint16_t input;    /* for kobold_input_info()                                    */
+    uint16_t value;    /* "unallocated" where a block is listed without a country    */
+    uint32_t line;     /* of the input, from 1; 0 when it has no lines               */
+    uint32_t date;     /* of the allocation, 20110811; 0 when not said               */
+    uint8_t registry;  /* KOBOLD_REGISTRY_..., 0 when not said                       */
+    uint8_t status;    /* KOBOLD_STATUS_..., 0 when not said                         */
+    uint8_t layer;     /* KOBOLD_LAYER_...                                           */
+    bool has_decided;  /* it is why the address has its value; one opinion at most   */
+};
+
+/* One file that a database was made of. */
+struct kobold_input_info {
+    char name[256]; /* of the file                      */
+    char date[16], licence[64];
+    char format[16]; /* "rir", "range" ...               */
+    uint8_t layer;
+    uint32_t v4_runs, v6_runs;
+};
+
 /* ---- the database ------------------------------------------------------------------------ */
 
 /* NULL opens kobold_default_path(). Maps the file; reads a few pages of it. */
@@ -139,9 +187,10 @@ void kobold_v4_strided(const kobold *k, const void *first, size_t stride, enum k
 void kobold_v6_strided(const kobold *k, const void *first, size_t stride, enum kobold_order order,
                        uint16_t *ret_values, size_t n);
 
-/* kobold_v4() without the call, which takes longer than the look-up. The head is the first thing in every
+/* kobold_v4() without the call. The head is the first thing in every
  * handle and stays as it is for as long as the library's soname does: three tables of little-endian
- * numbers, by 16, 4 and 4 bits of the address; 255 leads to kobold_v4_deep(). */
+ * numbers, by 16, 4 and 4 bits of the address; a number below 255 that came of the first two is the value,
+ * 255 from the third leads to kobold_v4_deep(). */
 struct kobold_head {
     const uint8_t *v4_top;    /* 65536 numbers of 16 bits: a node of the middle    */
     const uint8_t *v4_middle; /* nodes of 16 numbers of 16 bits: a node of the low */
@@ -157,6 +206,9 @@ kobold_v4_inline(const kobold *k, uint32_t host_order)
     unsigned node = p[0] | (unsigned)p[1] << 8;
     p = head->v4_middle + (size_t)node * 32 + (host_order >> 11 & 30);
     node = p[0] | (unsigned)p[1] << 8;
+    if (node < 255) { /* one value for the whole /20, as for 19 of 20 addresses */
+        return (uint16_t)node;
+    }
     unsigned value = head->v4_low[(size_t)node * 16 + (host_order >> 8 & 15)];
     return value != 255 ? (uint16_t)value : kobold_v4_deep(k, host_order);
 }
@@ -216,6 +268,39 @@ void kobold_give(const kobold *k);
 
 bool kobold_value_info(const kobold *k, uint16_t value, struct kobold_value *ret);
 unsigned kobold_value_count(const kobold *k); /* 256 .. KOBOLD_VALUES_MAX */
+
+/* ---- why, and what others say (cold: a part of the file that look-ups never touch) ----------- */
+
+/* What the inputs said about an address (for an embedded IPv4 address, about that one), the one
+ * that decided first, then what it overrode, then second opinions. Writes up to `max` and returns
+ * how many there are; 0 when the database was compiled without details. About 0.5 us each. */
+size_t kobold_opinions(const kobold *k, const uint8_t *octets, int family,
+                       struct kobold_opinion *ret, size_t max);
+/* The country a second opinion gives; value 0 ("unknown") when none does. */
+uint16_t kobold_second(const kobold *k, const uint8_t *octets, int family);
+unsigned kobold_input_count(const kobold *k);
+bool kobold_input_info(const kobold *k, unsigned input, struct kobold_input_info *ret);
+/* "apnic", "allocated", "data"; "" for a number we do not know. */
+const char *kobold_registry_name(int registry);
+const char *kobold_status_name(int status);
+const char *kobold_layer_name(int layer);
+
+/* ---- autonomous systems (when the database was compiled with AS tables) ------------------------ */
+
+struct kobold_as_meta {
+    char name[64], date[16], licence[64], source[128];
+    uint32_t systems, v4_runs, v6_runs;
+};
+
+/* The number of the system that announces an address (for an embedded IPv4 address, that one);
+ * 0: none, or not known, or no AS data. */
+uint32_t kobold_as(const kobold *k, const uint8_t *octets, int family);
+uint32_t kobold_as_v4(const kobold *k, uint32_t host_order);
+uint32_t kobold_as_v6(const kobold *k, uint64_t hi, uint64_t lo);
+/* Its name, cut to `size`; false, and nothing written, when it has none. 256 is always enough. */
+bool kobold_as_name(const kobold *k, uint32_t number, char *ret, size_t size);
+/* Whose AS data these are; false without any. */
+bool kobold_as_meta(const kobold *k, struct kobold_as_meta *ret);
 
 /* ---- names (static; they need no database) -------------------------------------------------- */
 

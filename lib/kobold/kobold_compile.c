@@ -10,7 +10,8 @@
 static const char *const format_names[] = {
     [KOBOLD_FORMAT_AUTO] = "auto",   [KOBOLD_FORMAT_RIR] = "rir",
     [KOBOLD_FORMAT_RANGE] = "range", [KOBOLD_FORMAT_PREFIX] = "prefix",
-    [KOBOLD_FORMAT_LIST] = "list",
+    [KOBOLD_FORMAT_LIST] = "list",   [KOBOLD_FORMAT_IANA] = "iana",
+    [KOBOLD_FORMAT_MMDB] = "mmdb",
 };
 
 const char *
@@ -40,8 +41,10 @@ static void
 source_free(struct kobold_source *s)
 {
     if (s != NULL) {
-        ranges_done(&s->ranges[0]);
-        ranges_done(&s->ranges[1]);
+        for (int f = 0; f < 2; f++) {
+            ranges_done(&s->ranges[f]);
+            ranges_done(&s->notes[f]);
+        }
         free(s);
     }
 }
@@ -55,6 +58,12 @@ kobold_build_free(kobold_build *b)
     for (size_t i = 0; i < b->source_count; i++) {
         source_free(b->sources[i]);
     }
+    as_done(&b->as);
+    for (size_t i = 0; i < b->kept_count; i++) {
+        free(b->kept[i]);
+    }
+    free((void *)b->kept);
+    free(b->specials);
     free((void *)b->sources);
     free(b->pairs);
     free(b);
@@ -115,6 +124,7 @@ set_text(char *to, size_t size, const char *from)
 {
     if (from != NULL) {
         snprintf(to, size, "%s", from);
+        bh_text_trim(to);
     }
 }
 
@@ -126,6 +136,41 @@ kobold_build_set_meta(kobold_build *b, const char *name, const char *date, const
     set_text(b->date, sizeof b->date, date);
     set_text(b->licence, sizeof b->licence, licence);
     set_text(b->source, sizeof b->source, source);
+}
+
+void
+kobold_build_set_as_meta(kobold_build *b, const char *name, const char *date, const char *licence,
+                         const char *source)
+{
+    set_text(b->as.name, sizeof b->as.name, name);
+    set_text(b->as.date, sizeof b->as.date, date);
+    set_text(b->as.licence, sizeof b->as.licence, licence);
+    set_text(b->as.source, sizeof b->as.source, source);
+}
+
+int
+kobold_build_add_as(kobold_build *b, const char *name, const char *text, size_t size,
+                    struct kobold_input *ret_input, struct bh_error *err)
+{
+    struct kobold_input input = { .format = KOBOLD_FORMAT_AUTO };
+    int r = as_parse(b, name, text, size, &input, err);
+    if (ret_input != NULL) {
+        *ret_input = input;
+    }
+    if (r < 0) {
+        return r;
+    }
+    /* The names of the files, unless somebody says better. */
+    size_t n = strlen(b->as.source);
+    snprintf(b->as.source + n, sizeof b->as.source - n, "%s%s", n > 0 ? " " : "", base_name(name));
+    bh_text_trim(b->as.source);
+    return 0;
+}
+
+void
+kobold_build_set_details(kobold_build *b, enum kobold_details details)
+{
+    b->details = details;
 }
 
 const char *
@@ -183,47 +228,60 @@ order_sources(struct kobold_build *b)
 
 /* ---- finish --------------------------------------------------------------------------------------- */
 
+/* One input over those before it; the first is taken as it is. */
+static int
+add_layer(struct kobold_build *b, struct kobold_source *s, size_t index, int family,
+          struct kobold_runs *under)
+{
+    struct kobold_runs over;
+    struct kobold_runs both;
+    uint64_t twice;
+    int r = runs_from_ranges(&s->ranges[family == 6], family, (uint16_t)index, RUNS_BY_CODE, &over,
+                             &twice);
+    if (r < 0) {
+        return r;
+    }
+    s->input.twice += twice;
+    if (under->count == 1 && under->at[0].code == CODE_NONE) {
+        runs_done(under);
+        *under = over;
+        return 0;
+    }
+    r = runs_overlay(under, &over, family, RUNS_BY_CODE, b, &both);
+    runs_done(&over);
+    if (r == 0) {
+        runs_done(under);
+        *under = both;
+    }
+    return r;
+}
+
 static int
 layer_runs(struct kobold_build *b, int family, struct kobold_runs *ret)
 {
     struct kobold_ranges none = { 0 };
     struct kobold_runs under;
+    struct kobold_runs special;
     uint64_t twice;
-    int r = runs_from_ranges(&none, family, 0, &under, &twice);
-    for (size_t i = 0; r == 0 && i <= b->source_count; i++) {
-        bool is_special = i == b->source_count;
-        struct kobold_runs over;
-        struct kobold_runs both;
-        if (is_special) {
-            r = runs_special(family, &over);
-        } else {
-            struct kobold_source *s = b->sources[i];
-            r = runs_from_ranges(&s->ranges[family == 6], family, (uint16_t)i, &over, &twice);
-            s->input.twice += twice;
-        }
-        if (r < 0) {
-            break;
-        }
-        r = runs_overlay(&under, &over, family, is_special ? NULL : b, &both);
-        runs_done(&over);
-        if (r == 0) {
-            runs_done(&under);
-            under = both;
-        }
-    }
+    int r = runs_from_ranges(&none, family, 0, RUNS_BY_CODE, &under, &twice);
     if (r < 0) {
-        runs_done(&under);
         return r;
     }
-    *ret = under;
-    return 0;
-}
-
-static const char *
-base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
+    for (size_t i = 0; r == 0 && i < b->source_count; i++) {
+        struct kobold_source *s = b->sources[i];
+        if (s->layer != KOBOLD_LAYER_SECOND && s->ranges[family == 6].count > 0) {
+            r = add_layer(b, s, i, family, &under);
+        }
+    }
+    if (r == 0) {
+        r = runs_special(b, family, &special);
+    }
+    if (r == 0) {
+        r = runs_overlay(&under, &special, family, RUNS_BY_CODE, NULL, ret);
+        runs_done(&special);
+    }
+    runs_done(&under);
+    return r;
 }
 
 /* What nobody said comes from the inputs: the vendor or the kind of file, the licence when all
@@ -239,7 +297,10 @@ fill_texts(struct kobold_build *b)
     size_t n = 0;
     for (size_t i = 0; i < b->source_count; i++) {
         const struct kobold_source *s = b->sources[i];
-        is_all_rir &= s->input.format == KOBOLD_FORMAT_RIR;
+        if (s->layer == KOBOLD_LAYER_SECOND) {
+            continue; /* it is no part of the answers */
+        }
+        is_all_rir &= s->layer != KOBOLD_LAYER_DATA || s->input.format == KOBOLD_FORMAT_RIR;
         vendor = vendor[0] == '\0' ? s->vendor : vendor;
         licence = licence[0] == '\0' ? s->licence : licence;
         is_one_licence &= s->licence[0] == '\0' || strcmp(licence, s->licence) == 0;
@@ -297,7 +358,7 @@ kobold_build_finish(kobold_build *b, uint8_t **ret_data, size_t *ret_size, struc
         r = out_of_memory(err);
     } else {
         struct kobold_texts texts = { b->name, b->date, b->licence, b->source };
-        r = write_database(runs, &texts, ret_data, ret_size, err);
+        r = write_database(b, runs, &texts, ret_data, ret_size, err);
     }
     runs_done(&runs[0]);
     runs_done(&runs[1]);

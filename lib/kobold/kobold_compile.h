@@ -10,7 +10,7 @@
  *
  * Order of attribution (the later wins): data in the order given, but registry files among
  * themselves by their date; then geofeeds, then overrides, each in the order given; then the
- * special-use table. Inside one input the innermost range wins, and of two equal ranges the
+ * special-use table. A second opinion never wins; it is kept beside. Inside one input the innermost range wins, and of two equal ranges the
  * later line. The same inputs in the same order give the same octets.
  *
  * Threads:   one thread at a time uses a builder.
@@ -21,6 +21,7 @@
 #define KOBOLD_COMPILE_H
 
 #include "bh_base.h"
+#include "kobold.h"
 
 typedef struct kobold_build kobold_build;
 
@@ -30,9 +31,17 @@ enum kobold_format {
     KOBOLD_FORMAT_RANGE,  /* start,end,cc  (addresses or decimal numbers; tor's too) */
     KOBOLD_FORMAT_PREFIX, /* prefix,cc,... (RFC 8805 too)                            */
     KOBOLD_FORMAT_LIST,   /* cc TAB prefix, or prefix TAB cc                         */
+    KOBOLD_FORMAT_IANA,   /* IANA's registries: special-use table, who has which block */
+    KOBOLD_FORMAT_MMDB,   /* MaxMind's format, when libmaxminddb was there at build time */
 };
 
-enum kobold_layer { KOBOLD_LAYER_DATA = 0, KOBOLD_LAYER_GEOFEED = 1, KOBOLD_LAYER_OVERRIDE = 2 };
+/* Whether the database keeps who said what (kobold_opinions()). AUTO: when there is more to tell
+ * than the country: registry files, or several inputs about the same addresses. */
+enum kobold_details {
+    KOBOLD_DETAILS_AUTO = 0,
+    KOBOLD_DETAILS_NO = 1,
+    KOBOLD_DETAILS_YES = 2,
+};
 
 struct kobold_input {
     enum kobold_format format; /* as found                                          */
@@ -60,9 +69,18 @@ void kobold_build_on_notice(kobold_build *b, void (*notice)(void *arg, const str
 BH_NODISCARD int kobold_build_add(kobold_build *b, const char *name, const char *text, size_t size,
                                   enum kobold_format format, enum kobold_layer layer,
                                   struct kobold_input *ret_input, struct bh_error *err);
+/* A table of autonomous systems: a layer of its own, later lines and tables win inside it. Of names
+ * the first given is kept. */
+BH_NODISCARD int kobold_build_add_as(kobold_build *b, const char *name, const char *text,
+                                     size_t size, struct kobold_input *ret_input,
+                                     struct bh_error *err);
+/* As kobold_build_set_meta(), about the AS tables. */
+void kobold_build_set_as_meta(kobold_build *b, const char *name, const char *date,
+                              const char *licence, const char *source);
 /* What is not set comes from the inputs. NULL: leave as it is. */
 void kobold_build_set_meta(kobold_build *b, const char *name, const char *date, const char *licence,
                            const char *source);
+void kobold_build_set_details(kobold_build *b, enum kobold_details details);
 /* The newest date of the data inputs, or "". */
 const char *kobold_build_date(const kobold_build *b);
 BH_NODISCARD int

@@ -48,16 +48,21 @@ enum {
     CODE_UNKNOWN = 'Z' << 8 | 'Z',
 };
 
+/* What one line of an input says about a range; both ends are inside. Ranges stand in the order of
+ * their lines, and of two equal ones the later wins. */
 struct kobold_range {
-    struct kobold_addr start, end; /* both inside */
-    uint32_t order;                /* of two equal ranges the later wins */
+    struct kobold_addr start, end;
+    uint32_t line;
     uint16_t code;
+    uint16_t day;             /* of the allocation, days since 1970; 0: not said */
+    uint8_t registry, status; /* KOBOLD_REGISTRY_..., KOBOLD_STATUS_...          */
 };
 
 /* A run goes up to the next one's start; the first starts at 0. */
 struct kobold_run {
     struct kobold_addr start;
     uint16_t code, source;
+    uint32_t range; /* the one that says so: index in its source, plus one; 0: none */
 };
 
 struct kobold_runs {
@@ -78,7 +83,9 @@ struct kobold_source {
     struct kobold_input input;
     uint32_t day; /* yyyymmdd of the data, 0: unknown */
     char vendor[64], licence[64];
-    struct kobold_ranges ranges[2]; /* IPv4, IPv6 */
+    struct kobold_ranges ranges[2]; /* IPv4, IPv6                                        */
+    struct kobold_ranges notes[2];  /* blocks listed without a country: reserved, available */
+    bool has_details;               /* some range has a registry, a status or a day      */
 };
 
 struct kobold_pair {
@@ -86,7 +93,24 @@ struct kobold_pair {
     uint64_t v4_addresses, v6_subnets;
 };
 
+/* A system and where its name is among the texts. */
+struct kobold_as_text {
+    uint32_t number, at, len;
+};
+
+/* AS tables. The number of a range stands in `line`. */
+struct kobold_as_table {
+    struct kobold_ranges ranges[2];
+    struct kobold_as_text *at; /* each system once; `slots`: a hash table of index + 1 */
+    size_t count, room;
+    uint32_t *slots;
+    size_t slot_count;
+    struct bh_buf texts;
+    char name[64], date[16], licence[64], source[128];
+};
+
 #define KOBOLD_SOURCES_MAX 4096
+#define KOBOLD_SPECIALS_MAX 256 /* special-use blocks */
 
 struct kobold_build {
     struct kobold_source **sources;
@@ -94,23 +118,46 @@ struct kobold_build {
     struct kobold_pair *pairs;
     size_t pair_count, pair_room;
     char name[64], date[16], licence[64], source[128], newest[16];
+    enum kobold_details details;
+    struct kobold_as_table as;
+    struct kobold_special_row *specials; /* changed by IANA's registries; NULL: as compiled in */
+    unsigned special_count;
+    char **kept; /* texts of these rows */
+    size_t kept_count;
     void (*notice)(void *arg, const struct bh_error *e);
     void *notice_arg;
 };
 
 /* kobold_runs.c */
-void ranges_add(struct kobold_ranges *r, struct kobold_addr start, struct kobold_addr end,
-                uint16_t code);
+bool ranges_grow(struct kobold_ranges *r); /* room for one more; else `failed` is set */
+void ranges_reserve(struct kobold_ranges *r, size_t room); /* a hint, before the first */
 void ranges_done(struct kobold_ranges *r);
+/* How finely runs are cut: where the code changes, or where another line says so. */
+enum runs_by { RUNS_BY_CODE, RUNS_BY_LINE };
 /* Sorts `r`. Equal ranges with different codes are counted in `ret_twice`. */
-int runs_from_ranges(struct kobold_ranges *r, int family, uint16_t source, struct kobold_runs *ret,
-                     uint64_t *ret_twice);
+int runs_from_ranges(struct kobold_ranges *r, int family, uint16_t source, enum runs_by by,
+                     struct kobold_runs *ret, uint64_t *ret_twice);
 /* `over` wins where it says something. `b` (may be NULL) notes who disagreed with whom. */
 int runs_overlay(const struct kobold_runs *under, const struct kobold_runs *over, int family,
-                 struct kobold_build *b, struct kobold_runs *ret);
+                 enum runs_by by, struct kobold_build *b, struct kobold_runs *ret);
 void runs_done(struct kobold_runs *r);
 /* The special-use table, and for IPv6 "unallocated" around 2000::/3. */
-int runs_special(int family, struct kobold_runs *ret);
+int runs_special(const struct kobold_build *b, int family, struct kobold_runs *ret);
+
+static inline void
+ranges_add(struct kobold_ranges *r, const struct kobold_range *range)
+{
+    if (r->count < r->room || ranges_grow(r)) {
+        r->at[r->count++] = *range;
+    }
+}
+
+static inline const struct kobold_special_row *
+build_specials(const struct kobold_build *b, unsigned *ret_count)
+{
+    *ret_count = b->specials != NULL ? b->special_count : kobold_specials_count;
+    return b->specials != NULL ? b->specials : kobold_specials;
+}
 
 /* kobold_text.c */
 int text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
@@ -160,8 +207,29 @@ buf_put_zeros(struct bh_buf *b, size_t n)
 struct kobold_texts {
     const char *name, *date, *licence, *source;
 };
-int write_database(const struct kobold_runs runs[2], const struct kobold_texts *texts,
-                   uint8_t **ret_data, size_t *ret_size, struct bh_error *err);
+/* Uses up the runs. `b`: whose inputs and layers are kept beside the countries. */
+int write_database(struct kobold_build *b, struct kobold_runs runs[2],
+                   const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
+                   struct bh_error *err);
+
+static inline const char *
+base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* kobold_write_inputs.c */
+bool is_input_kept(const struct kobold_build *b, const struct kobold_source *s);
+int write_inputs(struct kobold_build *b, const uint16_t *value_of, struct bh_buf *ret);
+
+/* kobold_as_text.c, kobold_write_as.c */
+int as_add(struct kobold_as_table *as, int family, struct kobold_addr start,
+           struct kobold_addr end, uint32_t number, const char *name, size_t name_len);
+int as_parse(struct kobold_build *b, const char *name, const char *text, size_t size,
+             struct kobold_input *input, struct bh_error *err);
+void as_done(struct kobold_as_table *as);
+int write_as(struct kobold_build *b, struct bh_buf *ret); /* nothing without AS tables */
 
 static inline int
 out_of_memory(struct bh_error *err)

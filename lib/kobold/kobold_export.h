@@ -25,10 +25,13 @@ struct kobold_group {
     char name[64]; /* "JP", "142", "private-use"      */
     bool is_named; /* by the user: sets bear this name */
     uint8_t values[KOBOLD_VALUES_MAX / 8];
+    uint32_t systems[16]; /* autonomous systems, beside the values */
+    unsigned system_count;
 };
 
 /* A word is a country's or region's code (jp, EU, ZZ), a region of UN M49 (142), a special use
- * (private-use), or one of special, unallocated, unknown. A country without any address is an empty
+ * (private-use), one of special, unallocated, unknown, or an autonomous system (AS13335) when the
+ * database has AS data. A country without any address is an empty
  * group, no error. */
 BH_NODISCARD int kobold_group_of_word(const kobold *k, const char *word, struct kobold_group *ret,
                                       struct bh_error *err);

@@ -94,10 +94,50 @@ code_of_name(const char *word)
     return NULL;
 }
 
+/* "AS13335". */
+static bool
+is_system(const char *word, uint32_t *ret)
+{
+    uint64_t n = 0;
+    if ((word[0] | 0x20) != 'a' || (word[1] | 0x20) != 's' || word[2] == '\0') {
+        return false;
+    }
+    for (const char *c = word + 2; *c != '\0'; c++) {
+        if (*c < '0' || *c > '9' || n > UINT32_MAX) {
+            return false;
+        }
+        n = n * 10 + (uint64_t)(*c - '0');
+    }
+    *ret = (uint32_t)n;
+    return n > 0 && n <= UINT32_MAX;
+}
+
+static int
+group_of_system(const kobold *k, const char *word, uint32_t number, struct kobold_group *ret,
+                struct bh_error *err)
+{
+    struct kobold_as_meta meta;
+    if (!kobold_as_meta(k, &meta)) {
+        return bh_error_set(err, BH_EUSAGE, word,
+                            "this database has no AS data; kobold compile --asn FILE puts them "
+                            "in%s",
+                            "このデータベースには AS のデータがありません。kobold compile --asn "
+                            "ファイル で入れられます%s",
+                            "");
+    }
+    *ret = (struct kobold_group){ .systems = { number }, .system_count = 1 };
+    snprintf(ret->name, sizeof ret->name, "AS%u", number);
+    return 0;
+}
+
 int
 kobold_group_of_word(const kobold *k, const char *word, struct kobold_group *ret,
                      struct bh_error *err)
 {
+    uint32_t number;
+    if (is_system(word, &number)) {
+        return group_of_system(k, word, number, ret, err);
+    }
     struct kobold_group g = { .name = "" };
     bool is_found = false;
     bool is_word = is_known(word, g.name);
@@ -155,6 +195,9 @@ kobold_group_join(struct kobold_group *to, const struct kobold_group *from)
 {
     for (size_t i = 0; i < sizeof to->values; i++) {
         to->values[i] |= from->values[i];
+    }
+    for (unsigned i = 0; i < from->system_count && to->system_count < BH_COUNT(to->systems); i++) {
+        to->systems[to->system_count++] = from->systems[i];
     }
 }
 

@@ -7,8 +7,41 @@
  * and no block reaches over the gap between two stretches.
  */
 #include "kobold_export.h"
+#include "kobold_priv.h"
 
 /* ---- stretches ----------------------------------------------------------------------------------- */
+
+/* Also cut where another system begins; returns that of the span. */
+static uint32_t
+cut_by_system(const kobold *k, int family, struct kobold_stretch *s)
+{
+    uint32_t number;
+    if (family == 4) {
+        uint32_t last;
+        number = kobold_as_v4_span(k, (uint32_t)s->first_lo, &last);
+        s->last_lo = last < s->last_lo ? last : s->last_lo;
+        return number;
+    }
+    uint64_t hi;
+    uint64_t lo;
+    number = kobold_as_v6_span(k, s->first_hi, s->first_lo, &hi, &lo);
+    if (hi < s->last_hi || (hi == s->last_hi && lo < s->last_lo)) {
+        s->last_hi = hi;
+        s->last_lo = lo;
+    }
+    return number;
+}
+
+static bool
+has_system(const struct kobold_group *g, uint32_t number)
+{
+    for (unsigned i = 0; i < g->system_count; i++) {
+        if (g->systems[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void
 next_span(const kobold *k, int family, uint64_t hi, uint64_t lo, struct kobold_stretch *ret)
@@ -45,6 +78,10 @@ kobold_each_stretch(const kobold *k, int family, const struct kobold_group *g,
         uint64_t hi = family == 4 ? 0 : span.last_hi + (span.last_lo == UINT64_MAX);
         next_span(k, family, hi, lo, &span);
         bool is_wanted = g == NULL || kobold_group_has(g, span.value);
+        if (g != NULL && g->system_count > 0) {
+            uint32_t number = cut_by_system(k, family, &span);
+            is_wanted |= has_system(g, number);
+        }
         if (is_open && (!is_wanted || g == NULL)) {
             r = fn(arg, family, &open);
             is_open = false;

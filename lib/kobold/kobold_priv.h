@@ -55,6 +55,33 @@ enum {
     KDB_V6_GROUP = 10,
     KDB_V6_ENTRY = 11,
     KDB_SECTION_KINDS = 12,
+
+    /* Cold: found when the file is opened, looked at when somebody asks. */
+    KDB_INPUTS = 32, /* what the inputs said */
+    KDB_AS = 33,     /* autonomous systems   */
+};
+
+enum { /* KDB_AS */
+       KDB_AS_HEADER = 320,
+       KDB_AS_AT_NAME = 48,
+       KDB_AS_AT_DATE = 112,
+       KDB_AS_AT_LICENCE = 128,
+       KDB_AS_AT_SOURCE = 192,
+       KDB_AS_SAMPLE = 64, /* every how many IPv6 runs there is a sample */
+};
+
+enum {                         /* KDB_INPUTS */
+       KDB_INPUTS_HEADER = 64, /* before the rows                               */
+       KDB_INPUT_SIZE = 384,
+       KDB_INPUT_AT_DATE = 256,
+       KDB_INPUT_AT_LICENCE = 272,
+       KDB_INPUT_AT_FORMAT = 336,
+       KDB_INPUT_AT_LAYER = 352,
+       KDB_INPUT_AT_FLAGS = 353,
+       KDB_INPUT_AT_FAMILY = 356, /* twice: first index entry, number of runs      */
+       KDB_INPUT_HAS_DETAILS = 1,
+       KDB_INDEX_SIZE = 24, /* first address, offset of the block's octets   */
+       KDB_INDEX_RUNS = 64, /* runs of a block; the last one may have fewer  */
 };
 
 enum {
@@ -96,6 +123,21 @@ kdb_sum(const uint8_t *p, size_t n)
 
 /* ---- the open handle --------------------------------------------------------------------------- */
 
+/* A section whose every use checks for itself. NULL: not there. */
+struct kobold_cold {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* KDB_AS, in parts; zero without it. */
+struct kobold_as {
+    const uint8_t *v4_top, *v4_low, *v4_value;
+    const uint8_t *v6_sample, *v6_hi, *v6_lo, *v6_value;
+    const uint8_t *numbers, *name_at, *text, *header;
+    size_t text_size;
+    uint32_t v4_runs, v6_runs, samples, names;
+};
+
 struct kobold {
     struct kobold_head head; /* the IPv4 tables: first, as kobold.h promises */
 
@@ -116,7 +158,19 @@ struct kobold {
     size_t size;
     bool is_mapped;
     struct kobold_pins *pins; /* in a kobold_live (kobold_pin.c); else NULL */
+
+    struct kobold_cold inputs; /* KDB_INPUTS */
+    struct kobold_as as;
 };
+
+/* Points `inputs` and the like at what the section table names; touches none of it. */
+void kobold_find_cold(kobold *k);
+void kobold_find_as(kobold *k, const uint8_t *data, size_t size);
+/* The system of an address, and the last address from there on that has the same; not below it. Here
+ * an address that carries an IPv4 address is one like any other. */
+uint32_t kobold_as_v4_span(const kobold *k, uint32_t a, uint32_t *ret_last);
+uint32_t
+kobold_as_v6_span(const kobold *k, uint64_t hi, uint64_t lo, uint64_t *ret_hi, uint64_t *ret_lo);
 
 /* The last address of the IPv4 piece `a` lies in, from there on of one value; not below `a`. */
 uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);
@@ -141,6 +195,12 @@ enum { KOBOLD_CPU_GENERIC = 0, KOBOLD_CPU_AVX2 = 1, KOBOLD_CPU_AVX512 = 2 };
 int kobold_cpu(void);
 const struct kobold_look *kobold_look_of(int cpu);
 void kobold_set_cpu(kobold *k, int cpu);
+
+/* A text field of the file: cut at its size, whether or not the file ends it. */
+void kobold_take_text(char *to, size_t to_size, const uint8_t *from, size_t from_size);
+/* Keys and codes are printed as they are by those who use us: of a file that a stranger made, only
+ * visible ASCII comes through. */
+void kobold_take_key(char *to, size_t to_size, const uint8_t *from, size_t from_size);
 
 enum { KOBOLD_OPEN_ANY_SUM = 1 }; /* for fuzzing: damaged checksums are no obstacle */
 int kobold_open_memory_flags(const void *data, size_t size, unsigned flags, kobold **ret);

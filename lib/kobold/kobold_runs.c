@@ -28,17 +28,29 @@ make_room(void **at, size_t count, size_t *room, size_t each)
     return true;
 }
 
-void
-ranges_add(struct kobold_ranges *r, struct kobold_addr start, struct kobold_addr end, uint16_t code)
+bool
+ranges_grow(struct kobold_ranges *r)
 {
     void *at = r->at;
-    if (r->failed || r->count >= UINT32_MAX || !make_room(&at, r->count, &r->room, sizeof *r->at)) {
+    if (r->failed || r->count >= UINT32_MAX - 1 ||
+        !make_room(&at, r->count, &r->room, sizeof *r->at)) {
         r->failed = true;
-        return;
+        return false;
     }
     r->at = at;
-    r->at[r->count] = (struct kobold_range){ start, end, (uint32_t)r->count, code };
-    r->count++;
+    return true;
+}
+
+void
+ranges_reserve(struct kobold_ranges *r, size_t room)
+{
+    struct kobold_range *at = malloc(bh_size_mul(room, sizeof *at));
+    if (r->at == NULL && at != NULL) {
+        r->at = at;
+        r->room = room;
+    } else {
+        free(at);
+    }
 }
 
 void
@@ -55,66 +67,118 @@ runs_done(struct kobold_runs *r)
     *r = (struct kobold_runs){ 0 };
 }
 
-static void
-runs_emit(struct kobold_runs *r, struct kobold_addr start, uint16_t code, uint16_t source)
+/* Appends a run, or lengthens the one before when it says the same. There must be room. */
+static inline void
+runs_emit(struct kobold_runs *r, const struct kobold_run *run, bool is_by_line)
 {
-    if (r->count > 0 && addr_cmp(r->at[r->count - 1].start, start) == 0) {
-        r->count--; /* an empty run: what comes now takes its place */
+    size_t n = r->count;
+    if (n > 0 && addr_cmp(r->at[n - 1].start, run->start) == 0) {
+        n--; /* an empty run: what comes now takes its place */
     }
-    if (r->count > 0 && r->at[r->count - 1].code == code && r->at[r->count - 1].source == source) {
-        return;
+    const struct kobold_run *before = n > 0 ? &r->at[n - 1] : NULL;
+    if (before == NULL || before->code != run->code || before->source != run->source ||
+        (is_by_line && before->range != run->range)) {
+        r->at[n++] = *run;
     }
-    void *at = r->at;
-    if (r->failed || !make_room(&at, r->count, &r->room, sizeof *r->at)) {
-        r->failed = true;
-        return;
-    }
-    r->at = at;
-    r->at[r->count++] = (struct kobold_run){ start, code, source };
-}
-
-static int
-compare_ranges(const void *pa, const void *pb)
-{
-    const struct kobold_range *a = pa;
-    const struct kobold_range *b = pb;
-    int c = addr_cmp(a->start, b->start);
-    if (c == 0) {
-        c = addr_cmp(b->end, a->end);
-    }
-    return c != 0 ? c : a->order < b->order ? -1 : a->order > b->order;
+    r->count = n;
 }
 
 static bool
-is_sorted(const struct kobold_ranges *r)
+runs_room(struct kobold_runs *r, size_t room)
 {
-    for (size_t i = 1; i < r->count; i++) {
-        if (compare_ranges(&r->at[i - 1], &r->at[i]) > 0) {
-            return false;
-        }
+    /* Pages that are never touched cost nothing, so the most there can be is asked for. */
+    *r = (struct kobold_runs){ malloc(bh_size_mul(room, sizeof *r->at)), 0, room, false };
+    return r->at != NULL;
+}
+
+/* By start, the longer first. */
+static inline bool
+is_before(const struct kobold_range *a, const struct kobold_range *b)
+{
+    int c = addr_cmp(a->start, b->start);
+    return c < 0 || (c == 0 && addr_cmp(a->end, b->end) > 0);
+}
+
+/* Where the stretch that is in order from `from` on ends. */
+static size_t
+stretch_end(const struct kobold_ranges *r, size_t from)
+{
+    size_t i = from + 1;
+    while (i < r->count && !is_before(&r->at[i], &r->at[i - 1])) {
+        i++;
     }
-    return true;
+    return i < r->count ? i : r->count;
+}
+
+static void
+merge(const struct kobold_range *a, const struct kobold_range *a_end, const struct kobold_range *b,
+      const struct kobold_range *b_end, struct kobold_range *to)
+{
+    while (a < a_end || b < b_end) {
+        bool is_b = a == a_end || (b < b_end && is_before(b, a));
+        *to++ = is_b ? *b++ : *a++;
+    }
+}
+
+/* Tables come sorted, or as a few sorted stretches: merging what is in order already is stable,
+ * looks at a sorted table once, and sorts a shuffled one in n log n. */
+static int
+sort_ranges(struct kobold_ranges *r)
+{
+    if (r->count == 0 || stretch_end(r, 0) == r->count) {
+        return 0;
+    }
+    struct kobold_range *to = malloc(bh_size_mul(r->count, sizeof *to));
+    if (to == NULL) {
+        return -ENOMEM;
+    }
+    bool is_done;
+    do {
+        is_done = true;
+        for (size_t i = 0; i < r->count;) {
+            size_t mid = stretch_end(r, i);
+            size_t end = mid < r->count ? stretch_end(r, mid) : mid;
+            merge(r->at + i, r->at + mid, r->at + mid, r->at + end, to + i);
+            is_done &= end == r->count && i == 0;
+            i = end;
+        }
+        struct kobold_range *from = r->at;
+        r->at = to;
+        to = from;
+    } while (!is_done);
+    r->room = r->count;
+    free(to);
+    return 0;
+}
+
+static struct kobold_run
+run_of(const struct kobold_ranges *r, const struct kobold_range *range, struct kobold_addr start,
+       uint16_t source)
+{
+    return range == NULL ? (struct kobold_run){ start, CODE_NONE, source, 0 }
+                         : (struct kobold_run){ start, range->code, source,
+                                                (uint32_t)(range - r->at) + 1 };
 }
 
 int
-runs_from_ranges(struct kobold_ranges *r, int family, uint16_t source, struct kobold_runs *ret,
-                 uint64_t *ret_twice)
+runs_from_ranges(struct kobold_ranges *r, int family, uint16_t source, enum runs_by by,
+                 struct kobold_runs *ret, uint64_t *ret_twice)
 {
-    struct kobold_runs runs = { 0 };
+    struct kobold_runs runs;
     struct kobold_addr last = addr_last(family);
+    const bool is_by_line = by == RUNS_BY_LINE;
     uint64_t twice = 0;
-    if (r->failed) {
+    if (r->failed || sort_ranges(r) < 0 || !runs_room(&runs, bh_size_mul(r->count, 2) | 1)) {
         return -ENOMEM;
-    }
-    if (!is_sorted(r)) {
-        qsort(r->at, r->count, sizeof *r->at, compare_ranges);
     }
     const struct kobold_range **stack = malloc(bh_size_mul(r->count + 1, sizeof *stack));
     if (stack == NULL) {
+        runs_done(&runs);
         return -ENOMEM;
     }
     size_t depth = 0;
-    runs_emit(&runs, (struct kobold_addr){ 0, 0 }, CODE_NONE, source);
+    struct kobold_run run = { .source = source };
+    runs_emit(&runs, &run, is_by_line);
     for (size_t i = 0; i <= r->count; i++) {
         const struct kobold_range *now = i < r->count ? &r->at[i] : NULL;
         while (depth > 0 && (now == NULL || addr_cmp(stack[depth - 1]->end, now->start) < 0)) {
@@ -123,8 +187,8 @@ runs_from_ranges(struct kobold_ranges *r, int family, uint16_t source, struct ko
                 depth--; /* ended inside the one after it */
             }
             if (addr_cmp(end, last) != 0) {
-                runs_emit(&runs, addr_next(end), depth > 0 ? stack[depth - 1]->code : CODE_NONE,
-                          source);
+                run = run_of(r, depth > 0 ? stack[depth - 1] : NULL, addr_next(end), source);
+                runs_emit(&runs, &run, is_by_line);
             }
         }
         if (now == NULL) {
@@ -134,14 +198,11 @@ runs_from_ranges(struct kobold_ranges *r, int family, uint16_t source, struct ko
             addr_cmp(now[-1].end, now->end) == 0 && now[-1].code != now->code) {
             twice++;
         }
-        runs_emit(&runs, now->start, now->code, source);
+        run = run_of(r, now, now->start, source);
+        runs_emit(&runs, &run, is_by_line);
         stack[depth++] = now;
     }
     free((void *)stack);
-    if (runs.failed) {
-        runs_done(&runs);
-        return -ENOMEM;
-    }
     *ret = runs;
     *ret_twice = twice;
     return 0;
@@ -181,17 +242,21 @@ addr_before(struct kobold_addr a)
 
 int
 runs_overlay(const struct kobold_runs *under, const struct kobold_runs *over, int family,
-             struct kobold_build *b, struct kobold_runs *ret)
+             enum runs_by by, struct kobold_build *b, struct kobold_runs *ret)
 {
-    struct kobold_runs runs = { 0 };
+    struct kobold_runs runs;
+    if (!runs_room(&runs, under->count + over->count)) {
+        return -ENOMEM;
+    }
     size_t i = 0;
     size_t j = 0;
     struct kobold_addr at = { 0, 0 };
     for (;;) {
         const struct kobold_run *low = &under->at[i];
         const struct kobold_run *high = &over->at[j];
-        const struct kobold_run *chosen = high->code != CODE_NONE ? high : low;
-        runs_emit(&runs, at, chosen->code, chosen->source);
+        struct kobold_run chosen = high->code != CODE_NONE ? *high : *low;
+        chosen.start = at;
+        runs_emit(&runs, &chosen, by == RUNS_BY_LINE);
 
         bool is_low_last = i + 1 == under->count;
         bool is_high_last = j + 1 == over->count;
@@ -209,42 +274,41 @@ runs_overlay(const struct kobold_runs *under, const struct kobold_runs *over, in
         j += c >= 0;
         at = next;
     }
-    if (runs.failed) {
-        runs_done(&runs);
-        return -ENOMEM;
-    }
     *ret = runs;
     return 0;
 }
 
 int
-runs_special(int family, struct kobold_runs *ret)
+runs_special(const struct kobold_build *b, int family, struct kobold_runs *ret)
 {
+    unsigned count;
+    const struct kobold_special_row *rows = build_specials(b, &count);
     struct kobold_ranges ranges = { 0 };
     uint64_t twice;
     if (family == 6) {
         /* Only 2000::/3 is given out; the special blocks inside these two are innermost. */
-        ranges_add(&ranges, (struct kobold_addr){ 0, 0 },
-                   (struct kobold_addr){ 0x1fffffffffffffffU, UINT64_MAX }, CODE_UNALLOCATED);
-        ranges_add(&ranges, (struct kobold_addr){ 0x4000000000000000U, 0 },
-                   (struct kobold_addr){ UINT64_MAX, UINT64_MAX }, CODE_UNALLOCATED);
+        const struct kobold_range below = { .end = { 0x1fffffffffffffffU, UINT64_MAX },
+                                            .code = CODE_UNALLOCATED };
+        const struct kobold_range above = { .start = { 0x4000000000000000U, 0 },
+                                            .end = { UINT64_MAX, UINT64_MAX },
+                                            .code = CODE_UNALLOCATED };
+        ranges_add(&ranges, &below);
+        ranges_add(&ranges, &above);
     }
-    for (unsigned i = 0; i < kobold_specials_count; i++) {
-        const struct kobold_special_row *s = &kobold_specials[i];
+    for (unsigned i = 0; i < count; i++) {
+        const struct kobold_special_row *s = &rows[i];
         if (s->family != family) {
             continue;
         }
-        struct kobold_addr end = { s->hi, s->lo };
+        struct kobold_range range = { .start = { s->hi, s->lo },
+                                      .end = { s->hi, s->lo },
+                                      .code = (uint16_t)(CODE_SPECIAL + i) };
         unsigned len = s->prefix_len + (family == 4 ? 96U : 0U);
-        end.hi |= len >= 64 ? 0 : UINT64_MAX >> len;
-        end.lo |= len >= 128 ? 0 : len <= 64 ? UINT64_MAX : UINT64_MAX >> (len - 64);
-        if (family == 4) {
-            end.hi = 0;
-        }
-        ranges_add(&ranges, (struct kobold_addr){ s->hi, s->lo }, end,
-                   (uint16_t)(CODE_SPECIAL + i));
+        range.end.hi |= family == 4 || len >= 64 ? 0 : UINT64_MAX >> len;
+        range.end.lo |= len >= 128 ? 0 : len <= 64 ? UINT64_MAX : UINT64_MAX >> (len - 64);
+        ranges_add(&ranges, &range);
     }
-    int r = runs_from_ranges(&ranges, family, UINT16_MAX, ret, &twice);
+    int r = runs_from_ranges(&ranges, family, UINT16_MAX, RUNS_BY_CODE, ret, &twice);
     ranges_done(&ranges);
     return r;
 }

@@ -18,267 +18,12 @@
  * A line that cannot be read is counted, said and skipped: one bad line of 400000 must not
  * leave its reader without a database.
  */
-#include "kobold_compile_priv.h"
+#include "kobold_text_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <strings.h>
 
-#define FIELDS_MAX 24
 #define NOTICES_MAX 5 /* per input; the rest is counted */
-
-struct field {
-    const char *at;
-    size_t len;
-};
-
-struct line {
-    struct field whole;
-    struct field fields[FIELDS_MAX];
-    size_t count;
-    uint32_t number;
-};
-
-/* What was wrong with a line, and what to do; NULLs: nothing. */
-struct trouble {
-    const char *text[BH_LANGS];
-};
-
-#define TROUBLE(en, ja) ((struct trouble){ { en, ja } })
-#define FINE ((struct trouble){ { NULL, NULL } })
-
-struct parser {
-    struct kobold_build *build;
-    struct kobold_source *source;
-    enum kobold_format format;
-    size_t country_column; /* of range and prefix tables; set by a heading */
-};
-
-/* ---- small pieces --------------------------------------------------------------------------- */
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct field
-trim(struct field f)
-{
-    while (f.len > 0 && is_blank(f.at[0])) {
-        f.at++;
-        f.len--;
-    }
-    while (f.len > 0 && is_blank(f.at[f.len - 1])) {
-        f.len--;
-    }
-    if (f.len >= 2 && f.at[0] == '"' && f.at[f.len - 1] == '"') {
-        f.at++;
-        f.len -= 2;
-    }
-    return f;
-}
-
-static bool
-is_word(struct field f, const char *word)
-{
-    return f.len == strlen(word) && strncasecmp(f.at, word, f.len) == 0;
-}
-
-/* Split at `separator`, or at runs of blanks when it is ' '. */
-static void
-split(struct line *l, char separator)
-{
-    const char *at = l->whole.at;
-    size_t left = l->whole.len;
-    l->count = 0;
-    while (l->count < FIELDS_MAX) {
-        size_t n = 0;
-        bool is_quoted = false;
-        while (n < left &&
-               (is_quoted || !(separator == ' ' ? is_blank(at[n]) : at[n] == separator))) {
-            is_quoted ^= at[n] == '"';
-            n++;
-        }
-        if (separator != ' ' || n > 0) {
-            l->fields[l->count++] = trim((struct field){ at, n });
-        }
-        if (n == left) {
-            break;
-        }
-        at += n + 1;
-        left -= n + 1;
-    }
-}
-
-static bool
-parse_uint(struct field f, uint64_t *ret)
-{
-    uint64_t v = 0;
-    if (f.len == 0 || f.len > 19) {
-        return false;
-    }
-    for (size_t i = 0; i < f.len; i++) {
-        if (!is_digit(f.at[i])) {
-            return false;
-        }
-        v = v * 10 + (uint64_t)(f.at[i] - '0');
-    }
-    *ret = v;
-    return true;
-}
-
-/* A decimal number of up to 128 bits. */
-static bool
-parse_decimal(struct field f, struct kobold_addr *ret)
-{
-    uint32_t limbs[4] = { 0 }; /* lowest first */
-    if (f.len == 0 || f.len > 39) {
-        return false;
-    }
-    for (size_t i = 0; i < f.len; i++) {
-        if (!is_digit(f.at[i])) {
-            return false;
-        }
-        uint64_t carry = (uint64_t)(f.at[i] - '0');
-        for (int j = 0; j < 4; j++) {
-            carry += (uint64_t)limbs[j] * 10;
-            limbs[j] = (uint32_t)carry;
-            carry >>= 32;
-        }
-        if (carry != 0) {
-            return false;
-        }
-    }
-    ret->hi = (uint64_t)limbs[3] << 32 | limbs[2];
-    ret->lo = (uint64_t)limbs[1] << 32 | limbs[0];
-    return true;
-}
-
-/* Returns 4 or 6, or 0. */
-static int
-parse_address(struct field f, struct kobold_addr *ret)
-{
-    struct bh_ip ip;
-    if (!bh_ip_parse(f.at, f.len, &ip)) {
-        return 0;
-    }
-    if (ip.family == 4) {
-        *ret = (struct kobold_addr){ 0, bh_get_be32(ip.octets) };
-    } else {
-        *ret = (struct kobold_addr){ bh_get_be64(ip.octets), bh_get_be64(ip.octets + 8) };
-    }
-    return ip.family;
-}
-
-/* An address as text, or as a decimal number (IPv4 when it fits 32 bits). */
-static int
-parse_address_or_number(struct field f, struct kobold_addr *ret)
-{
-    int family = parse_address(f, ret);
-    if (family == 0 && parse_decimal(f, ret)) {
-        family = ret->hi == 0 && ret->lo <= UINT32_MAX ? 4 : 6;
-    }
-    return family;
-}
-
-/* The last address of the block; false when bits are set beyond its length. */
-static bool
-block_end(int family, struct kobold_addr start, unsigned len, struct kobold_addr *ret)
-{
-    unsigned n = family == 4 ? len + 96 : len;
-    uint64_t hi = n >= 64 ? 0 : UINT64_MAX >> n;
-    uint64_t lo = n >= 128 ? 0 : n <= 64 ? UINT64_MAX : UINT64_MAX >> (n - 64);
-    if (family == 4) {
-        hi = 0;
-    }
-    if ((start.hi & hi) != 0 || (start.lo & lo) != 0) {
-        return false;
-    }
-    *ret = (struct kobold_addr){ start.hi | hi, start.lo | lo };
-    return true;
-}
-
-static struct trouble
-parse_prefix(struct field f, int *ret_family, struct kobold_addr *ret_start,
-             struct kobold_addr *ret_end)
-{
-    const char *slash = memchr(f.at, '/', f.len);
-    size_t address_len = slash == NULL ? f.len : (size_t)(slash - f.at);
-    int family = parse_address((struct field){ f.at, address_len }, ret_start);
-    if (family == 0) {
-        return TROUBLE(
-            "no address or prefix where one should be; correct or delete the line",
-            "アドレスまたはプレフィックスがあるべき所にありません。行を直すか消してください");
-    }
-    uint64_t len = family == 4 ? 32 : 128;
-    if (slash != NULL) {
-        struct field digits = { slash + 1, f.len - address_len - 1 };
-        uint64_t longest = len;
-        if (!parse_uint(digits, &len) || len > longest) {
-            return TROUBLE(
-                "bad prefix length; write /0 to /32 (IPv4) or /0 to /128 (IPv6)",
-                "プレフィックス長が正しくありません。/0～/32（IPv4）か /0～/128（IPv6）と書いてください");
-        }
-    }
-    if (!block_end(family, *ret_start, (unsigned)len, ret_end)) {
-        return TROUBLE(
-            "bits are set beyond the prefix length; write the first address of the block",
-            "プレフィックス長より後ろのビットが立っています。ブロックの先頭アドレスを書いてください");
-    }
-    *ret_family = family;
-    return FINE;
-}
-
-/* ISO 3166-1 leaves these to users, for good. */
-static bool
-is_user_assigned(char a, char b)
-{
-    return (a == 'A' && b == 'A') || (a == 'Q' && b >= 'M') || a == 'X';
-}
-
-enum { COUNTRY_BROKEN = -1, COUNTRY_NOBODY = -2, COUNTRY_EMPTY = -3 };
-
-/* A code, or one of the above. Letters that are no country become "unknown" and are counted. */
-static int
-parse_country(struct parser *p, struct field f)
-{
-    if (f.len == 0) {
-        return COUNTRY_EMPTY;
-    }
-    if (is_word(f, "-") || is_word(f, "--")) {
-        return COUNTRY_NOBODY;
-    }
-    if (is_word(f, "??")) {
-        return CODE_UNKNOWN;
-    }
-    char up[2];
-    if (f.len != 2) {
-        return COUNTRY_BROKEN;
-    }
-    for (int i = 0; i < 2; i++) {
-        char c = f.at[i];
-        up[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-        if (!(up[i] >= 'A' && up[i] <= 'Z') && !(i == 1 && is_digit(c))) {
-            return COUNTRY_BROKEN;
-        }
-    }
-    const struct kobold_country_row *row = kobold_country_row(up);
-    if (row != NULL) {
-        return (uint8_t)row->code[0] << 8 | (uint8_t)row->code[1];
-    }
-    if (!is_digit(up[1]) && is_user_assigned(up[0], up[1])) {
-        return (uint8_t)up[0] << 8 | (uint8_t)up[1];
-    }
-    p->source->input.unknown_codes++;
-    return CODE_UNKNOWN;
-}
 
 static struct trouble
 bad_country(void)
@@ -288,38 +33,16 @@ bad_country(void)
 }
 
 static void
-take(struct parser *p, int family, struct kobold_addr start, struct kobold_addr end, int code)
+take(struct parser *p, const struct line *l, int family, struct kobold_addr start,
+     struct kobold_addr end, int code)
 {
-    ranges_add(&p->source->ranges[family == 6], start, end, (uint16_t)code);
+    struct kobold_range range = { .start = start, .end = end, .line = l->number };
+    range.code = (uint16_t)code;
+    ranges_add(&p->source->ranges[family == 6], &range);
     p->source->input.ranges++;
 }
 
 /* ---- dates ------------------------------------------------------------------------------------- */
-
-static bool
-is_day(uint64_t d)
-{
-    unsigned month = (unsigned)(d / 100 % 100);
-    unsigned day = (unsigned)(d % 100);
-    return d >= 19800101 && d <= 99991231 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
-}
-
-/* yyyymmdd of seconds since 1970 (days to civil date: Hinnant, "chrono-compatible low-level
- * date algorithms"). */
-static uint32_t
-day_of_seconds(uint64_t seconds)
-{
-    uint64_t z = seconds / 86400 + 719468;
-    uint64_t era = z / 146097;
-    uint64_t doe = z - era * 146097;
-    uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    uint64_t mp = (5 * doy + 2) / 153;
-    uint64_t day = doy - (153 * mp + 2) / 5 + 1;
-    uint64_t month = mp < 10 ? mp + 3 : mp - 9;
-    uint64_t year = yoe + era * 400 + (month <= 2);
-    return (uint32_t)(year * 10000 + month * 100 + day);
-}
 
 /* version|registry|serial|records|startdate|enddate|UTCoffset. The end date is the day of the
  * data in every file met; the serial is a day, seconds or milliseconds. */
@@ -339,6 +62,39 @@ take_rir_header(struct parser *p, const struct line *l)
     p->source->day = day;
 }
 
+/* Which number has this name? -1: none. */
+static int
+word_index(const char *(*name_of)(int), struct field f)
+{
+    for (int i = 1; name_of(i)[0] != '\0'; i++) {
+        if (is_word(f, name_of(i))) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Registry, status and day of a block. IANA's own file has the registry it gave a block to where
+ * others have a status. */
+static void
+take_rir_details(struct parser *p, const struct line *l, struct kobold_range *range)
+{
+    uint64_t day;
+    int registry = word_index(kobold_registry_name, l->fields[0]);
+    int status = word_index(kobold_status_name, l->fields[6]);
+    int given_to = status < 0 ? word_index(kobold_registry_name, l->fields[6]) : -1;
+    if (given_to > 0) {
+        registry = given_to;
+        status = given_to == KOBOLD_REGISTRY_IANA || given_to == KOBOLD_REGISTRY_IETF
+                     ? KOBOLD_STATUS_RESERVED
+                     : KOBOLD_STATUS_DELEGATED;
+    }
+    range->registry = (uint8_t)(registry < 0 ? 0 : registry);
+    range->status = (uint8_t)(status < 0 ? 0 : status);
+    range->day = parse_uint(l->fields[5], &day) ? days_of_day(day) : 0;
+    p->source->has_details = true;
+}
+
 static struct field
 after(struct field line, const char *label)
 {
@@ -347,36 +103,6 @@ after(struct field line, const char *label)
         return (struct field){ line.at, 0 };
     }
     return trim((struct field){ line.at + n, line.len - n });
-}
-
-static void
-copy_field(char *to, size_t size, struct field f)
-{
-    size_t n = f.len < size - 1 ? f.len : size - 1;
-    memcpy(to, f.at, n);
-    to[n] = '\0';
-}
-
-/* "Thu, 25 Jun 2026 04:33:59 GMT" */
-static uint32_t
-parse_mail_date(struct field f)
-{
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char text[64];
-    char name[4];
-    unsigned day;
-    unsigned year;
-    copy_field(text, sizeof text, f);
-    const char *comma = strchr(text, ',');
-    if (comma == NULL || sscanf(comma + 1, "%2u %3s %4u", &day, name, &year) != 3) {
-        return 0;
-    }
-    const char *month = strstr(months, name);
-    if (month == NULL || strlen(name) != 3 || (month - months) % 3 != 0) {
-        return 0;
-    }
-    uint64_t d = (uint64_t)year * 10000 + (uint64_t)((month - months) / 3 + 1) * 100 + day;
-    return is_day(d) ? (uint32_t)d : 0;
 }
 
 /* The headings of tor's geoip files say whose data they are. */
@@ -450,15 +176,20 @@ parse_rir(struct parser *p, struct line *l)
     if (is_v4) {
         end = (struct kobold_addr){ 0, start.lo + value - 1 };
     }
-    if (!is_word(l->fields[6], "allocated") && !is_word(l->fields[6], "assigned")) {
+    struct kobold_range range = { .start = start, .end = end, .line = l->number };
+    take_rir_details(p, l, &range);
+    if (range.status != KOBOLD_STATUS_ALLOCATED && range.status != KOBOLD_STATUS_ASSIGNED) {
+        ranges_add(&p->source->notes[!is_v4], &range);
         input->unused++;
         return FINE;
     }
-    int code = parse_country(p, l->fields[1]);
+    int code = parse_country(input, l->fields[1]);
     if (code < 0) {
         return bad_country();
     }
-    take(p, is_v4 ? 4 : 6, start, end, code);
+    range.code = (uint16_t)code;
+    ranges_add(&p->source->ranges[!is_v4], &range);
+    input->ranges++;
     return FINE;
 }
 
@@ -486,7 +217,7 @@ parse_range(struct parser *p, struct line *l)
     if (l->count <= p->country_column) {
         return bad_country();
     }
-    int code = parse_country(p, l->fields[p->country_column]);
+    int code = parse_country(&p->source->input, l->fields[p->country_column]);
     if (code == COUNTRY_NOBODY || code == COUNTRY_EMPTY) {
         p->source->input.unused++;
         return FINE;
@@ -494,7 +225,7 @@ parse_range(struct parser *p, struct line *l)
     if (code < 0) {
         return bad_country();
     }
-    take(p, family, start, end, code);
+    take(p, l, family, start, end, code);
     return FINE;
 }
 
@@ -513,7 +244,7 @@ parse_prefix_line(struct parser *p, struct line *l)
     if (t.text[BH_EN] != NULL) {
         return t;
     }
-    int code = parse_country(p, l->fields[p->country_column]);
+    int code = parse_country(&p->source->input, l->fields[p->country_column]);
     if (code == COUNTRY_EMPTY) {
         code = CODE_UNKNOWN; /* RFC 8805 2.1.1.2: the holder asks not to be located */
     }
@@ -524,7 +255,7 @@ parse_prefix_line(struct parser *p, struct line *l)
     if (code < 0) {
         return bad_country();
     }
-    take(p, family, start, end, code);
+    take(p, l, family, start, end, code);
     return FINE;
 }
 
@@ -544,11 +275,11 @@ parse_list(struct parser *p, struct line *l)
     if (t.text[BH_EN] != NULL) {
         return t;
     }
-    int code = parse_country(p, l->fields[is_prefix_first]);
+    int code = parse_country(&p->source->input, l->fields[is_prefix_first]);
     if (code < 0) {
         return bad_country();
     }
-    take(p, family, start, end, code);
+    take(p, l, family, start, end, code);
     return FINE;
 }
 
@@ -584,27 +315,6 @@ format_of_line(struct line *l)
         }
     }
     return KOBOLD_FORMAT_AUTO;
-}
-
-static bool
-next_line(const char **at, size_t *left, struct line *l)
-{
-    if (*left == 0) {
-        return false;
-    }
-    const char *end = memchr(*at, '\n', *left);
-    size_t n = end == NULL ? *left : (size_t)(end - *at);
-    l->whole = trim((struct field){ *at, n });
-    /* trim() takes a pair of quotes as one field's; give a line's back. */
-    if (l->whole.len < n && l->whole.at > *at && l->whole.at[-1] == '"') {
-        l->whole.at--;
-        l->whole.len += 2;
-    }
-    l->number++;
-    n += end != NULL;
-    *at += n;
-    *left -= n;
-    return true;
 }
 
 static enum kobold_format
@@ -669,23 +379,23 @@ parse_line(struct parser *p, struct line *l)
     }
 }
 
-static void
-say(struct parser *p, const struct line *l, const struct trouble *t)
+void
+say_trouble(struct kobold_build *b, const char *name, const struct kobold_input *input,
+            uint32_t line, const struct trouble *t)
 {
-    struct kobold_build *b = p->build;
-    if (b->notice == NULL || p->source->input.broken > NOTICES_MAX) {
+    if (b->notice == NULL || input->broken > NOTICES_MAX) {
         return;
     }
     struct bh_error e;
-    bh_error_set(&e, BH_EFORMAT, p->source->name, "%s", "%s", "");
+    bh_error_set(&e, BH_EFORMAT, name, "%s", "%s", "");
     memcpy(e.text[BH_EN], t->text[BH_EN], strlen(t->text[BH_EN]) + 1);
     memcpy(e.text[BH_JA], t->text[BH_JA], strlen(t->text[BH_JA]) + 1);
-    e.line = l->number;
+    e.line = line;
     b->notice(b->notice_arg, &e);
 }
 
 /* A picture or an archive would be broken lines by the hundred. */
-static int
+int
 check_text(const char *name, const char *text, size_t size, struct bh_error *err)
 {
     const char *nul = memchr(text, '\0', size);
@@ -714,17 +424,29 @@ check_text(const char *name, const char *text, size_t size, struct bh_error *err
     return BH_EFORMAT;
 }
 
+void
+skip_mark(const char **text, size_t *size)
+{
+    if (*size >= 3 && memcmp(*text, "\xef\xbb\xbf", 3) == 0) {
+        *text += 3;
+        *size -= 3;
+    }
+}
+
 int
 text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, size_t size,
            enum kobold_format format, struct bh_error *err)
 {
+    if (format == KOBOLD_FORMAT_MMDB || is_mmdb(text, size)) {
+        return mmdb_parse(s, text, size, err);
+    }
     int r = check_text(s->name, text, size, err);
     if (r < 0) {
         return r;
     }
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* byte order mark */
-        text += 3;
-        size -= 3;
+    skip_mark(&text, &size);
+    if (format == KOBOLD_FORMAT_IANA || (format == KOBOLD_FORMAT_AUTO && is_iana(text, size))) {
+        return iana_parse(b, s, text, size, err);
     }
     if (format == KOBOLD_FORMAT_AUTO) {
         format = detect(text, size);
@@ -739,7 +461,15 @@ text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, si
     struct line l = { .number = 0 };
     s->input.format = format;
     bool is_first = true;
-    while (next_line(&text, &size, &l)) {
+    for (;;) {
+        if (format == KOBOLD_FORMAT_RANGE && p.country_column == 2) {
+            uint32_t taken = scan_ranges(s, &text, &size, l.number);
+            l.number += taken;
+            is_first &= taken == 0;
+        }
+        if (!next_line(&text, &size, &l)) {
+            break;
+        }
         if (l.whole.len == 0) {
             continue;
         }
@@ -755,10 +485,10 @@ text_parse(struct kobold_build *b, struct kobold_source *s, const char *text, si
         struct trouble t = parse_line(&p, &l);
         if (t.text[BH_EN] != NULL) {
             s->input.broken++;
-            say(&p, &l, &t);
+            say_trouble(b, s->name, &s->input, l.number, &t);
         }
     }
-    if (s->ranges[0].failed || s->ranges[1].failed) {
+    if (s->ranges[0].failed || s->ranges[1].failed || s->notes[0].failed || s->notes[1].failed) {
         return out_of_memory(err);
     }
     /* IANA's own file names no country, and is a registry file all the same. */

@@ -15,19 +15,23 @@
 /* One per distinct meaning: equal (class, rfc, reachable) rows share a value. */
 struct meaning {
     uint16_t code; /* the first that has it            */
+    uint8_t group; /* of the order of values           */
     uint32_t runs;
-    uint16_t value;
 };
 
 struct writer {
-    struct kobold_run *runs[2]; /* merged; code already is the value */
+    const struct kobold_run *runs[2]; /* merged; code already is the value */
     size_t count[2];
     uint32_t ranges[2];       /* runs that come from the data      */
     uint8_t codes[65536 / 8]; /* codes in use                      */
     uint16_t value_of[65536];
     uint8_t must_escape[KOBOLD_VALUES_MAX];
     unsigned values;
+    const struct kobold_special_row *specials;
+    unsigned special_count;
     struct bh_buf sections[KDB_SECTION_KINDS];
+    struct bh_buf inputs; /* KDB_INPUTS, when they are kept */
+    struct bh_buf as;     /* KDB_AS, when there are tables  */
 };
 
 /* ---- values ------------------------------------------------------------------------------------ */
@@ -39,14 +43,14 @@ is_special(uint16_t code)
 }
 
 static const struct kobold_special_row *
-special_row(uint16_t code)
+special_row(const struct writer *w, uint16_t code)
 {
-    return &kobold_specials[code - CODE_SPECIAL];
+    return &w->specials[code - CODE_SPECIAL];
 }
 
 /* The first row that means the same. */
 static uint16_t
-meaning_of(uint16_t code)
+meaning_of(const struct writer *w, uint16_t code)
 {
     if (code == CODE_NONE) {
         return CODE_UNALLOCATED;
@@ -54,9 +58,9 @@ meaning_of(uint16_t code)
     if (!is_special(code)) {
         return code;
     }
-    const struct kobold_special_row *s = special_row(code);
+    const struct kobold_special_row *s = special_row(w, code);
     for (uint16_t c = CODE_SPECIAL; c < code; c++) {
-        const struct kobold_special_row *o = special_row(c);
+        const struct kobold_special_row *o = special_row(w, c);
         if (o->is_reachable == s->is_reachable && strcmp(o->class_name, s->class_name) == 0 &&
             strcmp(o->rfc, s->rfc) == 0) {
             return c;
@@ -67,25 +71,25 @@ meaning_of(uint16_t code)
 
 /* Embedded IPv4 is unwrapped before the table could answer: these blocks hold escapes only. */
 static bool
-is_carrier(uint16_t code)
+is_carrier(const struct writer *w, uint16_t code)
 {
     static const char *const names[] = { "ipv4-mapped", "nat64", "6to4", "teredo" };
     for (size_t i = 0; is_special(code) && i < BH_COUNT(names); i++) {
-        if (strcmp(special_row(code)->class_name, names[i]) == 0) {
+        if (strcmp(special_row(w, code)->class_name, names[i]) == 0) {
             return true;
         }
     }
     return false;
 }
 
-static int
-group(const struct meaning *m)
+static uint8_t
+group_of(const struct writer *w, uint16_t code)
 {
-    return m->code == CODE_UNKNOWN       ? 0
-           : m->code == CODE_UNALLOCATED ? 1
-           : is_carrier(m->code)         ? 9
-           : is_special(m->code)         ? 2
-                                         : 3;
+    return code == CODE_UNKNOWN       ? 0
+           : code == CODE_UNALLOCATED ? 1
+           : is_carrier(w, code)      ? 9
+           : is_special(code)         ? 2
+                                      : 3;
 }
 
 static int
@@ -93,8 +97,8 @@ compare_meanings(const void *pa, const void *pb)
 {
     const struct meaning *a = pa;
     const struct meaning *b = pb;
-    int c = group(a) - group(b);
-    if (c == 0 && group(a) == 3) {
+    int c = a->group - b->group;
+    if (c == 0 && a->group == 3) {
         c = a->runs > b->runs ? -1 : a->runs < b->runs;
     }
     return c != 0 ? c : (int)a->code - (int)b->code;
@@ -108,11 +112,12 @@ put_text(uint8_t *to, size_t size, const char *text)
 }
 
 static void
-put_value(struct bh_buf *b, uint16_t code)
+put_value(struct writer *w, uint16_t code)
 {
+    struct bh_buf *b = &w->sections[KDB_VALUES];
     uint8_t row[KDB_VALUE_SIZE] = { 0 };
     if (is_special(code)) {
-        const struct kobold_special_row *s = special_row(code);
+        const struct kobold_special_row *s = special_row(w, code);
         row[4] = KOBOLD_SPECIAL;
         row[5] = s->is_reachable;
         put_text(row + 8, 48, s->class_name);
@@ -133,27 +138,45 @@ put_value(struct bh_buf *b, uint16_t code)
     bh_buf_add(b, row, sizeof row);
 }
 
+/* What an input says must have a value also where it never wins. */
+static void
+count_kept(const struct writer *w, const struct kobold_source *s, struct meaning *all)
+{
+    for (int f = 0; f < 2; f++) {
+        for (size_t i = 0; i < s->ranges[f].count; i++) {
+            uint32_t *runs = &all[meaning_of(w, s->ranges[f].at[i].code)].runs;
+            *runs += *runs == 0;
+        }
+    }
+}
+
 static int
-number_values(struct writer *w, const struct kobold_runs runs[2])
+number_values(struct writer *w, const struct kobold_build *b, const struct kobold_runs runs[2])
 {
     struct meaning *all = calloc(65536, sizeof *all);
     if (all == NULL) {
         return -ENOMEM;
     }
-    for (unsigned i = 0; i < kobold_specials_count; i++) {
-        all[meaning_of((uint16_t)(CODE_SPECIAL + i))].runs++;
+    for (unsigned i = 0; i < w->special_count; i++) {
+        all[meaning_of(w, (uint16_t)(CODE_SPECIAL + i))].runs++;
     }
     all[CODE_UNKNOWN].runs++;
     all[CODE_UNALLOCATED].runs++;
     for (int f = 0; f < 2; f++) {
         for (size_t i = 0; i < runs[f].count; i++) {
-            all[meaning_of(runs[f].at[i].code)].runs++;
+            all[meaning_of(w, runs[f].at[i].code)].runs++;
+        }
+    }
+    for (size_t i = 0; i < b->source_count; i++) {
+        if (is_input_kept(b, b->sources[i])) {
+            count_kept(w, b->sources[i], all);
         }
     }
     unsigned count = 0;
     for (unsigned code = 0; code < 65536; code++) {
         if (all[code].runs > 0) {
-            all[count] = (struct meaning){ (uint16_t)code, all[code].runs, 0 };
+            all[count] = (struct meaning){ (uint16_t)code, group_of(w, (uint16_t)code),
+                                           all[code].runs };
             count++;
         }
     }
@@ -164,65 +187,48 @@ number_values(struct writer *w, const struct kobold_runs runs[2])
     qsort(all, count, sizeof *all, compare_meanings);
     for (unsigned i = 0; i < count; i++) {
         w->value_of[all[i].code] = (uint16_t)i;
-        w->must_escape[i] = i >= KDB_ESCAPE || is_carrier(all[i].code);
-        put_value(&w->sections[KDB_VALUES], all[i].code);
+        w->must_escape[i] = i >= KDB_ESCAPE || is_carrier(w, all[i].code);
+        put_value(w, all[i].code);
     }
-    for (unsigned i = 0; i < kobold_specials_count; i++) {
+    for (unsigned i = 0; i < w->special_count; i++) {
         uint16_t code = (uint16_t)(CODE_SPECIAL + i);
-        w->value_of[code] = w->value_of[meaning_of(code)];
+        w->value_of[code] = w->value_of[meaning_of(w, code)];
     }
     w->value_of[CODE_NONE] = w->value_of[CODE_UNALLOCATED];
     w->values = count;
     for (; w->values < KDB_VALUES_MIN; w->values++) {
-        put_value(&w->sections[KDB_VALUES], CODE_UNKNOWN);
+        put_value(w, CODE_UNKNOWN);
     }
     free(all);
     return 0;
 }
 
-/* Runs by value, neighbours of one value merged. */
-static int
-merge_runs(struct writer *w, int f, const struct kobold_runs *runs)
+/* Runs by value, neighbours of one value merged; in place. */
+static void
+merge_runs(struct writer *w, int f, struct kobold_runs *runs)
 {
-    struct kobold_run *to = malloc(bh_size_mul(runs->count, sizeof *to));
+    struct kobold_run *to = runs->at;
     size_t n = 0;
-    if (to == NULL) {
-        return -ENOMEM;
-    }
     for (size_t i = 0; i < runs->count; i++) {
-        const struct kobold_run *from = &runs->at[i];
-        uint16_t value = w->value_of[from->code];
+        const struct kobold_run from = runs->at[i];
+        uint16_t value = w->value_of[from.code];
         if (n > 0 && to[n - 1].code == value) {
             continue;
         }
-        w->ranges[f] += from->code > CODE_UNALLOCATED;
-        to[n++] = (struct kobold_run){ from->start, value, 0 };
+        w->ranges[f] += from.code > CODE_UNALLOCATED;
+        to[n++] = (struct kobold_run){ from.start, value, 0, 0 };
     }
+    runs->count = n;
     w->runs[f] = to;
     w->count[f] = n;
-    return 0;
 }
 
 /* ---- the file -------------------------------------------------------------------------------------- */
 
-static int
-assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size)
+static void
+put_header(const struct writer *w, const struct kobold_texts *texts, uint8_t *file, size_t size,
+           uint32_t sections)
 {
-    /* Blocks lie on cache lines, everything else at least on words. */
-    const size_t align = 128;
-    size_t size = KDB_HEADER_SIZE;
-    size_t offset[KDB_SECTION_KINDS] = { 0 };
-    for (int i = KDB_VALUES; i < KDB_SECTION_KINDS; i++) {
-        if (w->sections[i].failed) {
-            return -ENOMEM;
-        }
-        offset[i] = size;
-        size += (w->sections[i].len + align - 1) / align * align;
-    }
-    uint8_t *file = calloc(1, size);
-    if (file == NULL) {
-        return -ENOMEM;
-    }
     memcpy(file, KDB_MAGIC, KDB_MAGIC_SIZE);
     bh_put_le16(file + KDB_AT_VERSION, KDB_VERSION);
     bh_put_le32(file + KDB_AT_HEADER_SIZE, KDB_HEADER_SIZE);
@@ -230,19 +236,65 @@ assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data,
     bh_put_le32(file + KDB_AT_V4_RANGES, w->ranges[0]);
     bh_put_le32(file + KDB_AT_V6_RANGES, w->ranges[1]);
     bh_put_le32(file + KDB_AT_VALUES, w->values);
-    bh_put_le32(file + KDB_AT_SECTIONS, KDB_SECTION_KINDS - 1);
+    bh_put_le32(file + KDB_AT_SECTIONS, sections);
     put_text(file + KDB_AT_NAME, 64, texts->name);
     put_text(file + KDB_AT_DATE, 16, texts->date);
     put_text(file + KDB_AT_LICENCE, 64, texts->licence);
     put_text(file + KDB_AT_SOURCE, 128, texts->source);
-    for (int i = KDB_VALUES; i < KDB_SECTION_KINDS; i++) {
-        uint8_t *entry = file + KDB_AT_TABLE + (size_t)(i - 1) * KDB_SECTION_SIZE;
-        bh_put_le32(entry, (uint32_t)i);
-        bh_put_le64(entry + 8, offset[i]);
-        bh_put_le64(entry + 16, w->sections[i].len);
-        if (w->sections[i].len > 0) {
-            memcpy(file + offset[i], w->sections[i].data, w->sections[i].len);
+}
+
+/* What goes into the file, in this order: the sections of the look-up, all of them, then the cold
+ * ones that there are. */
+static uint32_t
+list_sections(const struct writer *w, uint32_t kinds[KDB_SECTIONS_MAX],
+              const struct bh_buf *bufs[KDB_SECTIONS_MAX])
+{
+    uint32_t n = 0;
+    for (uint32_t i = KDB_VALUES; i < KDB_SECTION_KINDS; i++, n++) {
+        kinds[n] = i;
+        bufs[n] = &w->sections[i];
+    }
+    if (w->inputs.len > 0) {
+        kinds[n] = KDB_INPUTS;
+        bufs[n++] = &w->inputs;
+    }
+    if (w->as.len > 0) {
+        kinds[n] = KDB_AS;
+        bufs[n++] = &w->as;
+    }
+    return n;
+}
+
+static int
+assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size)
+{
+    /* Blocks lie on cache lines, everything else at least on words. */
+    const size_t align = 128;
+    uint32_t kinds[KDB_SECTIONS_MAX];
+    const struct bh_buf *bufs[KDB_SECTIONS_MAX];
+    uint32_t count = list_sections(w, kinds, bufs);
+    size_t size = KDB_HEADER_SIZE;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bufs[i]->failed) {
+            return -ENOMEM;
         }
+        size += (bufs[i]->len + align - 1) / align * align;
+    }
+    uint8_t *file = calloc(1, size);
+    if (file == NULL) {
+        return -ENOMEM;
+    }
+    put_header(w, texts, file, size, count);
+    size_t offset = KDB_HEADER_SIZE;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *entry = file + KDB_AT_TABLE + (size_t)i * KDB_SECTION_SIZE;
+        bh_put_le32(entry, kinds[i]);
+        bh_put_le64(entry + 8, offset);
+        bh_put_le64(entry + 16, bufs[i]->len);
+        if (bufs[i]->len > 0) {
+            memcpy(file + offset, bufs[i]->data, bufs[i]->len);
+        }
+        offset += (bufs[i]->len + align - 1) / align * align;
     }
     bh_put_le64(file + KDB_AT_BODY_SUM, kdb_sum(file + KDB_HEADER_SIZE, size - KDB_HEADER_SIZE));
     bh_put_le64(file + KDB_AT_HEADER_SUM, kdb_sum(file, KDB_AT_HEADER_SUM));
@@ -252,22 +304,29 @@ assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data,
 }
 
 int
-write_database(const struct kobold_runs runs[2], const struct kobold_texts *texts,
-               uint8_t **ret_data, size_t *ret_size, struct bh_error *err)
+write_database(struct kobold_build *b, struct kobold_runs runs[2],
+               const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
+               struct bh_error *err)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (w == NULL) {
         return out_of_memory(err);
     }
-    int r = number_values(w, runs);
-    for (int f = 0; r == 0 && f < 2; f++) {
-        r = merge_runs(w, f, &runs[f]);
-    }
+    w->specials = build_specials(b, &w->special_count);
+    int r = number_values(w, b, runs);
     if (r == 0) {
+        merge_runs(w, 0, &runs[0]);
+        merge_runs(w, 1, &runs[1]);
         r = write_v4(w->runs[0], w->count[0], w->sections);
     }
     if (r == 0) {
         r = write_v6(w->runs[1], w->count[1], w->must_escape, w->sections);
+    }
+    if (r == 0) {
+        r = write_inputs(b, w->value_of, &w->inputs);
+    }
+    if (r == 0) {
+        r = write_as(b, &w->as);
     }
     if (r == 0) {
         r = assemble(w, texts, ret_data, ret_size);
@@ -275,8 +334,8 @@ write_database(const struct kobold_runs runs[2], const struct kobold_texts *text
     for (int i = 0; i < KDB_SECTION_KINDS; i++) {
         bh_buf_done(&w->sections[i]);
     }
-    free(w->runs[0]);
-    free(w->runs[1]);
+    bh_buf_done(&w->inputs);
+    bh_buf_done(&w->as);
     free(w);
     if (r == -ENOMEM) {
         return out_of_memory(err);

@@ -87,6 +87,7 @@ struct bh_report {
     enum bh_home_country_from home_country_from;
     char zone[64];
     struct kobold_meta country_data;
+    struct kobold_as_meta as_data; /* with trend->has_networks */
     char country_data_path[512];
     struct bh_report_data *data; /* all that answered, by date; the one above answered most */
     size_t data_count;

@@ -166,6 +166,18 @@ countries_at(const struct countries *c, int64_t ts_ns)
     return c->count == 0 ? c->one : c->days[bh_country_day_at(c->days, c->count, ts_ns)].countries;
 }
 
+/* Of a history the newest that has any: which system announces an address is a matter of months. */
+const kobold *
+countries_systems(const struct countries *c, struct kobold_as_meta *ret)
+{
+    for (size_t i = c->count; i > 0; i--) {
+        if (kobold_as_meta(c->days[i - 1].countries, ret)) {
+            return c->days[i - 1].countries;
+        }
+    }
+    return c->count == 0 && kobold_as_meta(c->one, ret) ? c->one : NULL;
+}
+
 void
 countries_places(struct countries *c, struct bh_places *p, bool by_region,
                  const char home_country[3])

@@ -84,6 +84,7 @@ void bh_page_crosstab(struct bh_page *p);
 void bh_page_sources(struct bh_page *p);
 void bh_page_visits(struct bh_page *p);
 void bh_page_no_country(struct bh_page *p);
+void bh_page_networks(struct bh_page *p);
 void bh_page_pings(struct bh_page *p);
 void bh_page_outcomes(struct bh_page *p);
 void bh_page_timeline(struct bh_page *p);

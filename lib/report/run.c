@@ -259,6 +259,7 @@ make_shards(struct run *x)
     x->tally.countries = x->countries.one;
     x->tally.days = x->countries.days;
     x->tally.day_count = x->countries.count;
+    x->tally.systems = countries_systems(&x->countries, &x->r->as_data);
     x->tally.places = x->places;
     x->tally.home = &x->r->home;
     x->tally.filter = x->countries.filter;

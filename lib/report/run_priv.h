@@ -67,6 +67,8 @@ BH_NODISCARD int countries_filter(struct countries *c, const struct bh_report_op
                                   struct bh_error *err);
 const struct bh_filter *countries_words(const struct countries *c);
 const kobold *countries_at(const struct countries *c, int64_t ts_ns);
+/* Whose AS data the report uses; NULL: there are none. */
+const kobold *countries_systems(const struct countries *c, struct kobold_as_meta *ret);
 void countries_places(struct countries *c, struct bh_places *p, bool by_region,
                       const char home_country[3]);
 void countries_tell(struct countries *c, const struct bh_tally *t, int64_t first_ns,

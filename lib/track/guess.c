@@ -44,8 +44,8 @@ bh_home_guess_new(uint32_t packets)
     }
     g->mask = slots - 1;
     g->asked_mask = slots / 2 - 1;
-    g->slot = bh_pages_new(sizeof *g->slot * (g->mask + 1UL), false);
-    g->asked = bh_pages_new(sizeof *g->asked * (g->asked_mask + 1UL), false);
+    g->slot = bh_pages_new(sizeof *g->slot * (g->mask + 1UL), true);
+    g->asked = bh_pages_new(sizeof *g->asked * (g->asked_mask + 1UL), true);
     if (g->slot == NULL || g->asked == NULL) {
         bh_home_guess_free(g);
         return NULL;

@@ -180,11 +180,26 @@ name_of(const struct cc_program *p, const struct kobold_value *v)
 }
 
 void
-cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value, struct cc_answer *ret)
+cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret)
 {
-    memset(ret, 0, sizeof *ret);
-    ret->result.value = value;
-    if (!kobold_value_info(k, value, &ret->value)) {
+    cc_describe(p, k, kobold_lookup(k, ip->octets, ip->family), ret);
+    if (p->wants_as) {
+        ret->asn = kobold_as(k, ip->octets, ip->family);
+        if (ret->asn != 0 && !kobold_as_name(k, ret->asn, ret->as_name, sizeof ret->as_name)) {
+            ret->as_name[0] = '\0';
+        }
+    }
+}
+
+void
+cc_describe(const struct cc_program *p, const kobold *k, struct kobold_result result,
+            struct cc_answer *ret)
+{
+    ret->result = result;
+    ret->asn = 0;
+    ret->as_name[0] = '\0';
+    if (!kobold_value_info(k, ret->result.value, &ret->value)) {
+        memset(&ret->value, 0, sizeof ret->value);
         ret->value.kind = KOBOLD_UNKNOWN;
     }
     const struct kobold_value *v = &ret->value;
@@ -193,22 +208,15 @@ cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value, str
              : v->kind == KOBOLD_UNALLOCATED ? "unallocated"
                                              : v->code);
     ret->name = name_of(p, v);
-}
-
-void
-cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret)
-{
-    struct kobold_result result = kobold_lookup(k, ip->octets, ip->family);
-    cc_answer_value(p, k, result.value, ret);
-    ret->result = result;
-    if (result.carrier != KOBOLD_CARRIER_NONE) {
-        struct bh_ip inner = bh_ip_from_v4(result.embedded_v4);
+    ret->embedded[0] = '\0';
+    if (ret->result.carrier != KOBOLD_CARRIER_NONE) {
+        struct bh_ip inner = bh_ip_from_v4(ret->result.embedded_v4);
         bh_ip_format(&inner, ret->embedded);
     }
 }
 
-static void
-put_json_text(struct bh_buf *out, const char *key, const char *text)
+void
+cc_put_json_text(struct bh_buf *out, const char *key, const char *text)
 {
     bh_buf_printf(out, ",\"%s\":", key);
     if (text[0] == '\0') {
@@ -219,19 +227,26 @@ put_json_text(struct bh_buf *out, const char *key, const char *text)
 }
 
 void
+cc_put_json_as(struct bh_buf *out, const struct cc_answer *a)
+{
+    bh_buf_printf(out, a->asn == 0 ? ",\"asn\":null" : ",\"asn\":%u", a->asn);
+    cc_put_json_text(out, "as_name", a->as_name);
+}
+
+void
 cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a)
 {
     bh_buf_puts(out, "{\"address\":");
     bh_buf_put_json(out, address, strlen(address));
-    put_json_text(out, "code", a->value.code);
-    put_json_text(out, "name", a->name);
-    put_json_text(out, "kind", cc_kind_name(a->value.kind));
-    put_json_text(out, "class", a->value.class_name);
-    put_json_text(out, "rfc", a->value.rfc);
+    cc_put_json_text(out, "code", a->value.code);
+    cc_put_json_text(out, "name", a->name);
+    cc_put_json_text(out, "kind", cc_kind_name(a->value.kind));
+    cc_put_json_text(out, "class", a->value.class_name);
+    cc_put_json_text(out, "rfc", a->value.rfc);
     bh_buf_printf(out, ",\"globally_reachable\":%s",
                   a->value.globally_reachable ? "true" : "false");
-    put_json_text(out, "carrier", kobold_carrier_name(a->result.carrier));
-    put_json_text(out, "embedded", a->embedded);
+    cc_put_json_text(out, "carrier", kobold_carrier_name(a->result.carrier));
+    cc_put_json_text(out, "embedded", a->embedded);
 }
 
 /* ---- output ----------------------------------------------------------------------------------------- */

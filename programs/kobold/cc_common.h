@@ -18,6 +18,7 @@ struct cc_program {
     const struct bh_command *command;
     struct bh_args *args;
     enum bh_lang lang;
+    bool wants_as; /* answers shall name the autonomous system */
 };
 
 /* Options, --lang, --help, --version. Returns -1 to go on, else the exit status. */
@@ -50,6 +51,8 @@ struct cc_answer {
     char label[48];                /* code, class, or "unallocated"               */
     const char *name;              /* in the language asked for; never NULL       */
     char embedded[BH_IP_TEXT_MAX]; /* "" without a carrier                   */
+    uint32_t asn;                  /* 0: none, unknown, or not wanted        */
+    char as_name[256];             /* "" when it has none                    */
 };
 
 /* What a value means, of no address in particular. */
@@ -57,6 +60,13 @@ void cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value
                      struct cc_answer *ret);
 void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret);
+/* The same for a look-up already done. */
+void cc_describe(const struct cc_program *p, const kobold *k, struct kobold_result result,
+                 struct cc_answer *ret);
+/* `,"key":"text"`, null for an empty text. */
+void cc_put_json_text(struct bh_buf *out, const char *key, const char *text);
+void cc_put_json_as(struct bh_buf *out, const struct cc_answer *a); /* ,"asn":..,"as_name":.. */
+/* The object without its closing brace, so that more can follow. */
 void cc_put_json(struct bh_buf *out, const char *address, const struct cc_answer *a);
 const char *cc_kind_name(unsigned kind);
 

@@ -41,6 +41,10 @@ put_line(const struct cc_program *p, struct bh_buf *out, const char *address,
     if (a->embedded[0] != '\0') {
         bh_buf_printf(out, "  (%s %s)", kobold_carrier_name(a->result.carrier), a->embedded);
     }
+    if (a->asn != 0) {
+        bh_buf_printf(out, "  AS%u ", a->asn);
+        bh_buf_put_safe(out, a->as_name, strlen(a->as_name));
+    }
     bh_buf_putc(out, '\n');
 }
 
@@ -67,6 +71,9 @@ answer_operands(const struct cc_program *p, const kobold *k, char *const *operan
         cc_ask(p, k, &ip, &a);
         if (is_json) {
             cc_put_json(&out, operands[i], &a);
+            if (p->wants_as) {
+                cc_put_json_as(&out, &a);
+            }
             bh_buf_puts(&out, "}\n");
         } else {
             put_line(p, &out, operands[i], &a);
@@ -161,7 +168,7 @@ make_notes(struct annotate *t)
     for (unsigned value = 0; value < kobold_value_count(t->k); value++) {
         struct cc_answer a;
         struct note *note = &t->notes[value];
-        cc_answer_value(t->p, t->k, (uint16_t)value, &a);
+        cc_describe(t->p, t->k, (struct kobold_result){ .value = (uint16_t)value }, &a);
         int n = snprintf(note->text, sizeof note->text, " [%s]", a.label);
         note->len = (uint8_t)n; /* a label has 47 octets at most */
     }
@@ -172,15 +179,22 @@ put_note(struct annotate *t, const struct bh_ip *ip)
 {
     struct kobold_result r = kobold_lookup(t->k, ip->octets, ip->family);
     const struct note *note = &t->notes[r.value];
-    if (BH_LIKELY(r.carrier == KOBOLD_CARRIER_NONE)) {
+    if (BH_LIKELY(r.carrier == KOBOLD_CARRIER_NONE && !t->p->wants_as)) {
         bh_buf_add(&t->out, note->text, note->len);
         return;
     }
-    char embedded[BH_IP_TEXT_MAX];
-    struct bh_ip inner = bh_ip_from_v4(r.embedded_v4);
-    bh_ip_format(&inner, embedded);
     bh_buf_add(&t->out, note->text, note->len - 1U);
-    bh_buf_printf(&t->out, ", %s %s]", kobold_carrier_name(r.carrier), embedded);
+    uint32_t as = t->p->wants_as ? kobold_as(t->k, ip->octets, ip->family) : 0;
+    if (as != 0) {
+        bh_buf_printf(&t->out, " AS%u", as);
+    }
+    if (r.carrier != KOBOLD_CARRIER_NONE) {
+        char embedded[BH_IP_TEXT_MAX];
+        struct bh_ip inner = bh_ip_from_v4(r.embedded_v4);
+        bh_ip_format(&inner, embedded);
+        bh_buf_printf(&t->out, ", %s %s", kobold_carrier_name(r.carrier), embedded);
+    }
+    bh_buf_putc(&t->out, ']');
 }
 
 static void
@@ -191,6 +205,9 @@ put_object(struct annotate *t, const struct bh_ip *ip)
     cc_ask(t->p, t->k, ip, &a);
     bh_ip_format(ip, text);
     cc_put_json(&t->out, text, &a);
+    if (t->p->wants_as) {
+        cc_put_json_as(&t->out, &a);
+    }
     bh_buf_puts(&t->out, "}\n");
 }
 
@@ -251,6 +268,14 @@ main(int argc, char **argv)
     status = cc_open_asked(&p, &k);
     if (status != CC_OK) {
         goto out;
+    }
+    p.wants_as = bh_arg_given(p.args, "asn");
+    struct kobold_as_meta as;
+    if (p.wants_as && !kobold_as_meta(k, &as)) {
+        cc_complain_text(&p, CC_OK,
+                         "this database has no AS data; kobold compile --asn FILE puts them in",
+                         "このデータベースには AS のデータがありません。kobold compile --asn ファイル "
+                         "で入れられます");
     }
     char *const *operands;
     size_t count = bh_arg_operands(p.args, &operands);

@@ -118,6 +118,12 @@ write_out(const struct cc_program *p, struct bh_buf *out)
     return CC_OK;
 }
 
+static bool
+is_of_countries(const struct kobold_exporter *x)
+{
+    return x == &kobold_export_csv || x == &kobold_export_geofeed || x == &kobold_export_mmdb;
+}
+
 static int
 export_from(const struct cc_program *p, const kobold *k, const struct kobold_exporter *exporter)
 {
@@ -139,6 +145,14 @@ export_from(const struct cc_program *p, const kobold *k, const struct kobold_exp
         join_groups(set, groups, &count);
     }
     struct bh_buf out = { 0 };
+    for (size_t i = 0; i < count && status == CC_OK; i++) {
+        if (groups[i].system_count > 0 && is_of_countries(exporter)) {
+            status = cc_complain_text(
+                p, CC_USAGE,
+                "this form holds countries; autonomous systems go with nft, ipset, pf and cidr",
+                "この形式は国のためのものです。自律システムは nft、ipset、pf、cidr で書き出せます");
+        }
+    }
     if (status == CC_OK) {
         bool is_v4 = bh_arg_given(p->args, "ipv4");
         bool is_v6 = bh_arg_given(p->args, "ipv6");

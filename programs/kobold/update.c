@@ -258,8 +258,11 @@ fetch_all(struct update *u)
 static size_t
 pass_options(const struct update *u, char **argv, size_t n)
 {
-    static const char *const names[] = { "geofeed", "override", "name", "licence" };
-    static const char *const words[] = { "--geofeed", "--override", "--name", "--licence" };
+    static const char *const names[] = { "geofeed",  "override",    "second", "asn",    "asn-name",
+                                         "asn-date", "asn-licence", "name",   "licence" };
+    static const char *const words[] = { "--geofeed",     "--override", "--second",
+                                         "--asn",         "--asn-name", "--asn-date",
+                                         "--asn-licence", "--name",     "--licence" };
     for (size_t i = 0; i < BH_COUNT(names); i++) {
         const char *const *values;
         size_t count = bh_arg_all(u->p->args, names[i], &values);
@@ -411,6 +414,14 @@ exchange(struct update *u, const kobold *old, const kobold *fresh)
         say(u, "the old database stays; --force takes the new one nevertheless",
             "古いデータベースのままです。それでも置き換えるには --force を付けてください", "", "");
         return CC_FAILED;
+    }
+    struct kobold_as_meta as;
+    if (old != NULL && kobold_as_meta(old, &as) && !kobold_as_meta(fresh, &as)) {
+        say(u,
+            "the database in use has autonomous systems, the new one has none: --asn FILE adds them",
+            "使用中のデータベースには AS のデータがありますが、新しいものにはありません。--asn ファイル で"
+            "加えられます",
+            "", "");
     }
     int status = keep(u, old, fresh);
     status = status == CC_OK ? copy_file(u, u->fresh, u->target) : status;

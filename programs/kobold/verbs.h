@@ -8,6 +8,8 @@
 
 #include "cc_common.h"
 
+int verb_compile(struct cc_program *p);
+int verb_explain(struct cc_program *p);
 int verb_networks(struct cc_program *p);
 int verb_export(struct cc_program *p);
 int verb_diff(struct cc_program *p);

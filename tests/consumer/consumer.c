@@ -35,6 +35,9 @@ static const size_t sizes[][2] = {
     { sizeof(struct kobold_result), 8 },
     { sizeof(struct kobold_value), 78 },
     { sizeof(struct kobold_meta), 296 },
+    { sizeof(struct kobold_opinion), 16 },
+    { sizeof(struct kobold_input_info), 364 },
+    { sizeof(struct kobold_as_meta), 284 },
 };
 
 static void
@@ -82,6 +85,24 @@ look_up(const kobold *k)
     uint64_t last_hi, last_lo;
     need(kobold_v4_span(k, v4[0], &last4) == kobold_v4(k, v4[0]) && last4 >= v4[0], "v4, span");
     need(kobold_v6_span(k, v6[0][0], 1, &last_hi, &last_lo) == kobold_v6(k, v6[0][0], 1) && last_hi >= v6[0][0], "v6, span");
+}
+
+/* This database has neither details nor systems. */
+static void
+ask_further(const kobold *k)
+{
+    static const uint8_t octets[4] = { 8, 8, 8, 8 };
+    struct kobold_opinion opinions[2];
+    struct kobold_input_info input;
+    struct kobold_as_meta as;
+    char name[256];
+    need(kobold_opinions(k, octets, 4, opinions, 2) == 0, "no opinions");
+    need(kobold_second(k, octets, 4) == KOBOLD_VALUE_UNKNOWN, "no second opinion");
+    need(kobold_input_count(k) == 0 && !kobold_input_info(k, 0, &input), "no inputs");
+    need(kobold_as(k, octets, 4) == 0 && kobold_as_v4(k, 0x08080808) == 0 && kobold_as_v6(k, 1, 1) == 0, "no system");
+    need(!kobold_as_name(k, 1, name, sizeof name) && !kobold_as_meta(k, &as), "no name of a system");
+    printf("words: %s, %s, %s\n", kobold_registry_name(KOBOLD_REGISTRY_APNIC), kobold_status_name(KOBOLD_STATUS_ALLOCATED),
+           kobold_layer_name(KOBOLD_LAYER_GEOFEED));
 }
 
 static void
@@ -150,6 +171,7 @@ main(int argc, char **argv)
     kobold_get_meta(k, &meta);
     printf("meta: %s %s\n", meta.name, meta.date);
     look_up(k);
+    ask_further(k);
     kobold_close(k);
     print_names();
     replace(argv[1]);

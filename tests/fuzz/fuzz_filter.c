@@ -61,6 +61,28 @@ kobold_value_count(const kobold *k)
     return 8;
 }
 
+bool
+kobold_as_meta(const kobold *k, struct kobold_as_meta *ret)
+{
+    (void)k;
+    (void)ret;
+    return true;
+}
+
+uint32_t
+kobold_as_v4(const kobold *k, uint32_t host_order)
+{
+    (void)k;
+    return host_order >> 24;
+}
+
+uint32_t
+kobold_as_v6(const kobold *k, uint64_t hi, uint64_t lo)
+{
+    (void)k;
+    return (uint32_t)(hi >> 56 ^ lo);
+}
+
 static struct bh_batch *
 new_batch(void)
 {

@@ -83,6 +83,39 @@ look_up(kobold *k, uint64_t seed)
     }
 }
 
+/* What is only found when somebody asks. */
+static void
+ask(kobold *k, uint64_t seed)
+{
+    struct kobold_opinion opinions[4];
+    struct kobold_input_info info;
+    struct bh_ip ip;
+    for (unsigned i = 0; i < kobold_input_count(k) && i < 16; i++) {
+        if (!kobold_input_info(k, i, &info) || strlen(info.name) >= sizeof info.name) {
+            abort();
+        }
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        seed = mix(seed + i);
+        ip = i % 2 == 0 ? bh_ip_from_v4((uint32_t)seed) : bh_ip_from_v6(seed, mix(seed));
+        if (i >= 32) { /* the addresses that the sound database divides */
+            ip = i % 2 == 0 ? bh_ip_from_v4(0x01000200U | (uint32_t)(seed & 0x00ff00ff))
+                            : bh_ip_from_v6(0x2400000000000000U | (seed & 0x00ff000300000000U),
+                                            seed & 255);
+        }
+        size_t n = kobold_opinions(k, ip.octets, ip.family, opinions, BH_COUNT(opinions));
+        for (size_t j = 0; j < n && j < BH_COUNT(opinions); j++) {
+            check(k, opinions[j].value);
+        }
+        check(k, kobold_second(k, ip.octets, ip.family));
+        char name[64];
+        uint32_t number = kobold_as(k, ip.octets, ip.family);
+        if (kobold_as_name(k, number, name, sizeof name) && strlen(name) >= sizeof name) {
+            abort();
+        }
+    }
+}
+
 /* Spans end behind their start, however the file was changed, and begin with the value of a look-up. */
 static void
 walk(const kobold *k, uint64_t seed)
@@ -112,6 +145,7 @@ walk(const kobold *k, uint64_t seed)
 static void
 use(kobold *k, uint64_t seed)
 {
+    ask(k, seed);
     struct kobold_meta meta;
     struct kobold_value v;
     kobold_get_meta(k, &meta);
@@ -159,10 +193,18 @@ sound_database(size_t *ret_size)
             bh_buf_printf(&text, "2.%d.0.0/%d,%s\n2a00:%x::/%d,%s\n", i, 16 + i % 9 / 8 * 8, code,
                           i, 32 + i % 2 * 96, code);
         }
+        static const char second[] = "apnic|JP|ipv4|1.0.0.0|65536|20110811|allocated\n"
+                                     "apnic|JP|ipv6|2400::|12|20110811|allocated\n";
+        static const char as[] = "1.0.2.0,1.200.2.255,64500,One\n2400::,2400::ffff,64501,Two\n"
+                                 "2401::,2402::,64500,\n";
         kobold_build *b = kobold_build_new();
         if (b == NULL ||
+            kobold_build_add_as(b, "as", as, sizeof as - 1, NULL, &err) < 0 ||
             kobold_build_add(b, "sound", text.data, text.len, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA,
                              NULL, &err) < 0 ||
+            kobold_build_add(b, "second", second, sizeof second - 1, KOBOLD_FORMAT_AUTO,
+                             KOBOLD_LAYER_SECOND, NULL, &err) < 0 ||
+            (kobold_build_set_details(b, KOBOLD_DETAILS_YES), 0) ||
             kobold_build_finish(b, &sound, &sound_size, &err) < 0) {
             abort();
         }

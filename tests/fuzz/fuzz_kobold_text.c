@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fuzz_kobold_text.c - any text as input of the database compiler, in every format. What it
- * accepts must become a database that opens, verifies, and answers.
+ * fuzz_kobold_text.c - any octets as inputs of a country database: registry files, tables, geofeeds,
+ * IANA's registries, MaxMind's format, tables of autonomous systems, in every layer. What comes out
+ * must be a sound database that answers, and its report must add up.
  *
- * The first octet chooses format and layers; the text may hold two inputs, parted by 0x01.
+ * The first octet says what is tried; 0x01 ends one input and begins the next.
  */
 #include "kobold_compile.h"
-#include "kobold_priv.h"
+#include "kobold_report.h"
 
 #include <stdlib.h>
 
@@ -15,9 +16,45 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 notice(void *arg, const struct bh_error *e)
 {
-    char line[1200];
+    char line[512];
     (void)arg;
+    bh_error_line(e, BH_EN, line, sizeof line);
     bh_error_line(e, BH_JA, line, sizeof line);
+}
+
+static void
+ask(const kobold *k, const struct bh_ip *ip)
+{
+    struct kobold_opinion o[4];
+    struct kobold_input_info in;
+    char name[64];
+    size_t n = kobold_opinions(k, ip->octets, ip->family, o, BH_COUNT(o));
+    for (size_t i = 0; i < n && i < BH_COUNT(o); i++) {
+        if (o[i].value >= kobold_value_count(k) || !kobold_input_info(k, o[i].input, &in) ||
+            (o[i].has_decided &&
+             o[i].value != kobold_lookup(k, ip->octets, ip->family).value)) {
+            abort();
+        }
+    }
+    kobold_as_name(k, kobold_as(k, ip->octets, ip->family), name, sizeof name);
+}
+
+static void
+try_report(kobold_build *b)
+{
+    struct kobold_report *r;
+    struct bh_error err;
+    uint64_t sum = 0;
+    if (kobold_build_report(b, &r, &err) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < BH_COUNT(r->kinds); i++) {
+        sum += r->kinds[i].v4;
+    }
+    if (sum != (uint64_t)1 << 32) {
+        abort();
+    }
+    kobold_report_free(r);
 }
 
 static void
@@ -39,14 +76,21 @@ try_build(kobold_build *b)
             kobold_v6(k, x, x) >= kobold_value_count(k)) {
             abort();
         }
+        struct bh_ip ip = i % 2 == 0 ? bh_ip_from_v4(i << 24 | 1) : bh_ip_from_v6(x, 1);
+        ask(k, &ip);
     }
     kobold_close(k);
     free(data);
+    try_report(b);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const enum kobold_format formats[8] = {
+        KOBOLD_FORMAT_AUTO, KOBOLD_FORMAT_RIR,  KOBOLD_FORMAT_RANGE, KOBOLD_FORMAT_PREFIX,
+        KOBOLD_FORMAT_LIST, KOBOLD_FORMAT_IANA, KOBOLD_FORMAT_MMDB,  KOBOLD_FORMAT_AUTO,
+    };
     struct bh_error err;
     struct kobold_input in;
     kobold_build *b = size == 0 ? NULL : kobold_build_new();
@@ -54,17 +98,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     kobold_build_on_notice(b, notice, NULL);
+    kobold_build_set_details(b, KOBOLD_DETAILS_YES);
     const char *text = (const char *)data + 1;
     size_t left = size - 1;
-    enum kobold_format format = (enum kobold_format)(data[0] % (KOBOLD_FORMAT_LIST + 1));
-    unsigned layer = data[0] / 8 % 3;
+    enum kobold_format format = formats[data[0] % 8];
+    unsigned layer = data[0] / 8 % 4;
     int good = 0;
-    for (int i = 0; i < 2 && left > 0; i++) {
-        const char *part = memchr(text, 1, left);
+    for (int i = 0; i < 3 && left > 0; i++) {
+        /* MaxMind's format is not text: one input, then. */
+        const char *part = data[0] % 8 >= 6 ? NULL : memchr(text, 1, left);
         size_t n = part == NULL ? left : (size_t)(part - text);
-        good += kobold_build_add(b, i == 0 ? "a" : "b", text, n, format, (enum kobold_layer)layer,
-                                 &in, &err) == 0;
-        layer = (layer + data[0] / 64) % 3;
+        bool is_as = i == 2 || data[0] % 8 == 7;
+        good += is_as ? kobold_build_add_as(b, "as", text, n, &in, &err) == 0
+                      : kobold_build_add(b, i == 0 ? "a" : "b", text, n, format,
+                                         (enum kobold_layer)layer, &in, &err) == 0;
+        layer = (layer + data[0] / 64) % 4;
         text += n;
         left -= n;
         if (left > 0) {

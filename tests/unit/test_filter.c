@@ -86,6 +86,32 @@ kobold_value_count(const kobold *k)
     return BH_COUNT(values);
 }
 
+/* AS data, when a test wants them: 64000 and the first octet. */
+static bool has_as;
+
+bool
+kobold_as_meta(const kobold *k, struct kobold_as_meta *ret)
+{
+    (void)k;
+    (void)ret;
+    return has_as;
+}
+
+uint32_t
+kobold_as_v4(const kobold *k, uint32_t host_order)
+{
+    (void)k;
+    return 64000 + (host_order >> 24);
+}
+
+uint32_t
+kobold_as_v6(const kobold *k, uint64_t hi, uint64_t lo)
+{
+    (void)k;
+    (void)lo;
+    return 64000 + (uint32_t)(hi >> 56);
+}
+
 /* ---- the batch ------------------------------------------------------------------------------ */
 
 #define V4(a, b, c, d)                                                                             \
@@ -513,6 +539,47 @@ every_word(void **state)
             fail_msg("%s\n  abcdefghijklmn\n  %s\n  %s expected", cases[c].text, got, want);
         }
     }
+    bh_batch_free(b);
+    (void)state;
+}
+
+static void
+autonomous_systems(void **state)
+{
+    static const struct {
+        const char *text, *yes, *unknown;
+    } cases[] = {
+        { "asn 64001", "ab", "hik" },
+        { "asn AS64001", "ab", "hik" },
+        { "src asn 64001", "a", "hik" },
+        { "dst asn 64001", "b", "hik" },
+        { "src or dst asn 64001", "ab", "hik" },
+        { "src and dst asn 64002", "e", "hik" },
+        { "src asn 64036", "f", "hik" }, /* 24xx:: */
+        { "asn 64001,64036", "abf", "hik" },
+        { "src asn 64001 or 64036", "af", "hik" },
+        { "not asn 64001", "cdefgjlmn", "hik" },
+        { "asn 7", "", "hik" },
+        { "asn 0", "", "hik" }, /* no system has this number */
+        { "tcp src asn 64001", "a", "i" },
+    };
+    struct bh_batch *b = new_batch();
+    char got[BH_BATCH_ROWS + 1];
+    has_as = true;
+    for (size_t c = 0; c < BH_COUNT(cases); c++) {
+        char want[BH_COUNT(rows) + 1] = { 0 };
+        evaluate(cases[c].text, b, got);
+        for (size_t i = 0; i < BH_COUNT(rows); i++) {
+            int letter = 'a' + (int)i;
+            want[i] = strchr(cases[c].yes, letter) != NULL       ? '1'
+                      : strchr(cases[c].unknown, letter) != NULL ? '?'
+                                                                 : '0';
+        }
+        if (strcmp(got, want) != 0) {
+            fail_msg("%s\n  abcdefghijklmn\n  %s\n  %s expected", cases[c].text, got, want);
+        }
+    }
+    has_as = false;
     bh_batch_free(b);
     (void)state;
 }
@@ -1194,7 +1261,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_word),         cmocka_unit_test(truth_tables),
+        cmocka_unit_test(every_word),         cmocka_unit_test(autonomous_systems),
+        cmocka_unit_test(truth_tables),
         cmocka_unit_test(columns_not_filled), cmocka_unit_test(no_filter),
         cmocka_unit_test(words_joined),       cmocka_unit_test(own_text),
         cmocka_unit_test(every_protocol),     cmocka_unit_test(needs),

@@ -586,6 +586,24 @@ other_files_win_by_place(void **state)
     kobold_build_free(b);
 }
 
+/* All addresses in one run are not the same as none. */
+static void
+an_input_about_everything(void **state)
+{
+    (void)state;
+    kobold_build *b = kobold_build_new();
+    assert_non_null(b);
+    add(b, "all", "0.0.0.0/0,FR\n2000::/3,FR\n", KOBOLD_LAYER_DATA, NULL);
+    add(b, "some", "1.0.0.0/8,US\n", KOBOLD_LAYER_OVERRIDE, NULL);
+    struct made m = finish(b);
+    struct bh_ip ip = ip_of("9.9.9.9");
+    assert_string_equal(label_of(m.k, &ip), "FR");
+    ip = ip_of("1.9.9.9");
+    assert_string_equal(label_of(m.k, &ip), "US");
+    kobold_build_free(b);
+    unmake(&m);
+}
+
 static void
 metadata_and_sameness(void **state)
 {
@@ -662,6 +680,7 @@ main(void)
         cmocka_unit_test(equal_ranges_are_said),
         cmocka_unit_test(order_of_attribution),
         cmocka_unit_test(other_files_win_by_place),
+        cmocka_unit_test(an_input_about_everything),
         cmocka_unit_test(metadata_and_sameness),
         cmocka_unit_test(a_full_ipv4_table),
     };

@@ -238,7 +238,22 @@ walk_regions(const struct bh_trend *t, struct bh_walk *w)
         bh_walk_object_end(w);
     }
     bh_walk_list_end(w);
-    bh_walk_list(w, "networks"); /* no AS data yet */
+}
+
+static void
+walk_networks(const struct bh_trend *t, struct bh_walk *w)
+{
+    bh_walk_list(w, "networks");
+    for (size_t i = 0; i < t->network_count; i++) {
+        const struct bh_trend_network *n = &t->networks[i];
+        bh_walk_object(w, NULL);
+        bh_walk_uint(w, "asn", n->asn);
+        bh_walk_text(w, "name", n->name[0] == '\0' ? NULL : n->name);
+        bh_walk_text(w, "country", n->code[0] == '\0' ? NULL : n->code);
+        bh_walk_uint(w, "count", n->count);
+        bh_walk_uint(w, "sources", n->sources);
+        bh_walk_object_end(w);
+    }
     bh_walk_list_end(w);
 }
 
@@ -312,6 +327,11 @@ walk_sources(const struct bh_trend *t, struct bh_walk *w)
         bh_walk_text(w, "local_mac", s->mac == 0 ? NULL : bh_mac_words(s->mac).s);
         bh_walk_text(w, "class", s->class_name[0] == '\0' ? NULL : s->class_name);
         bh_walk_uint(w, "ports", s->ports);
+        if (s->asn != 0) {
+            bh_walk_uint(w, "asn", s->asn);
+        } else if (t->has_networks) {
+            bh_walk_null(w, "asn");
+        }
         bh_walk_object_end(w);
     }
     bh_walk_list_end(w);
@@ -333,6 +353,7 @@ bh_walk_trend(const struct bh_report *r, struct bh_walk *w)
     walk_crosstab(r, w);
     walk_timeline(t, w);
     walk_regions(t, w);
+    walk_networks(t, w);
     walk_outcomes(t, w);
     bh_walk_object(w, "pings");
     bh_walk_uint(w, "count", t->pings);

@@ -28,6 +28,7 @@ bh_page_trend(struct bh_page *p)
         bh_page_crosstab(p);
         bh_page_home(p);
     }
+    bh_page_networks(p);
     bh_page_visits(p);
     bh_page_no_country(p);
     bh_page_pings(p);

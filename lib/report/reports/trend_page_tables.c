@@ -284,6 +284,66 @@ bh_page_visits(struct bh_page *p)
     bh_table_end(p);
 }
 
+/* ---- networks ------------------------------------------------------------------------------ */
+
+/* "DB-IP, 2026-06-17, CC BY 4.0": licences want it said. */
+static void
+say_as_data(const struct bh_page *p, struct bh_buf *out)
+{
+    const struct kobold_as_meta *m = &p->report->as_data;
+    const char *parts[] = { m->name[0] != '\0' ? m->name : m->source, m->date, m->licence };
+    struct bh_buf text = { 0 };
+    for (size_t i = 0; i < BH_COUNT(parts); i++) {
+        bh_buf_puts(&text, parts[i][0] != '\0' && text.len > 0 ? bh_word(BH_W_JOIN, p->lang) : "");
+        bh_buf_puts(&text, parts[i]);
+    }
+    if (text.len > 0) {
+        bh_say(out, p->lang, NETWORKS_OF, text.data);
+    }
+    bh_buf_done(&text);
+}
+
+void
+bh_page_networks(struct bh_page *p)
+{
+    const struct bh_trend *t = p->report->trend;
+    const bool is_of_sources = t->count == BH_COUNT_SOURCES;
+    struct bh_column columns[6] = {
+        { .label = BH_W_COL_AS, .flags = BH_COLUMN_RIGHT, .least = 8 },
+        { .label = BH_W_NONE, .gap = 1, .least = 2 },
+        { .text = bh_unit_word(t, p->lang), .flags = BH_COLUMN_RIGHT, .gap = 1 },
+        { .label = BH_W_COL_SHARE, .flags = BH_COLUMN_RIGHT, .gap = 1 },
+    };
+    size_t n = 4;
+    if (t->network_count == 0) {
+        return;
+    }
+    if (!is_of_sources) { /* else the count says it already */
+        columns[n++] = (struct bh_column){ .label = BH_W_COL_SOURCES, .flags = BH_COLUMN_RIGHT };
+    }
+    columns[n++] = (struct bh_column){ .label = BH_W_COL_NETWORK, .flags = BH_COLUMN_FLEX, .least = 10 };
+    bh_page_heading(p, bh_word(BH_W_HEAD_NETWORKS, p->lang));
+    bh_table_begin(p, columns, n, 0);
+    for (size_t i = 0; i < t->network_count; i++) {
+        const struct bh_trend_network *x = &t->networks[i];
+        char number[16];
+        snprintf(number, sizeof number, "AS%u", (unsigned)x->asn);
+        bh_table_cell(p, BH_STYLE_STRONG, number);
+        bh_table_cell(p, BH_STYLE_PLAIN, x->code);
+        bh_table_cell(p, BH_STYLE_PLAIN, bh_num(x->count).s);
+        bh_table_cell(p, BH_STYLE_PLAIN, bh_percent(x->count, t->count_total).s);
+        if (!is_of_sources) {
+            bh_table_cell(p, BH_STYLE_PLAIN, bh_num(x->sources).s);
+        }
+        bh_table_cell(p, BH_STYLE_PLAIN, x->name);
+    }
+    bh_table_end(p);
+    struct bh_buf text = { 0 };
+    say_as_data(p, &text);
+    bh_page_paragraph(p, &text);
+    bh_buf_done(&text);
+}
+
 /* ---- addresses without a country ----------------------------------------------------------- */
 
 void
