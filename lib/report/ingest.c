@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define OPEN_MAX_ROWS (1U << 19) /* that wait for their verdicts: connection numbers come round after 2^21 */
+#define OPEN_MAX_ROWS                                                                              \
+    (1U << 19) /* that wait for their verdicts: connection numbers come round after 2^21 */
 #define TICK_EVERY_NS 250000000LL
 
 /* A batch that waits: rows up to its end, and its newest time. */
@@ -28,7 +29,7 @@ struct ingest {
     const struct bh_ingest_options *o;
     struct bh_ingest_result *result;
     struct bh_store_writer *writer;
-    struct bh_batch *kept; /* what a filter selects */
+    struct bh_batch *kept;   /* what a filter selects */
     struct waiting *waiting; /* ring */
     size_t first, count, cap;
     uint64_t settled, early;
@@ -51,14 +52,19 @@ prepare(struct ingest *g)
     int r = bh_zone_set(x->o->tz, x->err); /* times without a zone, in what is imported */
     r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
     r = r != 0 ? r : run_parse_filter(x);
-    if (r == 0 && (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_OUTCOME) != 0) {
-        r = bh_error_set(x->err, BH_EUSAGE, "outcome", "is not known yet when a record is written; keep all and ask for it in the report",
-                         "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
+    if (r == 0 &&
+        (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_OUTCOME) != 0) {
+        r = bh_error_set(
+            x->err, BH_EUSAGE, "outcome",
+            "is not known yet when a record is written; keep all and ask for it in the report",
+            "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
     }
     for (size_t i = 0; r == 0 && i < x->o->file_count; i++) {
         if (bh_store_is_log(x->o->files[i])) {
-            r = bh_error_set(x->err, BH_EUSAGE, x->o->files[i], "is a packet log; give captures or logs of others (logs are joined by beholder log merge)",
-                             "はパケットログです。キャプチャか他のログを指定してください (ログの結合は beholder log merge)");
+            r = bh_error_set(
+                x->err, BH_EUSAGE, x->o->files[i],
+                "is a packet log; give captures or logs of others (logs are joined by beholder log merge)",
+                "はパケットログです。キャプチャか他のログを指定してください (ログの結合は beholder log merge)");
         }
     }
     r = r != 0 ? r : feed_open(&x->feed, x->o, x->err);
@@ -110,7 +116,9 @@ open_writer(struct ingest *g)
     copy(run.source, sizeof run.source, x->o->files[0]);
     copy(run.filter, sizeof run.filter, x->r->filter_text);
     if (h->networks.len >= sizeof run.home) {
-        return bh_error_set(x->err, BH_ELIMIT, "--home", "names too many networks for a log (%u octets of text)", "のネットワークが多すぎてログに書けません (%u オクテットまで)",
+        return bh_error_set(x->err, BH_ELIMIT, "--home",
+                            "names too many networks for a log (%u octets of text)",
+                            "のネットワークが多すぎてログに書けません (%u オクテットまで)",
                             (unsigned)sizeof run.home - 1);
     }
     copy(run.home, sizeof run.home, h->networks.data);
@@ -120,7 +128,9 @@ open_writer(struct ingest *g)
     if (x->o->decap_count > 0) {
         copy(run.decap, sizeof run.decap, x->o->decap[0]);
     }
-    struct bh_store_writer_config cfg = { .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns };
+    struct bh_store_writer_config cfg = {
+        .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns
+    };
     return bh_store_writer_open(&cfg, &g->writer, x->err);
 }
 
@@ -142,7 +152,9 @@ take_sums(struct ingest *g)
     s->silence_count = 0;
     const uint32_t silences = atomic_load(&x->feed.silences.count);
     for (uint32_t k = 0; k < silences && k < BH_STORE_SILENCES_MAX; k++) {
-        s->silence[s->silence_count++] = (struct bh_store_silence){ x->feed.silences.silence[k].start_ns, x->feed.silences.silence[k].end_ns };
+        s->silence[s->silence_count++] =
+            (struct bh_store_silence){ x->feed.silences.silence[k].start_ns,
+                                       x->feed.silences.silence[k].end_ns };
     }
     if (s->served != NULL) {
         memcpy(s->served, bh_track_served_ports(x->shard[0].track), 65536 * sizeof *s->served);
@@ -165,7 +177,8 @@ take_notes(struct ingest *g)
     for (size_t k = 0; k < r->note_count && g->sums.note_count < BH_STORE_NOTES_MAX; k++) {
         const struct bh_capture_note *n = &r->notes[k];
         struct bh_store_note *to = &g->sums.note[g->sums.note_count++];
-        copy(to->file, sizeof to->file, n->file < r->options.file_count ? r->options.files[n->file] : n->error.where);
+        copy(to->file, sizeof to->file,
+             n->file < r->options.file_count ? r->options.files[n->file] : n->error.where);
         to->damaged = n->damaged;
         to->has_offset = n->error.has_offset;
         to->code = n->error.code;
@@ -230,7 +243,8 @@ settle(struct ingest *g, int64_t now_ns)
         g->count--;
     }
     if (rows > g->settled) {
-        bh_store_settle(g->writer, rows, g->run.o->outcomes ? verdict : NULL, g->run.shard[0].track);
+        bh_store_settle(g->writer, rows, g->run.o->outcomes ? verdict : NULL,
+                        g->run.shard[0].track);
         g->settled = rows;
     }
 }
@@ -299,10 +313,13 @@ tick_run(void *arg)
     pthread_mutex_lock(&g->lock);
     while (!g->ended) {
         const int64_t wake = clock_ns() + TICK_EVERY_NS;
-        const struct timespec until = { .tv_sec = (time_t)(wake / 1000000000LL), .tv_nsec = (long)(wake % 1000000000LL) };
+        const struct timespec until = { .tv_sec = (time_t)(wake / 1000000000LL),
+                                        .tv_nsec = (long)(wake % 1000000000LL) };
         pthread_cond_timedwait(&g->ends, &g->lock, &until);
         if (!g->ended && g->tick_failed == 0) {
-            g->tick_failed = bh_store_tick(g->writer, clock_ns(), &g->sums, g->run.o->outcomes ? verdict : NULL, g->run.shard[0].track, &g->tick_error);
+            g->tick_failed =
+                bh_store_tick(g->writer, clock_ns(), &g->sums, g->run.o->outcomes ? verdict : NULL,
+                              g->run.shard[0].track, &g->tick_error);
         }
     }
     pthread_mutex_unlock(&g->lock);
@@ -363,7 +380,8 @@ take_all(struct ingest *g)
     r = r != 0 ? r : x->feed.failed;
     bh_batch_free(b);
     if (r == 0) {
-        bh_store_settle(g->writer, g->result->written, x->o->outcomes ? verdict : NULL, x->shard[0].track);
+        bh_store_settle(g->writer, g->result->written, x->o->outcomes ? verdict : NULL,
+                        x->shard[0].track);
         take_sums(g);
         r = run_take_notes(x);
         take_notes(g);
@@ -388,7 +406,8 @@ ingest_done(struct ingest *g)
 }
 
 int
-bh_ingest_run(const struct bh_ingest_options *o, struct bh_ingest_result *ret_result, struct bh_error *err)
+bh_ingest_run(const struct bh_ingest_options *o, struct bh_ingest_result *ret_result,
+              struct bh_error *err)
 {
     struct bh_error local = { 0 };
     struct ingest *g = calloc(1, sizeof *g);
@@ -422,7 +441,8 @@ bh_ingest_run(const struct bh_ingest_options *o, struct bh_ingest_result *ret_re
         if (x->feed.error.code != 0) {
             *x->err = x->feed.error;
         } else {
-            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot finish the import", "取り込みを完了できません");
+            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot finish the import",
+                           "取り込みを完了できません");
         }
     }
     ret_result->home = rep->home;

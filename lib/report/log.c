@@ -26,13 +26,16 @@ log_is_input(const struct bh_report_options *o, bool *ret_is_log, struct bh_erro
         }
     }
     if (dirs > 0 && dirs < o->file_count) {
-        return bh_error_set(err, BH_EUSAGE, file, "a report is of packet logs or of files, not of both; import the file into a log first",
-                            "ログとファイルを 1 つのレポートに混ぜることはできません。先に import でログに取り込んでください");
+        return bh_error_set(
+            err, BH_EUSAGE, file,
+            "a report is of packet logs or of files, not of both; import the file into a log first",
+            "ログとファイルを 1 つのレポートに混ぜることはできません。先に import でログに取り込んでください");
     }
     if (dirs > 0 && (o->decap_count > 0 || o->input_columns != NULL)) {
-        return bh_error_set(err, BH_EUSAGE, o->decap_count > 0 ? "--decap" : "--input-columns",
-                            "is for files; a packet log holds records that were read already (see beholder import)",
-                            "はファイルに使います。ログの記録はすでに読み取り済みです (beholder import をご覧ください)");
+        return bh_error_set(
+            err, BH_EUSAGE, o->decap_count > 0 ? "--decap" : "--input-columns",
+            "is for files; a packet log holds records that were read already (see beholder import)",
+            "はファイルに使います。ログの記録はすでに読み取り済みです (beholder import をご覧ください)");
     }
     *ret_is_log = dirs > 0;
     return 0;
@@ -54,7 +57,8 @@ add_networks(struct bh_buf *all, const char *networks)
     while (*at != '\0') {
         const size_t n = strcspn(at, ",");
         bool known = false;
-        for (const char *p = all->data; p != NULL && *p != '\0' && !known; p += strcspn(p, ","), p += *p == ',') {
+        for (const char *p = all->data; p != NULL && *p != '\0' && !known;
+             p += strcspn(p, ","), p += *p == ',') {
             known = strcspn(p, ",") == n && memcmp(p, at, n) == 0;
         }
         if (!known) {
@@ -71,7 +75,8 @@ static bool
 is_judged_so(const struct run *x, const struct bh_store_run *r, const char *home)
 {
     const struct bh_report_options *o = x->o;
-    return (home == NULL || strcmp(home, r->home) == 0) && r->all_accesses == o->all_accesses && r->outcomes == o->outcomes;
+    return (home == NULL || strcmp(home, r->home) == 0) && r->all_accesses == o->all_accesses &&
+           r->outcomes == o->outcomes;
 }
 
 /* The home that was asked for, as the log would write it. */
@@ -154,7 +159,8 @@ log_find_home(struct run *x)
     if (r == 0 && home != NULL) {
         r = bh_home_parse(home, h, x->err);
     }
-    if (r == 0 && x->o->home == NULL && (all.data == NULL || strcmp(all.data, first->home) == 0)) { /* in the words of then */
+    if (r == 0 && x->o->home == NULL &&
+        (all.data == NULL || strcmp(all.data, first->home) == 0)) { /* in the words of then */
         h->guessed = first->home_guessed;
         for (int lang = 0; lang < BH_LANGS; lang++) {
             replace_text(&h->text[lang], first->home_text[lang]);
@@ -170,14 +176,20 @@ int
 log_begin(struct run *x)
 {
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
-    struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX), .start_ns = INT64_MIN, .end_ns = INT64_MAX };
+    struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
+                                .start_ns = INT64_MIN,
+                                .end_ns = INT64_MAX };
     if (!x->feed.decided) {
         q.want = BH_STORE_ALL;
     } else {
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
-        q.want = (countries_words(&x->countries) != NULL ? BH_STORE_ALL & ~(unsigned)(BH_STORE_COLD | BH_STORE_QUOTES) : 0U) |
-                 ((needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? (unsigned)BH_STORE_COLD : 0U);
+        q.want =
+            (countries_words(&x->countries) != NULL
+                 ? BH_STORE_ALL & ~(unsigned)(BH_STORE_COLD | BH_STORE_QUOTES)
+                 : 0U) |
+            ((needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? (unsigned)BH_STORE_COLD
+                                                                          : 0U);
     }
     const struct bh_store_sums *s = bh_store_get_sums(x->feed.store);
     for (uint32_t k = 0; k < s->silence_count && k < BH_GAPS_MAX; k++) {
@@ -189,7 +201,8 @@ log_begin(struct run *x)
 }
 
 static int
-take_notes_of_log(struct run *x, const struct bh_store_sums *s, const struct bh_store_health *health)
+take_notes_of_log(struct run *x, const struct bh_store_sums *s,
+                  const struct bh_store_health *health)
 {
     struct bh_report *r = x->r;
     r->notes = calloc(s->note_count + 2UL, sizeof *r->notes);
@@ -201,7 +214,10 @@ take_notes_of_log(struct run *x, const struct bh_store_sums *s, const struct bh_
         struct bh_capture_note *to = &r->notes[r->note_count++];
         to->file = UINT16_MAX; /* the error says where */
         to->damaged = n->damaged;
-        to->error = (struct bh_error){ .code = n->code, .offset = n->offset, .line = (uint32_t)n->line, .has_offset = n->has_offset };
+        to->error = (struct bh_error){ .code = n->code,
+                                       .offset = n->offset,
+                                       .line = (uint32_t)n->line,
+                                       .has_offset = n->has_offset };
         snprintf(to->error.where, sizeof to->error.where, "%s", n->file);
         for (int lang = 0; lang < BH_LANGS; lang++) {
             memcpy(to->error.text[lang], n->text[lang], sizeof to->error.text[lang]);
@@ -211,9 +227,11 @@ take_notes_of_log(struct run *x, const struct bh_store_sums *s, const struct bh_
         struct bh_capture_note *to = &r->notes[r->note_count++];
         to->file = UINT16_MAX;
         to->damaged = true;
-        bh_error_set(&to->error, BH_EDAMAGED, health->first, "the log is damaged: %llu records in %llu blocks were left out (see beholder log verify)",
-                     "ログが壊れています。%llu 件の記録 (%llu ブロック) を除外しました (beholder log verify をご覧ください)",
-                     (unsigned long long)health->lost_records, (unsigned long long)health->damaged_blocks);
+        bh_error_set(
+            &to->error, BH_EDAMAGED, health->first,
+            "the log is damaged: %llu records in %llu blocks were left out (see beholder log verify)",
+            "ログが壊れています。%llu 件の記録 (%llu ブロック) を除外しました (beholder log verify をご覧ください)",
+            (unsigned long long)health->lost_records, (unsigned long long)health->damaged_blocks);
     }
     return 0;
 }

@@ -25,24 +25,24 @@
 /* What the remote end of a record was taken for when it was written. */
 struct bh_store_country {
     char code[4];
-    uint8_t kind; /* KOBOLD_COUNTRY ... */
+    uint8_t kind;                 /* KOBOLD_COUNTRY ... */
     char class_name[48], rfc[24]; /* link-local is one of IPv4 and one of IPv6 */
 };
 
 /* How records were made: the same in all files of one writing (one import, one run of a sensor). */
 struct bh_store_run {
-    uint64_t id;       /* random                                                    */
-    char sensor[64];   /* ""                                                        */
-    char source[256];  /* the first file's name, or the interface                   */
-    char home[1024];   /* as bh_home_parse() reads it                               */
+    uint64_t id;      /* random                                                    */
+    char sensor[64];  /* ""                                                        */
+    char source[256]; /* the first file's name, or the interface                   */
+    char home[1024];  /* as bh_home_parse() reads it                               */
     char home_text[BH_LANGS][512];
-    char filter[512];  /* what was kept; "": all                                    */
+    char filter[512]; /* what was kept; "": all                                    */
     char decap[256];
     bool home_guessed;
-    bool lean;         /* IP ID, sequence number, window and options were left out  */
+    bool lean; /* IP ID, sequence number, window and options were left out  */
     bool two_sided, all_accesses, outcomes;
-    bool is_import;    /* rows of other people's logs: no silences were noted       */
-    int64_t first_ns;  /* time of the first record                                  */
+    bool is_import;   /* rows of other people's logs: no silences were noted       */
+    int64_t first_ns; /* time of the first record                                  */
     char country_name[64], country_date[16], country_licence[64];
     uint64_t country_id;
 };
@@ -76,41 +76,46 @@ void bh_store_sums_done(struct bh_store_sums *s);
 /* ---- writing -------------------------------------------------------------------------------------- */
 
 struct bh_store_writer_config {
-    const char *dir;          /* made when it is not there                                  */
+    const char *dir; /* made when it is not there                                  */
     const kobold *countries;
-    struct bh_store_run run;  /* id 0: a random one                                         */
-    uint64_t sync_ns;         /* power loss costs at most this; 0: 10 s                     */
-    uint32_t segment_blocks;  /* of 65,536 records; 0: 16                                   */
+    struct bh_store_run run; /* id 0: a random one                                         */
+    uint64_t sync_ns;        /* power loss costs at most this; 0: 10 s                     */
+    uint32_t segment_blocks; /* of 65,536 records; 0: 16                                   */
 };
 
 struct bh_store_writer; /* opaque */
 /* Refuses (BH_ELIMIT, with its process) when somebody writes already. What a killed writer left
  * in its journal is sealed first. */
-BH_NODISCARD int bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_writer **ret_writer,
-                                      struct bh_error *err);
+BH_NODISCARD int bh_store_writer_open(const struct bh_store_writer_config *cfg,
+                                      struct bh_store_writer **ret_writer, struct bh_error *err);
 /* Take all rows of a batch. The outcome of a TCP access may still be open: then outcome[] is
  * BH_OUTCOME_NONE and connection[] what bh_store_settle() gives back. */
-BH_NODISCARD int bh_store_write(struct bh_store_writer *w, const struct bh_batch *b, struct bh_error *err);
+BH_NODISCARD int
+bh_store_write(struct bh_store_writer *w, const struct bh_batch *b, struct bh_error *err);
 /* The outcomes of the first `rows` records written are final: `verdict` is asked for those open.
  * Records are sealed once they are settled. */
 typedef unsigned bh_store_verdict_fn(void *arg, uint32_t connection, int64_t ts_ns);
-void bh_store_settle(struct bh_store_writer *w, uint64_t rows, bh_store_verdict_fn *verdict, void *arg);
+void
+bh_store_settle(struct bh_store_writer *w, uint64_t rows, bh_store_verdict_fn *verdict, void *arg);
 /* Call at least once a second, with a clock that only goes forward: what came since goes into the
  * journal, and after sync_ns to the disk. `sums` (may be NULL) are those of the whole run so far.
  * `verdict` tells what is known of records that are not settled, in case it ends here. */
-BH_NODISCARD int bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_sums *sums,
-                               bh_store_verdict_fn *verdict, void *arg, struct bh_error *err);
+BH_NODISCARD int
+bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_sums *sums,
+              bh_store_verdict_fn *verdict, void *arg, struct bh_error *err);
 /* How many records are in files: kill -9 does not take these. */
 uint64_t bh_store_flushed(const struct bh_store_writer *w);
 /* Seal all (they must be settled) and close. After an error it only closes, and what the journal
  * has is there for the next one. NULL `sums`: close as if killed, for tests. */
-BH_NODISCARD int bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sums, struct bh_error *err);
+BH_NODISCARD int bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sums,
+                                       struct bh_error *err);
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
 
 struct bh_store; /* opaque */
 /* All records that are in the files of these directories now. */
-BH_NODISCARD int bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store, struct bh_error *err);
+BH_NODISCARD int bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store,
+                               struct bh_error *err);
 void bh_store_close(struct bh_store *s);
 /* Is it a directory that somebody writes a log into, or has? */
 bool bh_store_is_log(const char *path);
@@ -134,20 +139,21 @@ void bh_store_get_health(const struct bh_store *s, struct bh_store_health *ret);
 
 /* Columns a reader may leave out, for speed. Rows then have zeros there. */
 enum {
-    BH_STORE_COLD = 1 << 0,      /* TTL, IP ID, window                       */
+    BH_STORE_COLD = 1 << 0, /* TTL, IP ID, window                       */
     BH_STORE_SEQ = 1 << 1,
-    BH_STORE_NEAR = 1 << 2,      /* our end of inbound records               */
+    BH_STORE_NEAR = 1 << 2,       /* our end of inbound records               */
     BH_STORE_KNOCK_PORT = 1 << 3, /* the source port of TCP accesses         */
     BH_STORE_QUOTES = 1 << 4,
     BH_STORE_ALL = 31,
 };
 struct bh_store_query {
-    const kobold *countries;    /* country[] becomes values of this one        */
-    int64_t start_ns, end_ns;   /* blocks outside are skipped; rows are not    */
-    uint32_t want;              /* BH_STORE_...                                 */
+    const kobold *countries;  /* country[] becomes values of this one        */
+    int64_t start_ns, end_ns; /* blocks outside are skipped; rows are not    */
+    uint32_t want;            /* BH_STORE_...                                 */
 };
 /* Begin to read (again). */
-BH_NODISCARD int bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct bh_error *err);
+BH_NODISCARD int
+bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct bh_error *err);
 /* 1: rows came; 0: the end; negative: no memory. Resets `b`. */
 BH_NODISCARD int bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err);
 /* Of the blocks that the query wants. */
@@ -161,11 +167,12 @@ struct bh_store_column_size {
 };
 /* Octets by column, dictionaries and the rest of all sealed segments; returns how many rows. */
 #define BH_STORE_COLUMN_SIZES 40U
-size_t bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max);
+size_t
+bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max);
 /* Reads everything and compares all sums; damage is in the health afterwards. */
-BH_NODISCARD int bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
-                                 struct bh_error *err);
-
+BH_NODISCARD int
+bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
+                void *arg, struct bh_error *err);
 
 /* These lock the log as a writer does. */
 
@@ -175,17 +182,18 @@ struct bh_store_done {
     uint64_t records, lost_records; /* kept; gone for good */
 };
 /* Join neighbouring small segments of one run, up to `rows` records each (0: 8 million). */
-BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress, void *arg,
-                                  struct bh_store_done *ret_done, struct bh_error *err);
+BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress,
+                                  void *arg, struct bh_store_done *ret_done, struct bh_error *err);
 /* Seal what killed writers left, and write damaged segments anew without what is lost. */
-BH_NODISCARD int bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
-                                 struct bh_error *err);
+BH_NODISCARD int bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
+                                 struct bh_store_done *ret_done, struct bh_error *err);
 /* Remove segments that end more than keep_ns before the newest record (0: none), then the oldest
  * until no more than keep_bytes are left (0: any). */
-BH_NODISCARD int bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes, struct bh_store_done *ret_done,
-                                 struct bh_error *err);
+BH_NODISCARD int bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
+                                 struct bh_store_done *ret_done, struct bh_error *err);
 /* Append the records of other logs, which stay as they are. */
-BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size_t count, bh_store_progress_fn *progress, void *arg,
+BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size_t count,
+                                bh_store_progress_fn *progress, void *arg,
                                 struct bh_store_done *ret_done, struct bh_error *err);
 
 #endif

@@ -27,7 +27,8 @@ struct block_rows {
     uint8_t *time, *country, *country_high, *far, *service, *outcome, *ttl;
     uint8_t *shape[STREAMS], *hit[STREAMS];
     uint32_t stream_rows[STREAMS];
-    struct list near, service_group, service_port, shape_form[STREAMS], shape_len[STREAMS], other[STREAMS];
+    struct list near, service_group, service_port, shape_form[STREAMS], shape_len[STREAMS],
+        other[STREAMS];
     struct list near_part[4], seq[2], window[2], ip_id, weight;
     struct code_bits_in time_bits, far_bits;
     const uint8_t *quotes, *seen;
@@ -37,7 +38,10 @@ struct block_rows {
 
     int64_t ts_ns;
     uint32_t last_far; /* entry of the row before; UINT32_MAX: none */
-    struct { uint64_t hi, lo; uint16_t country; } last_once;
+    struct {
+        uint64_t hi, lo;
+        uint16_t country;
+    } last_once;
     uint16_t last_other[STREAMS][LAST_OTHER];
 };
 
@@ -287,13 +291,15 @@ open_far(struct block_rows *r, const uint8_t *body)
         (r->wide_country && !code_get_octets(&c, r->country_high, rows))) {
         return false;
     }
-    if (!column_of(r, body, COLUMN_FAR, &c) || !code_get_octets(&c, r->far, rows) || !bits_get(&c, &r->far_bits)) {
+    if (!column_of(r, body, COLUMN_FAR, &c) || !code_get_octets(&c, r->far, rows) ||
+        !bits_get(&c, &r->far_bits)) {
         return false;
     }
     uint64_t bits = 0;
     for (uint32_t i = 0; i < rows; i++) {
         const unsigned symbol = r->far[i];
-        const uint32_t country = r->country[i] | (r->wide_country ? (uint32_t)r->country_high[i] << 8 : 0);
+        const uint32_t country =
+            r->country[i] | (r->wide_country ? (uint32_t)r->country_high[i] << 8 : 0);
         if (country >= d->country_count) {
             return false;
         }
@@ -320,7 +326,8 @@ rows_of_kind(const struct block_rows *r, unsigned kind)
 {
     uint32_t n = 0, group = 0;
     for (uint32_t i = 0; i < r->h->rows; i++) {
-        const uint32_t g = r->service[i] == CODE_OTHER ? r->d->group[r->service_group.v[group++]] : group_of_code(r->d, r->service[i]);
+        const uint32_t g = r->service[i] == CODE_OTHER ? r->d->group[r->service_group.v[group++]]
+                                                       : group_of_code(r->d, r->service[i]);
         n += group_kind(g) == kind;
     }
     return n;
@@ -344,7 +351,8 @@ open_near(struct block_rows *r, const uint8_t *body)
         }
         return true;
     }
-    const uint32_t n4 = rows_of_kind(r, BH_KIND_IP4) + rows_of_kind(r, BH_KIND_ARP), n6 = rows_of_kind(r, BH_KIND_IP6);
+    const uint32_t n4 = rows_of_kind(r, BH_KIND_IP4) + rows_of_kind(r, BH_KIND_ARP),
+                   n6 = rows_of_kind(r, BH_KIND_IP6);
     bool ok = list_get(&c, &r->near, n4);
     for (unsigned part = 0; part < 4 && ok; part++) {
         ok = n6 == 0 || list_get(&c, &r->near_part[part], n6);
@@ -353,7 +361,8 @@ open_near(struct block_rows *r, const uint8_t *body)
 }
 
 static bool
-open_tcp_numbers(const struct block_rows *r, const uint8_t *body, unsigned column, struct list list[2])
+open_tcp_numbers(const struct block_rows *r, const uint8_t *body, unsigned column,
+                 struct list list[2])
 {
     struct bh_cur c;
     return column_of(r, body, column, &c) && list_get(&c, &list[0], r->stream_rows[STREAM_KNOCK]) &&
@@ -368,8 +377,8 @@ open_cold(struct block_rows *r, const uint8_t *body)
     if (!column_of(r, body, COLUMN_TTL, &c) || !code_get_octets(&c, r->ttl, r->h->rows)) {
         return false;
     }
-    if ((lacks & BH_LACK_IP_ID) == 0 &&
-        (!column_of(r, body, COLUMN_IP_ID, &c) || !list_get(&c, &r->ip_id, rows_of_kind(r, BH_KIND_IP4)))) {
+    if ((lacks & BH_LACK_IP_ID) == 0 && (!column_of(r, body, COLUMN_IP_ID, &c) ||
+                                         !list_get(&c, &r->ip_id, rows_of_kind(r, BH_KIND_IP4)))) {
         return false;
     }
     return (lacks & BH_LACK_WINDOW) != 0 || open_tcp_numbers(r, body, COLUMN_WINDOW, r->window);
@@ -413,7 +422,8 @@ open_side(struct block_rows *r, const uint8_t *body, unsigned column, size_t *re
 }
 
 int
-block_open(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body, uint32_t want)
+block_open(struct block_rows *r, const struct dict *d, const struct block_head *h,
+           const uint8_t *body, uint32_t want)
 {
     r->d = d;
     r->h = h;
@@ -426,8 +436,10 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
     const uint32_t lacks = h->flags >> CHUNK_LACKS_SHIFT;
     struct bh_cur c;
     bool ok = open_service(r, body) && open_shape(r, body) && open_far(r, body);
-    ok = ok && column_of(r, body, COLUMN_TIME, &c) && code_get_octets(&c, r->time, h->rows) && bits_get(&c, &r->time_bits);
-    ok = ok && column_of(r, body, COLUMN_OUTCOME, &c) && code_get_octets(&c, r->outcome, r->stream_rows[STREAM_KNOCK]);
+    ok = ok && column_of(r, body, COLUMN_TIME, &c) && code_get_octets(&c, r->time, h->rows) &&
+         bits_get(&c, &r->time_bits);
+    ok = ok && column_of(r, body, COLUMN_OUTCOME, &c) &&
+         code_get_octets(&c, r->outcome, r->stream_rows[STREAM_KNOCK]);
     for (uint32_t i = 0; ok && i < r->stream_rows[STREAM_KNOCK]; i++) {
         ok = r->outcome[i] < BH_OUTCOME_COUNT;
     }
@@ -435,10 +447,13 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
         ok = (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
     }
     ok = ok && open_near(r, body);
-    ok = ok && ((want & BH_STORE_SEQ) == 0 || (lacks & BH_LACK_SEQ) != 0 || open_tcp_numbers(r, body, COLUMN_SEQ, r->seq));
+    ok = ok && ((want & BH_STORE_SEQ) == 0 || (lacks & BH_LACK_SEQ) != 0 ||
+                open_tcp_numbers(r, body, COLUMN_SEQ, r->seq));
     ok = ok && ((want & BH_STORE_COLD) == 0 || (h->flags & CHUNK_COLD) == 0 || open_cold(r, body));
-    ok = ok && ((h->flags & CHUNK_WEIGHT) == 0 || (column_of(r, body, COLUMN_WEIGHT, &c) && list_get(&c, &r->weight, h->rows)));
-    ok = ok && ((want & BH_STORE_QUOTES) != 0 ? open_side(r, body, COLUMN_QUOTES, &r->quotes_size) : (r->quotes_size = 0, true));
+    ok = ok && ((h->flags & CHUNK_WEIGHT) == 0 ||
+                (column_of(r, body, COLUMN_WEIGHT, &c) && list_get(&c, &r->weight, h->rows)));
+    ok = ok && ((want & BH_STORE_QUOTES) != 0 ? open_side(r, body, COLUMN_QUOTES, &r->quotes_size)
+                                              : (r->quotes_size = 0, true));
     ok = ok && open_side(r, body, COLUMN_SEEN, &r->seen_size);
     static const uint8_t nothing[1];
     r->quotes = r->side.data == NULL ? nothing : (const uint8_t *)r->side.data;
@@ -501,7 +516,8 @@ rows_service(struct block_rows *r, struct bh_batch *b, struct batch_rows *x, uin
         }
         const struct spelled *s = &d->spelled[code[i]];
         x->group[i] = s->group;
-        x->service[i] = (uint16_t)(s->port == PORT_ANY ? r->service_port.v[r->service_port.at++] : s->port);
+        x->service[i] =
+            (uint16_t)(s->port == PORT_ANY ? r->service_port.v[r->service_port.at++] : s->port);
         x->stream[i] = s->stream;
         b->cls[i] = s->cls;
         b->direction[i] = s->direction;
@@ -524,17 +540,20 @@ far_index(struct code_bits_in *bits, const struct far_group *g)
 }
 
 static void
-rows_far(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b, struct batch_rows *x, uint32_t n)
+rows_far(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b,
+         struct batch_rows *x, uint32_t n)
 {
     const struct dict *d = r->d;
     struct code_bits_in bits = r->far_bits;
     for (uint32_t i = 0; i < n; i++) {
         const unsigned symbol = r->far[r->row + i];
-        const uint32_t country = r->country[r->row + i] | (r->wide_country ? (uint32_t)r->country_high[r->row + i] << 8 : 0);
+        const uint32_t country = r->country[r->row + i] |
+                                 (r->wide_country ? (uint32_t)r->country_high[r->row + i] << 8 : 0);
         uint32_t entry = UINT32_MAX;
         b->country[i] = value_of_country[country];
         if (BH_LIKELY(symbol >= FAR_CLASS4)) {
-            const struct far_group *g = &d->far_group[d->group_of[country * FAR_SYMBOLS + symbol] - 1];
+            const struct far_group *g =
+                &d->far_group[d->group_of[country * FAR_SYMBOLS + symbol] - 1];
             entry = g->first + far_index(&bits, g);
         } else if (symbol == FAR_SAME) {
             entry = r->last_far;
@@ -592,14 +611,16 @@ rows_addresses(struct block_rows *r, struct bh_batch *b, const struct batch_rows
             b->dst[i] = (uint32_t)(out ? x->far_lo[i] : near_lo);
             continue;
         }
-        b->ip6[b->v6_rows] = out ? (struct bh_ip6_pair){ near_hi, near_lo, x->far_hi[i], x->far_lo[i] }
-                                 : (struct bh_ip6_pair){ x->far_hi[i], x->far_lo[i], near_hi, near_lo };
+        b->ip6[b->v6_rows] =
+            out ? (struct bh_ip6_pair){ near_hi, near_lo, x->far_hi[i], x->far_lo[i] }
+                : (struct bh_ip6_pair){ x->far_hi[i], x->far_lo[i], near_hi, near_lo };
         b->src[i] = b->dst[i] = b->v6_rows++;
     }
 }
 
 static void
-rows_shape(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x, uint32_t n, bool cold)
+rows_shape(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x, uint32_t n,
+           bool cold)
 {
     const struct dict *d = r->d;
     for (uint32_t i = 0; i < n; i++) {
@@ -646,7 +667,8 @@ rows_ports(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x,
             const uint32_t entry = x->entry[i];
             uint16_t *last = &r->last_other[s][entry % LAST_OTHER];
             /* A hit of who has no entry is an enemy's; it reads what is there. */
-            other = r->hit[s][r->hit_at[s]++] != 0 ? *last : r->other[s].v[r->other[s].at++] & 0xffff;
+            other =
+                r->hit[s][r->hit_at[s]++] != 0 ? *last : r->other[s].v[r->other[s].at++] & 0xffff;
             if (entry != UINT32_MAX) {
                 *last = (uint16_t)other;
             }
@@ -657,7 +679,8 @@ rows_ports(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x,
 }
 
 static void
-rows_rest(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x, uint32_t n, bool cold)
+rows_rest(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x, uint32_t n,
+          bool cold)
 {
     const uint32_t lacks = r->h->flags >> CHUNK_LACKS_SHIFT;
     const bool seq = (r->want & BH_STORE_SEQ) != 0 && (lacks & BH_LACK_SEQ) == 0;
@@ -680,7 +703,8 @@ rows_rest(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x, 
             const uint8_t usual = x->entry[i] != UINT32_MAX ? r->d->entry[x->entry[i]].ttl : 0;
             b->ttl[i] = (uint8_t)(usual + r->ttl[r->row + i]);
         }
-        b->tcp_window[i] = window && s <= STREAM_TCP ? (uint16_t)r->window[s].v[r->window[s].at++] : 0;
+        b->tcp_window[i] =
+            window && s <= STREAM_TCP ? (uint16_t)r->window[s].v[r->window[s].at++] : 0;
         b->ip_id[i] = ip_id && b->kind[i] == BH_KIND_IP4 ? (uint16_t)r->ip_id.v[r->ip_id.at++] : 0;
     }
 }

@@ -19,7 +19,8 @@ block_work_init(struct block_work *w)
     w->octet = malloc(BLOCK_ROWS + 16);
     w->other = malloc(BLOCK_ROWS + 16);
     w->usual = malloc(BLOCK_ROWS + 16);
-    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->octet == NULL || w->other == NULL || w->usual == NULL) {
+    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->octet == NULL ||
+        w->other == NULL || w->usual == NULL) {
         block_work_done(w);
         return -ENOMEM;
     }
@@ -45,13 +46,25 @@ const char *
 column_name(unsigned column)
 {
     static const char *const names[COLUMNS] = {
-        [COLUMN_TIME] = "time",       [COLUMN_COUNTRY] = "country",         [COLUMN_FAR] = "remote",
-        [COLUMN_NEAR] = "home",       [COLUMN_SERVICE] = "service",         [COLUMN_SHAPE] = "shape",
-        [COLUMN_OTHER_KNOCK] = "other_port_access", [COLUMN_OTHER_KNOCK + 1] = "other_port_tcp",
-        [COLUMN_OTHER_KNOCK + 2] = "other_port_udp", [COLUMN_OTHER_KNOCK + 3] = "icmp_code",
-        [COLUMN_OTHER_LAST] = "other_port_rest",    [COLUMN_OUTCOME] = "outcome",  [COLUMN_TTL] = "ttl",
-        [COLUMN_SEQ] = "tcp_seq",     [COLUMN_IP_ID] = "ip_id",             [COLUMN_WINDOW] = "tcp_window",
-        [COLUMN_WEIGHT] = "weight",   [COLUMN_QUOTES] = "quotes",           [COLUMN_SEEN] = "tunnels",
+        [COLUMN_TIME] = "time",
+        [COLUMN_COUNTRY] = "country",
+        [COLUMN_FAR] = "remote",
+        [COLUMN_NEAR] = "home",
+        [COLUMN_SERVICE] = "service",
+        [COLUMN_SHAPE] = "shape",
+        [COLUMN_OTHER_KNOCK] = "other_port_access",
+        [COLUMN_OTHER_KNOCK + 1] = "other_port_tcp",
+        [COLUMN_OTHER_KNOCK + 2] = "other_port_udp",
+        [COLUMN_OTHER_KNOCK + 3] = "icmp_code",
+        [COLUMN_OTHER_LAST] = "other_port_rest",
+        [COLUMN_OUTCOME] = "outcome",
+        [COLUMN_TTL] = "ttl",
+        [COLUMN_SEQ] = "tcp_seq",
+        [COLUMN_IP_ID] = "ip_id",
+        [COLUMN_WINDOW] = "tcp_window",
+        [COLUMN_WEIGHT] = "weight",
+        [COLUMN_QUOTES] = "quotes",
+        [COLUMN_SEEN] = "tunnels",
     };
     return column < COLUMNS && names[column] != NULL ? names[column] : "unknown";
 }
@@ -119,7 +132,8 @@ put_time(struct put *p)
         /* Without a sign: the ends of int64 may stand side by side. */
         const int64_t step = (int64_t)((uint64_t)c->ts_ns[i] - (uint64_t)last);
         const bool far = (step < 0) != (c->ts_ns[i] < last);
-        p->w->octet[i] = far ? (uint8_t)CODE_STEP_WIDE : code_step_symbol(step / unit, &count, &low);
+        p->w->octet[i] =
+            far ? (uint8_t)CODE_STEP_WIDE : code_step_symbol(step / unit, &count, &low);
         if (p->w->octet[i] == CODE_STEP_WIDE) { /* in ns, modulo 2^64 */
             code_bits_put(&bits, (uint32_t)(uint64_t)step, 32);
             code_bits_put(&bits, (uint64_t)step >> 32, 32);
@@ -217,7 +231,8 @@ put_near(struct put *p)
         for (uint32_t i = 0; i < c->rows; i++) {
             const struct near *n = &p->t->near[c->near[i]];
             if (n->family == 6) {
-                w->number[at++] = (uint32_t)((part < 2 ? n->hi : n->lo) >> (part % 2 == 0 ? 32 : 0));
+                w->number[at++] =
+                    (uint32_t)((part < 2 ? n->hi : n->lo) >> (part % 2 == 0 ? 32 : 0));
             }
         }
         code_put_numbers(&w->code, &w->column, w->number, n6);
@@ -444,7 +459,8 @@ put_head(const struct block_head *h, struct bh_buf *out)
 }
 
 void
-block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w, struct bh_buf *head, struct bh_buf *body)
+block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w,
+          struct bh_buf *head, struct bh_buf *body)
 {
     struct put p = { .d = d, .t = t, .c = c, .w = w, .body = body };
     p.head.rows = c->rows;

@@ -133,8 +133,9 @@ code_bits_edge(const struct code_bits_in *b)
 
 /* ---- steps ------------------------------------------------------------------------------------------- */
 
-#define STEP_SMALL 16U      /* these say all in their octet                   */
-#define STEP_LAST_OCTAVE 32 /* 16 + 8 * (32 - 4) + 7 = 247 is the last symbol; 248 to 253 mean nothing */
+#define STEP_SMALL 16U /* these say all in their octet                   */
+#define STEP_LAST_OCTAVE                                                                           \
+    32 /* 16 + 8 * (32 - 4) + 7 = 247 is the last symbol; 248 to 253 mean nothing */
 
 uint8_t
 code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low)
@@ -161,17 +162,22 @@ code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low)
     return CODE_STEP_WIDE;
 }
 
-#define S1(n) { n, 0 }
-#define S8(e)                                                                                     \
-    { 8ULL << (e - 3), e - 3 }, { 9ULL << (e - 3), e - 3 }, { 10ULL << (e - 3), e - 3 },          \
-        { 11ULL << (e - 3), e - 3 }, { 12ULL << (e - 3), e - 3 }, { 13ULL << (e - 3), e - 3 },    \
-        { 14ULL << (e - 3), e - 3 }, { 15ULL << (e - 3), e - 3 }
+#define S1(n)                                                                                      \
+    {                                                                                              \
+        n, 0                                                                                       \
+    }
+#define S8(e)                                                                                      \
+    { 8ULL << (e - 3), e - 3 }, { 9ULL << (e - 3), e - 3 }, { 10ULL << (e - 3), e - 3 },           \
+        { 11ULL << (e - 3), e - 3 }, { 12ULL << (e - 3), e - 3 }, { 13ULL << (e - 3), e - 3 },     \
+        { 14ULL << (e - 3), e - 3 },                                                               \
+    {                                                                                              \
+        15ULL << (e - 3), e - 3                                                                    \
+    }
 const struct code_step code_steps[256] = {
-    S1(0),  S1(1),  S1(2),  S1(3),  S1(4),  S1(5),  S1(6),  S1(7),  S1(8),  S1(9),  S1(10),
-    S1(11), S1(12), S1(13), S1(14), S1(15), S8(4),  S8(5),  S8(6),  S8(7),  S8(8),  S8(9),
-    S8(10), S8(11), S8(12), S8(13), S8(14), S8(15), S8(16), S8(17), S8(18), S8(19), S8(20),
-    S8(21), S8(22), S8(23), S8(24), S8(25), S8(26), S8(27), S8(28), S8(29), S8(30), S8(31),
-    S8(32),
+    S1(0),  S1(1),  S1(2),  S1(3),  S1(4),  S1(5),  S1(6),  S1(7),  S1(8),  S1(9),  S1(10), S1(11),
+    S1(12), S1(13), S1(14), S1(15), S8(4),  S8(5),  S8(6),  S8(7),  S8(8),  S8(9),  S8(10), S8(11),
+    S8(12), S8(13), S8(14), S8(15), S8(16), S8(17), S8(18), S8(19), S8(20), S8(21), S8(22), S8(23),
+    S8(24), S8(25), S8(26), S8(27), S8(28), S8(29), S8(30), S8(31), S8(32),
 };
 
 /* ---- octets ------------------------------------------------------------------------------------------ */

@@ -45,8 +45,10 @@ reach(uint32_t **list, uint32_t *cap, uint32_t count)
 int
 census_add(struct census *c, const struct terms *t, const struct chunk *ch)
 {
-    if (!reach(&c->far, &c->far_cap, t->far_count) || !reach(&c->near, &c->near_cap, t->near_count) ||
-        !reach(&c->service, &c->service_cap, t->service.count) || !reach(&c->shape, &c->shape_cap, t->shape.count)) {
+    if (!reach(&c->far, &c->far_cap, t->far_count) ||
+        !reach(&c->near, &c->near_cap, t->near_count) ||
+        !reach(&c->service, &c->service_cap, t->service.count) ||
+        !reach(&c->shape, &c->shape_cap, t->shape.count)) {
         return -ENOMEM;
     }
     c->rows += ch->rows;
@@ -173,13 +175,16 @@ add_entry(struct dict *d, const struct terms *t, uint32_t id)
     const struct far *f = &t->far[id];
     struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
     if (g == NULL) {
-        d->far_out[id].symbol = f->family == 4 ? FAR_ONCE4 : FAR_ONCE6; /* more groups than numbers: they stand in their rows */
+        d->far_out[id].symbol =
+            f->family == 4 ? FAR_ONCE4
+                           : FAR_ONCE6; /* more groups than numbers: they stand in their rows */
         return;
     }
     g->count++;
     d->far_out[id].entry = d->entry_count;
     d->far_out[id].ttl = f->ttl;
-    d->entry[d->entry_count++] = (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, f->ttl };
+    d->entry[d->entry_count++] =
+        (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, f->ttl };
 }
 
 /* The place in its group in truncated binary: the first short_count places have a bit less. The
@@ -190,7 +195,8 @@ tell_place(const struct dict *d, struct far_out *out)
     if (out->entry == UINT32_MAX) {
         return;
     }
-    const struct far_group *g = &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+    const struct far_group *g =
+        &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
     const uint32_t index = out->entry - g->first;
     if (g->bits == 0) {
         return;
@@ -209,27 +215,35 @@ tell_place(const struct dict *d, struct far_out *out)
 static int
 build_far(struct dict *d, const struct terms *t, const struct census *c)
 {
-    struct item *v4 = malloc((t->far_count + 1UL) * sizeof *v4), *v6 = malloc((t->far_count + 1UL) * sizeof *v6);
+    struct item *v4 = malloc((t->far_count + 1UL) * sizeof *v4),
+                *v6 = malloc((t->far_count + 1UL) * sizeof *v6);
     size_t n4 = 0, n6 = 0;
     int r = -ENOMEM;
     d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
     d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
     d->far_group = malloc((size_t)UINT16_MAX * sizeof *d->far_group);
-    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL || d->far_group == NULL) {
+    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL ||
+        d->far_group == NULL) {
         goto out;
     }
     for (uint32_t id = 0; id < t->far_count; id++) {
         const struct far *f = &t->far[id];
         const uint32_t count = id < c->far_cap ? c->far[id] : 0;
-        d->far_out[id] = (struct far_out){ .entry = UINT32_MAX, .country = d->country_code[f->country],
-                                           .symbol = f->family == 0 ? FAR_NONE : f->family == 4 ? FAR_ONCE4 : FAR_ONCE6 };
+        d->far_out[id] = (struct far_out){ .entry = UINT32_MAX,
+                                           .country = d->country_code[f->country],
+                                           .symbol = f->family == 0   ? FAR_NONE
+                                                     : f->family == 4 ? FAR_ONCE4
+                                                                      : FAR_ONCE6 };
         if (f->family == 0 || count < 2) {
             continue;
         }
-        const unsigned symbol = (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
+        const unsigned symbol =
+            (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
         d->far_out[id].symbol = (uint8_t)symbol;
         struct item *to = f->family == 4 ? &v4[n4++] : &v6[n6++];
-        *to = (struct item){ (uint64_t)d->country_code[f->country] << 40 | (uint64_t)symbol << 32 | (f->family == 4 ? f->lo : 0), id };
+        *to = (struct item){ (uint64_t)d->country_code[f->country] << 40 | (uint64_t)symbol << 32 |
+                                 (f->family == 4 ? f->lo : 0),
+                             id };
     }
     d->entry = malloc((n4 + n6 + 1) * sizeof *d->entry);
     if (d->entry == NULL || !sort_items(v4, n4, 51) || !sort_items(v6, n6, 51)) {
@@ -253,9 +267,11 @@ build_far(struct dict *d, const struct terms *t, const struct census *c)
         const struct far *f = &t->far[v6[k].id];
         struct far_out *out = &d->far_out[v6[k].id];
         if (out->entry != UINT32_MAX) {
-            const struct far_group *group = &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+            const struct far_group *group =
+                &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
             const struct entry wanted = { .hi = f->hi, .lo = f->lo };
-            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count, sizeof wanted, compare_far6);
+            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count,
+                                            sizeof wanted, compare_far6);
             out->entry = (uint32_t)(e - d->entry);
         }
     }
@@ -276,7 +292,8 @@ struct near_item {
 static int
 compare_near(const void *a, const void *b)
 {
-    const struct near *x = &((const struct near_item *)a)->near, *y = &((const struct near_item *)b)->near;
+    const struct near *x = &((const struct near_item *)a)->near,
+                      *y = &((const struct near_item *)b)->near;
     return x->family != y->family ? (x->family < y->family ? -1 : 1)
            : x->hi != y->hi       ? (x->hi < y->hi ? -1 : 1)
            : x->lo != y->lo       ? (x->lo < y->lo ? -1 : 1)
@@ -345,13 +362,16 @@ static int
 build_services(struct dict *d, const struct terms *t, const struct census *c)
 {
     const uint32_t n = t->service.count < c->service_cap ? t->service.count : c->service_cap;
-    struct item *list = malloc((n + 1UL) * sizeof *list), *groups = malloc((n + 1UL) * sizeof *groups);
-    uint32_t *index = bh_pages_new((1UL << GROUP_BITS) * sizeof *index, false); /* group -> index + 1 */
+    struct item *list = malloc((n + 1UL) * sizeof *list),
+                *groups = malloc((n + 1UL) * sizeof *groups);
+    uint32_t *index =
+        bh_pages_new((1UL << GROUP_BITS) * sizeof *index, false); /* group -> index + 1 */
     int r = -ENOMEM;
     d->group = malloc((n + 1UL) * sizeof *d->group);
     d->service_group = malloc((n + 1UL) * sizeof *d->service_group);
     d->service_code = malloc(n + 1UL);
-    if (list == NULL || groups == NULL || index == NULL || d->group == NULL || d->service_group == NULL || d->service_code == NULL) {
+    if (list == NULL || groups == NULL || index == NULL || d->group == NULL ||
+        d->service_group == NULL || d->service_code == NULL) {
         goto out;
     }
     uint32_t used = 0;
@@ -376,7 +396,9 @@ build_services(struct dict *d, const struct terms *t, const struct census *c)
     uint32_t k = 0;
     for (; k < used && k < CODE_OTHER - any; k++) {
         const uint32_t id = list[k].id;
-        d->service[k] = (struct service){ d->service_group[id], (uint32_t)t->service.key[id] & 0xffff, (uint32_t)list[k].key };
+        d->service[k] =
+            (struct service){ d->service_group[id], (uint32_t)t->service.key[id] & 0xffff,
+                              (uint32_t)list[k].key };
         d->service_code[id] = (uint8_t)k;
     }
     d->service_count = k;
@@ -425,7 +447,8 @@ build_shapes(struct dict *d, const struct terms *t, const struct census *c)
         const uint64_t key = t->shape.key[list[k].id];
         uint32_t *count = &d->shape_count[shape_stream(key)];
         if (*count < CODE_OTHER) {
-            d->shape[shape_stream(key)][*count] = (struct shape){ d->form_code[shape_form(key)], shape_len(key) };
+            d->shape[shape_stream(key)][*count] =
+                (struct shape){ d->form_code[shape_form(key)], shape_len(key) };
             d->shape_code[list[k].id] = (uint8_t)(*count)++;
         }
     }

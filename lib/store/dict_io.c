@@ -86,7 +86,8 @@ put_words(struct code_work *w, struct bh_buf *out, const uint64_t *v, size_t n, 
     }
     for (unsigned shift = 32;; shift = 0) {
         for (size_t i = 0; i < n; i++) {
-            half[i] = (uint32_t)(*(const uint64_t *)(const void *)((const char *)v + i * stride) >> shift);
+            half[i] = (uint32_t)(*(const uint64_t *)(const void *)((const char *)v + i * stride) >>
+                                 shift);
         }
         code_put_long(w, out, half, n);
         if (shift == 0) {
@@ -150,7 +151,8 @@ get_countries(struct dict *d, struct bh_cur *c)
         const uint8_t *code = bh_cur_take(c, 4);
         const uint8_t kind = bh_cur_u8(c), len = bh_cur_u8(c), rfc_len = bh_cur_u8(c);
         const uint8_t *name = bh_cur_take(c, len), *rfc = bh_cur_take(c, rfc_len);
-        if (c->bad || len >= sizeof d->country[k].class_name || rfc_len >= sizeof d->country[k].rfc || code[3] != 0) {
+        if (c->bad || len >= sizeof d->country[k].class_name ||
+            rfc_len >= sizeof d->country[k].rfc || code[3] != 0) {
             return BH_EDAMAGED;
         }
         memcpy(d->country[k].code, code, 4);
@@ -212,14 +214,17 @@ put_far(const struct dict *d, struct code_work *w, struct bh_buf *out)
 static int
 get_groups(struct dict *d, struct bh_cur *c, uint32_t groups, uint32_t n, uint32_t n4)
 {
-    uint32_t *country = malloc((groups + 16UL) * sizeof *country), *count = malloc((groups + 16UL) * sizeof *count);
+    uint32_t *country = malloc((groups + 16UL) * sizeof *country),
+             *count = malloc((groups + 16UL) * sizeof *count);
     uint8_t *symbol = malloc(groups + 16UL);
     bool ok = country != NULL && count != NULL && symbol != NULL;
-    ok = ok && code_get_long(c, country, groups) && code_get_octets(c, symbol, groups) && code_get_long(c, count, groups);
+    ok = ok && code_get_long(c, country, groups) && code_get_octets(c, symbol, groups) &&
+         code_get_long(c, count, groups);
     uint32_t first = 0;
     for (uint32_t g = 0; g < groups && ok; g++) {
         const bool is4 = symbol[g] < FAR_CLASS6;
-        ok = country[g] < d->country_count && symbol[g] >= FAR_CLASS4 && count[g] > 0 && count[g] <= n - first;
+        ok = country[g] < d->country_count && symbol[g] >= FAR_CLASS4 && count[g] > 0 &&
+             count[g] <= n - first;
         /* IPv4 first, and none goes over the border. */
         ok = ok && (is4 ? first + count[g] <= n4 : first >= n4);
         uint16_t *of = ok ? &d->group_of[country[g] * FAR_SYMBOLS + symbol[g]] : NULL;
@@ -230,7 +235,8 @@ get_groups(struct dict *d, struct bh_cur *c, uint32_t groups, uint32_t n, uint32
         *of = (uint16_t)(g + 1);
         struct far_group *group = &d->far_group[g];
         const unsigned bits = count[g] <= 1 ? 0 : 32U - (unsigned)__builtin_clz(count[g] - 1);
-        *group = (struct far_group){ first, count[g], (uint8_t)bits, (uint32_t)((1ULL << bits) - count[g]) };
+        *group = (struct far_group){ first, count[g], (uint8_t)bits,
+                                     (uint32_t)((1ULL << bits) - count[g]) };
         for (uint32_t k = first; k < first + count[g]; k++) {
             d->entry[k].country = (uint16_t)country[g];
             d->entry[k].family = is4 ? 4 : 6;
@@ -273,7 +279,8 @@ get_far(struct dict *d, struct bh_cur *c)
     d->entry4_count = n4;
     v = NULL;
     if (n > n4) {
-        ok = ok && get_words(c, &d->entry[n4].hi, n - n4, sizeof *d->entry) && get_words(c, &d->entry[n4].lo, n - n4, sizeof *d->entry);
+        ok = ok && get_words(c, &d->entry[n4].hi, n - n4, sizeof *d->entry) &&
+             get_words(c, &d->entry[n4].lo, n - n4, sizeof *d->entry);
     }
     ok = ok && code_get_octets(c, o, n);
     for (uint32_t k = 0; k < n && ok; k++) {
@@ -350,7 +357,8 @@ get_near(struct dict *d, struct bh_cur *c)
     }
     const uint32_t first6 = n0 + n4;
     if (ok && n > first6) {
-        ok = get_words(c, &d->near[first6].hi, n - first6, sizeof *d->near) && get_words(c, &d->near[first6].lo, n - first6, sizeof *d->near);
+        ok = get_words(c, &d->near[first6].hi, n - first6, sizeof *d->near) &&
+             get_words(c, &d->near[first6].lo, n - first6, sizeof *d->near);
     }
     free(o);
     free(v);
@@ -432,15 +440,22 @@ static bool
 group_is_sound(uint32_t g)
 {
     const unsigned kind = group_kind(g);
-    return g < 1U << GROUP_BITS && group_cls(g) < BH_CLASS_COUNT && group_direction(g) <= BH_DIR_TRANSIT &&
-           (kind == BH_KIND_NONE || kind == BH_KIND_ARP || kind == BH_KIND_IP4 || kind == BH_KIND_IP6);
+    return g < 1U << GROUP_BITS && group_cls(g) < BH_CLASS_COUNT &&
+           group_direction(g) <= BH_DIR_TRANSIT &&
+           (kind == BH_KIND_NONE || kind == BH_KIND_ARP || kind == BH_KIND_IP4 ||
+            kind == BH_KIND_IP6);
 }
 
 static void
 spell(uint32_t g, uint32_t port, struct spelled *ret)
 {
-    *ret = (struct spelled){ g, port, (uint8_t)stream_of(g), (uint8_t)group_cls(g), (uint8_t)group_direction(g),
-                             (uint8_t)group_kind(g), (uint8_t)group_proto(g) };
+    *ret = (struct spelled){ g,
+                             port,
+                             (uint8_t)stream_of(g),
+                             (uint8_t)group_cls(g),
+                             (uint8_t)group_direction(g),
+                             (uint8_t)group_kind(g),
+                             (uint8_t)group_proto(g) };
 }
 
 static int
@@ -475,7 +490,8 @@ get_services(struct dict *d, struct bh_cur *c)
     d->service_count = ok ? n : 0;
     for (unsigned s = 0; s < STREAMS && ok; s++) {
         const uint32_t shapes = code_get16(c);
-        ok = shapes < CODES && code_get_numbers(c, v[0], shapes) && code_get_numbers(c, v[1], shapes);
+        ok = shapes < CODES && code_get_numbers(c, v[0], shapes) &&
+             code_get_numbers(c, v[1], shapes);
         for (uint32_t k = 0; k < shapes && ok; k++) {
             ok = v[0][k] < d->form_count;
             d->shape[s][k] = (struct shape){ v[0][k], v[1][k] };

@@ -19,12 +19,15 @@ static const uint8_t magic_end[8] = { 0x89, 'B', 'H', 'E', '\r', '\n', 0x1a, '\n
 
 /* ---- names -------------------------------------------------------------------------------------------- */
 
-static const char *const suffixes[] = { [FILE_NONE] = "", [FILE_SEGMENT] = ".seg", [FILE_JOURNAL] = ".jnl", [FILE_UNFINISHED] = ".new" };
+static const char *const suffixes[] = {
+    [FILE_NONE] = "", [FILE_SEGMENT] = ".seg", [FILE_JOURNAL] = ".jnl", [FILE_UNFINISHED] = ".new"
+};
 
 void
 name_put(char name[NAME_SIZE], uint64_t sequence, enum file_type type)
 {
-    snprintf(name, NAME_SIZE, "%010llu%s", (unsigned long long)(sequence % 10000000000ULL), suffixes[type]);
+    snprintf(name, NAME_SIZE, "%010llu%s", (unsigned long long)(sequence % 10000000000ULL),
+             suffixes[type]);
 }
 
 enum file_type
@@ -47,7 +50,8 @@ name_get(const char *name, uint64_t *ret_sequence)
 /* ---- frames ------------------------------------------------------------------------------------------ */
 
 void
-file_header_put(uint8_t out[FILE_HEADER_SIZE], enum file_type type, uint64_t first, uint64_t last, uint64_t after)
+file_header_put(uint8_t out[FILE_HEADER_SIZE], enum file_type type, uint64_t first, uint64_t last,
+                uint64_t after)
 {
     memset(out, 0, FILE_HEADER_SIZE);
     memcpy(out, type == FILE_JOURNAL ? magic_journal : magic_segment, 8);
@@ -61,7 +65,8 @@ file_header_put(uint8_t out[FILE_HEADER_SIZE], enum file_type type, uint64_t fir
 }
 
 void
-frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size, uint64_t body_size)
+frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size,
+          uint64_t body_size)
 {
     memset(out, 0, FRAME_SIZE);
     memcpy(out, magic_frame, 4);
@@ -82,9 +87,13 @@ frame_get(const uint8_t *data, uint64_t size, uint64_t at, struct frame *ret)
     if (memcmp(p, magic_frame, 4) != 0 || bh_get_le64(p + 32) != code_sum(p, 32)) {
         return false;
     }
-    struct frame f = { .kind = bh_get_le16(p + 4), .head_size = bh_get_le32(p + 8), .body_size = bh_get_le64(p + 16), .head_sum = bh_get_le64(p + 24) };
+    struct frame f = { .kind = bh_get_le16(p + 4),
+                       .head_size = bh_get_le32(p + 8),
+                       .body_size = bh_get_le64(p + 16),
+                       .head_sum = bh_get_le64(p + 24) };
     const uint64_t left = size - at - FRAME_SIZE;
-    if (f.head_size > left || f.body_size > left - f.head_size || code_sum(p + FRAME_SIZE, f.head_size) != f.head_sum) {
+    if (f.head_size > left || f.body_size > left - f.head_size ||
+        code_sum(p + FRAME_SIZE, f.head_size) != f.head_sum) {
         return false;
     }
     *ret = f;
@@ -108,7 +117,8 @@ more(void *list, size_t count, size_t *cap, size_t size)
 }
 
 static int
-add_dict(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+add_dict(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at,
+         uint64_t body_size)
 {
     void *p = more(f->dict, f->dict_count, &f->dict_cap, sizeof *f->dict);
     if (p == NULL) {
@@ -116,11 +126,14 @@ add_dict(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t b
     }
     f->dict = p;
     struct bh_cur c = bh_cur_over(head, head_size);
-    struct dict_ref d = { .head = head, .head_size = head_size, .body_at = body_at, .body_size = body_size };
+    struct dict_ref d = {
+        .head = head, .head_size = head_size, .body_at = body_at, .body_size = body_size
+    };
     d.size = code_get32(&c);
     d.pieces = code_get32(&c);
     /* One that makes no sense stays in the list, as blocks count on their places; it opens never. */
-    const bool sound = !c.bad && d.pieces == (d.size + (uint64_t)PIECE_SIZE - 1) / PIECE_SIZE && d.size <= body_size;
+    const bool sound = !c.bad && d.pieces == (d.size + (uint64_t)PIECE_SIZE - 1) / PIECE_SIZE &&
+                       d.size <= body_size;
     d.pieces = sound ? d.pieces : 0;
     d.size = sound ? d.size : 0;
     f->dict_bytes += head_size + body_size;
@@ -129,7 +142,8 @@ add_dict(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t b
 }
 
 static int
-add_block(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+add_block(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at,
+          uint64_t body_size)
 {
     struct block_head h;
     if (block_head_get(head, head_size, &h) != 0 || h.body_size > body_size || f->dict_count == 0) {
@@ -141,7 +155,8 @@ add_block(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t 
         return -ENOMEM;
     }
     f->block = p;
-    f->block[f->block_count++] = (struct block_ref){ h, body_at, (uint32_t)(f->dict_count - 1), f->rows };
+    f->block[f->block_count++] =
+        (struct block_ref){ h, body_at, (uint32_t)(f->dict_count - 1), f->rows };
     f->rows += h.rows;
     return 0;
 }
@@ -277,7 +292,8 @@ take_index(struct log_file *f, const uint8_t *data, size_t size)
     const uint8_t *run, *sums, *dict, *head;
     uint32_t run_size, sums_size, dict_size, head_size;
     const uint64_t first = code_get64(&c), last = code_get64(&c);
-    if (!part_get(&c, &run, &run_size) || !part_get(&c, &sums, &sums_size) || !part_get(&c, &dict, &dict_size)) {
+    if (!part_get(&c, &run, &run_size) || !part_get(&c, &sums, &sums_size) ||
+        !part_get(&c, &dict, &dict_size)) {
         return BH_EDAMAGED;
     }
     const uint64_t dict_at = code_get64(&c), dict_body = code_get64(&c);
@@ -310,8 +326,8 @@ find_index(struct log_file *f)
     const uint8_t *p = f->data + f->size - TRAILER_SIZE;
     struct frame frame;
     const uint64_t at = bh_get_le64(p + 8);
-    if (memcmp(p, magic_end, 8) != 0 || bh_get_le64(p + 24) != code_sum(p, 24) || !frame_get(f->data, f->size, at, &frame) ||
-        frame.kind != FRAME_INDEX) {
+    if (memcmp(p, magic_end, 8) != 0 || bh_get_le64(p + 24) != code_sum(p, 24) ||
+        !frame_get(f->data, f->size, at, &frame) || frame.kind != FRAME_INDEX) {
         return BH_EDAMAGED;
     }
     return take_index(f, f->data + at + FRAME_SIZE, frame.head_size);
@@ -336,13 +352,15 @@ static int
 check_header(struct log_file *f, const char *where, struct bh_error *err)
 {
     const bool journal = f->type == FILE_JOURNAL;
-    if (f->size < FILE_HEADER_SIZE || memcmp(f->data, journal ? magic_journal : magic_segment, 8) != 0 ||
+    if (f->size < FILE_HEADER_SIZE ||
+        memcmp(f->data, journal ? magic_journal : magic_segment, 8) != 0 ||
         bh_get_le64(f->data + 56) != code_sum(f->data, 56)) {
         f->damaged++;
         return 0; /* perhaps the rest tells */
     }
     if (bh_get_le16(f->data + 8) != FORMAT_VERSION || bh_get_le32(f->data + 20) != 0) {
-        return bh_error_set(err, BH_EVERSION, where, "written by a newer version of beholder", "より新しい版の beholder が書いたものです");
+        return bh_error_set(err, BH_EVERSION, where, "written by a newer version of beholder",
+                            "より新しい版の beholder が書いたものです");
     }
     f->first_sequence = bh_get_le64(f->data + 24);
     f->last_sequence = bh_get_le64(f->data + 32);
@@ -391,7 +409,8 @@ read_whole(int fd, uint64_t size, uint8_t **ret, uint64_t *ret_size)
 }
 
 int
-log_file_open(const char *path, enum file_type type, uint64_t sequence, struct log_file *ret, struct bh_error *err)
+log_file_open(const char *path, enum file_type type, uint64_t sequence, struct log_file *ret,
+              struct bh_error *err)
 {
     struct log_file f = { .type = type, .first_sequence = sequence, .last_sequence = sequence };
     struct stat st;
@@ -469,7 +488,8 @@ has_parity(const struct dict_ref *d)
 {
     const uint32_t groups = (d->pieces + PARITY_OF - 1) / PARITY_OF;
     return d->size > 0 && d->head_size >= 8 + 8ULL * d->pieces + 8ULL * groups &&
-           d->body_size >= d->size + (uint64_t)(groups - 1) * PIECE_SIZE + parity_len(d, groups - 1);
+           d->body_size >=
+               d->size + (uint64_t)(groups - 1) * PIECE_SIZE + parity_len(d, groups - 1);
 }
 
 /* One piece of a group that is damaged is what the others of it and their parity make. */
@@ -511,7 +531,8 @@ log_file_dict(const struct log_file *f, size_t index, struct dict *ret)
         return BH_EDAMAGED;
     }
     for (uint32_t k = 0; k < d->pieces && r == 0; k++) {
-        if (code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) == bh_get_le64(d->head + 8 + 8ULL * k)) {
+        if (code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) ==
+            bh_get_le64(d->head + 8 + 8ULL * k)) {
             continue;
         }
         if (repaired == NULL) {
@@ -541,10 +562,12 @@ parity_is_sound(const struct log_file *f, size_t index)
     }
     bool ok = true;
     for (uint32_t k = 0; k < d->pieces && ok; k++) {
-        ok = code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) == bh_get_le64(d->head + 8 + 8ULL * k);
+        ok = code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) ==
+             bh_get_le64(d->head + 8 + 8ULL * k);
     }
     for (uint32_t k = 0; k < groups && ok; k++) {
-        ok = code_sum(body + d->size + (uint64_t)k * PIECE_SIZE, parity_len(d, k)) == bh_get_le64(d->head + sums + 8ULL * k);
+        ok = code_sum(body + d->size + (uint64_t)k * PIECE_SIZE, parity_len(d, k)) ==
+             bh_get_le64(d->head + sums + 8ULL * k);
     }
     return ok;
 }

@@ -14,9 +14,9 @@
 #define FORMAT_VERSION 1U
 
 enum frame_kind {
-    FRAME_RUN = 1,      /* lines: who wrote, how                        */
-    FRAME_SUMS = 2,     /* lines: what adds up                          */
-    FRAME_DICT = 3,     /* for the blocks behind it                     */
+    FRAME_RUN = 1,  /* lines: who wrote, how                        */
+    FRAME_SUMS = 2, /* lines: what adds up                          */
+    FRAME_DICT = 3, /* for the blocks behind it                     */
     FRAME_BLOCK = 4,
     FRAME_INDEX = 5,    /* all heads again, at the end                  */
     FRAME_VERDICTS = 6, /* journals: outcomes that came later           */
@@ -28,7 +28,8 @@ struct frame {
     uint64_t body_size, head_sum;
 };
 
-void frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size, uint64_t body_size);
+void frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size,
+               uint64_t body_size);
 /* False: no frame stands here, or it is damaged, or it goes beyond `size`. */
 bool frame_get(const uint8_t *data, uint64_t size, uint64_t at, struct frame *ret);
 
@@ -74,7 +75,7 @@ struct log_file {
     struct block_ref *block;
     struct dict_ref *dict;
     size_t block_count, block_cap, dict_count, dict_cap;
-    uint8_t *index_copy;                    /* heads of dictionaries, when they came out of the index */
+    uint8_t *index_copy; /* heads of dictionaries, when they came out of the index */
     uint64_t rows, torn, damaged;
     uint8_t *verdict; /* journals: by row; VERDICT_NONE: as in the block */
     uint64_t verdict_rows;
@@ -85,9 +86,11 @@ struct log_file {
 #define PARITY_OF 8U /* a piece of parity for so many */
 
 /* 0 with what could be read of it; BH_EFORMAT, BH_EVERSION, -errno: nothing. */
-BH_NODISCARD int log_file_open(const char *path, enum file_type type, uint64_t sequence, struct log_file *ret, struct bh_error *err);
+BH_NODISCARD int log_file_open(const char *path, enum file_type type, uint64_t sequence,
+                               struct log_file *ret, struct bh_error *err);
 /* The same of octets in memory, which are borrowed. */
-BH_NODISCARD int log_file_parse(struct log_file *f, const uint8_t *data, uint64_t size, struct bh_error *err);
+BH_NODISCARD int
+log_file_parse(struct log_file *f, const uint8_t *data, uint64_t size, struct bh_error *err);
 void log_file_close(struct log_file *f);
 /* The dictionary, repaired from its parity where that helps. */
 BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct dict *ret);
@@ -97,9 +100,11 @@ bool log_file_frames_are_sound(const struct log_file *f);
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
-void file_header_put(uint8_t out[FILE_HEADER_SIZE], enum file_type type, uint64_t first, uint64_t last, uint64_t after);
+void file_header_put(uint8_t out[FILE_HEADER_SIZE], enum file_type type, uint64_t first,
+                     uint64_t last, uint64_t after);
 /* A dictionary as frame head and body: pieces with sums, and parity when asked for. */
-void dict_frame_put(const struct bh_buf *dict, bool parity, struct bh_buf *head, struct bh_buf *body);
+void
+dict_frame_put(const struct bh_buf *dict, bool parity, struct bh_buf *head, struct bh_buf *body);
 
 /* A segment on its way to the disk. */
 struct segment_out {
@@ -112,17 +117,20 @@ struct segment_out {
     uint32_t blocks;
     size_t blocks_at; /* in index */
 };
-BH_NODISCARD int segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last, const struct bh_store_run *run,
-                               const struct bh_store_sums *sums, const struct dict *d, struct code_work *w, struct bh_error *err);
-BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, const struct terms *t, const struct chunk *c,
-                               struct block_work *w, struct bh_error *err);
+BH_NODISCARD int
+segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last,
+              const struct bh_store_run *run, const struct bh_store_sums *sums,
+              const struct dict *d, struct code_work *w, struct bh_error *err);
+BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
+                               const struct chunk *c, struct block_work *w, struct bh_error *err);
 /* Synced to the disk, not yet in its place. */
 BH_NODISCARD int segment_end(struct segment_out *o, struct bh_error *err);
 /* Into its place: from now on it counts. */
 BH_NODISCARD int segment_place(struct segment_out *o, const char *dir, struct bh_error *err);
 void segment_drop(struct segment_out *o); /* after an error, or when it is done */
 
-BH_NODISCARD int write_all(int fd, const void *data, size_t size, const char *path, struct bh_error *err);
+BH_NODISCARD int
+write_all(int fd, const void *data, size_t size, const char *path, struct bh_error *err);
 BH_NODISCARD int sync_dir(const char *dir, struct bh_error *err);
 
 /* ---- the directory -------------------------------------------------------------------------------------- */
@@ -132,18 +140,22 @@ struct listed {
     enum file_type type;
 };
 /* All files of a log, sorted by sequence, segments before journals. */
-BH_NODISCARD int list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
+BH_NODISCARD int
+list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
 /* The lock of writers, held while the descriptor is open. */
 BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
-BH_NODISCARD int unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err);
+BH_NODISCARD int
+unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err);
 /* All files of a log that is locked: `ret_files` of `ret_count`, closed by files_close(). */
-BH_NODISCARD int files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err);
+BH_NODISCARD int
+files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err);
 void files_close(struct log_file *files, size_t count);
 /* The smallest number that no file has had. */
 uint64_t next_sequence(const struct log_file *files, size_t count);
 /* Seal the journals of a log that is locked, and remove what was not finished. */
 struct block_work;
-BH_NODISCARD int recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence, struct bh_error *err);
+BH_NODISCARD int recover_journals(const char *dir, uint64_t key, struct block_work *work,
+                                  uint64_t *ret_sequence, struct bh_error *err);
 /* Is there a larger segment that holds it? Compaction removes what it has joined only afterwards. */
 bool is_superseded(const struct log_file *files, size_t count, size_t index);
 /* Is a journal to be read? Not when it is sealed, or when what it goes on from was not sealed. */

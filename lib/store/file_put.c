@@ -82,7 +82,8 @@ out_flush(struct segment_out *o, struct bh_error *err)
 }
 
 static void
-out_frame(struct segment_out *o, enum frame_kind kind, const struct bh_buf *head, uint64_t body_size)
+out_frame(struct segment_out *o, enum frame_kind kind, const struct bh_buf *head,
+          uint64_t body_size)
 {
     uint8_t frame[FRAME_SIZE];
     frame_put(frame, kind, head->data, (uint32_t)head->len, body_size);
@@ -99,8 +100,9 @@ index_part(struct segment_out *o, const struct bh_buf *part)
 }
 
 int
-segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last, const struct bh_store_run *run,
-              const struct bh_store_sums *sums, const struct dict *d, struct code_work *w, struct bh_error *err)
+segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last,
+              const struct bh_store_run *run, const struct bh_store_sums *sums,
+              const struct dict *d, struct code_work *w, struct bh_error *err)
 {
     char name[NAME_SIZE];
     uint8_t header[FILE_HEADER_SIZE];
@@ -111,7 +113,8 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
     if (o->fd < 0) {
         return bh_error_errno(err, errno, o->path, "cannot write", "書けません");
     }
-    struct bh_buf run_text = { 0 }, sums_text = { 0 }, dict_octets = { 0 }, head = { 0 }, body = { 0 };
+    struct bh_buf run_text = { 0 }, sums_text = { 0 }, dict_octets = { 0 }, head = { 0 },
+                  body = { 0 };
     file_header_put(header, FILE_SEGMENT, first, last, 0);
     bh_buf_add(&o->buffer, header, sizeof header);
     run_put(run, &run_text);
@@ -144,7 +147,8 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
 }
 
 int
-segment_block(struct segment_out *o, const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w, struct bh_error *err)
+segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
+              const struct chunk *c, struct block_work *w, struct bh_error *err)
 {
     struct bh_buf head = { 0 }, body = { 0 };
     block_put(d, t, c, w, &head, &body);
@@ -223,7 +227,9 @@ static int
 compare_listed(const void *a, const void *b)
 {
     const struct listed *x = a, *y = b;
-    return x->sequence != y->sequence ? (x->sequence < y->sequence ? -1 : 1) : x->type < y->type ? -1 : x->type > y->type;
+    return x->sequence != y->sequence ? (x->sequence < y->sequence ? -1 : 1)
+           : x->type < y->type        ? -1
+                                      : x->type > y->type;
 }
 
 int
@@ -279,7 +285,8 @@ lock_dir(const char *dir, int *ret_fd, struct bh_error *err)
             return bh_error_errno(err, saved, path, "cannot lock", "ロックできません");
         }
         const long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-        return bh_error_set(err, BH_ELIMIT, dir, "process %ld is writing to this log", "このログにはプロセス %ld が書き込み中です", pid);
+        return bh_error_set(err, BH_ELIMIT, dir, "process %ld is writing to this log",
+                            "このログにはプロセス %ld が書き込み中です", pid);
     }
     const int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {

@@ -83,13 +83,16 @@ is_key(const struct line *l, const char *key)
 /* ---- the run ----------------------------------------------------------------------------------------- */
 
 /* Texts and numbers, each once for both directions. */
-#define RUN_TEXTS(X)                                                                                                \
-    X("sensor", sensor) X("source", source) X("home", home) X("home_en", home_text[BH_EN])                          \
-    X("home_ja", home_text[BH_JA]) X("filter", filter) X("decap", decap) X("country_name", country_name)            \
-    X("country_date", country_date) X("country_licence", country_licence)
-#define RUN_FLAGS(X)                                                                                                \
-    X("home_guessed", home_guessed) X("lean", lean) X("two_sided", two_sided) X("all_accesses", all_accesses)       \
-    X("outcomes", outcomes) X("import", is_import)
+#define RUN_TEXTS(X)                                                                               \
+    X("sensor", sensor)                                                                            \
+    X("source", source) X("home", home) X("home_en", home_text[BH_EN])                             \
+        X("home_ja", home_text[BH_JA]) X("filter", filter) X("decap", decap)                       \
+            X("country_name", country_name) X("country_date", country_date)                        \
+                X("country_licence", country_licence)
+#define RUN_FLAGS(X)                                                                               \
+    X("home_guessed", home_guessed)                                                                \
+    X("lean", lean) X("two_sided", two_sided) X("all_accesses", all_accesses)                      \
+        X("outcomes", outcomes) X("import", is_import)
 
 void
 run_put(const struct bh_store_run *r, struct bh_buf *out)
@@ -128,15 +131,15 @@ run_get(struct bh_store_run *r, const uint8_t *data, size_t size)
         } else if (is_key(&l, "first_ns")) {
             r->first_ns = (int64_t)l.number;
         }
-#define X(key_text, member)                                     \
-    if (is_key(&l, key_text)) {                                 \
-        copy_text(r->member, sizeof r->member, l.value);        \
+#define X(key_text, member)                                                                        \
+    if (is_key(&l, key_text)) {                                                                    \
+        copy_text(r->member, sizeof r->member, l.value);                                           \
     }
         RUN_TEXTS(X)
 #undef X
-#define X(key_text, member)             \
-    if (is_key(&l, key_text)) {         \
-        r->member = l.number != 0;      \
+#define X(key_text, member)                                                                        \
+    if (is_key(&l, key_text)) {                                                                    \
+        r->member = l.number != 0;                                                                 \
     }
         RUN_FLAGS(X)
 #undef X
@@ -145,10 +148,12 @@ run_get(struct bh_store_run *r, const uint8_t *data, size_t size)
 
 /* ---- sums --------------------------------------------------------------------------------------------- */
 
-#define SUMS(X)                                                                                                     \
-    X("steps_back", steps_back) X("connections_lost", flows_lost) X("conversations_lost", conversations_lost)       \
-    X("repeats_lost", repeats_lost) X("held_early", held_early) X("rows", rows) X("bad_rows", bad_rows) X("other_lines", other_lines) X("late_rows", late_rows)   \
-    X("input_bytes", input_bytes)
+#define SUMS(X)                                                                                    \
+    X("steps_back", steps_back)                                                                    \
+    X("connections_lost", flows_lost) X("conversations_lost", conversations_lost)                  \
+        X("repeats_lost", repeats_lost) X("held_early", held_early) X("rows", rows)                \
+            X("bad_rows", bad_rows) X("other_lines", other_lines) X("late_rows", late_rows)        \
+                X("input_bytes", input_bytes)
 
 /* A report suggests four that are not among the 64 it was told to be served: the first of many do. */
 #define SERVED_KEPT 128U
@@ -180,11 +185,13 @@ sums_put(const struct bh_store_sums *s, struct bh_buf *out)
     SUMS(X)
 #undef X
     for (uint32_t k = 0; k < s->silence_count; k++) {
-        bh_buf_printf(out, "silence %" PRId64 " %" PRId64 "\n", s->silence[k].start_ns, s->silence[k].end_ns);
+        bh_buf_printf(out, "silence %" PRId64 " %" PRId64 "\n", s->silence[k].start_ns,
+                      s->silence[k].end_ns);
     }
     for (uint32_t k = 0; k < s->note_count; k++) {
         const struct bh_store_note *n = &s->note[k];
-        bh_buf_printf(out, "note %d %d %d %" PRIu64 " %" PRIu64 "\n", n->damaged, n->code, n->has_offset, n->offset, n->line);
+        bh_buf_printf(out, "note %d %d %d %" PRIu64 " %" PRIu64 "\n", n->damaged, n->code,
+                      n->has_offset, n->offset, n->line);
         put_text(out, "note_file", n->file);
         put_text(out, "note_en", n->text[BH_EN]);
         put_text(out, "note_ja", n->text[BH_JA]);
@@ -217,9 +224,9 @@ sums_get(struct bh_store_sums *s, const uint8_t *data, size_t size)
     while (r == 0 && next_line(&at, end, &l)) {
         struct bh_store_note *note = s->note_count > 0 ? &s->note[s->note_count - 1] : NULL;
         char *rest;
-#define X(key_text, member)                \
-    if (is_key(&l, key_text)) {            \
-        s->member = l.number;              \
+#define X(key_text, member)                                                                        \
+    if (is_key(&l, key_text)) {                                                                    \
+        s->member = l.number;                                                                      \
     }
         SUMS(X)
 #undef X
@@ -257,13 +264,15 @@ bh_store_sums_done(struct bh_store_sums *s)
 int
 bh_store_sums_add(struct bh_store_sums *into, const struct bh_store_sums *from)
 {
-    if (from->served != NULL && into->served == NULL && (into->served = calloc(65536, sizeof *into->served)) == NULL) {
+    if (from->served != NULL && into->served == NULL &&
+        (into->served = calloc(65536, sizeof *into->served)) == NULL) {
         return -ENOMEM;
     }
 #define X(key, member) into->member += from->member;
     SUMS(X)
 #undef X
-    for (uint32_t k = 0; k < from->silence_count && into->silence_count < BH_STORE_SILENCES_MAX; k++) {
+    for (uint32_t k = 0; k < from->silence_count && into->silence_count < BH_STORE_SILENCES_MAX;
+         k++) {
         into->silence[into->silence_count++] = from->silence[k];
     }
     for (uint32_t k = 0; k < from->note_count && into->note_count < BH_STORE_NOTES_MAX; k++) {

@@ -109,7 +109,8 @@ find_common(struct code_work *w, const uint32_t *v, uint32_t n, struct common *r
             }
         }
         qsort(list, k, sizeof *list, by_count);
-        for (uint32_t i = 0; i < k && i < COMMON_MAX && (list[i] >> 32 > 1 || k <= COMMON_MAX); i++) {
+        for (uint32_t i = 0; i < k && i < COMMON_MAX && (list[i] >> 32 > 1 || k <= COMMON_MAX);
+             i++) {
             ret->value[i] = UINT32_MAX - (uint32_t)list[i];
             ret->count[i] = (uint32_t)(list[i] >> 32);
             ret->others -= ret->count[i];
@@ -156,7 +157,8 @@ common_bits(const struct common *c, uint32_t n, unsigned width)
 
 /* Octet lists cost no less than this without matches: what entropy coding by octets gives. */
 static void
-put_common(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t n, const struct common *c)
+put_common(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t n,
+           const struct common *c)
 {
     uint32_t rest = 0, least, most;
     code_put8(out, NUMBERS_COMMON);
@@ -236,7 +238,8 @@ code_put_numbers(struct code_work *w, struct bh_buf *out, const uint32_t *v, uin
         put_packed(out, v, n, least, most);
     }
     forget_slots(w, v, n);
-    if (c.others > n / 4 && n >= 64) { /* many that are not common: perhaps they come in some order */
+    if (c.others > n / 4 &&
+        n >= 64) { /* many that are not common: perhaps they come in some order */
         const size_t taken = out->len - before;
         struct bh_buf other = { 0 };
         put_planes(w, &other, v, n, most);

@@ -51,7 +51,8 @@ rows_new_chunk(struct open_rows *o, uint32_t flags)
 bool
 is_far_back(const struct chunk *c, int64_t ts_ns)
 {
-    return c->rows >= STEP_BACK_ROWS && ts_ns < c->max_ns && (uint64_t)c->max_ns - (uint64_t)ts_ns > (uint64_t)STEP_BACK_NS;
+    return c->rows >= STEP_BACK_ROWS && ts_ns < c->max_ns &&
+           (uint64_t)c->max_ns - (uint64_t)ts_ns > (uint64_t)STEP_BACK_NS;
 }
 
 int
@@ -61,7 +62,8 @@ rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks, const ui
     int r = 0;
     for (uint32_t at = 0; at < b->rows && r == 0;) {
         struct chunk *c = o->count == 0 ? NULL : o->chunk[o->count - 1];
-        if (c == NULL || c->rows == BLOCK_ROWS || c->flags != flags || is_far_back(c, b->ts_ns[at])) {
+        if (c == NULL || c->rows == BLOCK_ROWS || c->flags != flags ||
+            is_far_back(c, b->ts_ns[at])) {
             c = rows_new_chunk(o, flags);
             if (c == NULL) {
                 return -ENOMEM;
@@ -75,8 +77,9 @@ rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks, const ui
 }
 
 int
-rows_seal(const struct open_rows *o, size_t chunks, const char *dir, uint64_t sequence, const struct bh_store_run *run,
-          const struct bh_store_sums *sums, struct block_work *work, struct segment_out *ret, struct bh_error *err)
+rows_seal(const struct open_rows *o, size_t chunks, const char *dir, uint64_t sequence,
+          const struct bh_store_run *run, const struct bh_store_sums *sums, struct block_work *work,
+          struct segment_out *ret, struct bh_error *err)
 {
     struct census census = { 0 };
     struct dict dict = { 0 };

@@ -17,7 +17,7 @@ struct cursor {
     struct dict dict;
     size_t dict_of; /* file << 32 | dictionary + 1; 0: none */
     struct block_rows *rows;
-    bool is_open;   /* a block is */
+    bool is_open; /* a block is */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
     uint32_t row;
@@ -94,8 +94,8 @@ note_damage(struct bh_store *s, const struct log_file *f, uint64_t at)
     if (s->health.first[0] == '\0') {
         const char *path = f->path == NULL ? "" : f->path;
         const size_t len = strlen(path);
-        snprintf(s->health.first, sizeof s->health.first, "%s%s: %llu", len > 200 ? "..." : "", len > 200 ? path + len - 200 : path,
-                 (unsigned long long)at);
+        snprintf(s->health.first, sizeof s->health.first, "%s%s: %llu", len > 200 ? "..." : "",
+                 len > 200 ? path + len - 200 : path, (unsigned long long)at);
     }
 }
 
@@ -135,7 +135,8 @@ open_files(struct bh_store *s, const char *dir, struct bh_error *err)
     bool *drop = calloc(count + 1, sizeof *drop);
     for (size_t k = 0; drop != NULL && k < count; k++) {
         const struct log_file *f = &s->file[first + k];
-        drop[k] = f->type == FILE_JOURNAL ? !journal_counts(&s->file[first], count, k) : is_superseded(&s->file[first], count, k);
+        drop[k] = f->type == FILE_JOURNAL ? !journal_counts(&s->file[first], count, k)
+                                          : is_superseded(&s->file[first], count, k);
     }
     size_t kept = first;
     for (size_t k = 0; drop != NULL && k < count; k++) {
@@ -160,10 +161,12 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
         r = open_files(s, dir, err);
     }
     if (r == -EAGAIN) {
-        return bh_error_errno(err, EAGAIN, dir, "changes too fast to be read", "変化が速すぎて読めません");
+        return bh_error_errno(err, EAGAIN, dir, "changes too fast to be read",
+                              "変化が速すぎて読めません");
     }
     if (r == 0 && s->files == before) {
-        return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log", "このディレクトリにはパケットログがありません");
+        return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                            "このディレクトリにはパケットログがありません");
     }
     return r;
 }
@@ -211,7 +214,8 @@ find_runs(struct bh_store *s)
 }
 
 int
-bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store, struct bh_error *err)
+bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store,
+              struct bh_error *err)
 {
     struct bh_store *s = calloc(1, sizeof *s);
     int r = s == NULL ? bh_error_errno(err, ENOMEM, dirs[0], "cannot read", "読めません") : 0;
@@ -299,7 +303,8 @@ bh_store_get_totals(const struct bh_store *s, struct bh_store_totals *ret)
         t.journal_records += f->type == FILE_JOURNAL ? f->rows : 0;
         t.blocks += f->block_count;
         for (size_t b = 0; b < f->block_count; b++) {
-            t.first_ns = f->block[b].head.min_ns < t.first_ns ? f->block[b].head.min_ns : t.first_ns;
+            t.first_ns =
+                f->block[b].head.min_ns < t.first_ns ? f->block[b].head.min_ns : t.first_ns;
             t.last_ns = f->block[b].head.max_ns > t.last_ns ? f->block[b].head.max_ns : t.last_ns;
         }
     }
@@ -385,7 +390,8 @@ map_countries(const struct bh_store *s, struct cursor *c)
         const struct bh_store_country *country = &c->dict.country[k];
         for (unsigned v = 0; v < values; v++) {
             if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
-                strcmp(s->value[v].class_name, country->class_name) == 0 && strcmp(s->value[v].rfc, country->rfc) == 0) {
+                strcmp(s->value[v].class_name, country->class_name) == 0 &&
+                strcmp(s->value[v].rfc, country->rfc) == 0) {
                 c->value_of_country[k] = (uint16_t)v;
                 break;
             }
@@ -416,7 +422,8 @@ open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
             r = map_countries(s, c);
         }
     }
-    return r != 0 ? r : block_open(c->rows, &c->dict, &b->head, f->data + b->body_at, s->query.want);
+    return r != 0 ? r
+                  : block_open(c->rows, &c->dict, &b->head, f->data + b->body_at, s->query.want);
 }
 
 /* The next rows of a run into `b`. 1, 0 at its end, or negative. */
@@ -541,7 +548,8 @@ take_rows(struct cursor *c, int64_t limit, struct bh_batch *b)
     b->all_inbound = from->all_inbound;
     b->no_tcp_seq = from->no_tcp_seq;
     b->has_country = true;
-    while (c->row < from->rows && b->rows < BH_BATCH_ROWS && b->quote_rows < BH_BATCH_QUOTES && (b->rows == 0 || from->ts_ns[c->row] <= limit)) {
+    while (c->row < from->rows && b->rows < BH_BATCH_ROWS && b->quote_rows < BH_BATCH_QUOTES &&
+           (b->rows == 0 || from->ts_ns[c->row] <= limit)) {
         bh_batch_copy_row(b, from, c->row++);
     }
 }
@@ -563,7 +571,8 @@ bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
         }
         if (!c->is_open && s->runs > 1) {
             const struct block_ref *block = next_block(s, c);
-            if (block != NULL && block->head.max_ns > limit && c->batch == NULL && (c->batch = bh_batch_new()) == NULL) {
+            if (block != NULL && block->head.max_ns > limit && c->batch == NULL &&
+                (c->batch = bh_batch_new()) == NULL) {
                 return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
             }
         }
@@ -600,7 +609,8 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
 
 /* Every column of every block, and every dictionary. */
 int
-bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct bh_error *err)
+bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
+                void *arg, struct bh_error *err)
 {
     struct block_rows *rows = block_rows_new();
     uint64_t total = 0, done = 0;

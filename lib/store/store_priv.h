@@ -17,10 +17,10 @@
 
 /* The far end of a record, or what stands for it: see far_of(). */
 struct far {
-    uint64_t hi, lo; /* IPv4: lo */
+    uint64_t hi, lo;  /* IPv4: lo */
     uint16_t country; /* index of tables.country */
-    uint8_t family;  /* 0, 4, 6 */
-    uint8_t ttl;     /* of the first packet it sent */
+    uint8_t family;   /* 0, 4, 6 */
+    uint8_t ttl;      /* of the first packet it sent */
     bool has_ttl;
 };
 
@@ -49,11 +49,31 @@ group_pack(unsigned cls, unsigned direction, unsigned kind, unsigned proto, unsi
 {
     return cls << 15 | direction << 12 | kind << 9 | proto << 1 | in_front;
 }
-static inline unsigned group_cls(uint32_t g) { return g >> 15 & 31; }
-static inline unsigned group_direction(uint32_t g) { return g >> 12 & 7; }
-static inline unsigned group_kind(uint32_t g) { return g >> 9 & 7; }
-static inline unsigned group_proto(uint32_t g) { return g >> 1 & 255; }
-static inline unsigned group_in_front(uint32_t g) { return g & 1; }
+static inline unsigned
+group_cls(uint32_t g)
+{
+    return g >> 15 & 31;
+}
+static inline unsigned
+group_direction(uint32_t g)
+{
+    return g >> 12 & 7;
+}
+static inline unsigned
+group_kind(uint32_t g)
+{
+    return g >> 9 & 7;
+}
+static inline unsigned
+group_proto(uint32_t g)
+{
+    return g >> 1 & 255;
+}
+static inline unsigned
+group_in_front(uint32_t g)
+{
+    return g & 1;
+}
 
 /* Streams: shapes and the other port are coded apart for each. */
 enum stream { STREAM_KNOCK, STREAM_TCP, STREAM_UDP, STREAM_ICMP, STREAM_REST, STREAMS };
@@ -64,8 +84,8 @@ stream_of(uint32_t g)
     if (kind != BH_KIND_IP4 && kind != BH_KIND_IP6) {
         return STREAM_REST;
     }
-    return proto == BH_PROTO_TCP                               ? (group_cls(g) == BH_CLASS_ACCESS ? STREAM_KNOCK : STREAM_TCP)
-           : proto == BH_PROTO_UDP                             ? STREAM_UDP
+    return proto == BH_PROTO_TCP   ? (group_cls(g) == BH_CLASS_ACCESS ? STREAM_KNOCK : STREAM_TCP)
+           : proto == BH_PROTO_UDP ? STREAM_UDP
            : proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6 ? STREAM_ICMP
                                                                : STREAM_REST;
 }
@@ -76,9 +96,21 @@ shape_key(unsigned stream, uint32_t form, uint32_t ip_len)
 {
     return (uint64_t)stream << 60 | (uint64_t)form << 32 | ip_len;
 }
-static inline unsigned shape_stream(uint64_t key) { return (unsigned)(key >> 60); }
-static inline uint32_t shape_form(uint64_t key) { return (uint32_t)(key >> 32) & 0xfffffff; }
-static inline uint32_t shape_len(uint64_t key) { return (uint32_t)key; }
+static inline unsigned
+shape_stream(uint64_t key)
+{
+    return (unsigned)(key >> 60);
+}
+static inline uint32_t
+shape_form(uint64_t key)
+{
+    return (uint32_t)(key >> 32) & 0xfffffff;
+}
+static inline uint32_t
+shape_len(uint64_t key)
+{
+    return (uint32_t)key;
+}
 
 #define PORT_TABLES 32U
 
@@ -136,9 +168,10 @@ struct chunk {
     uint32_t rows, flags;
     int64_t min_ns, max_ns;
     int64_t *ts_ns;
-    uint32_t *far, *near, *service, *shape, *seq, *weight, *connection; /* far to shape: of the tables */
+    uint32_t *far, *near, *service, *shape, *seq, *weight,
+        *connection;                         /* far to shape: of the tables */
     uint16_t *port, *other, *ip_id, *window; /* port: of the service */
-    uint8_t *ttl, *outcome, *kind, *stream; /* kind: CHUNK_THEIRS too */
+    uint8_t *ttl, *outcome, *kind, *stream;  /* kind: CHUNK_THEIRS too */
     struct quote_row *quote;
     struct seen_row *seen;
     uint32_t quote_count, quote_cap, seen_count, seen_cap;
@@ -148,18 +181,26 @@ void chunk_free(struct chunk *c);
 uint32_t chunk_flags_of(const struct bh_batch *b);
 /* Rows from..to of a batch behind those of the chunk; it has room and the flags. `country_map`: what
  * country[] means in these tables, of a batch that has it; NULL: the database is asked. */
-BH_NODISCARD int chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
-                           const uint16_t *country_map);
+BH_NODISCARD int chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b,
+                           uint32_t from, uint32_t to, const uint16_t *country_map);
 /* The number of a country of somewhere else. */
 uint16_t terms_country(struct terms *t, const struct bh_store_country *c);
 /* Rows first_row.. of another chunk; their numbers become those of other tables. */
-BH_NODISCARD int chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of,
-                            uint32_t first_row, uint32_t rows);
+BH_NODISCARD int chunk_move(struct chunk *to, struct terms *into, const struct chunk *from,
+                            const struct terms *of, uint32_t first_row, uint32_t rows);
 
 /* ---- dictionary ------------------------------------------------------------------------------------------ */
 
 /* Far ends are told by country, symbol and index: dict.c. */
-enum { FAR_NONE = 0, FAR_ONCE4 = 1, FAR_ONCE6 = 2, FAR_SAME = 3, FAR_CLASS4 = 4, FAR_CLASS6 = 80, FAR_SYMBOLS = 256 };
+enum {
+    FAR_NONE = 0,
+    FAR_ONCE4 = 1,
+    FAR_ONCE6 = 2,
+    FAR_SAME = 3,
+    FAR_CLASS4 = 4,
+    FAR_CLASS6 = 80,
+    FAR_SYMBOLS = 256
+};
 
 struct far_group {
     uint32_t first, count; /* entries */
@@ -287,8 +328,8 @@ struct block_work {
 BH_NODISCARD int block_work_init(struct block_work *w);
 void block_work_done(struct block_work *w);
 /* To be appended to `head` and `body`; without memory these say so. */
-void block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w,
-               struct bh_buf *head, struct bh_buf *body);
+void block_put(const struct dict *d, const struct terms *t, const struct chunk *c,
+               struct block_work *w, struct bh_buf *head, struct bh_buf *body);
 BH_NODISCARD int block_head_get(const uint8_t *data, size_t size, struct block_head *ret);
 
 /* The last other port of a far end, while a stream is coded. */
@@ -299,8 +340,8 @@ struct block_rows;
 BH_NODISCARD struct block_rows *block_rows_new(void);
 void block_rows_free(struct block_rows *r);
 /* Columns that are not wanted are not looked at. 0, or BH_EDAMAGED: nothing of it can be used. */
-BH_NODISCARD int block_open(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body,
-                            uint32_t want);
+BH_NODISCARD int block_open(struct block_rows *r, const struct dict *d, const struct block_head *h,
+                            const uint8_t *body, uint32_t want);
 /* Up to a batch of rows behind those of the last call; false: no more. */
 bool block_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
 

@@ -170,37 +170,40 @@ form_hash(const struct terms *t, const struct form *f)
 {
     uint64_t h = bh_mix64(f->mac ^ t->key, (uint64_t)f->options << 32 | f->header_len);
     h = bh_mix64(h ^ f->link_len, (uint64_t)f->tunnel_sender << 32 | f->tunnel_vni);
-    h = bh_mix64(h ^ ((uint64_t)f->layers << 48 | (uint64_t)f->vlan << 32 | (uint64_t)f->ethertype << 16 | f->interface),
-                 (uint64_t)f->flags << 32 | (uint64_t)f->marks << 24 | (uint64_t)f->reason << 16 | (uint64_t)f->df << 8 | f->ttl);
+    h = bh_mix64(h ^ ((uint64_t)f->layers << 48 | (uint64_t)f->vlan << 32 |
+                      (uint64_t)f->ethertype << 16 | f->interface),
+                 (uint64_t)f->flags << 32 | (uint64_t)f->marks << 24 | (uint64_t)f->reason << 16 |
+                     (uint64_t)f->df << 8 | f->ttl);
     return h;
 }
 
 static bool
 form_same(const struct form *a, const struct form *b)
 {
-    return a->mac == b->mac && a->options == b->options && a->header_len == b->header_len && a->link_len == b->link_len &&
-           a->tunnel_sender == b->tunnel_sender && a->tunnel_vni == b->tunnel_vni && a->layers == b->layers && a->vlan == b->vlan &&
-           a->ethertype == b->ethertype && a->interface == b->interface && a->flags == b->flags && a->marks == b->marks &&
-           a->reason == b->reason && a->df == b->df && a->ttl == b->ttl;
+    return a->mac == b->mac && a->options == b->options && a->header_len == b->header_len &&
+           a->link_len == b->link_len && a->tunnel_sender == b->tunnel_sender &&
+           a->tunnel_vni == b->tunnel_vni && a->layers == b->layers && a->vlan == b->vlan &&
+           a->ethertype == b->ethertype && a->interface == b->interface && a->flags == b->flags &&
+           a->marks == b->marks && a->reason == b->reason && a->df == b->df && a->ttl == b->ttl;
 }
 
 /* Twice the slots; `hash_of` tells where each number belongs. */
-#define GROW_SLOTS(t, what, hash_expression)                                              \
-    do {                                                                                  \
-        uint32_t *slot, mask;                                                             \
-        if (!slots_init(&slot, &mask, (t->what##_mask + 1) * 2)) {                        \
-            return -ENOMEM;                                                               \
-        }                                                                                 \
-        for (uint32_t id = 0; id < t->what##_count; id++) {                               \
-            uint32_t to = (uint32_t)(hash_expression) & mask;                             \
-            while (slot[to] != 0) {                                                       \
-                to = (to + 1) & mask;                                                     \
-            }                                                                             \
-            slot[to] = id + 1;                                                            \
-        }                                                                                 \
-        slots_done(t->what##_slot, t->what##_mask);                                       \
-        t->what##_slot = slot;                                                            \
-        t->what##_mask = mask;                                                            \
+#define GROW_SLOTS(t, what, hash_expression)                                                       \
+    do {                                                                                           \
+        uint32_t *slot, mask;                                                                      \
+        if (!slots_init(&slot, &mask, (t->what##_mask + 1) * 2)) {                                 \
+            return -ENOMEM;                                                                        \
+        }                                                                                          \
+        for (uint32_t id = 0; id < t->what##_count; id++) {                                        \
+            uint32_t to = (uint32_t)(hash_expression)&mask;                                        \
+            while (slot[to] != 0) {                                                                \
+                to = (to + 1) & mask;                                                              \
+            }                                                                                      \
+            slot[to] = id + 1;                                                                     \
+        }                                                                                          \
+        slots_done(t->what##_slot, t->what##_mask);                                                \
+        t->what##_slot = slot;                                                                     \
+        t->what##_mask = mask;                                                                     \
     } while (0)
 
 /* The ids of a group's ports, by port; NULL: this group has no such list. */
@@ -256,12 +259,14 @@ country_index(struct terms *t, uint16_t value)
 #define COUNTRY_ASK UINT32_MAX
 
 static int
-far_id(struct terms *t, unsigned family, uint64_t hi, uint64_t lo, uint64_t hash, uint32_t country, uint32_t *ret)
+far_id(struct terms *t, unsigned family, uint64_t hi, uint64_t lo, uint64_t hash, uint32_t country,
+       uint32_t *ret)
 {
     uint32_t at = (uint32_t)hash & t->far_mask;
     while (t->far_slot[at] != 0) {
         const struct far *f = &t->far[t->far_slot[at] - 1];
-        if (BH_LIKELY(f->lo == lo && f->hi == hi && f->family == family && (country == COUNTRY_ASK || f->country == country))) {
+        if (BH_LIKELY(f->lo == lo && f->hi == hi && f->family == family &&
+                      (country == COUNTRY_ASK || f->country == country))) {
             *ret = t->far_slot[at] - 1;
             return 0;
         }
@@ -272,9 +277,10 @@ far_id(struct terms *t, unsigned family, uint64_t hi, uint64_t lo, uint64_t hash
         return -ENOMEM;
     }
     t->far = list;
-    uint16_t value = country != COUNTRY_ASK || family == 0 || t->countries == NULL ? KOBOLD_VALUE_UNKNOWN
-                     : family == 4                                                 ? kobold_v4(t->countries, (uint32_t)lo)
-                                                                                   : kobold_v6(t->countries, hi, lo);
+    uint16_t value = country != COUNTRY_ASK || family == 0 || t->countries == NULL
+                         ? KOBOLD_VALUE_UNKNOWN
+                     : family == 4 ? kobold_v4(t->countries, (uint32_t)lo)
+                                   : kobold_v6(t->countries, hi, lo);
     if (country == COUNTRY_ASK) {
         country = family == 0 ? 0 : country_index(t, value);
     }
@@ -368,8 +374,22 @@ void
 form_to_numbers(const struct form *f, uint32_t v[FORM_NUMBERS])
 {
     const uint32_t all[FORM_NUMBERS] = {
-        (uint32_t)f->mac, (uint32_t)(f->mac >> 32), f->options, f->header_len, f->link_len, f->tunnel_sender, f->tunnel_vni, f->layers,
-        f->vlan, f->ethertype, f->interface, f->flags, f->marks, f->reason, f->df, f->ttl,
+        (uint32_t)f->mac,
+        (uint32_t)(f->mac >> 32),
+        f->options,
+        f->header_len,
+        f->link_len,
+        f->tunnel_sender,
+        f->tunnel_vni,
+        f->layers,
+        f->vlan,
+        f->ethertype,
+        f->interface,
+        f->flags,
+        f->marks,
+        f->reason,
+        f->df,
+        f->ttl,
     };
     memcpy(v, all, sizeof all);
 }
@@ -410,8 +430,8 @@ chunk_new(void)
     c->min_ns = INT64_MAX;
     c->max_ns = INT64_MIN;
     bool ok = true;
-#define COLUMN(name)                                         \
-    c->name = malloc((BLOCK_ROWS + 16) * sizeof *c->name);   \
+#define COLUMN(name)                                                                               \
+    c->name = malloc((BLOCK_ROWS + 16) * sizeof *c->name);                                         \
     ok = ok && c->name != NULL;
     COLUMN(ts_ns)
     COLUMN(far)
@@ -467,7 +487,8 @@ uint32_t
 chunk_flags_of(const struct bh_batch *b)
 {
     return ((b->want & BH_WANT_COLD) != 0 ? CHUNK_COLD : 0U) | (b->has_weight ? CHUNK_WEIGHT : 0U) |
-           (b->all_inbound ? CHUNK_ALL_INBOUND : 0U) | (b->no_tcp_seq ? CHUNK_NO_SEQ : 0U) | b->lacks << CHUNK_LACKS_SHIFT;
+           (b->all_inbound ? CHUNK_ALL_INBOUND : 0U) | (b->no_tcp_seq ? CHUNK_NO_SEQ : 0U) |
+           b->lacks << CHUNK_LACKS_SHIFT;
 }
 
 static inline bool
@@ -491,12 +512,14 @@ is_in_front(unsigned cls, bool out, unsigned proto, uint32_t ports)
 
 /* The form of a row, of the fields it has. */
 static inline void
-form_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks, struct form *f)
+form_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks,
+        struct form *f)
 {
     const unsigned kind = b->kind[i], proto = b->proto[i], marks = b->marks[i];
     const bool ip = is_ip_kind(kind), whole = ip && (marks & BH_MARK_NO_PORTS) == 0;
     const bool tcp = whole && proto == BH_PROTO_TCP;
-    const bool payload = whole && (tcp || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6);
+    const bool payload = whole && (tcp || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP ||
+                                   proto == BH_PROTO_ICMP6);
     const uint32_t len = ip ? b->ip_len[i] : 0;
     f->header_len = len - (payload ? b->payload_len[i] : 0U);
     f->layers = b->layers[i];
@@ -572,10 +595,12 @@ ends_of(const struct bh_batch *b, uint32_t i, bool out)
 }
 
 int
-chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to, const uint16_t *country_map)
+chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
+          const uint16_t *country_map)
 {
     const bool cold = (b->want & BH_WANT_COLD) != 0;
-    if (b->has_weight && c->weight == NULL && (c->weight = malloc((BLOCK_ROWS + 16) * sizeof *c->weight)) == NULL) {
+    if (b->has_weight && c->weight == NULL &&
+        (c->weight = malloc((BLOCK_ROWS + 16) * sizeof *c->weight)) == NULL) {
         return -ENOMEM;
     }
     int r = add_sides(c, b, from, to);
@@ -591,11 +616,13 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
         const unsigned kind = b->kind[i];
         const bool ip = is_ip_kind(kind), out = b->direction[i] == BH_DIR_OUT;
         const unsigned proto = ip ? b->proto[i] : 0;
-        const uint32_t ports = (ip && (b->marks[i] & BH_MARK_NO_PORTS) == 0) || kind == BH_KIND_ARP ? b->ports[i] : 0;
+        const uint32_t ports =
+            (ip && (b->marks[i] & BH_MARK_NO_PORTS) == 0) || kind == BH_KIND_ARP ? b->ports[i] : 0;
         const unsigned in_front = is_in_front(b->cls[i], out, proto, ports);
         const struct ends e = ends_of(b, i, out);
         row[i - from].hash = address_hash(t, e.family, e.far_hi, e.far_lo);
-        row[i - from].group = group_pack(b->cls[i] & 31U, b->direction[i] & 7U, kind & 7U, proto, in_front);
+        row[i - from].group =
+            group_pack(b->cls[i] & 31U, b->direction[i] & 7U, kind & 7U, proto, in_front);
         row[i - from].service = (uint16_t)(in_front ? ports >> 16 : ports & 0xffff);
         row[i - from].other = (uint16_t)(in_front ? ports & 0xffff : ports >> 16);
         row[i - from].table = port_table(t, row[i - from].group);
@@ -620,12 +647,17 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
         struct form f = { 0 };
         uint32_t form = 0;
         form_of(b, i, cold, out, c->flags >> CHUNK_LACKS_SHIFT, &f);
-        r = far_id(t, e.family, e.far_hi, e.far_lo, row[i - from].hash, country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
+        r = far_id(t, e.family, e.far_hi, e.far_lo, row[i - from].hash,
+                   country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
         r = r != 0 ? r : near_id(t, e.family, e.near_hi, e.near_lo, &c->near[at]);
         r = r != 0 ? r : form_id(t, &f, &form);
-        r = r != 0 ? r : service_id(t, row[i - from].table, group, row[i - from].service, &c->service[at]);
+        r = r != 0
+                ? r
+                : service_id(t, row[i - from].table, group, row[i - from].service, &c->service[at]);
         const unsigned stream = stream_of(group);
-        r = r != 0 ? r : key_id(&t->shape, shape_key(stream, form, ip ? b->ip_len[i] : 0), &c->shape[at]);
+        r = r != 0
+                ? r
+                : key_id(&t->shape, shape_key(stream, form, ip ? b->ip_len[i] : 0), &c->shape[at]);
         if (r != 0) {
             break;
         }
@@ -655,7 +687,8 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
 }
 
 int
-chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of, uint32_t first_row, uint32_t rows)
+chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of,
+           uint32_t first_row, uint32_t rows)
 {
     uint16_t country_map[KOBOLD_VALUES_MAX + 1];
     int r = 0;
@@ -663,7 +696,8 @@ chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const
         country_map[k] = terms_country(into, &of->country[k]);
     }
     to->flags = from->flags;
-    if (from->weight != NULL && to->weight == NULL && (to->weight = malloc((BLOCK_ROWS + 16) * sizeof *to->weight)) == NULL) {
+    if (from->weight != NULL && to->weight == NULL &&
+        (to->weight = malloc((BLOCK_ROWS + 16) * sizeof *to->weight)) == NULL) {
         return -ENOMEM;
     }
     for (uint32_t i = first_row; i < first_row + rows && r == 0; i++) {
@@ -671,15 +705,20 @@ chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const
         const struct far *f = &of->far[from->far[i]];
         const struct near *n = &of->near[from->near[i]];
         const uint32_t country = country_map[f->country];
-        r = far_id(into, f->family, f->hi, f->lo, address_hash(into, f->family, f->hi, f->lo), country, &to->far[at]);
+        r = far_id(into, f->family, f->hi, f->lo, address_hash(into, f->family, f->hi, f->lo),
+                   country, &to->far[at]);
         r = r != 0 ? r : near_id(into, n->family, n->hi, n->lo, &to->near[at]);
         const uint64_t shape = of->shape.key[from->shape[i]];
         uint32_t form = 0;
         r = r != 0 ? r : form_id(into, &of->form[shape_form(shape)], &form);
         const uint64_t service = of->service.key[from->service[i]];
         const uint32_t group = (uint32_t)(service >> 16);
-        r = r != 0 ? r : service_id(into, port_table(into, group), group, service & 0xffff, &to->service[at]);
-        r = r != 0 ? r : key_id(&into->shape, shape_key(shape_stream(shape), form, shape_len(shape)), &to->shape[at]);
+        r = r != 0 ? r
+                   : service_id(into, port_table(into, group), group, service & 0xffff,
+                                &to->service[at]);
+        r = r != 0 ? r
+                   : key_id(&into->shape, shape_key(shape_stream(shape), form, shape_len(shape)),
+                            &to->shape[at]);
         if (r != 0) {
             break;
         }

@@ -30,8 +30,10 @@ is_superseded(const struct log_file *files, size_t count, size_t index)
     const struct log_file *f = &files[index];
     for (size_t k = 0; k < count; k++) {
         const struct log_file *o = &files[k];
-        const uint64_t mine = f->last_sequence - f->first_sequence, its = o->last_sequence - o->first_sequence;
-        if (k != index && o->type == FILE_SEGMENT && o->first_sequence <= f->first_sequence && f->last_sequence <= o->last_sequence && its > mine) {
+        const uint64_t mine = f->last_sequence - f->first_sequence,
+                       its = o->last_sequence - o->first_sequence;
+        if (k != index && o->type == FILE_SEGMENT && o->first_sequence <= f->first_sequence &&
+            f->last_sequence <= o->last_sequence && its > mine) {
             return true;
         }
     }
@@ -187,7 +189,8 @@ pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, 
 }
 
 static int
-pass(struct rewrite *x, const struct log_file *const *files, size_t count, struct block_rows *rows, struct bh_batch *b)
+pass(struct rewrite *x, const struct log_file *const *files, size_t count, struct block_rows *rows,
+     struct bh_batch *b)
 {
     int r = 0;
     for (size_t k = 0; k < count && r == 0; k++) {
@@ -198,7 +201,8 @@ pass(struct rewrite *x, const struct log_file *const *files, size_t count, struc
 
 /* The records of files of one run as one segment, that stands for the numbers first to last. */
 static int
-write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count, uint64_t first, uint64_t last)
+write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+           uint64_t first, uint64_t last)
 {
     const struct log_file *newest = files[count - 1];
     struct block_rows *rows = block_rows_new();
@@ -211,7 +215,8 @@ write_anew(struct rewrite *x, const char *dir, const struct log_file *const *fil
     r = r != 0 ? r : dict_build(&x->dict, &x->rows.terms, &x->census);
     if (r == 0) {
         x->coding = true;
-        r = segment_begin(&x->out, dir, first, last, &newest->run, &newest->sums, &x->dict, &x->work->code, x->err);
+        r = segment_begin(&x->out, dir, first, last, &newest->run, &newest->sums, &x->dict,
+                          &x->work->code, x->err);
         r = r != 0 ? r : pass(x, files, count, rows, b);
         r = r != 0 ? r : segment_end(&x->out, x->err);
         r = r != 0 ? r : segment_place(&x->out, dir, x->err);
@@ -237,14 +242,17 @@ remove_unfinished(const char *dir, struct bh_error *err)
     size_t n = 0;
     int r = list_dir(dir, &list, &n, err);
     for (size_t k = 0; k < n && r == 0; k++) {
-        r = list[k].type == FILE_UNFINISHED ? unlink_file(dir, list[k].sequence, FILE_UNFINISHED, err) : 0;
+        r = list[k].type == FILE_UNFINISHED
+                ? unlink_file(dir, list[k].sequence, FILE_UNFINISHED, err)
+                : 0;
     }
     free(list);
     return r;
 }
 
 int
-recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence, struct bh_error *err)
+recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence,
+                 struct bh_error *err)
 {
     struct log_file *files = NULL;
     size_t n = 0;
@@ -289,7 +297,9 @@ care_begin(struct care *c, const char *dir, struct bh_error *err)
 {
     uint64_t sequence;
     *c = (struct care){ .dir = dir, .lock_fd = -1 };
-    int r = block_work_init(&c->work) != 0 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : 0;
+    int r = block_work_init(&c->work) != 0
+                ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                : 0;
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
     return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
@@ -352,7 +362,8 @@ find_group(const struct care *c, size_t at, uint64_t most)
 }
 
 int
-bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done, struct bh_error *err)
+bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress, void *arg,
+                 struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
     int r = care_begin(&c, dir, err);
@@ -363,14 +374,16 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     for (size_t k = 0; r == 0 && k < c.count; k++) {
         x.total += 2 * c.files[k].block_count;
     }
-    r = r == 0 && group == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
+    r = r == 0 && group == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                                : r;
     for (size_t at = 0; r == 0 && at < c.count;) {
         const size_t n = find_group(&c, at, most);
         for (size_t k = 0; k < n; k++) {
             group[k] = &c.files[at + k];
         }
         if (n > 1) {
-            r = write_anew(&x, dir, group, n, group[0]->first_sequence, group[n - 1]->last_sequence);
+            r = write_anew(&x, dir, group, n, group[0]->first_sequence,
+                           group[n - 1]->last_sequence);
             for (size_t k = 1; k < n && r == 0; k++) {
                 r = unlink_file(dir, group[k]->first_sequence, FILE_SEGMENT, err);
             }
@@ -394,21 +407,24 @@ is_damaged(const struct log_file *f, struct block_rows *rows)
             damaged = log_file_dict(f, f->block[k].dict, &d) != 0;
             dict_of = damaged ? SIZE_MAX : f->block[k].dict;
         }
-        damaged = damaged || block_open(rows, &d, &f->block[k].head, f->data + f->block[k].body_at, BH_STORE_ALL) != 0;
+        damaged = damaged || block_open(rows, &d, &f->block[k].head, f->data + f->block[k].body_at,
+                                        BH_STORE_ALL) != 0;
     }
     dict_done(&d);
     return damaged;
 }
 
 int
-bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done, struct bh_error *err)
+bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
+                struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
     int r = care_begin(&c, dir, err);
     struct block_rows *rows = block_rows_new();
     struct rewrite x = { .work = &c.work, .err = err };
     *ret_done = (struct bh_store_done){ 0 };
-    r = r == 0 && rows == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
+    r = r == 0 && rows == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                               : r;
     for (size_t k = 0; r == 0 && k < c.count; k++) {
         const struct log_file *one = &c.files[k];
         if (is_damaged(one, rows)) {
@@ -434,7 +450,8 @@ newest_of(const struct log_file *f)
 }
 
 int
-bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes, struct bh_store_done *ret_done, struct bh_error *err)
+bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
+                struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
     int r = care_begin(&c, dir, err);
@@ -447,7 +464,8 @@ bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes, struct b
         bytes += c.files[k].size;
     }
     bool *gone = calloc(c.count + 1, sizeof *gone);
-    r = r == 0 && gone == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
+    r = r == 0 && gone == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                               : r;
     for (size_t k = 0; r == 0 && k < c.count; k++) {
         const int64_t t = newest_of(&c.files[k]);
         if (keep_ns > 0 && t < newest && (uint64_t)newest - (uint64_t)t > keep_ns) {
@@ -458,7 +476,8 @@ bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes, struct b
     while (r == 0 && keep_bytes > 0 && bytes > keep_bytes) {
         size_t oldest = SIZE_MAX;
         for (size_t k = 0; k < c.count; k++) {
-            if (!gone[k] && (oldest == SIZE_MAX || newest_of(&c.files[k]) < newest_of(&c.files[oldest]))) {
+            if (!gone[k] &&
+                (oldest == SIZE_MAX || newest_of(&c.files[k]) < newest_of(&c.files[oldest]))) {
                 oldest = k;
             }
         }
@@ -487,7 +506,8 @@ merge_log(struct rewrite *x, const char *dir, const char *other, uint64_t *seque
     size_t n = 0;
     int r = files_open(other, &files, &n, x->err);
     for (size_t k = 0; k < n && r == 0; k++) {
-        const bool counts = files[k].type == FILE_JOURNAL ? journal_counts(files, n, k) : !is_superseded(files, n, k);
+        const bool counts = files[k].type == FILE_JOURNAL ? journal_counts(files, n, k)
+                                                          : !is_superseded(files, n, k);
         const struct log_file *one = &files[k];
         if (counts) {
             r = write_anew(x, dir, &one, 1, *sequence, *sequence);
@@ -495,14 +515,16 @@ merge_log(struct rewrite *x, const char *dir, const char *other, uint64_t *seque
         }
     }
     if (r == 0 && n == 0) {
-        r = bh_error_set(x->err, BH_EFORMAT, other, "this directory holds no packet log", "このディレクトリにはパケットログがありません");
+        r = bh_error_set(x->err, BH_EFORMAT, other, "this directory holds no packet log",
+                         "このディレクトリにはパケットログがありません");
     }
     files_close(files, n);
     return r;
 }
 
 int
-bh_store_merge(const char *dir, const char *const *others, size_t count, bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
+bh_store_merge(const char *dir, const char *const *others, size_t count,
+               bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
                struct bh_error *err)
 {
     struct care c;

@@ -38,7 +38,8 @@ struct bh_store_writer {
 
     int journal_fd;
     char journal_path[4096];
-    uint64_t journal_size, flushed, judged; /* judged: rows whose outcomes in the journal are final */
+    uint64_t journal_size, flushed,
+        judged; /* judged: rows whose outcomes in the journal are final */
     int64_t flush_ns, synced_ns;
     bool any_tick;
 
@@ -75,7 +76,8 @@ writer_free(struct bh_store_writer *w)
 }
 
 int
-bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_writer **ret_writer, struct bh_error *err)
+bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_writer **ret_writer,
+                     struct bh_error *err)
 {
     struct bh_store_writer *w = calloc(1, sizeof *w);
     if (w == NULL) {
@@ -88,9 +90,6 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : SEGMENT_BLOCKS;
     w->key = bh_random_key();
     w->dir = strdup(cfg->dir);
-    if (w->run.id == 0) {
-        w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid(), (uint64_t)w->run.first_ns);
-    }
     if (cfg->countries != NULL) {
         struct kobold_meta m;
         kobold_get_meta(cfg->countries, &m);
@@ -99,7 +98,8 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
         memcpy(w->run.country_licence, m.licence, sizeof w->run.country_licence);
         w->run.country_id = m.id;
     }
-    int r = w->dir == NULL || block_work_init(&w->work) != 0 || rows_init(&w->open, cfg->countries, w->key) != 0
+    int r = w->dir == NULL || block_work_init(&w->work) != 0 ||
+                    rows_init(&w->open, cfg->countries, w->key) != 0
                 ? bh_error_errno(err, ENOMEM, cfg->dir, "cannot write", "書けません")
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
@@ -108,6 +108,9 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     if (r != 0) {
         writer_free(w);
         return r;
+    }
+    if (w->run.id == 0) { /* another one for each writing, also where tests hold the dice */
+        w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid(), (uint64_t)w->run.first_ns ^ w->sequence << 32);
     }
     *ret_writer = w;
     return 0;
@@ -147,7 +150,8 @@ journal_open(struct bh_store_writer *w, uint64_t after, struct bh_error *err)
 }
 
 static void
-put_frame(struct bh_buf *out, enum frame_kind kind, const struct bh_buf *head, const struct bh_buf *body)
+put_frame(struct bh_buf *out, enum frame_kind kind, const struct bh_buf *head,
+          const struct bh_buf *body)
 {
     uint8_t frame[FRAME_SIZE];
     const size_t body_size = body == NULL ? 0 : body->len;
@@ -162,7 +166,8 @@ put_frame(struct bh_buf *out, enum frame_kind kind, const struct bh_buf *head, c
 
 /* Rows first..first + n of a chunk, with a dictionary of their own. */
 static int
-put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n, struct bh_buf *out)
+put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n,
+         struct bh_buf *out)
 {
     struct terms t;
     struct census census = { 0 };
@@ -203,7 +208,8 @@ is_open_knock(const struct chunk *c, uint32_t row)
 
 /* The outcomes of the rows from..to as far as they are known; `from` is counted in the journal. */
 static void
-put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_verdict_fn *verdict, void *arg, struct bh_buf *out)
+put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_verdict_fn *verdict,
+             void *arg, struct bh_buf *out)
 {
     uint8_t *v = malloc(BLOCK_ROWS);
     struct bh_buf head = { 0 };
@@ -214,13 +220,15 @@ put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_ver
     }
     for (size_t k = 0; k < w->open.count; k++) {
         const struct chunk *c = w->open.chunk[k];
-        const uint32_t a = from > first ? (uint32_t)(from - first < c->rows ? from - first : c->rows) : 0;
+        const uint32_t a =
+            from > first ? (uint32_t)(from - first < c->rows ? from - first : c->rows) : 0;
         const uint32_t z = to > first ? (uint32_t)(to - first < c->rows ? to - first : c->rows) : 0;
         for (uint32_t i = a; i < z; i++) {
             const bool open = is_open_knock(c, i);
-            v[i - a] = open && verdict != NULL ? (uint8_t)verdict(arg, c->connection[i], c->ts_ns[i])
-                       : c->outcome[i] != 0    ? c->outcome[i]
-                                               : (uint8_t)VERDICT_NONE;
+            v[i - a] = open && verdict != NULL
+                           ? (uint8_t)verdict(arg, c->connection[i], c->ts_ns[i])
+                       : c->outcome[i] != 0 ? c->outcome[i]
+                                            : (uint8_t)VERDICT_NONE;
         }
         if (z > a) {
             head.len = 0;
@@ -237,7 +245,8 @@ put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_ver
 
 /* Everything that came into the journal. */
 static int
-journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict, void *arg, struct bh_error *err)
+journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict, void *arg,
+              struct bh_error *err)
 {
     struct bh_buf out = { 0 }, sums = { 0 };
     uint64_t first = w->base;
@@ -247,7 +256,8 @@ journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *ver
     }
     for (size_t k = 0; k < w->open.count && r == 0; k++) {
         const struct chunk *c = w->open.chunk[k];
-        const uint64_t from = w->flushed > first ? w->flushed : first, to = first + c->rows < upto ? first + c->rows : upto;
+        const uint64_t from = w->flushed > first ? w->flushed : first,
+                       to = first + c->rows < upto ? first + c->rows : upto;
         if (from < to) {
             r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), &out);
         }
@@ -323,7 +333,8 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
-    int r = rows_seal(&w->open, chunks, w->dir, w->sequence, &w->run, &w->sums, &w->work, &out, err);
+    int r =
+        rows_seal(&w->open, chunks, w->dir, w->sequence, &w->run, &w->sums, &w->work, &out, err);
     if (r != 0) {
         return r;
     }
@@ -368,10 +379,12 @@ seal_when_full(struct bh_store_writer *w, struct bh_error *err)
     }
     uint64_t rows = 0;
     size_t k = 0;
-    while (k < settled && k < 16UL * w->segment_blocks && rows < (uint64_t)w->segment_blocks * BLOCK_ROWS) {
+    while (k < settled && k < 16UL * w->segment_blocks &&
+           rows < (uint64_t)w->segment_blocks * BLOCK_ROWS) {
         rows += w->open.chunk[k++]->rows;
     }
-    const bool full = rows >= (uint64_t)w->segment_blocks * BLOCK_ROWS || k >= 16UL * w->segment_blocks;
+    const bool full =
+        rows >= (uint64_t)w->segment_blocks * BLOCK_ROWS || k >= 16UL * w->segment_blocks;
     return full ? seal(w, k, err) : 0;
 }
 
@@ -380,7 +393,8 @@ seal_when_full(struct bh_store_writer *w, struct bh_error *err)
 int
 bh_store_write(struct bh_store_writer *w, const struct bh_batch *b, struct bh_error *err)
 {
-    const uint32_t lacks = w->run.lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
+    const uint32_t lacks =
+        w->run.lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
     int r = w->failed ? -EIO : seal_when_full(w, err);
     if (r == 0 && rows_add(&w->open, b, lacks, NULL) != 0) {
         r = bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
@@ -397,7 +411,8 @@ bh_store_settle(struct bh_store_writer *w, uint64_t rows, bh_store_verdict_fn *v
     while (w->settled < rows && w->settle_chunk < w->open.count) {
         struct chunk *c = w->open.chunk[w->settle_chunk];
         const uint64_t left = rows - w->settled;
-        const uint32_t end = left < c->rows - w->settle_row ? w->settle_row + (uint32_t)left : c->rows;
+        const uint32_t end =
+            left < c->rows - w->settle_row ? w->settle_row + (uint32_t)left : c->rows;
         for (uint32_t i = w->settle_row; i < end && verdict != NULL; i++) {
             if (is_open_knock(c, i)) {
                 c->outcome[i] = (uint8_t)verdict(arg, c->connection[i], c->ts_ns[i]);
@@ -414,8 +429,8 @@ bh_store_settle(struct bh_store_writer *w, uint64_t rows, bh_store_verdict_fn *v
 }
 
 int
-bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_sums *sums, bh_store_verdict_fn *verdict, void *arg,
-              struct bh_error *err)
+bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_sums *sums,
+              bh_store_verdict_fn *verdict, void *arg, struct bh_error *err)
 {
     if (!w->any_tick) {
         w->any_tick = true;
@@ -454,7 +469,8 @@ bh_store_flushed(const struct bh_store_writer *w)
 }
 
 int
-bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sums, struct bh_error *err)
+bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sums,
+                      struct bh_error *err)
 {
     int r = 0;
     if (w == NULL) {
@@ -466,7 +482,8 @@ bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sum
         bh_store_settle(w, w->rows, NULL, NULL);
         w->settle_chunk = w->open.count;
         do {
-            const size_t chunks = w->open.count < w->segment_blocks ? w->open.count : w->segment_blocks;
+            const size_t chunks =
+                w->open.count < w->segment_blocks ? w->open.count : w->segment_blocks;
             r = r != 0 ? r : seal(w, chunks, err);
         } while (r == 0 && w->open.count > 0);
     }

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 int
-program_operands(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err)
+program_operands(const struct bh_args *a, const char *command, struct operands *ret,
+                 struct bh_error *err)
 {
     char *const *all;
     const char *const *named;
@@ -26,8 +27,10 @@ program_operands(const struct bh_args *a, const char *command, struct operands *
     ret->words = (const char *const *)(all + files);
     ret->word_count = n - files;
     if (ret->file_count == 0) {
-        return bh_error_set(err, BH_EUSAGE, command, "give a capture file, or - for standard input; try %s --help",
-                            "キャプチャファイルを指定してください (- は標準入力)。%s --help をご覧ください", command);
+        return bh_error_set(
+            err, BH_EUSAGE, command, "give a capture file, or - for standard input; try %s --help",
+            "キャプチャファイルを指定してください (- は標準入力)。%s --help をご覧ください",
+            command);
     }
     return 0;
 }
@@ -43,7 +46,8 @@ program_notes(const struct bh_capture_note *notes, size_t count, enum bh_lang la
             code = 1;
         }
         if (notes[i].damaged || (!quiet && notes[i].error.code != 0)) {
-            fprintf(stderr, "beholder: %s\n", bh_error_line(&notes[i].error, lang, line, sizeof line));
+            fprintf(stderr, "beholder: %s\n",
+                    bh_error_line(&notes[i].error, lang, line, sizeof line));
         }
     }
     return code;

@@ -42,11 +42,13 @@ say_summary(const struct bh_ingest_result *r, const char *dir, enum bh_lang lang
 {
     char line[1200];
     struct bh_error text = { 0 };
-    bh_error_set(&text, 0, dir, "%" PRIu64 " records, %" PRIu64 " accesses", "記録 %" PRIu64 " 件、アクセス %" PRIu64 " 件", r->written, r->accesses);
+    bh_error_set(&text, 0, dir, "%" PRIu64 " records, %" PRIu64 " accesses",
+                 "記録 %" PRIu64 " 件、アクセス %" PRIu64 " 件", r->written, r->accesses);
     fprintf(stderr, "%s\n", bh_error_line(&text, lang, line, sizeof line));
     if (r->home.guessed && r->home.text[lang].data != NULL) {
-        bh_error_set(&text, 0, "", "home is guessed: %s%.0s (--home sets it)", "自分側は推定です: %.0s%s (--home で指定できます)",
-                     r->home.text[BH_EN].data, r->home.text[BH_JA].data);
+        bh_error_set(&text, 0, "", "home is guessed: %s%.0s (--home sets it)",
+                     "自分側は推定です: %.0s%s (--home で指定できます)", r->home.text[BH_EN].data,
+                     r->home.text[BH_JA].data);
         fprintf(stderr, "%s\n", bh_error_line(&text, lang, line, sizeof line));
     }
 }
@@ -71,7 +73,8 @@ import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
         if (r.written > 0) {
             struct bh_error text = { 0 };
             char line[1200];
-            bh_error_set(&text, 0, o.log_dir, "%" PRIu64 " records are safe in the log", "%" PRIu64 " 件の記録はログに入っています", r.written);
+            bh_error_set(&text, 0, o.log_dir, "%" PRIu64 " records are safe in the log",
+                         "%" PRIu64 " 件の記録はログに入っています", r.written);
             fprintf(stderr, "beholder: %s\n", bh_error_line(&text, lang, line, sizeof line));
         }
     } else {
@@ -104,7 +107,8 @@ verb_import(int argc, char **argv)
     } else if (program_operands(a, "beholder import", &w, &err) != 0) {
         code = program_fail(&err, lang);
     } else if (!bh_arg_given(a, "write")) {
-        bh_error_set(&err, BH_EUSAGE, "beholder import", "say where to: -w LOGDIR", "取り込み先を -w LOGDIR で指定してください");
+        bh_error_set(&err, BH_EUSAGE, "beholder import", "say where to: -w LOGDIR",
+                     "取り込み先を -w LOGDIR で指定してください");
         code = program_fail(&err, lang);
     } else {
         code = import(a, &w, lang);

@@ -22,9 +22,11 @@ static struct block_rows *rows;
 static void
 check_batch(const struct bh_batch *b)
 {
-    CHECK(b->rows > 0 && b->rows <= BH_BATCH_ROWS && b->v6_rows <= b->rows && b->quote_rows <= BH_BATCH_QUOTES);
+    CHECK(b->rows > 0 && b->rows <= BH_BATCH_ROWS && b->v6_rows <= b->rows &&
+          b->quote_rows <= BH_BATCH_QUOTES);
     for (uint32_t i = 0; i < b->rows; i++) {
-        CHECK(b->cls[i] < BH_CLASS_COUNT && b->outcome[i] < BH_OUTCOME_COUNT && b->direction[i] <= BH_DIR_TRANSIT);
+        CHECK(b->cls[i] < BH_CLASS_COUNT && b->outcome[i] < BH_OUTCOME_COUNT &&
+              b->direction[i] <= BH_DIR_TRANSIT);
         CHECK(b->reason[i] < BH_REASON_COUNT);
         CHECK(b->kind[i] != BH_KIND_IP6 || b->src[i] < b->v6_rows);
     }
@@ -75,7 +77,8 @@ read_framed(enum file_type type, const uint8_t *data, size_t size)
         const uint8_t kind = bh_cur_u8(&c);
         const uint16_t head_size = code_get16(&c), body_size = code_get16(&c);
         struct bh_cur head = bh_cur_sub(&c, head_size), body = bh_cur_sub(&c, body_size);
-        frame_put(frame, (enum frame_kind)kind, head.at, (uint32_t)bh_cur_left(&head), bh_cur_left(&body));
+        frame_put(frame, (enum frame_kind)kind, head.at, (uint32_t)bh_cur_left(&head),
+                  bh_cur_left(&body));
         bh_buf_add(&out, frame, sizeof frame);
         bh_buf_add(&out, head.at, bh_cur_left(&head));
         bh_buf_add(&out, body.at, bh_cur_left(&body));

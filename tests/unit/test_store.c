@@ -90,7 +90,8 @@ static void
 numbers_come_back(void **state)
 {
     (void)state;
-    static const uint32_t sizes[] = { 0, 1, 2, 3, 23, 24, 25, 255, 256, 2048, 4095, 4096, 4097, 65535, 65536 };
+    static const uint32_t sizes[] = { 0,   1,    2,    3,    23,   24,    25,   255,
+                                      256, 2048, 4095, 4096, 4097, 65535, 65536 };
     struct code_work w;
     uint32_t *v = malloc(65536 * sizeof *v);
     assert_int_equal(code_work_init(&w), 0);
@@ -189,11 +190,14 @@ odd_fields(struct bh_batch *b, uint32_t i)
 static void
 add_address(struct bh_batch *b, uint32_t i, enum mood mood)
 {
-    const uint32_t far = mood == MOOD_FLOOD ? (uint32_t)dice() : 0x3d000000 + below(3000) * 251, near = 0xcb007100 + below(256);
+    const uint32_t far = mood == MOOD_FLOOD ? (uint32_t)dice() : 0x3d000000 + below(3000) * 251,
+                   near = 0xcb007100 + below(256);
     const bool out = b->direction[i] == BH_DIR_OUT;
     if (b->kind[i] == BH_KIND_IP6) {
-        const struct bh_ip6_pair p = { 0x20010db8ULL << 32 | below(40), dice() & 7, 0x20010db8005eULL << 16, below(4) };
-        b->ip6[b->v6_rows] = out ? (struct bh_ip6_pair){ p.dst_hi, p.dst_lo, p.src_hi, p.src_lo } : p;
+        const struct bh_ip6_pair p = { 0x20010db8ULL << 32 | below(40), dice() & 7,
+                                       0x20010db8005eULL << 16, below(4) };
+        b->ip6[b->v6_rows] =
+            out ? (struct bh_ip6_pair){ p.dst_hi, p.dst_lo, p.src_hi, p.src_lo } : p;
         b->src[i] = b->dst[i] = b->v6_rows++;
     } else {
         b->src[i] = b->kind[i] == BH_KIND_NONE ? 0 : out ? near : far;
@@ -205,12 +209,19 @@ static void
 add_sides(struct bh_batch *b, uint32_t i)
 {
     if (below(5) == 0) {
-        struct bh_seen s = { .port = (uint16_t)dice(), .port_proto = below(2) ? BH_PROTO_TCP : BH_PROTO_UDP, .has_src4 = true, .src4 = (uint32_t)dice() };
+        struct bh_seen s = { .port = (uint16_t)dice(),
+                             .port_proto = below(2) ? BH_PROTO_TCP : BH_PROTO_UDP,
+                             .has_src4 = true,
+                             .src4 = (uint32_t)dice() };
         bh_batch_set_seen(b, i, &s);
     }
     if (below(3) == 0 && b->quote_rows < BH_BATCH_QUOTES) {
         struct bh_quote *q = &b->quotes[b->quote_rows++];
-        *q = (struct bh_quote){ .row = (uint16_t)i, .kind = below(2) ? BH_KIND_IP4 : BH_KIND_IP6, .proto = (uint8_t)dice(), .has_ports = below(2) != 0, .ports = (uint32_t)dice() };
+        *q = (struct bh_quote){ .row = (uint16_t)i,
+                                .kind = below(2) ? BH_KIND_IP4 : BH_KIND_IP6,
+                                .proto = (uint8_t)dice(),
+                                .has_ports = below(2) != 0,
+                                .ports = (uint32_t)dice() };
         if (q->kind == BH_KIND_IP4) {
             q->src = (uint32_t)dice();
             q->dst = (uint32_t)dice();
@@ -243,8 +254,10 @@ next_time(int64_t ts, enum mood mood)
 static void
 fill_batch(struct bh_batch *b, uint32_t rows, enum mood mood, int64_t *ts)
 {
-    static const uint8_t kinds[] = { BH_KIND_IP4, BH_KIND_IP4, BH_KIND_IP4, BH_KIND_IP6, BH_KIND_ARP, BH_KIND_NONE };
-    static const uint8_t protos[] = { BH_PROTO_TCP, BH_PROTO_TCP, BH_PROTO_UDP, BH_PROTO_ICMP, BH_PROTO_ICMP6, 47 };
+    static const uint8_t kinds[] = { BH_KIND_IP4, BH_KIND_IP4, BH_KIND_IP4,
+                                     BH_KIND_IP6, BH_KIND_ARP, BH_KIND_NONE };
+    static const uint8_t protos[] = { BH_PROTO_TCP,  BH_PROTO_TCP,   BH_PROTO_UDP,
+                                      BH_PROTO_ICMP, BH_PROTO_ICMP6, 47 };
     bh_batch_reset(b);
     b->want = BH_WANT_COLD;
     for (uint32_t i = 0; i < rows; i++) {
@@ -253,8 +266,13 @@ fill_batch(struct bh_batch *b, uint32_t rows, enum mood mood, int64_t *ts)
         b->kind[i] = mood == MOOD_ODD ? kinds[below(BH_COUNT(kinds))] : BH_KIND_IP4;
         b->proto[i] = mood == MOOD_FLOOD ? BH_PROTO_TCP : protos[below(mood == MOOD_ODD ? 6 : 4)];
         b->direction[i] = below(6) == 0 ? BH_DIR_OUT : BH_DIR_IN;
-        b->cls[i] = b->direction[i] == BH_DIR_IN && b->proto[i] <= BH_PROTO_UDP && b->proto[i] != BH_PROTO_ICMP ? BH_CLASS_ACCESS : BH_CLASS_NONE;
-        b->outcome[i] = b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP ? (uint8_t)(1 + below(6)) : 0;
+        b->cls[i] = b->direction[i] == BH_DIR_IN && b->proto[i] <= BH_PROTO_UDP &&
+                            b->proto[i] != BH_PROTO_ICMP
+                        ? BH_CLASS_ACCESS
+                        : BH_CLASS_NONE;
+        b->outcome[i] = b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP
+                            ? (uint8_t)(1 + below(6))
+                            : 0;
         b->connection[i] = 0;
         b->marks[i] = b->reason[i] = 0;
         b->tcp_flags[i] = BH_TCP_SYN;
@@ -315,13 +333,15 @@ rows_free(struct rows *r)
 /* ---- comparing ------------------------------------------------------------------------------------------- */
 
 static void
-same_value(const struct bh_field *f, const struct bh_batch *a, uint32_t i, const struct bh_batch *b, uint32_t j)
+same_value(const struct bh_field *f, const struct bh_batch *a, uint32_t i, const struct bh_batch *b,
+           uint32_t j)
 {
     struct bh_value x, y;
     f->get(a, i, &x);
     f->get(b, j, &y);
     if (x.absent != y.absent || x.number != y.number || bh_ip_cmp(&x.ip, &y.ip) != 0) {
-        fail_msg("%s: %d %llu, got %d %llu", f->name, x.absent, (unsigned long long)x.number, y.absent, (unsigned long long)y.number);
+        fail_msg("%s: %d %llu, got %d %llu", f->name, x.absent, (unsigned long long)x.number,
+                 y.absent, (unsigned long long)y.number);
     }
 }
 
@@ -341,7 +361,8 @@ same_row(const struct bh_batch *a, uint32_t i, const struct bh_batch *b, uint32_
 {
     for (size_t k = 0; k < bh_fields_count; k++) {
         const char *n = bh_fields[k].name;
-        const bool left_out = ((lacks & BH_LACK_SEQ) != 0 && strcmp(n, "tcp_seq") == 0) || ((lacks & BH_LACK_IP_ID) != 0 && strcmp(n, "ip_id") == 0) ||
+        const bool left_out = ((lacks & BH_LACK_SEQ) != 0 && strcmp(n, "tcp_seq") == 0) ||
+                              ((lacks & BH_LACK_IP_ID) != 0 && strcmp(n, "ip_id") == 0) ||
                               ((lacks & BH_LACK_WINDOW) != 0 && strcmp(n, "tcp_window") == 0) ||
                               ((lacks & BH_LACK_OPTIONS) != 0 && strcmp(n, "tcp_options") == 0);
         struct bh_value v;
@@ -352,7 +373,8 @@ same_row(const struct bh_batch *a, uint32_t i, const struct bh_batch *b, uint32_
             same_value(&bh_fields[k], a, i, b, j);
         }
     }
-    const bool knock = a->cls[i] == BH_CLASS_ACCESS && a->proto[i] == BH_PROTO_TCP && a->kind[i] >= BH_KIND_IP4 && (a->marks[i] & BH_MARK_NO_PORTS) == 0;
+    const bool knock = a->cls[i] == BH_CLASS_ACCESS && a->proto[i] == BH_PROTO_TCP &&
+                       a->kind[i] >= BH_KIND_IP4 && (a->marks[i] & BH_MARK_NO_PORTS) == 0;
     assert_int_equal(knock ? a->outcome[i] : 0, b->outcome[j]);
     assert_int_equal(a->layers[i], b->layers[j]);
     assert_int_equal(a->marks[i], b->marks[j]);
@@ -360,18 +382,22 @@ same_row(const struct bh_batch *a, uint32_t i, const struct bh_batch *b, uint32_
     const struct bh_quote *x = quote_of(a, i), *y = quote_of(b, j);
     assert_int_equal(x == NULL, y == NULL);
     if (x != NULL) {
-        assert_true(x->kind == y->kind && x->proto == y->proto && x->has_ports == y->has_ports && x->ports == y->ports);
-        assert_true(x->kind == BH_KIND_IP6 ? memcmp(&x->ip6, &y->ip6, sizeof x->ip6) == 0 : x->src == y->src && x->dst == y->dst);
+        assert_true(x->kind == y->kind && x->proto == y->proto && x->has_ports == y->has_ports &&
+                    x->ports == y->ports);
+        assert_true(x->kind == BH_KIND_IP6 ? memcmp(&x->ip6, &y->ip6, sizeof x->ip6) == 0
+                                           : x->src == y->src && x->dst == y->dst);
     }
     if ((a->layers[i] & BH_LAYER_SEEN) != 0) {
         uint32_t at = 0, at2 = 0;
         struct bh_seen s = bh_batch_seen(a, i, &at), t = bh_batch_seen(b, j, &at2);
-        assert_true(s.port == t.port && s.port_proto == t.port_proto && s.src4 == t.src4 && s.has_src4 == t.has_src4);
+        assert_true(s.port == t.port && s.port_proto == t.port_proto && s.src4 == t.src4 &&
+                    s.has_src4 == t.has_src4);
     }
 }
 
 static void
-same_rows(const struct rows *r, uint64_t first, struct bh_store *s, uint32_t lacks, uint64_t expected)
+same_rows(const struct rows *r, uint64_t first, struct bh_store *s, uint32_t lacks,
+          uint64_t expected)
 {
     struct bh_store_query q = { .start_ns = INT64_MIN, .end_ns = INT64_MAX, .want = BH_STORE_ALL };
     struct bh_batch *b = bh_batch_new();
@@ -440,7 +466,9 @@ drop_dir(void **state)
 static struct bh_store_writer *
 open_writer(uint32_t blocks, bool lean)
 {
-    struct bh_store_writer_config cfg = { .dir = dir, .segment_blocks = blocks, .run = { .lean = lean, .outcomes = true } };
+    struct bh_store_writer_config cfg = { .dir = dir,
+                                          .segment_blocks = blocks,
+                                          .run = { .lean = lean, .outcomes = true } };
     struct bh_store_writer *w;
     struct bh_error err = { 0 };
     snprintf(cfg.run.home, sizeof cfg.run.home, "203.0.113.0/24");
@@ -495,7 +523,8 @@ all_come_back(enum mood mood, size_t batches, uint32_t blocks, bool lean)
     struct bh_error err = { 0 };
     write_batches(w, &r, 0, r.count);
     assert_int_equal(bh_store_writer_close(w, &no_sums, &err), 0);
-    check_log(&r, lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0, r.rows);
+    check_log(&r, lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0,
+              r.rows);
     rows_free(&r);
 }
 
@@ -577,7 +606,8 @@ killed_after(size_t batches, uint64_t settled, uint32_t blocks)
         assert_int_equal(bh_store_write(w, r.batch[k], &err), 0);
         written += r.batch[k]->rows;
         bh_store_settle(w, written > settled ? written - settled : 0, say_refused, &refused);
-        assert_int_equal(bh_store_tick(w, now += 400000000, &no_sums, say_refused, &refused, &err), 0);
+        assert_int_equal(bh_store_tick(w, now += 400000000, &no_sums, say_refused, &refused, &err),
+                         0);
     }
     const uint64_t flushed = bh_store_flushed(w);
     assert_true(flushed <= written && (batches < 4 || flushed > 0));
@@ -600,7 +630,8 @@ killed_writers(void **state)
         size_t batches;
         uint64_t settled;
         uint32_t blocks;
-    } cases[] = { { 1, 0, 1 }, { 3, 0, 1 }, { 5, 2000, 1 }, { 70, 30000, 1 }, { 140, 70000, 1 }, { 150, 1000, 16 }, { 140, 1000000, 1 } };
+    } cases[] = { { 1, 0, 1 },       { 3, 0, 1 },       { 5, 2000, 1 },     { 70, 30000, 1 },
+                  { 140, 70000, 1 }, { 150, 1000, 16 }, { 140, 1000000, 1 } };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         remove_dir(dir);
         assert_int_equal(mkdir(dir, 0777), 0);
@@ -627,7 +658,8 @@ torn_journal(void **state)
         rows[k + 1] = bh_store_flushed(w);
     }
     assert_int_equal(bh_store_writer_close(w, NULL, &err), 0);
-    for (uint64_t cut = sizes[12]; cut > 64; cut -= cut > sizes[1] + 3000 ? 1 + below(2500) : 1 + below(40)) {
+    for (uint64_t cut = sizes[12]; cut > 64;
+         cut -= cut > sizes[1] + 3000 ? 1 + below(2500) : 1 + below(40)) {
         assert_int_equal(truncate(path, (off_t)cut), 0);
         uint64_t least = 0;
         for (size_t k = 0; k <= 12; k++) {
@@ -774,7 +806,8 @@ blocks_are_skipped(void **state)
     write_batches(w, &r, 0, r.count);
     assert_int_equal(bh_store_writer_close(w, &no_sums, &err), 0);
     struct bh_store *s = open_store();
-    struct bh_store_query q = { .start_ns = r.batch[200]->ts_ns[0], .end_ns = r.batch[201]->ts_ns[0] };
+    struct bh_store_query q = { .start_ns = r.batch[200]->ts_ns[0],
+                                .end_ns = r.batch[201]->ts_ns[0] };
     struct bh_batch *b = bh_batch_new();
     uint64_t inside = 0, all = 0, total, done;
     assert_int_equal(bh_store_read_begin(s, &q, &err), 0);
@@ -798,14 +831,24 @@ static void
 words_come_back(void **state)
 {
     (void)state;
-    struct bh_store_run run = { .id = 17, .home_guessed = true, .lean = true, .first_ns = -5, .country_id = UINT64_MAX }, got;
-    struct bh_store_sums sums = { .steps_back = 3, .bad_rows = UINT64_MAX, .silence_count = 1, .note_count = 1 }, sums_got = { 0 };
+    struct bh_store_run run = { .id = 17,
+                                .home_guessed = true,
+                                .lean = true,
+                                .first_ns = -5,
+                                .country_id = UINT64_MAX },
+                        got;
+    struct bh_store_sums sums = { .steps_back = 3,
+                                  .bad_rows = UINT64_MAX,
+                                  .silence_count = 1,
+                                  .note_count = 1 },
+                         sums_got = { 0 };
     struct bh_buf out = { 0 };
     snprintf(run.home, sizeof run.home, "192.0.2.1,2001:db8::/64");
     snprintf(run.source, sizeof run.source, "a\\b\nc");
     snprintf(run.home_text[BH_JA], sizeof run.home_text[BH_JA], "ネットワーク");
     sums.silence[0] = (struct bh_store_silence){ INT64_MIN, INT64_MAX };
-    sums.note[0] = (struct bh_store_note){ .damaged = true, .code = -2002, .has_offset = true, .offset = 24 };
+    sums.note[0] =
+        (struct bh_store_note){ .damaged = true, .code = -2002, .has_offset = true, .offset = 24 };
     snprintf(sums.note[0].text[BH_EN], sizeof sums.note[0].text[BH_EN], "cut short");
     sums.served = calloc(65536, sizeof *sums.served);
     sums.served[443] = 12;
@@ -816,7 +859,8 @@ words_come_back(void **state)
     sums_put(&sums, &out);
     assert_int_equal(sums_get(&sums_got, (const uint8_t *)out.data, out.len), 0);
     assert_int_equal(sums_got.served[443], 12);
-    assert_true(sums_got.bad_rows == UINT64_MAX && sums_got.silence[0].start_ns == INT64_MIN && sums_got.silence[0].end_ns == INT64_MAX);
+    assert_true(sums_got.bad_rows == UINT64_MAX && sums_got.silence[0].start_ns == INT64_MIN &&
+                sums_got.silence[0].end_ns == INT64_MAX);
     assert_memory_equal(&sums.note[0], &sums_got.note[0], sizeof sums.note[0]);
     assert_int_equal(bh_store_sums_add(&sums_got, &sums), 0);
     assert_true(sums_got.served[443] == 24 && sums_got.note_count == 2 && sums_got.steps_back == 6);
@@ -833,9 +877,15 @@ names_of_files(void **state)
         const char *name;
         enum file_type type;
         uint64_t sequence;
-    } cases[] = { { "0000000001.seg", FILE_SEGMENT, 1 }, { "9999999999.jnl", FILE_JOURNAL, 9999999999 }, { "0000000012.new", FILE_UNFINISHED, 12 },
-                  { "0000000000.seg", FILE_NONE, 0 },    { "000000001.seg", FILE_NONE, 0 },              { "00000000001.seg", FILE_NONE, 0 },
-                  { "0000000001.sega", FILE_NONE, 0 },   { "lock", FILE_NONE, 0 },                       { "", FILE_NONE, 0 } };
+    } cases[] = { { "0000000001.seg", FILE_SEGMENT, 1 },
+                  { "9999999999.jnl", FILE_JOURNAL, 9999999999 },
+                  { "0000000012.new", FILE_UNFINISHED, 12 },
+                  { "0000000000.seg", FILE_NONE, 0 },
+                  { "000000001.seg", FILE_NONE, 0 },
+                  { "00000000001.seg", FILE_NONE, 0 },
+                  { "0000000001.sega", FILE_NONE, 0 },
+                  { "lock", FILE_NONE, 0 },
+                  { "", FILE_NONE, 0 } };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         uint64_t n;
         char name[NAME_SIZE];
