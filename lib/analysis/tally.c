@@ -418,6 +418,15 @@ count_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uin
     }
 }
 
+/* Out of a packet log: the country is that of the record. */
+static void
+new_values(const struct stage *g, struct inbound *in)
+{
+    for (uint32_t k = 0; g->b->has_country && k < in->new_count; k++) {
+        in->value[k] = g->b->country[in->row[in->new_at[k]]];
+    }
+}
+
 /* A source that is new in this batch, or for which there is no room. Each look-up of a country is a
  * chain of cold lines; side by side they overlap. */
 static BH_NOINLINE void
@@ -432,7 +441,10 @@ new_sources4(struct stage *g, struct inbound *in)
             pairs_prefetch(&t->pairs, pair_hash_over(in->hash[in->new_at[k]]));
         }
     }
-    kobold_v4_many(t->cfg.countries, addr, in->value, in->new_count);
+    new_values(g, in);
+    if (!g->b->has_country) {
+        kobold_v4_many(t->cfg.countries, addr, in->value, in->new_count);
+    }
     for (uint32_t k = 0; k < in->new_count; k++) {
         const uint32_t j = in->new_at[k], i = in->row[j];
         struct source4 *v = source4_get(&t->sources, addr[k], in->hash[j]);
@@ -455,7 +467,10 @@ new_sources6(struct stage *g, struct inbound *in)
         addr[k][0] = p->src_hi;
         addr[k][1] = p->src_lo;
     }
-    kobold_v6_many(t->cfg.countries, (const uint64_t(*)[2])addr, in->value, in->new_count);
+    new_values(g, in);
+    if (!g->b->has_country) {
+        kobold_v6_many(t->cfg.countries, (const uint64_t(*)[2])addr, in->value, in->new_count);
+    }
     for (uint32_t k = 0; k < in->new_count; k++) {
         const uint32_t j = in->new_at[k], i = in->row[j];
         struct source6 *v = source6_get(&t->sources, addr[k][0], addr[k][1], in->hash[j]);

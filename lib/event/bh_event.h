@@ -179,6 +179,8 @@ enum { BH_COUNTED_VISIT = 2 };
 enum {
     BH_WANT_COLD = 1 << 0, /* ttl, df, ip_id, tcp_window, options, vlan, macs, tunnel, interface */
 };
+/* Fields that whoever made the records left out (`bh_batch.lacks`). */
+enum { BH_LACK_SEQ = 1 << 0, BH_LACK_IP_ID = 1 << 1, BH_LACK_WINDOW = 1 << 2, BH_LACK_OPTIONS = 1 << 3 };
 
 struct bh_batch {
     uint32_t rows;
@@ -187,6 +189,7 @@ struct bh_batch {
     uint32_t seen_rows;  /* used entries of seen     */
     uint32_t fragment_rows; /* used entries of fragments */
     uint32_t want;       /* BH_WANT_... that are filled in */
+    uint32_t lacks;      /* BH_LACK_... */
     uint64_t sequence;   /* place in the stream      */
 
     /* filled by lib/packet */
@@ -230,6 +233,8 @@ struct bh_batch {
     uint32_t weight[BH_BATCH_STRIDE];  /* packets this record stands for; valid when has_weight         */
     bool has_weight;
     bool all_inbound; /* an imported log without destinations: every record came to us */
+    bool has_country; /* out of a packet log: country[] is a Kobold value of the remote end, as it
+                       * was when the record was written                                     */
     bool has_direction; /* an imported log: direction[] holds what it says, until lib/track judges */
     bool no_tcp_seq;    /* an imported log: tcp_seq[] only tells connections apart */
 

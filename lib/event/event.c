@@ -107,6 +107,8 @@ bh_batch_reset(struct bh_batch *b)
     b->seen_rows = 0;
     b->fragment_rows = 0;
     b->has_weight = false;
+    b->has_country = false;
+    b->lacks = 0;
     b->has_direction = false;
     b->no_tcp_seq = false;
 }
@@ -165,6 +167,7 @@ bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_t row
     COPY(outcome);
     COPY(country);
     COPY(counted);
+    COPY(connection);
     COPY(weight);
 #undef COPY
     if (from->kind[row] == BH_KIND_IP6) {
@@ -175,6 +178,7 @@ bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_t row
     to->has_weight = from->has_weight;
     to->no_tcp_seq = from->no_tcp_seq;
     to->want = from->want;
+    to->lacks = from->lacks;
     to->rows++;
 }
 

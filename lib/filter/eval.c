@@ -176,6 +176,9 @@ verdict_end(const struct bh_filter *f, const struct node *n, const struct bh_bat
             value = kobold_v6(f->countries, of_src ? a->src_hi : a->dst_hi,
                               of_src ? a->src_lo : a->dst_lo);
         }
+        if (b->has_country && of_src == (b->direction[i] != BH_DIR_OUT)) {
+            value = b->country[i]; /* of the far end, as it was when the log was written */
+        }
         out[i] = has_addresses(b, i) ? verdict_of(f, n, value) : (uint8_t)UNKNOWN;
     }
 }
@@ -302,10 +305,10 @@ number_of(enum number field, const struct bh_batch *b, uint32_t i, uint32_t *ret
         return cold && is_ip(b, i);
     case NUMBER_WINDOW:
         *ret = b->tcp_window[i];
-        return cold && has_tcp(b, i);
+        return cold && (b->lacks & BH_LACK_WINDOW) == 0 && has_tcp(b, i);
     case NUMBER_IPID:
         *ret = b->ip_id[i];
-        return cold && b->kind[i] == BH_KIND_IP4;
+        return cold && (b->lacks & BH_LACK_IP_ID) == 0 && b->kind[i] == BH_KIND_IP4;
     default:
         *ret = b->vlan[i] - 1U;
         return cold && b->vlan[i] != 0;

@@ -45,6 +45,17 @@ struct bh_report_options {
     void *progress_arg;
 };
 
+/* Of a packet log that was reported on: what it is, and what of it could not be read. */
+struct bh_report_storage {
+    bool is_log;
+    uint64_t records, bytes, segments, runs;
+    uint64_t damaged_blocks, lost_records, torn_bytes;
+    char first_damage[256];
+    char filter[512]; /* what was kept when it was written; "": all            */
+    bool lean;        /* fields for recognising tools were left out            */
+    bool judged_again; /* home or options unlike the log's: tracked once more  */
+};
+
 /* How a home country was found. */
 enum bh_home_country_from { BH_FROM_OPTION, BH_FROM_HOME_ADDRESS, BH_FROM_TIME_ZONE, BH_FROM_NOTHING };
 
@@ -88,6 +99,7 @@ struct bh_report {
     struct bh_served *served;         /* what trend->visits[].offered_to points into */
     char filter_text[512];
     uint64_t input_bytes;
+    struct bh_report_storage storage;
     uint64_t import_rows;             /* logs: rows, those that could not be used too */
     uint64_t import_bad_rows;         /* logs: rows that could not be used            */
     uint64_t import_other_lines;      /* logs: lines that are about no packet         */
@@ -101,6 +113,30 @@ void bh_report_free(struct bh_report *r);
 
 /* Fill r->remarks from r->trend. */
 BH_NODISCARD int bh_report_remark(struct bh_report *r);
+
+/* ---- into a packet log ----------------------------------------------------------------------------- */
+
+struct bh_ingest_options {
+    /* Of these: files, home, country_db, input_format, input_columns, filter, decap, outcomes,
+     * all_accesses, progress. */
+    struct bh_report_options input;
+    const char *log_dir;
+    const char *sensor; /* NULL: ""                                                     */
+    bool lean;          /* leave out IP ID, sequence number, window and options         */
+    uint64_t sync_ns;   /* 0: 10 s                                                      */
+};
+struct bh_ingest_result {
+    uint64_t read, written; /* records; the difference was left out by the filter        */
+    uint64_t accesses;
+    struct bh_home home;
+    struct bh_capture_note *notes;
+    size_t note_count;
+    double seconds;
+};
+/* Read files, judge their records, append them to a log. When it fails, ret_result->written says how
+ * many are safe in the log. */
+BH_NODISCARD int bh_ingest_run(const struct bh_ingest_options *o, struct bh_ingest_result *ret_result, struct bh_error *err);
+void bh_ingest_result_done(struct bh_ingest_result *r);
 
 struct bh_write_options {
     enum bh_lang lang;

@@ -13,29 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHARDS_MAX 8U
 #define WORTH_THREADS 3000000U /* frames from which a second thread pays for its tables */
 
-struct run {
-    const struct bh_report_options *o;
-    struct bh_report *r;
-    struct bh_error *err;
-    struct countries countries;
-    struct bh_period period;
-    struct bh_served *served; /* BH_SERVED_MAX */
-    size_t served_count;
-    struct bh_places *places;
-    struct feed feed;
-    struct bh_tally_config tally;
-    struct shard shard[SHARDS_MAX];
-    unsigned shards;
-    struct hold *hold;
-    bool two_sided;
-    uint32_t frequent[63];
-    size_t frequent_count;
-    _Atomic uint64_t pairs_total;
-    uint64_t expected;
-};
 
 /* ---- options ------------------------------------------------------------------------------------- */
 
@@ -106,8 +85,8 @@ parse_options(struct run *x)
     return r;
 }
 
-static int
-parse_filter(struct run *x)
+int
+run_parse_filter(struct run *x)
 {
     int r = countries_filter(&x->countries, x->o, x->err);
     if (r != 0 || countries_words(&x->countries) == NULL) {
@@ -122,8 +101,8 @@ parse_filter(struct run *x)
 
 /* ---- what reading ahead tells ----------------------------------------------------------------------- */
 
-static int
-find_home(struct run *x)
+int
+run_find_home(struct run *x)
 {
     struct bh_home *h = &x->r->home;
     if (x->o->home != NULL) {
@@ -185,8 +164,8 @@ find_home_country(struct run *x)
 }
 
 /* An IP packet of ours among the first: then no answer means silence. */
-static bool
-find_two_sided(const struct run *x)
+bool
+run_find_two_sided(const struct run *x)
 {
     for (size_t i = 0; i < x->feed.ahead_count; i++) {
         if (bh_track_first_ours(&x->r->home, x->feed.ahead[i]) != INT64_MAX) {
@@ -243,6 +222,9 @@ choose_hold(struct run *x)
 {
     const struct feed *f = &x->feed;
     bool weighted = x->o->outcomes && f->ahead_count > 0 && f->ahead[0]->has_weight;
+    if (f->decided) {
+        return 0;
+    }
     bool asked = (bh_filter_needs(countries_words(&x->countries)) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
     if (!weighted && !asked) {
         return 0;
@@ -254,7 +236,7 @@ choose_hold(struct run *x)
 static unsigned
 choose_threads(const struct run *x)
 {
-    if (x->hold != NULL || x->feed.import != NULL) {
+    if (x->hold != NULL || x->feed.capture == NULL) {
         return 1;
     }
     if (x->o->threads != 0) {
@@ -267,7 +249,6 @@ choose_threads(const struct run *x)
     return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
 }
 
-#define FLOW_SLOTS (1U << 20) /* at most, of all shards */
 
 static int
 make_shards(struct run *x)
@@ -288,7 +269,7 @@ make_shards(struct run *x)
     x->tally.served_count = x->served_count;
     memcpy(x->tally.home_country, x->r->home_country, 3);
     x->tally.outcomes = x->o->outcomes;
-    x->tally.hold = x->hold != NULL;
+    x->tally.hold = x->hold != NULL || x->feed.decided;
     x->tally.expected_frames = x->expected;
     x->tally.start_ns = x->feed.first_ns;
     x->tally.two_sided = x->two_sided;
@@ -304,7 +285,7 @@ make_shards(struct run *x)
         .all_accesses = x->o->all_accesses,
         .outcomes = x->o->outcomes,
         .hold = x->hold != NULL,
-        .flow_slots = FLOW_SLOTS / x->shards,
+        .flow_slots = x->feed.decided ? 64 : FLOW_SLOTS / x->shards,
         .start_ns = x->feed.first_ns,
         .key = key,
     };
@@ -342,7 +323,8 @@ suggest_served(struct run *x, struct bh_trend *t)
     }
     t->offered = calloc(OFFERED_MAX, sizeof *t->offered);
     for (uint32_t port = 0; t->offered != NULL && port < 65536; port++) {
-        uint64_t sum = 0;
+        const uint32_t *of_log = x->feed.decided ? bh_store_get_sums(x->feed.store)->served : NULL;
+        uint64_t sum = of_log != NULL ? of_log[port] : 0;
         for (unsigned s = 0; s < x->shards; s++) {
             sum += served[s][port];
         }
@@ -456,7 +438,9 @@ take_import_notes(struct run *x)
     r->import_rows = s.rows;
     r->import_bad_rows = s.bad_rows;
     r->import_other_lines = s.other_lines;
-    r->trend->out_of_order = s.steps_back;
+    if (r->trend != NULL) {
+        r->trend->out_of_order = s.steps_back;
+    }
     r->input_bytes = s.bytes;
     r->notes = calloc(4, sizeof *r->notes);
     if (r->notes == NULL) {
@@ -488,12 +472,15 @@ take_import_notes(struct run *x)
     return 0;
 }
 
-static int
-take_notes(struct run *x)
+int
+run_take_notes(struct run *x)
 {
     struct bh_report *r = x->r;
     if (x->feed.import != NULL) {
         return take_import_notes(x);
+    }
+    if (x->feed.store != NULL) {
+        return log_finish(x);
     }
     const struct bh_capture_note *notes;
     size_t n = bh_capture_notes(x->feed.capture, &notes);
@@ -511,10 +498,10 @@ take_notes(struct run *x)
 }
 
 /* Nothing to make a report of, and a reason for it: that is what the user must hear. */
-static int
-check_any(struct run *x)
+int
+run_check_any(struct run *x)
 {
-    if (x->feed.any) {
+    if (x->feed.any || x->feed.store != NULL) {
         return 0;
     }
     if (x->feed.import != NULL) {
@@ -555,7 +542,7 @@ prepare(struct run *x)
 {
     int r = parse_options(x);
     r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
-    r = r != 0 ? r : parse_filter(x);
+    r = r != 0 ? r : run_parse_filter(x);
     if (r != 0) {
         return r;
     }
@@ -571,6 +558,10 @@ prepare(struct run *x)
     if (r != 0) {
         return r;
     }
+    if (x->feed.store != NULL) {
+        r = log_find_home(x);
+        return r != 0 ? r : log_begin(x);
+    }
     x->feed.decoder.want = (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
     return 0;
 }
@@ -582,14 +573,20 @@ calculate(struct run *x)
     if (r != 0) {
         return r;
     }
-    r = check_any(x);
-    r = r != 0 ? r : find_home(x);
+    r = run_check_any(x);
+    if (r == 0 && x->feed.store == NULL) {
+        r = run_find_home(x);
+    }
     if (r != 0) {
         return r;
     }
     find_home_country(x);
-    x->two_sided = find_two_sided(x);
-    x->expected = x->feed.capture != NULL ? bh_capture_expected_frames(x->feed.capture) : 0;
+    if (x->feed.store == NULL) { /* else it was said when the log was written */
+        x->two_sided = run_find_two_sided(x);
+    }
+    if (x->feed.store == NULL) {
+        x->expected = x->feed.capture != NULL ? bh_capture_expected_frames(x->feed.capture) : 0;
+    }
     if (x->feed.ended) { /* all of it was read ahead */
         x->expected = x->feed.ahead_count * BH_BATCH_ROWS;
     }
@@ -600,11 +597,11 @@ calculate(struct run *x)
     if (r != 0) {
         return r;
     }
-    struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold };
+    struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold, .decided = x->feed.decided };
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
     r = r != 0 ? r : work_settle(&w);
     r = r != 0 ? r : finish(x, w.calls_lost);
-    return r != 0 ? r : take_notes(x);
+    return r != 0 ? r : run_take_notes(x);
 }
 
 static void

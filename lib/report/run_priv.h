@@ -5,12 +5,16 @@
 
 #include "bh_import.h"
 #include "bh_report.h"
+#include "bh_store.h"
 
 /* ---- feed.c: batches, in the order of the stream -------------------------------------------- */
 
 struct feed {
     struct bh_capture *capture; /* or */
-    struct bh_import *import;
+    struct bh_import *import;   /* or */
+    struct bh_store *store;
+    bool decided; /* of a log: its verdicts hold, nothing is tracked again */
+    bool by_days; /* --country-db-dir: countries are asked for anew        */
     struct bh_decoder decoder;
     struct bh_tally *asks; /* where rows go that are decoded; may be NULL */
     struct bh_frames *frames;
@@ -92,12 +96,61 @@ struct work {
     struct shard *shard;
     unsigned shards;
     struct hold *hold; /* NULL: verdicts are counted as moves */
+    bool decided;      /* batches come with their verdicts    */
     uint64_t calls_lost; /* to broadcast and multicast, which not every shard could be told of */
 };
 
 void work_batch(struct shard *s, struct bh_batch *b);
+/* Before anything else is done with a batch of a capture. */
+void work_join_fragments(struct shard *s, struct bh_batch *b);
 BH_NODISCARD int work_alone(struct work *w);
 BH_NODISCARD int work_together(struct work *w);
 BH_NODISCARD int work_settle(struct work *w); /* after either */
+
+/* ---- run.c: the steps of a run, for reports and for import --------------------------------------- */
+
+#define SHARDS_MAX 8U
+#define FLOW_SLOTS (1U << 20) /* at most, of all shards */
+
+struct run {
+    const struct bh_report_options *o;
+    struct bh_report *r;
+    struct bh_error *err;
+    struct countries countries;
+    struct bh_period period;
+    struct bh_served *served; /* BH_SERVED_MAX */
+    size_t served_count;
+    struct bh_places *places;
+    struct feed feed;
+    struct bh_tally_config tally;
+    struct shard shard[SHARDS_MAX];
+    unsigned shards;
+    struct hold *hold;
+    bool two_sided;
+    uint32_t frequent[63];
+    size_t frequent_count;
+    _Atomic uint64_t pairs_total;
+    uint64_t expected;
+};
+
+BH_NODISCARD int run_parse_filter(struct run *x);
+/* From what was read ahead. */
+BH_NODISCARD int run_find_home(struct run *x);
+bool run_find_two_sided(const struct run *x);
+/* Nothing to make a report of, and a reason for it? */
+BH_NODISCARD int run_check_any(struct run *x);
+/* Damage and the like into r->notes, when all is read. */
+BH_NODISCARD int run_take_notes(struct run *x);
+
+/* ---- log.c: a packet log as the input --------------------------------------------------------------- */
+
+/* Do the files named a log? All or none of them must be directories. */
+BH_NODISCARD int log_is_input(const struct bh_report_options *o, bool *ret_is_log, struct bh_error *err);
+/* Home as the log has it; whether its verdicts hold for this report. */
+BH_NODISCARD int log_find_home(struct run *x);
+/* Begin to read: what the period, the filter and the lists need. */
+BH_NODISCARD int log_begin(struct run *x);
+/* What the log knows beside its records, into trend and report. */
+BH_NODISCARD int log_finish(struct run *x);
 
 #endif

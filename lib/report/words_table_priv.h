@@ -186,6 +186,12 @@ BH_WORD(HEALTH_DATA_FAR, " The packets are {0} years away from that date: an add
         "パケットの日付とは {0} 年離れているため、当時の登録国とは異なるかもしれません。")
 BH_WORD(HEALTH_HOME, "Home: {0}", "自分のアドレス: {0}")
 BH_WORD(HEALTH_HOME_GUESSED, "Home: {0} (guessed; --home sets it)", "自分のアドレス: {0} (推定。--home で指定できます)")
+BH_WORD(HEALTH_LOG, "From a packet log: {0} {0?record|records} in {1} octets.", "パケットログから集計: 記録 {0} 件、{1} バイト。")
+BH_WORD(HEALTH_LOG_FILTER, "It was written with a filter and holds nothing else: {0}.", "このログは次のフィルターで取り込まれ、ほかの記録はありません: {0}。")
+BH_WORD(HEALTH_LOG_AGAIN, "It was written with another home or other rules; its records were judged again.",
+        "ログ作成時と監視対象または規則が違うため、判定をやり直しました。")
+BH_WORD(HEALTH_LOG_AGAIN_LEAN, "It was written with another home or other rules; its records were judged again, without the sequence numbers that it lacks.",
+        "ログ作成時と監視対象または規則が違うため、判定をやり直しました (このログにはシーケンス番号がありません)。")
 BH_WORD(HEALTH_NOTE, "{0}: {1}", "{0}: {1}")
 BH_WORD(HEALTH_NOTE_AT, "{0}, byte {1}: {2}", "{0}、{1} バイト目: {2}")
 BH_WORD(HEALTH_NOTE_LINE, "{0}, line {1}: {2}", "{0}、{1} 行目: {2}")

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 
 /* Layer counts of fragmented datagrams, as other decoders count them. */
-static void
-join_fragments(struct shard *s, struct bh_batch *b)
+void
+work_join_fragments(struct shard *s, struct bh_batch *b)
 {
     if (BH_LIKELY(b->fragment_rows == 0)) {
         return;
@@ -36,7 +36,7 @@ void
 work_batch(struct shard *s, struct bh_batch *b)
 {
     const struct bh_move *moves;
-    join_fragments(s, b);
+    work_join_fragments(s, b);
     bool before = bh_track_is_two_sided(s->track);
     bh_track_classify(s->track, b);
     if (!before && bh_track_is_two_sided(s->track)) {
@@ -45,6 +45,14 @@ work_batch(struct shard *s, struct bh_batch *b)
     bh_tally_sources(s->tally, b);
     size_t n = bh_track_flows(s->track, b, &moves);
     bh_tally_counts(s->tally, b, moves, n);
+}
+
+/* Out of a log: what lib/track decides stands in the records. */
+static void
+decided_batch(struct shard *s, struct bh_batch *b)
+{
+    bh_tally_sources(s->tally, b);
+    bh_tally_counts(s->tally, b, NULL, 0);
 }
 
 /* ---- held back ----------------------------------------------------------------------------------- */
@@ -84,7 +92,7 @@ hold_batch(struct work *w, struct bh_batch **b)
     struct hold *h = w->hold;
     const struct bh_move *moves;
     struct shard *s = &w->shard[0];
-    join_fragments(s, *b);
+    work_join_fragments(s, *b);
     bh_track_classify(s->track, *b);
     memset((*b)->counted, 1, (*b)->rows);
     memset((*b)->country, 0, (*b)->rows * sizeof *(*b)->country);
@@ -106,7 +114,7 @@ int
 work_settle(struct work *w)
 {
     struct bh_batch *b = bh_batch_new();
-    for (unsigned s = 0; b != NULL && w->hold == NULL && s < w->shards; s++) {
+    for (unsigned s = 0; b != NULL && w->hold == NULL && !w->decided && s < w->shards; s++) {
         work_batch(&w->shard[s], b);
     }
     bh_batch_free(b);
@@ -120,7 +128,9 @@ work_alone(struct work *w)
     int r = b == NULL ? -ENOMEM : 0;
     w->feed->asks = w->hold == NULL ? w->shard[0].tally : NULL; /* what is held is looked up much later */
     while (r == 0 && feed_next(w->feed, &b)) {
-        if (w->hold != NULL) {
+        if (w->decided) {
+            decided_batch(&w->shard[0], b);
+        } else if (w->hold != NULL) {
             r = hold_batch(w, &b);
         } else {
             work_batch(&w->shard[0], b);
@@ -138,7 +148,6 @@ work_alone(struct work *w)
 #define CHUNK_BLOCKS 4U
 #define CALL_BATCHES (BH_TRACK_CALLS / BH_BATCH_ROWS)
 #define CHUNKS 6U
-#define SHARDS_MAX 8U
 
 enum chunk_state { CHUNK_FREE, CHUNK_DEALING, CHUNK_READY };
 

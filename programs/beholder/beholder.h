@@ -3,10 +3,14 @@
 #ifndef BEHOLDER_H
 #define BEHOLDER_H
 
-#include "bh_base.h"
+#include <time.h>
+
+#include "bh_capture.h"
 #include "bh_option.h"
 
 int verb_report(int argc, char **argv);
+int verb_import(int argc, char **argv);
+int verb_log(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);
@@ -14,5 +18,25 @@ int program_fail(const struct bh_error *err, enum bh_lang lang);
 int program_end_stdout(enum bh_lang lang);
 /* All of it to stdout, or an error (a full disk, a closed pipe). */
 BH_NODISCARD int program_write(const struct bh_buf *out, struct bh_error *err);
+
+/* Files, and behind them the words of a filter. */
+struct operands {
+    const char **files; /* the caller frees */
+    size_t file_count;
+    const char *const *words;
+    size_t word_count;
+};
+BH_NODISCARD int program_operands(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err);
+/* What is to be said about the input, on stderr; returns the exit code: 1 when something is damaged. */
+int program_notes(const struct bh_capture_note *notes, size_t count, enum bh_lang lang, bool quiet);
+
+/* A bar on stderr. */
+struct bar {
+    struct timespec start;
+    bool drawn;
+};
+bool bar_begin(struct bar *bar, bool quiet); /* true: there is a terminal to draw on */
+void bar_draw(void *bar, uint64_t done, uint64_t total);
+void bar_end(struct bar *bar);
 
 #endif

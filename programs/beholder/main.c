@@ -14,6 +14,8 @@ static const struct {
     int (*run)(int argc, char **argv);
 } verbs[] = {
     { "report", verb_report },
+    { "import", verb_import },
+    { "log", verb_log },
 };
 
 int

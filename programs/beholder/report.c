@@ -12,39 +12,6 @@
 #include "beholder_report_command.h"
 #include "kobold_update.h"
 
-struct operands {
-    const char **files;
-    size_t file_count;
-    const char *const *words;
-    size_t word_count;
-};
-
-static int
-split_operands(const struct bh_args *a, struct operands *ret, struct bh_error *err)
-{
-    char *const *all;
-    const char *const *named;
-    size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named);
-    size_t files = bh_operand_files(all, n, r > 0);
-    ret->files = calloc(n + r + 1, sizeof *ret->files);
-    if (ret->files == NULL) {
-        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
-    }
-    for (size_t k = 0; k < r; k++) {
-        ret->files[ret->file_count++] = named[k];
-    }
-    for (size_t k = 0; k < files; k++) {
-        ret->files[ret->file_count++] = all[k];
-    }
-    ret->words = (const char *const *)(all + files);
-    ret->word_count = n - files;
-    if (ret->file_count == 0) {
-        return bh_error_set(err, BH_EUSAGE, "beholder report", "give a capture file, or - for standard input; try beholder report --help",
-                            "キャプチャファイルを指定してください (- は標準入力)。beholder report --help をご覧ください");
-    }
-    return 0;
-}
-
 static enum bh_count_unit
 count_unit(const char *word)
 {
@@ -100,63 +67,7 @@ terminal_columns(void)
     return n < 80 ? 80 : n > 400 ? 400 : (unsigned)n;
 }
 
-struct bar {
-    struct timespec start;
-    bool drawn;
-};
-
-static double
-since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
-}
-
-/* On a terminal, and only when it takes longer than half a second. */
-static void
-draw_bar(void *arg, uint64_t done, uint64_t total)
-{
-    struct bar *bar = arg;
-    if (total == 0 || since(&bar->start) < 0.5) {
-        return;
-    }
-    char cells[31];
-    unsigned full = (unsigned)(done * 30 / total);
-    full = full > 30 ? 30 : full;
-    memset(cells, '.', 30);
-    memset(cells, '#', full);
-    cells[30] = '\0';
-    fprintf(stderr, "\r[%s] %3u %%", cells, (unsigned)(done * 100 / total));
-    bar->drawn = true;
-}
-
-static void
-clear_bar(struct bar *bar)
-{
-    if (bar->drawn) {
-        fputs("\r\033[K", stderr);
-    }
-}
-
 /* ---- the verb --------------------------------------------------------------------------------- */
-
-/* Damage and the like: on stderr too, as the report may go to a file. */
-static int
-say_notes(const struct bh_report *r, enum bh_lang lang, bool quiet)
-{
-    int code = 0;
-    char line[1200];
-    for (size_t i = 0; i < r->note_count; i++) {
-        if (r->notes[i].damaged) {
-            code = 1;
-        }
-        if (r->notes[i].damaged || (!quiet && r->notes[i].error.code != 0)) {
-            fprintf(stderr, "beholder: %s\n", bh_error_line(&r->notes[i].error, lang, line, sizeof line));
-        }
-    }
-    return code;
-}
 
 /* Of the country data in use today, not of those a history has for old captures. */
 static void
@@ -164,7 +75,7 @@ say_age(const struct bh_report *r, const struct bh_report_options *o, enum bh_la
 {
     struct bh_error e;
     char line[1200];
-    if (o->country_db_dir == NULL && kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
+    if (o->country_db_dir == NULL && !r->storage.is_log && kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
         fprintf(stderr, "beholder: %s\n", bh_error_line(&e, lang, line, sizeof line));
     }
 }
@@ -212,15 +123,14 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
     struct bh_error err = { 0 };
     struct bh_report_options o;
     struct bh_report *r = NULL;
-    struct bar bar = { 0 };
+    struct bar bar;
     fill_options(a, w, &o);
-    clock_gettime(CLOCK_MONOTONIC, &bar.start);
-    if (!bh_arg_given(a, "quiet") && isatty(STDERR_FILENO) == 1) {
-        o.progress = draw_bar;
+    if (bar_begin(&bar, bh_arg_given(a, "quiet"))) {
+        o.progress = bar_draw;
         o.progress_arg = &bar;
     }
     int code = bh_report_run(&o, &r, &err);
-    clear_bar(&bar);
+    bar_end(&bar);
     if (code != 0) {
         return program_fail(&err, lang);
     }
@@ -235,7 +145,7 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
     } else if (code != 0) {
         code = program_fail(&err, lang);
     } else {
-        code = say_notes(r, lang, bh_arg_given(a, "quiet"));
+        code = program_notes(r->notes, r->note_count, lang, bh_arg_given(a, "quiet"));
         if (code == 0 && !bh_arg_given(a, "quiet")) {
             say_age(r, &o, lang);
         }
@@ -261,7 +171,7 @@ verb_report(int argc, char **argv)
     } else if (bh_arg_given(a, "version")) {
         puts("beholder " BH_VERSION);
         code = program_end_stdout(lang);
-    } else if (check_bounds(a, &err) != 0 || split_operands(a, &w, &err) != 0) {
+    } else if (check_bounds(a, &err) != 0 || program_operands(a, "beholder report", &w, &err) != 0) {
         code = program_fail(&err, lang);
     } else {
         code = report(a, &w, lang);

@@ -222,6 +222,27 @@ walk_country_data(const struct bh_report *r, struct bh_walk *w)
     bh_walk_list_end(w);
 }
 
+/* Of a packet log; of files an empty object. */
+static void
+walk_storage(const struct bh_report *r, struct bh_walk *w)
+{
+    const struct bh_report_storage *g = &r->storage;
+    bh_walk_object(w, "storage");
+    if (g->is_log) {
+        bh_walk_uint(w, "records", g->records);
+        bh_walk_uint(w, "bytes", g->bytes);
+        bh_walk_uint(w, "segments", g->segments);
+        bh_walk_uint(w, "runs", g->runs);
+        bh_walk_text(w, "profile", g->lean ? "lean" : "full");
+        bh_walk_text(w, "filter", g->filter);
+        bh_walk_bool(w, "judged_again", g->judged_again);
+        bh_walk_uint(w, "damaged_blocks", g->damaged_blocks);
+        bh_walk_uint(w, "lost_records", g->lost_records);
+        bh_walk_uint(w, "torn_bytes", g->torn_bytes);
+    }
+    bh_walk_object_end(w);
+}
+
 void
 bh_walk_health(const struct bh_report *r, struct bh_walk *w)
 {
@@ -232,8 +253,7 @@ bh_walk_health(const struct bh_report *r, struct bh_walk *w)
     walk_gaps(t, w);
     bh_walk_uint(w, "duplicates", t->duplicates);
     walk_bounds(t, w);
-    bh_walk_object(w, "storage");
-    bh_walk_object_end(w);
+    walk_storage(r, w);
     bh_walk_uint(w, "frames_bad_time", t->bad_time);
     bh_walk_uint(w, "out_of_order", t->out_of_order);
     bh_walk_uint(w, "filter_unknown", t->filter_unknown);

@@ -307,10 +307,29 @@ put_notes(struct bh_page *p)
     }
 }
 
+/* Of a packet log: how large, and what its writer left out. */
+static void
+say_storage(const struct bh_page *p, struct bh_buf *out)
+{
+    const struct bh_report_storage *g = &p->report->storage;
+    if (!g->is_log) {
+        return;
+    }
+    bh_say(out, p->lang, HEALTH_LOG, bh_num(g->records).s, bh_num(g->bytes).s);
+    if (g->filter[0] != '\0') {
+        between(p, out);
+        bh_say(out, p->lang, HEALTH_LOG_FILTER, g->filter);
+    }
+    if (g->judged_again) {
+        between(p, out);
+        bh_buf_puts(out, bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang));
+    }
+}
+
 void
 bh_page_health(struct bh_page *p)
 {
-    static void (*const parts[])(const struct bh_page *, struct bh_buf *) = { say_home, say_data };
+    static void (*const parts[])(const struct bh_page *, struct bh_buf *) = { say_home, say_data, say_storage };
     struct bh_buf text = { 0 };
     bh_page_heading(p, bh_word(BH_W_HEAD_HEALTH, p->lang));
     say_frames(p, &text);

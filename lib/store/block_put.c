@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A chunk as a block: columns that can be read each alone, one after the other. What a column
+ * holds, and by what it is told apart, is in docs/format/log.md.
+ */
+#include "store_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int
+block_work_init(struct block_work *w)
+{
+    *w = (struct block_work){ 0 };
+    int r = code_work_init(&w->code);
+    w->number = malloc((BLOCK_ROWS + 16) * sizeof *w->number);
+    w->second = malloc((BLOCK_ROWS + 16) * sizeof *w->second);
+    w->entry = malloc((BLOCK_ROWS + 16) * sizeof *w->entry);
+    w->octet = malloc(BLOCK_ROWS + 16);
+    w->other = malloc(BLOCK_ROWS + 16);
+    w->usual = malloc(BLOCK_ROWS + 16);
+    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->octet == NULL ||
+        w->other == NULL || w->usual == NULL) {
+        block_work_done(w);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void
+block_work_done(struct block_work *w)
+{
+    code_work_done(&w->code);
+    free(w->number);
+    free(w->second);
+    free(w->entry);
+    free(w->octet);
+    free(w->other);
+    free(w->usual);
+    bh_buf_done(&w->bits);
+    bh_buf_done(&w->column);
+    *w = (struct block_work){ 0 };
+}
+
+const char *
+column_name(unsigned column)
+{
+    static const char *const names[COLUMNS] = {
+        [COLUMN_TIME] = "time",
+        [COLUMN_COUNTRY] = "country",
+        [COLUMN_FAR] = "remote",
+        [COLUMN_NEAR] = "home",
+        [COLUMN_SERVICE] = "service",
+        [COLUMN_SHAPE] = "shape",
+        [COLUMN_OTHER_KNOCK] = "other_port_access",
+        [COLUMN_OTHER_KNOCK + 1] = "other_port_tcp",
+        [COLUMN_OTHER_KNOCK + 2] = "other_port_udp",
+        [COLUMN_OTHER_KNOCK + 3] = "icmp_code",
+        [COLUMN_OTHER_LAST] = "other_port_rest",
+        [COLUMN_OUTCOME] = "outcome",
+        [COLUMN_TTL] = "ttl",
+        [COLUMN_SEQ] = "tcp_seq",
+        [COLUMN_IP_ID] = "ip_id",
+        [COLUMN_WINDOW] = "tcp_window",
+        [COLUMN_WEIGHT] = "weight",
+        [COLUMN_QUOTES] = "quotes",
+        [COLUMN_SEEN] = "tunnels",
+    };
+    return column < COLUMNS && names[column] != NULL ? names[column] : "unknown";
+}
+
+struct put {
+    const struct dict *d;
+    const struct terms *t;
+    const struct chunk *c;
+    struct block_work *w;
+    struct block_head head;
+    struct bh_buf *body;
+};
+
+/* What w->column holds is this column. */
+static void
+finish_column(struct put *p, enum column column)
+{
+    struct bh_buf *b = &p->w->column;
+    p->head.column[column].at = (uint32_t)(p->head.body_size);
+    p->head.column[column].size = (uint32_t)b->len;
+    p->head.column[column].sum = code_sum(b->data, b->len);
+    bh_buf_add(p->body, b->data, b->len);
+    p->body->failed |= b->failed;
+    p->head.body_size += b->len;
+    b->len = 0;
+    b->failed = false;
+}
+
+static void
+put_bits_of(struct put *p)
+{
+    struct bh_buf *bits = &p->w->bits;
+    code_put32(&p->w->column, (uint32_t)bits->len);
+    bh_buf_add(&p->w->column, bits->data == NULL ? "" : bits->data, bits->len);
+    p->w->column.failed |= bits->failed;
+    bits->len = 0;
+    bits->failed = false;
+}
+
+static const int64_t units[4] = { 1, 1000, 1000000, 1000000000 };
+
+/* The coarsest unit that loses nothing. */
+static unsigned
+unit_of(const struct chunk *c)
+{
+    unsigned unit = 3;
+    for (uint32_t i = 0; i < c->rows && unit > 0; i++) {
+        while (unit > 0 && c->ts_ns[i] % units[unit] != 0) {
+            unit--;
+        }
+    }
+    return unit;
+}
+
+static void
+put_time(struct put *p)
+{
+    const struct chunk *c = p->c;
+    const int64_t unit = units[p->head.unit];
+    struct code_bits bits = { .out = &p->w->bits };
+    int64_t last = c->ts_ns[0];
+    for (uint32_t i = 0; i < c->rows; i++) {
+        unsigned count;
+        uint64_t low;
+        /* Without a sign: the ends of int64 may stand side by side. */
+        const int64_t step = (int64_t)((uint64_t)c->ts_ns[i] - (uint64_t)last);
+        const bool far = (step < 0) != (c->ts_ns[i] < last);
+        p->w->octet[i] =
+            far ? (uint8_t)CODE_STEP_WIDE : code_step_symbol(step / unit, &count, &low);
+        if (p->w->octet[i] == CODE_STEP_WIDE) { /* in ns, modulo 2^64 */
+            code_bits_put(&bits, (uint32_t)(uint64_t)step, 32);
+            code_bits_put(&bits, (uint64_t)step >> 32, 32);
+        } else {
+            code_bits_put(&bits, low, count);
+        }
+        last = c->ts_ns[i];
+    }
+    code_bits_flush(&bits);
+    code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
+    put_bits_of(p);
+    finish_column(p, COLUMN_TIME);
+}
+
+static void
+put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symbol)
+{
+    const struct far *f = &p->t->far[id];
+    if (symbol == FAR_ONCE6) {
+        code_bits_put(bits, f->hi >> 32, 32);
+        code_bits_put(bits, f->hi & UINT32_MAX, 32);
+        code_bits_put(bits, f->lo >> 32, 32);
+    }
+    code_bits_put(bits, f->lo & UINT32_MAX, 32);
+}
+
+/* So many rows ahead their far ends are asked for: each is a cold line. */
+#define FAR_AHEAD 16U
+
+/* Country, symbol and place in one pass; entries and usual TTLs are kept for other columns. */
+static void
+put_far(struct put *p)
+{
+    const struct chunk *c = p->c;
+    const struct dict *d = p->d;
+    struct block_work *w = p->w;
+    struct code_bits bits = { .out = &w->bits };
+    for (uint32_t i = 0; i < c->rows; i++) {
+        __builtin_prefetch(&d->far_out[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
+        const uint32_t id = c->far[i];
+        const struct far_out *f = &d->far_out[id];
+        const bool again = i > 0 && id == c->far[i - 1] && f->symbol != FAR_NONE;
+        w->entry[i] = f->entry;
+        w->usual[i] = f->ttl;
+        w->number[i] = f->country;
+        w->other[i] = (uint8_t)f->country;
+        w->octet[i] = again ? (uint8_t)FAR_SAME : f->symbol;
+        if (again) {
+            continue;
+        }
+        if (BH_LIKELY(f->symbol >= FAR_CLASS4)) {
+            code_bits_put(&bits, f->bits, f->bit_count);
+        } else if (f->symbol != FAR_NONE) {
+            put_once(p, &bits, id, f->symbol);
+        }
+    }
+    code_bits_flush(&bits);
+    code_put_octets(&w->code, &w->column, w->other, c->rows);
+    if (d->country_count > 256) {
+        for (uint32_t i = 0; i < c->rows; i++) {
+            w->other[i] = (uint8_t)(w->number[i] >> 8);
+        }
+        code_put_octets(&w->code, &w->column, w->other, c->rows);
+    }
+    finish_column(p, COLUMN_COUNTRY);
+    code_put_octets(&w->code, &w->column, w->octet, c->rows);
+    put_bits_of(p);
+    finish_column(p, COLUMN_FAR);
+}
+
+static void
+put_near(struct put *p)
+{
+    const struct chunk *c = p->c;
+    struct block_work *w = p->w;
+    if (!p->d->near_direct) {
+        for (uint32_t i = 0; i < c->rows; i++) {
+            w->number[i] = p->d->near_code[c->near[i]];
+        }
+        code_put_numbers(&w->code, &w->column, w->number, c->rows);
+        finish_column(p, COLUMN_NEAR);
+        return;
+    }
+    /* The family is that of the row. */
+    uint32_t n4 = 0, n6 = 0;
+    for (uint32_t i = 0; i < c->rows; i++) {
+        const struct near *n = &p->t->near[c->near[i]];
+        w->number[n4] = (uint32_t)n->lo;
+        n4 += n->family == 4;
+        n6 += n->family == 6;
+    }
+    code_put_numbers(&w->code, &w->column, w->number, n4);
+    for (unsigned part = 0; part < 4 && n6 > 0; part++) {
+        uint32_t at = 0;
+        for (uint32_t i = 0; i < c->rows; i++) {
+            const struct near *n = &p->t->near[c->near[i]];
+            if (n->family == 6) {
+                w->number[at++] =
+                    (uint32_t)((part < 2 ? n->hi : n->lo) >> (part % 2 == 0 ? 32 : 0));
+            }
+        }
+        code_put_numbers(&w->code, &w->column, w->number, n6);
+    }
+    finish_column(p, COLUMN_NEAR);
+}
+
+static void
+put_service(struct put *p)
+{
+    const struct chunk *c = p->c;
+    const struct dict *d = p->d;
+    struct block_work *w = p->w;
+    uint32_t groups = 0, ports = 0;
+    for (uint32_t i = 0; i < c->rows; i++) {
+        const uint32_t id = c->service[i];
+        const uint8_t code = d->service_code[id];
+        w->octet[i] = code;
+        if (code == CODE_OTHER) {
+            w->second[groups++] = d->service_group[id];
+        }
+        if (code == CODE_OTHER || d->service[code].port == PORT_ANY) {
+            w->number[ports++] = c->port[i];
+        }
+    }
+    code_put_octets(&w->code, &w->column, w->octet, c->rows);
+    code_put_numbers(&w->code, &w->column, w->second, groups);
+    code_put_numbers(&w->code, &w->column, w->number, ports);
+    finish_column(p, COLUMN_SERVICE);
+}
+
+static void
+put_shape(struct put *p)
+{
+    const struct chunk *c = p->c;
+    struct block_work *w = p->w;
+    for (unsigned s = 0; s < STREAMS; s++) {
+        uint32_t n = 0, others = 0;
+        for (uint32_t i = 0; i < c->rows; i++) {
+            if (c->stream[i] != s) {
+                continue;
+            }
+            const uint8_t code = p->d->shape_code[c->shape[i]];
+            w->octet[n++] = code;
+            if (code == CODE_OTHER) {
+                const uint64_t key = p->t->shape.key[c->shape[i]];
+                w->number[others] = p->d->form_code[shape_form(key)];
+                w->second[others++] = shape_len(key);
+            }
+        }
+        code_put_octets(&w->code, &w->column, w->octet, n);
+        code_put_numbers(&w->code, &w->column, w->number, others);
+        code_put_numbers(&w->code, &w->column, w->second, others);
+    }
+    finish_column(p, COLUMN_SHAPE);
+}
+
+/* The other port: often what the same far end had last. */
+static void
+put_other(struct put *p, unsigned stream)
+{
+    const struct chunk *c = p->c;
+    struct block_work *w = p->w;
+    uint16_t last[LAST_OTHER] = { 0 };
+    uint32_t n = 0, misses = 0, hits = 0;
+    for (uint32_t i = 0; i < c->rows; i++) {
+        if (c->stream[i] != stream) {
+            continue;
+        }
+        const uint32_t entry = w->entry[i];
+        uint16_t *before = &last[entry % LAST_OTHER];
+        const bool hit = entry != UINT32_MAX && *before == c->other[i];
+        if (entry != UINT32_MAX) {
+            *before = c->other[i];
+        }
+        w->second[n] = c->other[i];
+        w->octet[n++] = hit;
+        hits += hit;
+        w->number[misses] = c->other[i];
+        misses += !hit;
+    }
+    if (hits < n / 32) {
+        memset(w->octet, 0, n);
+        code_put_octets(&w->code, &w->column, w->octet, n);
+        code_put_numbers(&w->code, &w->column, w->second, n);
+    } else {
+        code_put_octets(&w->code, &w->column, w->octet, n);
+        code_put_numbers(&w->code, &w->column, w->number, misses);
+    }
+    finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
+}
+
+static void
+put_outcome(struct put *p)
+{
+    const struct chunk *c = p->c;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->rows; i++) {
+        if (c->stream[i] == STREAM_KNOCK) {
+            p->w->octet[n++] = c->outcome[i];
+        }
+    }
+    code_put_octets(&p->w->code, &p->w->column, p->w->octet, n);
+    finish_column(p, COLUMN_OUTCOME);
+}
+
+/* What differs from the TTL that is usual for the far end. */
+static void
+put_ttl(struct put *p)
+{
+    const struct chunk *c = p->c;
+    for (uint32_t i = 0; i < c->rows; i++) {
+        const bool theirs = (c->kind[i] & CHUNK_THEIRS) != 0;
+        p->w->octet[i] = theirs ? (uint8_t)(c->ttl[i] - p->w->usual[i]) : 0;
+    }
+    code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
+    finish_column(p, COLUMN_TTL);
+}
+
+static void
+put_tcp_numbers(struct put *p, const uint32_t *wide, const uint16_t *narrow, enum column column)
+{
+    const struct chunk *c = p->c;
+    for (unsigned s = STREAM_KNOCK; s <= STREAM_TCP; s++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < c->rows; i++) {
+            if (c->stream[i] == s) {
+                p->w->number[n++] = wide != NULL ? wide[i] : narrow[i];
+            }
+        }
+        code_put_numbers(&p->w->code, &p->w->column, p->w->number, n);
+    }
+    finish_column(p, column);
+}
+
+static void
+put_ip_id(struct put *p)
+{
+    const struct chunk *c = p->c;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->rows; i++) {
+        if ((c->kind[i] & 7) == BH_KIND_IP4) {
+            p->w->number[n++] = c->ip_id[i];
+        }
+    }
+    code_put_numbers(&p->w->code, &p->w->column, p->w->number, n);
+    finish_column(p, COLUMN_IP_ID);
+}
+
+static void
+put_quotes(struct put *p)
+{
+    struct bh_buf *out = &p->w->bits;
+    for (uint32_t k = 0; k < p->c->quote_count; k++) {
+        const struct quote_row *q = &p->c->quote[k];
+        code_put32(out, q->row);
+        code_put8(out, q->quote.kind);
+        code_put8(out, q->quote.proto);
+        code_put8(out, q->quote.has_ports);
+        code_put32(out, q->quote.ports);
+        if (q->quote.kind == BH_KIND_IP6) {
+            code_put64(out, q->quote.ip6.src_hi);
+            code_put64(out, q->quote.ip6.src_lo);
+            code_put64(out, q->quote.ip6.dst_hi);
+            code_put64(out, q->quote.ip6.dst_lo);
+        } else {
+            code_put32(out, q->quote.src);
+            code_put32(out, q->quote.dst);
+        }
+    }
+    code_put32(&p->w->column, p->c->quote_count);
+    code_put32(&p->w->column, (uint32_t)out->len);
+    code_put_octets(&p->w->code, &p->w->column, (const uint8_t *)out->data, out->len);
+    p->w->column.failed |= out->failed;
+    out->len = 0;
+    finish_column(p, COLUMN_QUOTES);
+}
+
+static void
+put_seen(struct put *p)
+{
+    struct bh_buf *out = &p->w->bits;
+    for (uint32_t k = 0; k < p->c->seen_count; k++) {
+        const struct seen_row *s = &p->c->seen[k];
+        code_put32(out, s->row);
+        code_put16(out, s->seen.port);
+        code_put8(out, s->seen.port_proto);
+        code_put8(out, (uint8_t)(s->seen.has_src4 | s->seen.has_src6 << 1));
+        code_put32(out, s->seen.src4);
+        code_put64(out, s->seen.src6_hi);
+        code_put64(out, s->seen.src6_lo);
+    }
+    code_put32(&p->w->column, p->c->seen_count);
+    code_put32(&p->w->column, (uint32_t)out->len);
+    code_put_octets(&p->w->code, &p->w->column, (const uint8_t *)out->data, out->len);
+    p->w->column.failed |= out->failed;
+    out->len = 0;
+    finish_column(p, COLUMN_SEEN);
+}
+
+static void
+put_head(const struct block_head *h, struct bh_buf *out)
+{
+    uint16_t count = 0;
+    for (unsigned k = 0; k < COLUMNS; k++) {
+        count = (uint16_t)(count + (h->column[k].size > 0));
+    }
+    code_put32(out, h->rows);
+    code_put32(out, h->flags);
+    code_put64(out, (uint64_t)h->first_ns);
+    code_put64(out, (uint64_t)h->min_ns);
+    code_put64(out, (uint64_t)h->max_ns);
+    code_put8(out, h->unit);
+    code_put8(out, 0);
+    code_put16(out, count);
+    for (unsigned k = 0; k < COLUMNS; k++) {
+        if (h->column[k].size > 0) {
+            code_put32(out, k);
+            code_put32(out, h->column[k].at);
+            code_put32(out, h->column[k].size);
+            code_put64(out, h->column[k].sum);
+        }
+    }
+}
+
+void
+block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w,
+          struct bh_buf *head, struct bh_buf *body)
+{
+    struct put p = { .d = d, .t = t, .c = c, .w = w, .body = body };
+    p.head.rows = c->rows;
+    p.head.flags = c->flags;
+    p.head.first_ns = c->rows > 0 ? c->ts_ns[0] : 0;
+    p.head.min_ns = c->min_ns;
+    p.head.max_ns = c->max_ns;
+    p.head.unit = (uint8_t)unit_of(c);
+    put_time(&p);
+    put_far(&p);
+    put_near(&p);
+    put_service(&p);
+    put_shape(&p);
+    for (unsigned s = 0; s < STREAMS; s++) {
+        put_other(&p, s);
+    }
+    put_outcome(&p);
+    const uint32_t lacks = c->flags >> CHUNK_LACKS_SHIFT;
+    if ((lacks & BH_LACK_SEQ) == 0) {
+        put_tcp_numbers(&p, c->seq, NULL, COLUMN_SEQ);
+    }
+    if ((c->flags & CHUNK_COLD) != 0) {
+        put_ttl(&p);
+        if ((lacks & BH_LACK_IP_ID) == 0) {
+            put_ip_id(&p);
+        }
+        if ((lacks & BH_LACK_WINDOW) == 0) {
+            put_tcp_numbers(&p, NULL, c->window, COLUMN_WINDOW);
+        }
+    }
+    if ((c->flags & CHUNK_WEIGHT) != 0) {
+        code_put_numbers(&w->code, &w->column, c->weight, c->rows);
+        finish_column(&p, COLUMN_WEIGHT);
+    }
+    if (c->quote_count > 0) {
+        put_quotes(&p);
+    }
+    if (c->seen_count > 0) {
+        put_seen(&p);
+    }
+    put_head(&p.head, head);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sum, bits, steps, and lists of octets. */
+#include "code_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#ifdef BH_WITH_ZSTD
+#include <zstd.h>
+#endif
+
+/* ---- the sum ------------------------------------------------------------------------------------- */
+
+#define SUM_A 0x9e3779b97f4a7c15ULL
+#define SUM_B 0xc2b2ae3d27d4eb4fULL
+#define SUM_C 0x165667b19e3779f9ULL
+
+static inline uint64_t
+fold(uint64_t a, uint64_t b)
+{
+    bh_u128 x = (bh_u128)a * b;
+    return (uint64_t)x ^ (uint64_t)(x >> 64);
+}
+
+/* Two chains of multiplications, so that one does not wait for the other. */
+uint64_t
+code_sum(const void *data, size_t n)
+{
+    const uint8_t *p = data;
+    uint64_t a = SUM_A ^ n, b = SUM_B;
+    size_t left = n;
+    for (; left >= 32; left -= 32, p += 32) {
+        a = fold(a ^ bh_get_le64(p), bh_get_le64(p + 8) ^ SUM_B) ^ a >> 32;
+        b = fold(b ^ bh_get_le64(p + 16), bh_get_le64(p + 24) ^ SUM_C) ^ b >> 32;
+    }
+    uint8_t last[32] = { 0 };
+    if (left > 0) { /* of an empty list there may be no address */
+        memcpy(last, p, left);
+    }
+    a = fold(a ^ bh_get_le64(last), bh_get_le64(last + 8) ^ SUM_B) ^ a >> 32;
+    b = fold(b ^ bh_get_le64(last + 16), bh_get_le64(last + 24) ^ SUM_C) ^ b >> 32;
+    return fold(a ^ SUM_C, b ^ SUM_A) ^ a ^ b;
+}
+
+/* ---- small things ---------------------------------------------------------------------------------- */
+
+void
+code_put8(struct bh_buf *out, uint8_t v)
+{
+    bh_buf_add(out, &v, 1);
+}
+
+void
+code_put16(struct bh_buf *out, uint16_t v)
+{
+    uint8_t p[2];
+    bh_put_le16(p, v);
+    bh_buf_add(out, p, sizeof p);
+}
+
+void
+code_put32(struct bh_buf *out, uint32_t v)
+{
+    uint8_t p[4];
+    bh_put_le32(p, v);
+    bh_buf_add(out, p, sizeof p);
+}
+
+void
+code_put64(struct bh_buf *out, uint64_t v)
+{
+    uint8_t p[8];
+    bh_put_le64(p, v);
+    bh_buf_add(out, p, sizeof p);
+}
+
+int
+code_work_init(struct code_work *w)
+{
+    *w = (struct code_work){ 0 };
+    w->slot_key = calloc(2 * CODE_LIST_MAX, sizeof *w->slot_key);
+    w->slot_count = calloc(2 * CODE_LIST_MAX, sizeof *w->slot_count);
+    w->plane = malloc(CODE_LIST_MAX + 16);
+    w->rest = malloc((CODE_LIST_MAX + 16) * sizeof *w->rest);
+    bool ok = w->slot_key != NULL && w->slot_count != NULL && w->plane != NULL && w->rest != NULL;
+#ifdef BH_WITH_ZSTD
+    w->zstd = ZSTD_createCCtx();
+    ok = ok && w->zstd != NULL;
+#endif
+    if (!ok) {
+        code_work_done(w);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void
+code_work_done(struct code_work *w)
+{
+#ifdef BH_WITH_ZSTD
+    ZSTD_freeCCtx(w->zstd);
+#endif
+    free(w->slot_key);
+    free(w->slot_count);
+    free(w->plane);
+    free(w->rest);
+    free(w->pressed);
+    *w = (struct code_work){ 0 };
+}
+
+/* ---- bits -------------------------------------------------------------------------------------------- */
+
+void
+code_bits_flush(struct code_bits *b)
+{
+    while (b->have > 0) {
+        code_put8(b->out, (uint8_t)b->word);
+        b->word >>= 8;
+        b->have = b->have > 8 ? b->have - 8 : 0;
+    }
+}
+
+uint64_t
+code_bits_edge(const struct code_bits_in *b)
+{
+    uint8_t last[8] = { 0 };
+    size_t o = (size_t)(b->at >> 3);
+    if (b->at >> 3 < b->size) {
+        memcpy(last, b->data + o, b->size - o < 8 ? b->size - o : 8);
+    }
+    return bh_get_le64(last) >> (b->at & 7);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------- */
+
+#define STEP_SMALL 16U /* these say all in their octet                   */
+#define STEP_LAST_OCTAVE                                                                           \
+    32 /* 16 + 8 * (32 - 4) + 7 = 247 is the last symbol; 248 to 253 mean nothing */
+
+uint8_t
+code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low)
+{
+    if (d >= 0 && d < (int64_t)STEP_SMALL) {
+        *ret_bits = 0;
+        *ret_low = 0;
+        return (uint8_t)d;
+    }
+    if (d > 0 && d >> (STEP_LAST_OCTAVE + 1) == 0) {
+        unsigned octave = 63U - (unsigned)__builtin_clzll((unsigned long long)d);
+        unsigned high = (unsigned)(d >> (octave - 3)) & 7;
+        *ret_bits = octave - 3;
+        *ret_low = (uint64_t)d & ((1ULL << (octave - 3)) - 1);
+        return (uint8_t)(STEP_SMALL + (octave - 4) * 8 + high);
+    }
+    if (d < 0 && d > -(int64_t)UINT32_MAX) {
+        *ret_bits = 32;
+        *ret_low = (uint64_t)-d;
+        return CODE_STEP_BACK;
+    }
+    *ret_bits = 64;
+    *ret_low = (uint64_t)d;
+    return CODE_STEP_WIDE;
+}
+
+#define S1(n)                                                                                      \
+    {                                                                                              \
+        n, 0                                                                                       \
+    }
+#define S8(e)                                                                                      \
+    { 8ULL << (e - 3), e - 3 }, { 9ULL << (e - 3), e - 3 }, { 10ULL << (e - 3), e - 3 },           \
+        { 11ULL << (e - 3), e - 3 }, { 12ULL << (e - 3), e - 3 }, { 13ULL << (e - 3), e - 3 },     \
+        { 14ULL << (e - 3), e - 3 },                                                               \
+    {                                                                                              \
+        15ULL << (e - 3), e - 3                                                                    \
+    }
+const struct code_step code_steps[256] = {
+    S1(0),  S1(1),  S1(2),  S1(3),  S1(4),  S1(5),  S1(6),  S1(7),  S1(8),  S1(9),  S1(10), S1(11),
+    S1(12), S1(13), S1(14), S1(15), S8(4),  S8(5),  S8(6),  S8(7),  S8(8),  S8(9),  S8(10), S8(11),
+    S8(12), S8(13), S8(14), S8(15), S8(16), S8(17), S8(18), S8(19), S8(20), S8(21), S8(22), S8(23),
+    S8(24), S8(25), S8(26), S8(27), S8(28), S8(29), S8(30), S8(31), S8(32),
+};
+
+/* ---- octets ------------------------------------------------------------------------------------------ */
+
+enum { OCTETS_SAME = 0, OCTETS_PLAIN = 1, OCTETS_ZSTD = 2 };
+
+static bool
+all_same(const uint8_t *v, size_t n)
+{
+    return n == 0 || (v[0] == v[n - 1] && memcmp(v, v + 1, n - 1) == 0);
+}
+
+static void
+put_plain(struct bh_buf *out, const uint8_t *v, size_t n)
+{
+    code_put8(out, OCTETS_PLAIN);
+    bh_buf_add(out, v, n);
+}
+
+void
+code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_t n)
+{
+    if (all_same(v, n)) {
+        code_put8(out, OCTETS_SAME);
+        code_put8(out, n == 0 ? 0 : v[0]);
+        return;
+    }
+#ifdef BH_WITH_ZSTD
+    size_t bound = ZSTD_compressBound(n);
+    if (bound > w->pressed_cap) {
+        free(w->pressed);
+        w->pressed = malloc(bound);
+        w->pressed_cap = w->pressed == NULL ? 0 : bound;
+    }
+    if (n >= 24 && w->pressed_cap >= bound) {
+        size_t size = ZSTD_compressCCtx(w->zstd, w->pressed, w->pressed_cap, v, n, 1);
+        if (!ZSTD_isError(size) && size < n - n / 64) {
+            code_put8(out, OCTETS_ZSTD);
+            code_put32(out, (uint32_t)size);
+            bh_buf_add(out, w->pressed, size);
+            return;
+        }
+    }
+#else
+    (void)w;
+#endif
+    put_plain(out, v, n);
+}
+
+bool
+code_get_octets(struct bh_cur *c, uint8_t *v, size_t n)
+{
+    uint8_t form = bh_cur_u8(c);
+    if (form == OCTETS_SAME) {
+        memset(v, bh_cur_u8(c), n);
+        return !c->bad;
+    }
+    if (form == OCTETS_PLAIN) {
+        const uint8_t *p = bh_cur_take(c, n);
+        if (p == NULL) {
+            return false;
+        }
+        memcpy(v, p, n);
+        return true;
+    }
+#ifdef BH_WITH_ZSTD
+    if (form == OCTETS_ZSTD) {
+        uint32_t size = code_get32(c);
+        const uint8_t *p = bh_cur_take(c, size);
+        return p != NULL && ZSTD_decompress(v, n, p, size) == n;
+    }
+#endif
+    c->bad = true;
+    return false;
+}

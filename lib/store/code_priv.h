@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lists of octets and of numbers in few octets: what columns and dictionaries are made of
+ * (docs/format/log.md, "Lists"). A list does not say how long it is; who reads it knows.
+ *
+ * Readers take any octets: they return false, and never read or write beyond what they were given.
+ */
+#ifndef STORE_CODE_PRIV_H
+#define STORE_CODE_PRIV_H
+
+#include "bh_base.h"
+
+/* 64 bits over n octets: finds damage, proves nothing against a forger. */
+uint64_t code_sum(const void *data, size_t n);
+
+void code_put8(struct bh_buf *out, uint8_t v);
+void code_put16(struct bh_buf *out, uint16_t v);
+void code_put32(struct bh_buf *out, uint32_t v);
+void code_put64(struct bh_buf *out, uint64_t v);
+
+static inline uint16_t
+code_get16(struct bh_cur *c)
+{
+    const uint8_t *p = bh_cur_take(c, 2);
+    return p == NULL ? 0 : bh_get_le16(p);
+}
+
+static inline uint32_t
+code_get32(struct bh_cur *c)
+{
+    const uint8_t *p = bh_cur_take(c, 4);
+    return p == NULL ? 0 : bh_get_le32(p);
+}
+
+static inline uint64_t
+code_get64(struct bh_cur *c)
+{
+    const uint8_t *p = bh_cur_take(c, 8);
+    return p == NULL ? 0 : bh_get_le64(p);
+}
+
+/* Work space of the writer: lists of up to CODE_LIST_MAX numbers. */
+struct code_work {
+    uint32_t *slot_key, *slot_count; /* 2^17 each: how often a value comes */
+    uint8_t *plane;
+    uint32_t *rest;
+    void *zstd; /* ZSTD_CCtx, kept for its tables */
+    uint8_t *pressed;
+    size_t pressed_cap;
+};
+#define CODE_LIST_MAX 65536U
+BH_NODISCARD int code_work_init(struct code_work *w);
+void code_work_done(struct code_work *w);
+
+void code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_t n);
+void code_put_numbers(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t n);
+/* Longer lists, in pieces of CODE_LIST_MAX. */
+void code_put_long(struct code_work *w, struct bh_buf *out, const uint32_t *v, size_t n);
+
+/* `v` has room for n and 16 more, which may be written. */
+bool code_get_octets(struct bh_cur *c, uint8_t *v, size_t n);
+bool code_get_numbers(struct bh_cur *c, uint32_t *v, uint32_t n);
+bool code_get_long(struct bh_cur *c, uint32_t *v, size_t n);
+
+/* ---- bits, the lowest first -------------------------------------------------------------------- */
+
+struct code_bits {
+    struct bh_buf *out;
+    uint64_t word;
+    unsigned have;
+};
+
+void code_bits_flush(struct code_bits *b); /* whole octets out */
+
+/* n <= 32 */
+static inline void
+code_bits_put(struct code_bits *b, uint64_t v, unsigned n)
+{
+    b->word |= v << b->have;
+    b->have += n;
+    if (b->have >= 32) {
+        uint8_t octets[4];
+        bh_put_le32(octets, (uint32_t)b->word);
+        bh_buf_add(b->out, octets, 4);
+        b->word >>= 32;
+        b->have -= 32;
+    }
+}
+
+struct code_bits_in {
+    const uint8_t *data;
+    size_t size; /* octets */
+    uint64_t at; /* bit    */
+};
+
+uint64_t code_bits_edge(const struct code_bits_in *b); /* near the end */
+
+/* The next 57 bits or more; beyond the end: zeros. */
+static inline uint64_t
+code_bits_peek(const struct code_bits_in *b)
+{
+    size_t o = (size_t)(b->at >> 3);
+    if (BH_LIKELY(o + 8 <= b->size)) {
+        return bh_get_le64(b->data + o) >> (b->at & 7);
+    }
+    return code_bits_edge(b);
+}
+
+/* n <= 32 */
+static inline uint32_t
+code_bits_get(struct code_bits_in *b, unsigned n)
+{
+    uint64_t v = code_bits_peek(b) & ((1ULL << n) - 1);
+    b->at += n;
+    return (uint32_t)v;
+}
+
+static inline bool
+code_bits_over(const struct code_bits_in *b)
+{
+    return b->at > (uint64_t)b->size * 8;
+}
+
+/* ---- steps: numbers of any size that are mostly small --------------------------------------------- */
+
+/* A step is an octet that says its octave and three bits more, and the bits below. 254: 32 bits of
+ * a negative one; 255: 64 bits. */
+enum { CODE_STEP_BACK = 254, CODE_STEP_WIDE = 255 };
+
+uint8_t code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low);
+extern const struct code_step {
+    uint64_t base;
+    uint8_t bits;
+} code_steps[256];
+
+#endif

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The dictionary of a segment: what its blocks refer to, made by counting what its chunks hold.
+ *
+ * A far end that comes twice or more is an entry. Entries stand in groups of equal country and
+ * about equal frequency (two groups an octave), and in a row only the place within its group is
+ * told: log2 of its size, which together with the two symbols is the entropy of the source, within
+ * a few percent - and the country can be read alone, for nothing. What comes once stands in its row:
+ * an entry would cost as much, and a flood of forged sources would make as many entries as rows.
+ */
+#include "store_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- the census ----------------------------------------------------------------------------------- */
+
+void
+census_done(struct census *c)
+{
+    free(c->far);
+    free(c->near);
+    free(c->service);
+    free(c->shape);
+    *c = (struct census){ 0 };
+}
+
+static bool
+reach(uint32_t **list, uint32_t *cap, uint32_t count)
+{
+    if (count <= *cap) {
+        return true;
+    }
+    uint32_t more = *cap * 2 > count ? *cap * 2 : count;
+    uint32_t *p = realloc(*list, bh_size_mul(more, sizeof **list));
+    if (p == NULL) {
+        return false;
+    }
+    memset(p + *cap, 0, (more - *cap) * sizeof *p);
+    *list = p;
+    *cap = more;
+    return true;
+}
+
+int
+census_add(struct census *c, const struct terms *t, const struct chunk *ch)
+{
+    if (!reach(&c->far, &c->far_cap, t->far_count) ||
+        !reach(&c->near, &c->near_cap, t->near_count) ||
+        !reach(&c->service, &c->service_cap, t->service.count) ||
+        !reach(&c->shape, &c->shape_cap, t->shape.count)) {
+        return -ENOMEM;
+    }
+    c->rows += ch->rows;
+    for (uint32_t i = 0; i < ch->rows; i++) {
+        c->far[ch->far[i]]++;
+        c->near[ch->near[i]]++;
+        c->service[ch->service[i]]++;
+        c->shape[ch->shape[i]]++;
+    }
+    return 0;
+}
+
+/* ---- sorting ---------------------------------------------------------------------------------------- */
+
+struct item {
+    uint64_t key;
+    uint32_t id;
+};
+
+/* By key, eleven bits at a time, of those that are used. */
+static bool
+sort_items(struct item *v, size_t n, unsigned bits)
+{
+    struct item *other = malloc((n + 1) * sizeof *other), *a = v, *b = other;
+    if (other == NULL) {
+        return false;
+    }
+    for (unsigned shift = 0; shift < bits; shift += 11) {
+        size_t at[2049] = { 0 };
+        for (size_t i = 0; i < n; i++) {
+            at[(a[i].key >> shift & 2047) + 1]++;
+        }
+        for (unsigned k = 0; k < 2048; k++) {
+            at[k + 1] += at[k];
+        }
+        for (size_t i = 0; i < n; i++) {
+            b[at[a[i].key >> shift & 2047]++] = a[i];
+        }
+        struct item *swap = a;
+        a = b;
+        b = swap;
+    }
+    if (a != v) {
+        memcpy(v, a, n * sizeof *v);
+    }
+    free(other);
+    return true;
+}
+
+/* Most first; equal ones by what they are, so that a dictionary depends on nothing else. */
+static int
+by_count(const void *a, const void *b)
+{
+    const struct item *x = a, *y = b;
+    return x->key < y->key ? 1 : x->key > y->key ? -1 : x->id < y->id ? -1 : 1;
+}
+
+/* ---- building ----------------------------------------------------------------------------------------- */
+
+static unsigned
+frequency_class(uint32_t count)
+{
+    const unsigned octave = 31U - (unsigned)__builtin_clz(count);
+    return 2 * octave + (count >> (octave - 1) & 1);
+}
+
+static int
+build_countries(struct dict *d, const struct terms *t, const struct census *c)
+{
+    struct item *list = calloc(t->country_count, sizeof *list);
+    d->country = calloc(t->country_count, sizeof *d->country);
+    d->country_code = calloc(t->country_count, sizeof *d->country_code);
+    if (list == NULL || d->country == NULL || d->country_code == NULL) {
+        free(list);
+        return -ENOMEM;
+    }
+    for (uint32_t k = 0; k < t->country_count; k++) {
+        list[k].id = k;
+    }
+    for (uint32_t k = 0; k < t->far_count; k++) {
+        list[t->far[k].country].key += k < c->far_cap ? c->far[k] : 0;
+    }
+    qsort(list, t->country_count, sizeof *list, by_count);
+    for (uint32_t k = 0; k < t->country_count && list[k].key > 0; k++) {
+        d->country_code[list[k].id] = (uint16_t)k;
+        d->country[d->country_count++] = t->country[list[k].id];
+    }
+    free(list);
+    return 0;
+}
+
+static void
+finish_group(struct far_group *g)
+{
+    const unsigned bits = g->count <= 1 ? 0 : 32U - (unsigned)__builtin_clz(g->count - 1);
+    g->bits = (uint8_t)bits;
+    g->short_count = (uint32_t)((1ULL << bits) - g->count);
+}
+
+static struct far_group *
+group_at(struct dict *d, unsigned country, unsigned symbol)
+{
+    uint16_t *of = &d->group_of[country * FAR_SYMBOLS + symbol];
+    if (*of == 0) {
+        if (d->far_group_count >= UINT16_MAX) {
+            return NULL;
+        }
+        d->far_group[d->far_group_count] = (struct far_group){ .first = d->entry_count };
+        *of = (uint16_t)++d->far_group_count;
+    }
+    return &d->far_group[*of - 1];
+}
+
+static int
+compare_far6(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    return x->hi < y->hi ? -1 : x->hi > y->hi ? 1 : x->lo < y->lo ? -1 : x->lo > y->lo;
+}
+
+static void
+add_entry(struct dict *d, const struct terms *t, uint32_t id)
+{
+    const struct far *f = &t->far[id];
+    struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
+    if (g == NULL) {
+        d->far_out[id].symbol =
+            f->family == 4 ? FAR_ONCE4
+                           : FAR_ONCE6; /* more groups than numbers: they stand in their rows */
+        return;
+    }
+    g->count++;
+    d->far_out[id].entry = d->entry_count;
+    d->far_out[id].ttl = f->ttl;
+    d->entry[d->entry_count++] =
+        (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, f->ttl };
+}
+
+/* The place in its group in truncated binary: the first short_count places have a bit less. The
+ * lowest bit of the others comes last. */
+static void
+tell_place(const struct dict *d, struct far_out *out)
+{
+    if (out->entry == UINT32_MAX) {
+        return;
+    }
+    const struct far_group *g =
+        &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+    const uint32_t index = out->entry - g->first;
+    if (g->bits == 0) {
+        return;
+    }
+    if (index < g->short_count) {
+        out->bits = index;
+        out->bit_count = (uint8_t)(g->bits - 1);
+    } else {
+        const uint32_t v = index + g->short_count;
+        out->bits = v >> 1 | (v & 1) << (g->bits - 1);
+        out->bit_count = g->bits;
+    }
+}
+
+/* The entries of IPv4, then those of IPv6, each by country, symbol and address. */
+static int
+build_far(struct dict *d, const struct terms *t, const struct census *c)
+{
+    struct item *v4 = malloc((t->far_count + 1UL) * sizeof *v4),
+                *v6 = malloc((t->far_count + 1UL) * sizeof *v6);
+    size_t n4 = 0, n6 = 0;
+    int r = -ENOMEM;
+    d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
+    d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
+    d->far_group = malloc((size_t)UINT16_MAX * sizeof *d->far_group);
+    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL ||
+        d->far_group == NULL) {
+        goto out;
+    }
+    for (uint32_t id = 0; id < t->far_count; id++) {
+        const struct far *f = &t->far[id];
+        const uint32_t count = id < c->far_cap ? c->far[id] : 0;
+        d->far_out[id] = (struct far_out){ .entry = UINT32_MAX,
+                                           .country = d->country_code[f->country],
+                                           .symbol = f->family == 0   ? FAR_NONE
+                                                     : f->family == 4 ? FAR_ONCE4
+                                                                      : FAR_ONCE6 };
+        if (f->family == 0 || count < 2) {
+            continue;
+        }
+        const unsigned symbol =
+            (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
+        d->far_out[id].symbol = (uint8_t)symbol;
+        struct item *to = f->family == 4 ? &v4[n4++] : &v6[n6++];
+        *to = (struct item){ (uint64_t)d->country_code[f->country] << 40 | (uint64_t)symbol << 32 |
+                                 (f->family == 4 ? f->lo : 0),
+                             id };
+    }
+    d->entry = malloc((n4 + n6 + 1) * sizeof *d->entry);
+    if (d->entry == NULL || !sort_items(v4, n4, 51) || !sort_items(v6, n6, 51)) {
+        goto out;
+    }
+    r = 0;
+    for (size_t k = 0; k < n4; k++) {
+        add_entry(d, t, v4[k].id);
+    }
+    for (size_t k = 0; k < n6; k++) {
+        add_entry(d, t, v6[k].id);
+    }
+    for (uint32_t g = 0; g < d->far_group_count; g++) {
+        struct far_group *group = &d->far_group[g];
+        finish_group(group);
+        if (d->entry[group->first].family == 6) {
+            qsort(&d->entry[group->first], group->count, sizeof *d->entry, compare_far6);
+        }
+    }
+    for (size_t k = 0; k < n6; k++) { /* where sorting has put them */
+        const struct far *f = &t->far[v6[k].id];
+        struct far_out *out = &d->far_out[v6[k].id];
+        if (out->entry != UINT32_MAX) {
+            const struct far_group *group =
+                &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+            const struct entry wanted = { .hi = f->hi, .lo = f->lo };
+            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count,
+                                            sizeof wanted, compare_far6);
+            out->entry = (uint32_t)(e - d->entry);
+        }
+    }
+    for (uint32_t id = 0; id < t->far_count; id++) {
+        tell_place(d, &d->far_out[id]);
+    }
+out:
+    free(v4);
+    free(v6);
+    return r;
+}
+
+struct near_item {
+    struct near near;
+    uint32_t id;
+};
+
+static int
+compare_near(const void *a, const void *b)
+{
+    const struct near *x = &((const struct near_item *)a)->near,
+                      *y = &((const struct near_item *)b)->near;
+    return x->family != y->family ? (x->family < y->family ? -1 : 1)
+           : x->hi != y->hi       ? (x->hi < y->hi ? -1 : 1)
+           : x->lo != y->lo       ? (x->lo < y->lo ? -1 : 1)
+                                  : 0;
+}
+
+/* Many addresses of ours that come seldom (a telescope) need no dictionary. */
+#define NEAR_FEW 4096U
+
+static int
+build_near(struct dict *d, const struct terms *t, const struct census *c)
+{
+    struct near_item *list = malloc((t->near_count + 1UL) * sizeof *list);
+    d->near_code = calloc(t->near_count + 1UL, sizeof *d->near_code);
+    d->near = malloc((t->near_count + 1UL) * sizeof *d->near);
+    if (list == NULL || d->near_code == NULL || d->near == NULL) {
+        free(list);
+        return -ENOMEM;
+    }
+    uint32_t n = 0;
+    for (uint32_t id = 0; id < t->near_count && id < c->near_cap; id++) {
+        if (c->near[id] > 0) {
+            list[n++] = (struct near_item){ t->near[id], id };
+        }
+    }
+    d->near_direct = n > NEAR_FEW && n > c->rows / 4;
+    if (!d->near_direct) {
+        qsort(list, n, sizeof *list, compare_near);
+        for (uint32_t k = 0; k < n; k++) {
+            d->near_code[list[k].id] = k;
+            d->near[k] = list[k].near;
+        }
+        d->near_count = n;
+    }
+    free(list);
+    return 0;
+}
+
+/* Forms that occur, in the order they were met. */
+static int
+build_forms(struct dict *d, const struct terms *t, const struct census *c)
+{
+    d->form_code = calloc(t->form_count + 1UL, sizeof *d->form_code);
+    d->form = malloc((t->form_count + 1UL) * sizeof *d->form);
+    if (d->form_code == NULL || d->form == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t id = 0; id < t->shape.count && id < c->shape_cap; id++) {
+        if (c->shape[id] > 0) {
+            d->form_code[shape_form(t->shape.key[id])] = 1;
+        }
+    }
+    for (uint32_t id = 0; id < t->form_count; id++) {
+        if (d->form_code[id] != 0) {
+            d->form[d->form_count] = t->form[id];
+            d->form_code[id] = d->form_count++;
+        }
+    }
+    return 0;
+}
+
+/* Groups that may have a code of their own for "any port". */
+#define ANY_MAX 48U
+
+static int
+build_services(struct dict *d, const struct terms *t, const struct census *c)
+{
+    const uint32_t n = t->service.count < c->service_cap ? t->service.count : c->service_cap;
+    struct item *list = malloc((n + 1UL) * sizeof *list),
+                *groups = malloc((n + 1UL) * sizeof *groups);
+    uint32_t *index =
+        bh_pages_new((1UL << GROUP_BITS) * sizeof *index, false); /* group -> index + 1 */
+    int r = -ENOMEM;
+    d->group = malloc((n + 1UL) * sizeof *d->group);
+    d->service_group = malloc((n + 1UL) * sizeof *d->service_group);
+    d->service_code = malloc(n + 1UL);
+    if (list == NULL || groups == NULL || index == NULL || d->group == NULL ||
+        d->service_group == NULL || d->service_code == NULL) {
+        goto out;
+    }
+    uint32_t used = 0;
+    for (uint32_t id = 0; id < n; id++) {
+        if (c->service[id] == 0) {
+            continue;
+        }
+        const uint32_t packed = (uint32_t)(t->service.key[id] >> 16);
+        if (index[packed] == 0) {
+            groups[d->group_count] = (struct item){ 0, d->group_count };
+            d->group[d->group_count] = packed;
+            index[packed] = ++d->group_count;
+        }
+        d->service_group[id] = index[packed] - 1;
+        groups[index[packed] - 1].key += c->service[id];
+        list[used++] = (struct item){ c->service[id], id };
+    }
+    qsort(groups, d->group_count, sizeof *groups, by_count);
+    qsort(list, used, sizeof *list, by_count);
+    const uint32_t any = d->group_count < ANY_MAX ? d->group_count : ANY_MAX;
+    memset(d->service_code, CODE_OTHER, n + 1UL);
+    uint32_t k = 0;
+    for (; k < used && k < CODE_OTHER - any; k++) {
+        const uint32_t id = list[k].id;
+        d->service[k] =
+            (struct service){ d->service_group[id], (uint32_t)t->service.key[id] & 0xffff,
+                              (uint32_t)list[k].key };
+        d->service_code[id] = (uint8_t)k;
+    }
+    d->service_count = k;
+    if (k < used) {
+        uint8_t any_code[ANY_MAX];
+        for (uint32_t g = 0; g < any; g++) {
+            any_code[g] = (uint8_t)d->service_count;
+            d->service[d->service_count++] = (struct service){ groups[g].id, PORT_ANY, 0 };
+        }
+        for (; k < used; k++) {
+            for (uint32_t g = 0; g < any; g++) {
+                if (groups[g].id == d->service_group[list[k].id]) {
+                    d->service_code[list[k].id] = any_code[g];
+                    d->service[any_code[g]].count += (uint32_t)list[k].key;
+                }
+            }
+        }
+    }
+    r = 0;
+out:
+    free(list);
+    free(groups);
+    bh_pages_free(index, (1UL << GROUP_BITS) * sizeof *index);
+    return r;
+}
+
+static int
+build_shapes(struct dict *d, const struct terms *t, const struct census *c)
+{
+    const uint32_t n = t->shape.count < c->shape_cap ? t->shape.count : c->shape_cap;
+    struct item *list = malloc((n + 1UL) * sizeof *list);
+    d->shape_code = malloc(n + 1UL);
+    if (list == NULL || d->shape_code == NULL) {
+        free(list);
+        return -ENOMEM;
+    }
+    uint32_t used = 0;
+    for (uint32_t id = 0; id < n; id++) {
+        if (c->shape[id] > 0) {
+            list[used++] = (struct item){ c->shape[id], id };
+        }
+    }
+    qsort(list, used, sizeof *list, by_count);
+    memset(d->shape_code, CODE_OTHER, n + 1UL);
+    for (uint32_t k = 0; k < used; k++) {
+        const uint64_t key = t->shape.key[list[k].id];
+        uint32_t *count = &d->shape_count[shape_stream(key)];
+        if (*count < CODE_OTHER) {
+            d->shape[shape_stream(key)][*count] =
+                (struct shape){ d->form_code[shape_form(key)], shape_len(key) };
+            d->shape_code[list[k].id] = (uint8_t)(*count)++;
+        }
+    }
+    free(list);
+    return 0;
+}
+
+int
+dict_build(struct dict *d, const struct terms *t, const struct census *c)
+{
+    *d = (struct dict){ 0 };
+    int r = build_countries(d, t, c);
+    r = r != 0 ? r : build_far(d, t, c);
+    r = r != 0 ? r : build_near(d, t, c);
+    r = r != 0 ? r : build_forms(d, t, c);
+    r = r != 0 ? r : build_services(d, t, c);
+    r = r != 0 ? r : build_shapes(d, t, c);
+    if (r != 0) {
+        dict_done(d);
+    }
+    return r;
+}
+
+void
+dict_done(struct dict *d)
+{
+    free(d->country);
+    free(d->group_of);
+    free(d->far_group);
+    free(d->entry);
+    free(d->entry4);
+    free(d->near);
+    free(d->form);
+    free(d->group);
+    free(d->far_out);
+    free(d->near_code);
+    free(d->form_code);
+    free(d->country_code);
+    free(d->service_group);
+    free(d->service_code);
+    free(d->shape_code);
+    *d = (struct dict){ 0 };
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lists of numbers. Four forms, the shortest is taken by an estimate that looks at a sample first,
+ * so that columns of random bits (sequence numbers, source ports) cost one pass:
+ *
+ *   same    one value
+ *   packed  less the smallest one, each in as many bits as the largest needs
+ *   common  an octet for the 255 commonest, the others packed behind
+ *   planes  octet by octet through zstd: numbers that repeat in some order
+ */
+#include "code_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { NUMBERS_SAME = 0, NUMBERS_PACKED = 1, NUMBERS_COMMON = 2, NUMBERS_PLANES = 3 };
+
+#define SAMPLE 2048U
+#define COMMON_MAX 255U
+#define OTHER 255U
+#define SLOTS (2 * CODE_LIST_MAX)
+
+static unsigned
+width_of(uint32_t span)
+{
+    return span == 0 ? 0 : 32U - (unsigned)__builtin_clz(span);
+}
+
+static void
+put_packed(struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t least, uint32_t most)
+{
+    const unsigned width = width_of(most - least);
+    struct code_bits bits = { .out = out };
+    code_put8(out, NUMBERS_PACKED);
+    code_put8(out, (uint8_t)width);
+    code_put32(out, least);
+    for (uint32_t i = 0; i < n; i++) {
+        code_bits_put(&bits, v[i] - least, width);
+    }
+    code_bits_flush(&bits);
+}
+
+static void
+bounds_of(const uint32_t *v, uint32_t n, uint32_t *ret_least, uint32_t *ret_most)
+{
+    uint32_t least = UINT32_MAX, most = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        least = v[i] < least ? v[i] : least;
+        most = v[i] > most ? v[i] : most;
+    }
+    *ret_least = least;
+    *ret_most = most;
+}
+
+/* ---- the commonest values --------------------------------------------------------------------------- */
+
+struct common {
+    uint32_t value[COMMON_MAX], count[COMMON_MAX];
+    uint32_t n;
+    uint32_t others; /* how many are none of these */
+};
+
+static inline uint32_t
+slot_of(uint32_t v)
+{
+    return (v * 0x9e3779b1U) >> 15;
+}
+
+/* The slots of a value: the first that is its own or empty. */
+static inline uint32_t
+find_slot(const struct code_work *w, uint32_t v)
+{
+    uint32_t at = slot_of(v);
+    while (w->slot_count[at] != 0 && w->slot_key[at] != v) {
+        at = (at + 1) & (SLOTS - 1);
+    }
+    return at;
+}
+
+static int
+by_count(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Count, choose, and leave in each chosen slot its code; the others are marked as such. */
+static void
+find_common(struct code_work *w, const uint32_t *v, uint32_t n, struct common *ret)
+{
+    uint32_t distinct = 0;
+    uint64_t *list = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = find_slot(w, v[i]);
+        distinct += w->slot_count[at] == 0;
+        w->slot_key[at] = v[i];
+        w->slot_count[at]++;
+    }
+    ret->n = 0;
+    ret->others = n;
+    list = malloc(distinct * sizeof *list);
+    if (list != NULL) {
+        uint32_t k = 0;
+        for (uint32_t i = 0; i < n; i++) { /* each once: a count is taken out when it is listed */
+            uint32_t at = find_slot(w, v[i]);
+            if ((w->slot_count[at] & 1U << 31) == 0) {
+                list[k++] = (uint64_t)w->slot_count[at] << 32 | (UINT32_MAX - v[i]);
+                w->slot_count[at] |= 1U << 31;
+            }
+        }
+        qsort(list, k, sizeof *list, by_count);
+        for (uint32_t i = 0; i < k && i < COMMON_MAX && (list[i] >> 32 > 1 || k <= COMMON_MAX);
+             i++) {
+            ret->value[i] = UINT32_MAX - (uint32_t)list[i];
+            ret->count[i] = (uint32_t)(list[i] >> 32);
+            ret->others -= ret->count[i];
+            ret->n++;
+        }
+        free(list);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        w->slot_count[find_slot(w, v[i])] = OTHER + 1;
+    }
+    for (uint32_t i = 0; i < ret->n; i++) {
+        w->slot_count[find_slot(w, ret->value[i])] = i + 1;
+    }
+}
+
+static void
+forget_slots(struct code_work *w, const uint32_t *v, uint32_t n)
+{
+    if (n > SLOTS / 32) {
+        memset(w->slot_count, 0, SLOTS * sizeof *w->slot_count);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) { /* no slot between two is empty before both are gone */
+        uint32_t at = slot_of(v[i]);
+        while (w->slot_count[at] != 0) {
+            w->slot_count[at] = 0;
+            at = (at + 1) & (SLOTS - 1);
+        }
+    }
+}
+
+static double
+common_bits(const struct common *c, uint32_t n, unsigned width)
+{
+    double bits = 8.0 * (14 + 4.0 * c->n), whole = log2((double)n);
+    for (uint32_t i = 0; i < c->n; i++) {
+        bits += c->count[i] * (whole - log2((double)c->count[i]));
+    }
+    if (c->others > 0) {
+        bits += c->others * (whole - log2((double)c->others) + width);
+    }
+    return bits;
+}
+
+/* Octet lists cost no less than this without matches: what entropy coding by octets gives. */
+static void
+put_common(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t n,
+           const struct common *c)
+{
+    uint32_t rest = 0, least, most;
+    code_put8(out, NUMBERS_COMMON);
+    code_put8(out, (uint8_t)c->n);
+    for (uint32_t i = 0; i < c->n; i++) {
+        code_put32(out, c->value[i]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t code = w->slot_count[find_slot(w, v[i])] - 1;
+        w->plane[i] = (uint8_t)code;
+        w->rest[rest] = v[i];
+        rest += code == OTHER;
+    }
+    code_put_octets(w, out, w->plane, n);
+    bounds_of(w->rest, rest, &least, &most);
+    put_packed(out, w->rest, rest, rest == 0 ? 0 : least, rest == 0 ? 0 : most);
+}
+
+static void
+put_planes(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t most)
+{
+    unsigned planes = (width_of(most) + 7) / 8;
+    code_put8(out, NUMBERS_PLANES);
+    code_put8(out, (uint8_t)planes);
+    for (unsigned k = 0; k < planes; k++) {
+        for (uint32_t i = 0; i < n; i++) {
+            w->plane[i] = (uint8_t)(v[i] >> (8 * k));
+        }
+        code_put_octets(w, out, w->plane, n);
+    }
+}
+
+/* Is the sample of all different values? Then nothing is common. */
+static bool
+looks_random(struct code_work *w, const uint32_t *v, uint32_t n)
+{
+    if (n < 2 * SAMPLE) {
+        return false;
+    }
+    uint32_t distinct = 0;
+    const uint32_t step = n / SAMPLE;
+    uint32_t *sample = w->rest;
+    for (uint32_t i = 0; i < SAMPLE; i++) {
+        sample[i] = v[i * step];
+        uint32_t at = find_slot(w, sample[i]);
+        distinct += w->slot_count[at] == 0;
+        w->slot_key[at] = sample[i];
+        w->slot_count[at] = 1;
+    }
+    forget_slots(w, sample, SAMPLE);
+    return distinct > SAMPLE - SAMPLE / 16;
+}
+
+void
+code_put_numbers(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t n)
+{
+    uint32_t least, most;
+    bounds_of(v, n, &least, &most);
+    if (n == 0 || least == most) {
+        code_put8(out, NUMBERS_SAME);
+        code_put32(out, n == 0 ? 0 : least);
+        return;
+    }
+    const unsigned width = width_of(most - least);
+    const double packed = 48.0 + (double)width * n;
+    if (looks_random(w, v, n)) {
+        put_packed(out, v, n, least, most);
+        return;
+    }
+    struct common c;
+    find_common(w, v, n, &c);
+    const double common = common_bits(&c, n, width);
+    const size_t before = out->len;
+    if (common < 0.97 * packed) {
+        put_common(w, out, v, n, &c);
+    } else {
+        put_packed(out, v, n, least, most);
+    }
+    forget_slots(w, v, n);
+    if (c.others > n / 4 &&
+        n >= 64) { /* many that are not common: perhaps they come in some order */
+        const size_t taken = out->len - before;
+        struct bh_buf other = { 0 };
+        put_planes(w, &other, v, n, most);
+        if (!other.failed && other.len < taken - taken / 16) {
+            out->len = before;
+            bh_buf_add(out, other.data, other.len);
+        }
+        bh_buf_done(&other);
+    }
+}
+
+void
+code_put_long(struct code_work *w, struct bh_buf *out, const uint32_t *v, size_t n)
+{
+    for (size_t at = 0; at < n || at == 0; at += CODE_LIST_MAX) {
+        size_t piece = n - at < CODE_LIST_MAX ? n - at : CODE_LIST_MAX;
+        code_put_numbers(w, out, v + at, (uint32_t)piece);
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------ */
+
+static bool
+get_packed(struct bh_cur *c, uint32_t *v, uint32_t n)
+{
+    const unsigned width = bh_cur_u8(c);
+    const uint32_t least = code_get32(c);
+    if (width > 32) {
+        c->bad = true;
+        return false;
+    }
+    const size_t size = (size_t)(((uint64_t)n * width + 7) / 8);
+    const uint8_t *p = bh_cur_take(c, size);
+    if (p == NULL) {
+        return false;
+    }
+    if (width == 16) { /* ports */
+        for (uint32_t i = 0; i < n; i++) {
+            v[i] = least + bh_get_le16(p + 2 * (size_t)i);
+        }
+        return true;
+    }
+    if (width == 32) {
+        for (uint32_t i = 0; i < n; i++) {
+            v[i] = least + bh_get_le32(p + 4 * (size_t)i);
+        }
+        return true;
+    }
+    if (width == 8) {
+        for (uint32_t i = 0; i < n; i++) {
+            v[i] = least + p[i];
+        }
+        return true;
+    }
+    struct code_bits_in bits = { p, size, 0 };
+    for (uint32_t i = 0; i < n; i++) {
+        v[i] = least + code_bits_get(&bits, width);
+    }
+    return true;
+}
+
+static bool
+get_common(struct bh_cur *c, uint32_t *v, uint32_t n)
+{
+    uint32_t table[256];
+    uint8_t code[4096 + 16];
+    const unsigned count = bh_cur_u8(c);
+    const uint8_t *p = bh_cur_take(c, 4UL * count);
+    if (p == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        table[i] = bh_get_le32(p + 4UL * i);
+    }
+    uint8_t *codes = n <= 4096 ? code : malloc(n + 16UL);
+    bool ok = codes != NULL && code_get_octets(c, codes, n);
+    uint32_t others = 0;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        others += codes[i] == OTHER;
+        ok = codes[i] == OTHER || codes[i] < count;
+    }
+    uint32_t *rest = NULL;
+    if (ok && others > 0) {
+        rest = malloc(others * sizeof *rest);
+        ok = rest != NULL;
+    }
+    /* What is packed behind is there even when it is empty. */
+    ok = ok && bh_cur_u8(c) == NUMBERS_PACKED && get_packed(c, rest, others);
+    for (uint32_t i = 0, at = 0; ok && i < n; i++) {
+        v[i] = codes[i] == OTHER ? rest[at++] : table[codes[i]];
+    }
+    free(rest);
+    if (codes != code) {
+        free(codes);
+    }
+    return ok;
+}
+
+static bool
+get_planes(struct bh_cur *c, uint32_t *v, uint32_t n)
+{
+    uint8_t small[4096 + 16];
+    const unsigned planes = bh_cur_u8(c);
+    uint8_t *plane = n <= 4096 ? small : malloc(n + 16UL);
+    bool ok = plane != NULL && planes <= 4;
+    memset(v, 0, n * sizeof *v);
+    for (unsigned k = 0; ok && k < planes; k++) {
+        ok = code_get_octets(c, plane, n);
+        for (uint32_t i = 0; ok && i < n; i++) {
+            v[i] |= (uint32_t)plane[i] << (8 * k);
+        }
+    }
+    if (plane != small) {
+        free(plane);
+    }
+    return ok;
+}
+
+bool
+code_get_numbers(struct bh_cur *c, uint32_t *v, uint32_t n)
+{
+    bool ok = false;
+    switch (bh_cur_u8(c)) {
+    case NUMBERS_SAME: {
+        const uint32_t value = code_get32(c);
+        for (uint32_t i = 0; i < n; i++) {
+            v[i] = value;
+        }
+        ok = true;
+        break;
+    }
+    case NUMBERS_PACKED:
+        ok = get_packed(c, v, n);
+        break;
+    case NUMBERS_COMMON:
+        ok = get_common(c, v, n);
+        break;
+    case NUMBERS_PLANES:
+        ok = get_planes(c, v, n);
+        break;
+    default:
+        break;
+    }
+    c->bad |= !ok;
+    return !c->bad;
+}
+
+bool
+code_get_long(struct bh_cur *c, uint32_t *v, size_t n)
+{
+    for (size_t at = 0; at < n || at == 0; at += CODE_LIST_MAX) {
+        size_t piece = n - at < CODE_LIST_MAX ? n - at : CODE_LIST_MAX;
+        if (!code_get_numbers(c, v + at, (uint32_t)piece)) {
+            return false;
+        }
+    }
+    return true;
+}

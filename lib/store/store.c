@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reader: the files of one log or several, their records in the order in which they were
+ * written. What one writing made is a run; runs that overlap in time are merged by time, as several
+ * captures are, and inside a run the order is kept.
+ */
+#include "rows_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* Where a run is being read. */
+struct cursor {
+    size_t *file; /* indexes of its files, in order */
+    size_t files, file_at, block_at;
+    struct dict dict;
+    size_t dict_of; /* file << 32 | dictionary + 1; 0: none */
+    struct block_rows *rows;
+    bool is_open; /* a block is */
+    uint16_t *value_of_country;
+    struct bh_batch *batch; /* rows that wait for those of other runs */
+    uint32_t row;
+    uint64_t file_row; /* of the next row of the open block */
+    bool ended;
+};
+
+struct bh_store {
+    struct log_file *file;
+    size_t files;
+    struct bh_store_run *run;
+    size_t runs;
+    struct cursor *cursor; /* one a run */
+    struct bh_store_sums sums;
+    struct bh_store_health health;
+    struct bh_store_query query;
+    struct kobold_value *value; /* of the query's database */
+    uint64_t blocks_done;
+};
+
+bool
+bh_store_is_log(const char *path)
+{
+    struct listed *list = NULL;
+    struct stat st;
+    char lock[4096];
+    size_t n = 0;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode) || list_dir(path, &list, &n, NULL) != 0) {
+        return false;
+    }
+    free(list);
+    snprintf(lock, sizeof lock, "%s/lock", path);
+    return n > 0 || stat(lock, &st) == 0;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------- */
+
+static bool
+same_list(const struct listed *a, size_t n, const struct listed *b, size_t m)
+{
+    return n == m && (n == 0 || memcmp(a, b, n * sizeof *a) == 0);
+}
+
+/* A listing that did not change meanwhile: a writer renames and removes. */
+static int
+list_steady(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err)
+{
+    struct listed *before = NULL, *list = NULL;
+    size_t n = 0, m = 0;
+    int r = list_dir(dir, &before, &n, err);
+    for (unsigned tries = 0; r == 0 && tries < 20; tries++) {
+        r = list_dir(dir, &list, &m, err);
+        if (r != 0 || same_list(before, n, list, m)) {
+            break;
+        }
+        free(before);
+        before = list;
+        n = m;
+        list = NULL;
+    }
+    free(list);
+    if (r != 0) {
+        free(before);
+        return r;
+    }
+    *ret_list = before;
+    *ret_count = n;
+    return 0;
+}
+
+static void
+note_damage(struct bh_store *s, const struct log_file *f, uint64_t at)
+{
+    if (s->health.first[0] == '\0') {
+        const char *path = f->path == NULL ? "" : f->path;
+        const size_t len = strlen(path);
+        snprintf(s->health.first, sizeof s->health.first, "%s%s: %llu", len > 200 ? "..." : "",
+                 len > 200 ? path + len - 200 : path, (unsigned long long)at);
+    }
+}
+
+/* -EAGAIN: a file went away between listing and opening. */
+static int
+open_files(struct bh_store *s, const char *dir, struct bh_error *err)
+{
+    struct listed *list;
+    size_t n;
+    int r = list_steady(dir, &list, &n, err);
+    if (r != 0) {
+        return r;
+    }
+    struct log_file *p = realloc(s->file, (s->files + n + 1) * sizeof *p);
+    if (p == NULL) {
+        free(list);
+        return bh_error_errno(err, ENOMEM, dir, "cannot read", "読めません");
+    }
+    s->file = p;
+    const size_t first = s->files;
+    for (size_t k = 0; k < n && r == 0; k++) {
+        char name[NAME_SIZE], path[4096];
+        if (list[k].type == FILE_UNFINISHED) {
+            continue;
+        }
+        name_put(name, list[k].sequence, list[k].type);
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        r = log_file_open(path, list[k].type, list[k].sequence, &s->file[s->files], err);
+        if (r == -ENOENT) {
+            r = -EAGAIN;
+        }
+        s->files += r == 0;
+    }
+    free(list);
+    /* Of these, which count? */
+    const size_t count = s->files - first;
+    bool *drop = calloc(count + 1, sizeof *drop);
+    for (size_t k = 0; drop != NULL && k < count; k++) {
+        const struct log_file *f = &s->file[first + k];
+        drop[k] = f->type == FILE_JOURNAL ? !journal_counts(&s->file[first], count, k)
+                                          : is_superseded(&s->file[first], count, k);
+    }
+    size_t kept = first;
+    for (size_t k = 0; drop != NULL && k < count; k++) {
+        if (drop[k] || r != 0) {
+            log_file_close(&s->file[first + k]);
+        } else {
+            s->file[kept++] = s->file[first + k];
+        }
+    }
+    s->files = kept;
+    r = r == 0 && drop == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot read", "読めません") : r;
+    free(drop);
+    return r;
+}
+
+static int
+open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
+{
+    int r = -EAGAIN;
+    const size_t before = s->files;
+    for (unsigned tries = 0; r == -EAGAIN && tries < 20; tries++) {
+        r = open_files(s, dir, err);
+    }
+    if (r == -EAGAIN) {
+        return bh_error_errno(err, EAGAIN, dir, "changes too fast to be read",
+                              "変化が速すぎて読めません");
+    }
+    if (r == 0 && s->files == before) {
+        return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                            "このディレクトリにはパケットログがありません");
+    }
+    return r;
+}
+
+/* Files by run; the sums of a run are those of its last file. */
+static int
+find_runs(struct bh_store *s)
+{
+    s->run = calloc(s->files + 1, sizeof *s->run);
+    s->cursor = calloc(s->files + 1, sizeof *s->cursor);
+    if (s->run == NULL || s->cursor == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t k = 0; k < s->files; k++) {
+        const struct log_file *f = &s->file[k];
+        size_t at = 0;
+        while (at < s->runs && s->run[at].id != f->run.id) {
+            at++;
+        }
+        struct cursor *c = &s->cursor[at];
+        if (at == s->runs) {
+            s->run[s->runs++] = f->run;
+            c->file = calloc(s->files, sizeof *c->file);
+            if (c->file == NULL) {
+                return -ENOMEM;
+            }
+        }
+        c->file[c->files++] = k;
+        s->health.torn_bytes += f->torn;
+        s->health.damaged_files += f->damaged > 0;
+        if (f->damaged > 0) {
+            note_damage(s, f, 0);
+        }
+    }
+    int r = 0;
+    for (size_t at = 0; at < s->runs && r == 0; at++) {
+        const struct cursor *c = &s->cursor[at];
+        size_t last = c->files;
+        while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
+            last--;
+        }
+        r = last == 0 ? 0 : bh_store_sums_add(&s->sums, &s->file[c->file[last - 1]].sums);
+    }
+    return r;
+}
+
+int
+bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store,
+              struct bh_error *err)
+{
+    struct bh_store *s = calloc(1, sizeof *s);
+    int r = s == NULL ? bh_error_errno(err, ENOMEM, dirs[0], "cannot read", "読めません") : 0;
+    for (size_t k = 0; k < count && r == 0; k++) {
+        r = open_dir(s, dirs[k], err);
+    }
+    if (r == 0 && find_runs(s) != 0) {
+        r = bh_error_errno(err, ENOMEM, dirs[0], "cannot read", "読めません");
+    }
+    if (r != 0) {
+        bh_store_close(s);
+        return r;
+    }
+    *ret_store = s;
+    return 0;
+}
+
+static void
+cursor_end(struct cursor *c)
+{
+    if (c->dict_of != 0) {
+        dict_done(&c->dict);
+    }
+    c->dict_of = 0;
+    block_rows_free(c->rows);
+    c->rows = NULL;
+    free(c->value_of_country);
+    c->value_of_country = NULL;
+    bh_batch_free(c->batch);
+    c->batch = NULL;
+    c->is_open = false;
+}
+
+void
+bh_store_close(struct bh_store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (size_t k = 0; k < s->runs; k++) {
+        cursor_end(&s->cursor[k]);
+        free(s->cursor[k].file);
+    }
+    for (size_t k = 0; k < s->files; k++) {
+        log_file_close(&s->file[k]);
+    }
+    bh_store_sums_done(&s->sums);
+    free(s->file);
+    free(s->run);
+    free(s->cursor);
+    free(s->value);
+    free(s);
+}
+
+/* ---- what it says of itself ------------------------------------------------------------------------------- */
+
+size_t
+bh_store_run_count(const struct bh_store *s)
+{
+    return s->runs;
+}
+
+const struct bh_store_run *
+bh_store_run(const struct bh_store *s, size_t index)
+{
+    return &s->run[index];
+}
+
+const struct bh_store_sums *
+bh_store_get_sums(const struct bh_store *s)
+{
+    return &s->sums;
+}
+
+void
+bh_store_get_totals(const struct bh_store *s, struct bh_store_totals *ret)
+{
+    struct bh_store_totals t = { .first_ns = INT64_MAX, .last_ns = INT64_MIN };
+    for (size_t k = 0; k < s->files; k++) {
+        const struct log_file *f = &s->file[k];
+        t.records += f->rows;
+        t.bytes += f->size;
+        t.segments += f->type == FILE_SEGMENT;
+        t.journals += f->type == FILE_JOURNAL;
+        t.journal_records += f->type == FILE_JOURNAL ? f->rows : 0;
+        t.blocks += f->block_count;
+        for (size_t b = 0; b < f->block_count; b++) {
+            t.first_ns =
+                f->block[b].head.min_ns < t.first_ns ? f->block[b].head.min_ns : t.first_ns;
+            t.last_ns = f->block[b].head.max_ns > t.last_ns ? f->block[b].head.max_ns : t.last_ns;
+        }
+    }
+    *ret = t;
+}
+
+void
+bh_store_get_health(const struct bh_store *s, struct bh_store_health *ret)
+{
+    *ret = s->health;
+}
+
+size_t
+bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max)
+{
+    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0;
+    for (size_t k = 0; k < s->files; k++) {
+        const struct log_file *f = &s->file[k];
+        if (f->type != FILE_SEGMENT) {
+            continue;
+        }
+        rest += f->size - f->dict_bytes;
+        dicts += f->dict_bytes;
+        for (size_t b = 0; b < f->block_count; b++) {
+            for (unsigned c = 0; c < COLUMNS; c++) {
+                column[c] += f->block[b].head.column[c].size;
+                rest -= f->block[b].head.column[c].size;
+            }
+        }
+    }
+    size_t n = 0;
+    for (unsigned c = 0; c < COLUMNS && n < max; c++) {
+        if (column[c] > 0) {
+            ret[n++] = (struct bh_store_column_size){ column_name(c), column[c] };
+        }
+    }
+    if (n < max) {
+        ret[n++] = (struct bh_store_column_size){ "dictionary", dicts };
+    }
+    if (n < max) {
+        ret[n++] = (struct bh_store_column_size){ "index", rest };
+    }
+    return n;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static bool
+is_wanted(const struct bh_store *s, const struct block_ref *b)
+{
+    return b->head.max_ns >= s->query.start_ns && b->head.min_ns < s->query.end_ns;
+}
+
+/* The next block of the run that is wanted; NULL: the end. */
+static const struct block_ref *
+next_block(const struct bh_store *s, struct cursor *c)
+{
+    while (c->file_at < c->files) {
+        const struct log_file *f = &s->file[c->file[c->file_at]];
+        while (c->block_at < f->block_count) {
+            if (is_wanted(s, &f->block[c->block_at])) {
+                return &f->block[c->block_at];
+            }
+            c->block_at++;
+        }
+        c->file_at++;
+        c->block_at = 0;
+    }
+    return NULL;
+}
+
+/* What the countries of a dictionary are in the query's database. */
+static int
+map_countries(const struct bh_store *s, struct cursor *c)
+{
+    free(c->value_of_country);
+    c->value_of_country = calloc(c->dict.country_count + 1UL, sizeof *c->value_of_country);
+    if (c->value_of_country == NULL) {
+        return -ENOMEM;
+    }
+    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
+    for (uint32_t k = 0; k < c->dict.country_count; k++) {
+        const struct bh_store_country *country = &c->dict.country[k];
+        for (unsigned v = 0; v < values; v++) {
+            if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
+                strcmp(s->value[v].class_name, country->class_name) == 0 &&
+                strcmp(s->value[v].rfc, country->rfc) == 0) {
+                c->value_of_country[k] = (uint16_t)v;
+                break;
+            }
+        }
+    }
+    return 0;
+}
+
+/* BH_EDAMAGED: the block is lost. */
+static int
+open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
+{
+    const size_t file = c->file[c->file_at];
+    const struct log_file *f = &s->file[file];
+    const size_t wanted = file << 32 | (b->dict + 1U);
+    int r = 0;
+    if (c->rows == NULL && (c->rows = block_rows_new()) == NULL) {
+        return -ENOMEM;
+    }
+    if (c->dict_of != wanted) {
+        if (c->dict_of != 0) {
+            dict_done(&c->dict);
+        }
+        c->dict_of = 0;
+        r = log_file_dict(f, b->dict, &c->dict);
+        if (r == 0) {
+            c->dict_of = wanted;
+            r = map_countries(s, c);
+        }
+    }
+    return r != 0 ? r
+                  : block_open(c->rows, &c->dict, &b->head, f->data + b->body_at, s->query.want);
+}
+
+/* The next rows of a run into `b`. 1, 0 at its end, or negative. */
+static int
+cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
+{
+    for (;;) {
+        if (c->is_open && block_next(c->rows, c->value_of_country, b)) {
+            apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
+            c->file_row += b->rows;
+            return 1;
+        }
+        if (c->is_open) {
+            c->is_open = false;
+            c->block_at++;
+            s->blocks_done++;
+        }
+        const struct block_ref *block = next_block(s, c);
+        if (block == NULL) {
+            cursor_end(c);
+            c->ended = true;
+            return 0;
+        }
+        int r = open_block(s, c, block);
+        if (r == -ENOMEM) {
+            return r;
+        }
+        c->file_row = block->first_row;
+        c->is_open = r == 0;
+        if (r != 0) {
+            s->health.damaged_blocks++;
+            s->health.lost_records += block->head.rows;
+            note_damage(s, &s->file[c->file[c->file_at]], block->body_at);
+            c->block_at++;
+            s->blocks_done++;
+        }
+    }
+}
+
+void
+apply_verdicts(const struct log_file *f, uint64_t row, struct bh_batch *b)
+{
+    for (uint32_t i = 0; f->verdict != NULL && i < b->rows; i++) {
+        const uint8_t v = f->verdict[row + i];
+        const bool knock = b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP;
+        b->outcome[i] = knock && v < BH_OUTCOME_COUNT ? v : b->outcome[i];
+    }
+}
+
+int
+bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct bh_error *err)
+{
+    s->query = *q;
+    s->blocks_done = 0;
+    s->health.damaged_blocks = s->health.lost_records = 0;
+    free(s->value);
+    s->value = calloc(KOBOLD_VALUES_MAX, sizeof *s->value);
+    if (s->value == NULL) {
+        return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
+    }
+    for (unsigned v = 0; q->countries != NULL && v < kobold_value_count(q->countries); v++) {
+        bool known = kobold_value_info(q->countries, (uint16_t)v, &s->value[v]);
+        s->value[v].kind = known ? s->value[v].kind : UINT8_MAX;
+    }
+    for (size_t k = 0; k < s->runs; k++) {
+        cursor_end(&s->cursor[k]);
+        s->cursor[k].file_at = s->cursor[k].block_at = 0;
+        s->cursor[k].ended = false;
+    }
+    return 0;
+}
+
+/* When the next row of a run is; of a block that is not open its first. */
+static int64_t
+cursor_time(const struct bh_store *s, struct cursor *c)
+{
+    if (c->batch != NULL && c->row < c->batch->rows) {
+        return c->batch->ts_ns[c->row];
+    }
+    if (c->is_open) {
+        return INT64_MIN; /* whatever comes: it is read before it is compared */
+    }
+    const struct block_ref *b = next_block(s, c);
+    if (b == NULL) {
+        c->ended = true;
+        return INT64_MAX;
+    }
+    return b->head.first_ns;
+}
+
+/* The run whose row comes next, and when the first of the others comes. */
+static struct cursor *
+first_cursor(struct bh_store *s, int64_t *ret_limit)
+{
+    struct cursor *first = NULL;
+    int64_t best = INT64_MAX, limit = INT64_MAX;
+    for (size_t k = 0; k < s->runs; k++) {
+        struct cursor *c = &s->cursor[k];
+        const int64_t t = c->ended ? INT64_MAX : cursor_time(s, c);
+        if (c->ended) {
+            continue;
+        }
+        if (first == NULL || t < best) {
+            limit = first == NULL ? INT64_MAX : best;
+            best = t;
+            first = c;
+        } else {
+            limit = t < limit ? t : limit;
+        }
+    }
+    *ret_limit = limit;
+    return first;
+}
+
+/* Rows of one run until one of another comes first. */
+static void
+take_rows(struct cursor *c, int64_t limit, struct bh_batch *b)
+{
+    const struct bh_batch *from = c->batch;
+    b->want = from->want;
+    b->lacks = from->lacks;
+    b->all_inbound = from->all_inbound;
+    b->no_tcp_seq = from->no_tcp_seq;
+    b->has_country = true;
+    while (c->row < from->rows && b->rows < BH_BATCH_ROWS && b->quote_rows < BH_BATCH_QUOTES &&
+           (b->rows == 0 || from->ts_ns[c->row] <= limit)) {
+        bh_batch_copy_row(b, from, c->row++);
+    }
+}
+
+int
+bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
+{
+    int r = 0;
+    bh_batch_reset(b);
+    for (;;) {
+        int64_t limit;
+        struct cursor *c = first_cursor(s, &limit);
+        if (c == NULL) {
+            return 0;
+        }
+        if (c->batch != NULL && c->row < c->batch->rows) {
+            take_rows(c, limit, b);
+            return 1;
+        }
+        if (!c->is_open && s->runs > 1) {
+            const struct block_ref *block = next_block(s, c);
+            if (block != NULL && block->head.max_ns > limit && c->batch == NULL &&
+                (c->batch = bh_batch_new()) == NULL) {
+                return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
+            }
+        }
+        /* Alone in its time: straight into the hands of who asks. */
+        const bool alone = c->batch == NULL || limit == INT64_MAX;
+        r = cursor_next(s, c, alone ? b : c->batch);
+        c->row = 0;
+        if (r < 0) {
+            return bh_error_errno(err, -r, "", "cannot read", "読めません");
+        }
+        if (r == 1 && alone) {
+            if (c->batch != NULL) {
+                c->batch->rows = 0;
+            }
+            return 1;
+        }
+    }
+}
+
+void
+bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_done)
+{
+    uint64_t total = 0;
+    for (size_t k = 0; k < s->files; k++) {
+        for (size_t b = 0; b < s->file[k].block_count; b++) {
+            total += is_wanted(s, &s->file[k].block[b]);
+        }
+    }
+    *ret_total = total;
+    *ret_done = s->blocks_done;
+}
+
+/* ---- whole files -------------------------------------------------------------------------------------------- */
+
+/* Every column of every block, and every dictionary. */
+int
+bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
+                void *arg, struct bh_error *err)
+{
+    struct block_rows *rows = block_rows_new();
+    uint64_t total = 0, done = 0;
+    int r = rows == NULL ? -ENOMEM : 0;
+    s->health.damaged_blocks = s->health.lost_records = 0;
+    for (size_t k = 0; k < s->files; k++) {
+        total += s->file[k].block_count;
+    }
+    for (size_t k = 0; k < s->files && r == 0; k++) {
+        const struct log_file *f = &s->file[k];
+        struct dict d = { 0 };
+        size_t dict_of = SIZE_MAX;
+        if (f->type == FILE_SEGMENT && f->damaged == 0 && !log_file_frames_are_sound(f)) {
+            s->health.damaged_files++;
+            note_damage(s, f, 0);
+        }
+        for (size_t b = 0; b < f->block_count && r == 0; b++) {
+            const struct block_ref *ref = &f->block[b];
+            if (dict_of != ref->dict) {
+                dict_done(&d);
+                r = log_file_dict(f, ref->dict, &d);
+                dict_of = r == 0 ? ref->dict : SIZE_MAX;
+            }
+            r = r != 0 ? r : block_open(rows, &d, &ref->head, f->data + ref->body_at, BH_STORE_ALL);
+            if (r == BH_EDAMAGED) {
+                s->health.damaged_blocks++;
+                s->health.lost_records += ref->head.rows;
+                note_damage(s, f, ref->body_at);
+                r = 0;
+            }
+            if (progress != NULL) {
+                progress(arg, ++done, total);
+            }
+        }
+        dict_done(&d);
+    }
+    block_rows_free(rows);
+    return r == 0 ? 0 : bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
+}

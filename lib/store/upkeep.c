@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Looking after a log: journals that killed writers left, compaction, repair, retention, merging.
+ * Segments are only ever written anew and put in place of what they stand for; at every moment each
+ * record counts once (is_superseded(), journal_counts()).
+ */
+#include "rows_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define COMPACT_ROWS (8U << 20)
+
+int
+unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err)
+{
+    char name[NAME_SIZE], path[4096];
+    name_put(name, sequence, type);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return bh_error_errno(err, errno, path, "cannot remove", "削除できません");
+    }
+    return 0;
+}
+
+bool
+is_superseded(const struct log_file *files, size_t count, size_t index)
+{
+    const struct log_file *f = &files[index];
+    for (size_t k = 0; k < count; k++) {
+        const struct log_file *o = &files[k];
+        const uint64_t mine = f->last_sequence - f->first_sequence,
+                       its = o->last_sequence - o->first_sequence;
+        if (k != index && o->type == FILE_SEGMENT && o->first_sequence <= f->first_sequence &&
+            f->last_sequence <= o->last_sequence && its > mine) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err)
+{
+    struct listed *list = NULL;
+    size_t n = 0, opened = 0;
+    int r = list_dir(dir, &list, &n, err);
+    struct log_file *files = calloc(n + 1, sizeof *files);
+    r = r == 0 && files == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot read", "読めません") : r;
+    for (size_t k = 0; k < n && r == 0; k++) {
+        char name[NAME_SIZE], path[4096];
+        if (list[k].type == FILE_UNFINISHED) {
+            continue;
+        }
+        name_put(name, list[k].sequence, list[k].type);
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        r = log_file_open(path, list[k].type, list[k].sequence, &files[opened], err);
+        opened += r == 0;
+    }
+    free(list);
+    if (r != 0) {
+        files_close(files, opened);
+        return r;
+    }
+    *ret_files = files;
+    *ret_count = opened;
+    return 0;
+}
+
+void
+files_close(struct log_file *files, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        log_file_close(&files[k]);
+    }
+    free(files);
+}
+
+uint64_t
+next_sequence(const struct log_file *files, size_t count)
+{
+    uint64_t next = 1;
+    for (size_t k = 0; k < count; k++) {
+        next = files[k].last_sequence >= next ? files[k].last_sequence + 1 : next;
+        next = files[k].first_sequence >= next ? files[k].first_sequence + 1 : next;
+    }
+    return next;
+}
+
+/* ---- writing files anew --------------------------------------------------------------------------------- */
+
+/* Rows of several files, twice: to count them, and to code them. Memory is that of the tables and one
+ * chunk, however many rows there are. */
+struct rewrite {
+    struct open_rows rows; /* one chunk, used again and again */
+    struct block_work *work;
+    struct census census;
+    struct dict dict;
+    struct segment_out out;
+    bool coding;
+    uint64_t lost, kept;
+    bh_store_progress_fn *progress;
+    void *arg;
+    uint64_t done, total;
+    struct bh_error *err;
+};
+
+static int
+take_chunk(struct rewrite *x)
+{
+    struct chunk *c = x->rows.count == 0 ? NULL : x->rows.chunk[0];
+    int r = 0;
+    if (c == NULL || c->rows == 0) {
+        return 0;
+    }
+    if (x->coding) {
+        r = segment_block(&x->out, &x->dict, &x->rows.terms, c, x->work, x->err);
+        x->kept += c->rows;
+    } else {
+        r = census_add(&x->census, &x->rows.terms, c);
+    }
+    c->rows = c->quote_count = c->seen_count = 0;
+    c->min_ns = INT64_MAX;
+    c->max_ns = INT64_MIN;
+    return r;
+}
+
+static int
+take_batch(struct rewrite *x, const struct bh_batch *b, uint32_t lacks, const uint16_t *map)
+{
+    const uint32_t flags = chunk_flags_of(b) | lacks << CHUNK_LACKS_SHIFT;
+    int r = 0;
+    if (x->rows.count == 0 && rows_new_chunk(&x->rows, flags) == NULL) {
+        return -ENOMEM;
+    }
+    struct chunk *c = x->rows.chunk[0];
+    for (uint32_t at = 0; at < b->rows && r == 0;) {
+        if (c->rows == BLOCK_ROWS || c->flags != flags || is_far_back(c, b->ts_ns[at])) {
+            r = take_chunk(x);
+            c->flags = flags;
+        }
+        const uint32_t room = BLOCK_ROWS - c->rows, n = b->rows - at < room ? b->rows - at : room;
+        r = r != 0 ? r : chunk_add(c, &x->rows.terms, b, at, at + n, map);
+        at += n;
+    }
+    return r;
+}
+
+/* All blocks of a file that can be read. */
+static int
+pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, struct bh_batch *b)
+{
+    uint16_t map[KOBOLD_VALUES_MAX + 2], identity[KOBOLD_VALUES_MAX + 2];
+    struct dict d = { 0 };
+    size_t dict_of = SIZE_MAX;
+    int r = 0;
+    for (unsigned k = 0; k < BH_COUNT(identity); k++) {
+        identity[k] = (uint16_t)k;
+    }
+    for (size_t k = 0; k < f->block_count && r == 0; k++) {
+        const struct block_ref *ref = &f->block[k];
+        if (dict_of != ref->dict) {
+            dict_done(&d);
+            r = log_file_dict(f, ref->dict, &d);
+            dict_of = r == 0 ? ref->dict : SIZE_MAX;
+            for (uint32_t c = 0; r == 0 && c < d.country_count; c++) {
+                map[c] = terms_country(&x->rows.terms, &d.country[c]);
+            }
+        }
+        r = r != 0 ? r : block_open(rows, &d, &ref->head, f->data + ref->body_at, BH_STORE_ALL);
+        uint64_t row = ref->first_row;
+        if (r == BH_EDAMAGED) {
+            x->lost += x->coding ? ref->head.rows : 0;
+            r = 0;
+        } else {
+            while (r == 0 && block_next(rows, identity, b)) {
+                apply_verdicts(f, row, b);
+                row += b->rows;
+                r = take_batch(x, b, ref->head.flags >> CHUNK_LACKS_SHIFT, map);
+            }
+        }
+        if (x->progress != NULL) {
+            x->progress(x->arg, ++x->done, x->total);
+        }
+    }
+    dict_done(&d);
+    return r;
+}
+
+static int
+pass(struct rewrite *x, const struct log_file *const *files, size_t count, struct block_rows *rows,
+     struct bh_batch *b)
+{
+    int r = 0;
+    for (size_t k = 0; k < count && r == 0; k++) {
+        r = pass_file(x, files[k], rows, b);
+    }
+    return r != 0 ? r : take_chunk(x);
+}
+
+/* The records of files of one run as one segment, that stands for the numbers first to last. */
+static int
+write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+           uint64_t first, uint64_t last)
+{
+    const struct log_file *newest = files[count - 1];
+    struct block_rows *rows = block_rows_new();
+    struct bh_batch *b = bh_batch_new();
+    int r = rows == NULL || b == NULL ? -ENOMEM : rows_init(&x->rows, NULL, bh_random_key());
+    x->coding = false;
+    x->census = (struct census){ 0 };
+    x->dict = (struct dict){ 0 };
+    r = r != 0 ? r : pass(x, files, count, rows, b);
+    r = r != 0 ? r : dict_build(&x->dict, &x->rows.terms, &x->census);
+    if (r == 0) {
+        x->coding = true;
+        r = segment_begin(&x->out, dir, first, last, &newest->run, &newest->sums, &x->dict,
+                          &x->work->code, x->err);
+        r = r != 0 ? r : pass(x, files, count, rows, b);
+        r = r != 0 ? r : segment_end(&x->out, x->err);
+        r = r != 0 ? r : segment_place(&x->out, dir, x->err);
+        segment_drop(&x->out);
+    }
+    if (r == -ENOMEM) {
+        bh_error_errno(x->err, ENOMEM, dir, "cannot write", "書けません");
+    }
+    dict_done(&x->dict);
+    census_done(&x->census);
+    rows_done(&x->rows);
+    block_rows_free(rows);
+    bh_batch_free(b);
+    return r;
+}
+
+/* ---- journals ------------------------------------------------------------------------------------------------ */
+
+static int
+remove_unfinished(const char *dir, struct bh_error *err)
+{
+    struct listed *list = NULL;
+    size_t n = 0;
+    int r = list_dir(dir, &list, &n, err);
+    for (size_t k = 0; k < n && r == 0; k++) {
+        r = list[k].type == FILE_UNFINISHED
+                ? unlink_file(dir, list[k].sequence, FILE_UNFINISHED, err)
+                : 0;
+    }
+    free(list);
+    return r;
+}
+
+int
+recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence,
+                 struct bh_error *err)
+{
+    struct log_file *files = NULL;
+    size_t n = 0;
+    (void)key;
+    int r = remove_unfinished(dir, err);
+    r = r != 0 ? r : files_open(dir, &files, &n, err);
+    *ret_sequence = r == 0 ? next_sequence(files, n) : 1;
+    for (size_t k = 0; k < n && r == 0; k++) {
+        if (files[k].type != FILE_JOURNAL) {
+            continue;
+        }
+        if (journal_counts(files, n, k) && (files[k].rows > 0 || files[k].sums_known)) {
+            struct rewrite x = { .work = work, .err = err };
+            const struct log_file *one = &files[k];
+            r = write_anew(&x, dir, &one, 1, files[k].first_sequence, files[k].first_sequence);
+        }
+        r = r != 0 ? r : unlink_file(dir, files[k].first_sequence, FILE_JOURNAL, err);
+    }
+    /* What compaction had joined already. */
+    for (size_t k = 0; k < n && r == 0; k++) {
+        if (files[k].type == FILE_SEGMENT && is_superseded(files, n, k)) {
+            r = unlink_file(dir, files[k].first_sequence, FILE_SEGMENT, err);
+        }
+    }
+    files_close(files, n);
+    return r;
+}
+
+/* ---- what is called ------------------------------------------------------------------------------------------- */
+
+/* A log that is locked, with its journals sealed. */
+struct care {
+    const char *dir;
+    int lock_fd;
+    struct block_work work;
+    struct log_file *files;
+    size_t count;
+};
+
+static int
+care_begin(struct care *c, const char *dir, struct bh_error *err)
+{
+    uint64_t sequence;
+    *c = (struct care){ .dir = dir, .lock_fd = -1 };
+    int r = block_work_init(&c->work) != 0
+                ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                : 0;
+    r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
+    r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
+    return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
+}
+
+static void
+care_end(struct care *c)
+{
+    files_close(c->files, c->count);
+    block_work_done(&c->work);
+    if (c->lock_fd >= 0) {
+        close(c->lock_fd);
+    }
+}
+
+static void
+count_files(const struct log_file *files, size_t n, uint64_t *ret_files, uint64_t *ret_bytes)
+{
+    *ret_files = n;
+    *ret_bytes = 0;
+    for (size_t k = 0; k < n; k++) {
+        *ret_bytes += files[k].size;
+    }
+}
+
+static int
+finish(struct care *c, int r, struct bh_store_done *ret, struct bh_error *err)
+{
+    struct log_file *files = NULL;
+    size_t n = 0;
+    count_files(c->files, c->count, &ret->files_before, &ret->bytes_before);
+    if (r == 0) {
+        r = files_open(c->dir, &files, &n, err);
+        count_files(files, n, &ret->files_after, &ret->bytes_after);
+        ret->records = 0;
+        for (size_t k = 0; k < n; k++) {
+            ret->records += files[k].rows;
+        }
+        files_close(files, n);
+    }
+    care_end(c);
+    return r;
+}
+
+/* How many files from `at` on go together. */
+static size_t
+find_group(const struct care *c, size_t at, uint64_t most)
+{
+    uint64_t rows = c->files[at].rows;
+    size_t n = 1;
+    while (at + n < c->count) {
+        const struct log_file *f = &c->files[at + n];
+        if (f->run.id != c->files[at].run.id || rows + f->rows > most) {
+            break;
+        }
+        rows += f->rows;
+        n++;
+    }
+    return n;
+}
+
+int
+bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress, void *arg,
+                 struct bh_store_done *ret_done, struct bh_error *err)
+{
+    struct care c;
+    int r = care_begin(&c, dir, err);
+    const struct log_file **group = calloc(c.count + 1, sizeof *group);
+    struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
+    *ret_done = (struct bh_store_done){ 0 };
+    most = most == 0 ? COMPACT_ROWS : most;
+    for (size_t k = 0; r == 0 && k < c.count; k++) {
+        x.total += 2 * c.files[k].block_count;
+    }
+    r = r == 0 && group == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                                : r;
+    for (size_t at = 0; r == 0 && at < c.count;) {
+        const size_t n = find_group(&c, at, most);
+        for (size_t k = 0; k < n; k++) {
+            group[k] = &c.files[at + k];
+        }
+        if (n > 1) {
+            r = write_anew(&x, dir, group, n, group[0]->first_sequence,
+                           group[n - 1]->last_sequence);
+            for (size_t k = 1; k < n && r == 0; k++) {
+                r = unlink_file(dir, group[k]->first_sequence, FILE_SEGMENT, err);
+            }
+        }
+        at += n;
+    }
+    ret_done->lost_records = x.lost;
+    free(group);
+    return finish(&c, r, ret_done, err);
+}
+
+static bool
+is_damaged(const struct log_file *f, struct block_rows *rows)
+{
+    struct dict d = { 0 };
+    size_t dict_of = SIZE_MAX;
+    bool damaged = f->damaged > 0 || !log_file_frames_are_sound(f);
+    for (size_t k = 0; k < f->block_count && !damaged; k++) {
+        if (dict_of != f->block[k].dict) {
+            dict_done(&d);
+            damaged = log_file_dict(f, f->block[k].dict, &d) != 0;
+            dict_of = damaged ? SIZE_MAX : f->block[k].dict;
+        }
+        damaged = damaged || block_open(rows, &d, &f->block[k].head, f->data + f->block[k].body_at,
+                                        BH_STORE_ALL) != 0;
+    }
+    dict_done(&d);
+    return damaged;
+}
+
+int
+bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
+                struct bh_store_done *ret_done, struct bh_error *err)
+{
+    struct care c;
+    int r = care_begin(&c, dir, err);
+    struct block_rows *rows = block_rows_new();
+    struct rewrite x = { .work = &c.work, .err = err };
+    *ret_done = (struct bh_store_done){ 0 };
+    r = r == 0 && rows == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                               : r;
+    for (size_t k = 0; r == 0 && k < c.count; k++) {
+        const struct log_file *one = &c.files[k];
+        if (is_damaged(one, rows)) {
+            r = write_anew(&x, dir, &one, 1, one->first_sequence, one->last_sequence);
+        }
+        if (progress != NULL) {
+            progress(arg, k + 1, c.count);
+        }
+    }
+    ret_done->lost_records = x.lost;
+    block_rows_free(rows);
+    return finish(&c, r, ret_done, err);
+}
+
+static int64_t
+newest_of(const struct log_file *f)
+{
+    int64_t newest = INT64_MIN;
+    for (size_t b = 0; b < f->block_count; b++) {
+        newest = f->block[b].head.max_ns > newest ? f->block[b].head.max_ns : newest;
+    }
+    return newest;
+}
+
+int
+bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
+                struct bh_store_done *ret_done, struct bh_error *err)
+{
+    struct care c;
+    int r = care_begin(&c, dir, err);
+    int64_t newest = INT64_MIN;
+    uint64_t bytes = 0;
+    *ret_done = (struct bh_store_done){ 0 };
+    for (size_t k = 0; r == 0 && k < c.count; k++) {
+        const int64_t t = newest_of(&c.files[k]);
+        newest = t > newest ? t : newest;
+        bytes += c.files[k].size;
+    }
+    bool *gone = calloc(c.count + 1, sizeof *gone);
+    r = r == 0 && gone == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                               : r;
+    for (size_t k = 0; r == 0 && k < c.count; k++) {
+        const int64_t t = newest_of(&c.files[k]);
+        if (keep_ns > 0 && t < newest && (uint64_t)newest - (uint64_t)t > keep_ns) {
+            gone[k] = true;
+            bytes -= c.files[k].size;
+        }
+    }
+    while (r == 0 && keep_bytes > 0 && bytes > keep_bytes) {
+        size_t oldest = SIZE_MAX;
+        for (size_t k = 0; k < c.count; k++) {
+            if (!gone[k] &&
+                (oldest == SIZE_MAX || newest_of(&c.files[k]) < newest_of(&c.files[oldest]))) {
+                oldest = k;
+            }
+        }
+        if (oldest == SIZE_MAX) {
+            break;
+        }
+        gone[oldest] = true;
+        bytes -= c.files[oldest].size;
+    }
+    for (size_t k = 0; r == 0 && k < c.count; k++) {
+        if (gone[k]) {
+            ret_done->lost_records += c.files[k].rows;
+            r = unlink_file(dir, c.files[k].first_sequence, FILE_SEGMENT, err);
+        }
+    }
+    free(gone);
+    r = r != 0 ? r : sync_dir(dir, err);
+    return finish(&c, r, ret_done, err);
+}
+
+/* The files of another log that count, each as a segment of this one. */
+static int
+merge_log(struct rewrite *x, const char *dir, const char *other, uint64_t *sequence)
+{
+    struct log_file *files = NULL;
+    size_t n = 0;
+    int r = files_open(other, &files, &n, x->err);
+    for (size_t k = 0; k < n && r == 0; k++) {
+        const bool counts = files[k].type == FILE_JOURNAL ? journal_counts(files, n, k)
+                                                          : !is_superseded(files, n, k);
+        const struct log_file *one = &files[k];
+        if (counts) {
+            r = write_anew(x, dir, &one, 1, *sequence, *sequence);
+            ++*sequence;
+        }
+    }
+    if (r == 0 && n == 0) {
+        r = bh_error_set(x->err, BH_EFORMAT, other, "this directory holds no packet log",
+                         "このディレクトリにはパケットログがありません");
+    }
+    files_close(files, n);
+    return r;
+}
+
+int
+bh_store_merge(const char *dir, const char *const *others, size_t count,
+               bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
+               struct bh_error *err)
+{
+    struct care c;
+    int r = care_begin(&c, dir, err);
+    struct rewrite x = { .work = &c.work, .err = err };
+    uint64_t sequence = next_sequence(c.files, c.count);
+    *ret_done = (struct bh_store_done){ 0 };
+    for (size_t k = 0; k < count && r == 0; k++) {
+        r = merge_log(&x, dir, others[k], &sequence);
+        if (progress != NULL) {
+            progress(arg, k + 1, count);
+        }
+    }
+    ret_done->lost_records = x.lost;
+    return finish(&c, r, ret_done, err);
+}
