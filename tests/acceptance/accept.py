@@ -253,6 +253,6 @@ def memo_capture(*options, prefixes=None):
 
 
 def compiled(name, sources, *options):
-    """A country database of these files."""
-    return made(name + ".kdb", list(sources),
+    """A country database of these files, made anew when the compiler of databases is another one."""
+    return made(name + ".kdb", list(sources) + program("KOBOLD", "programs/kobold/kobold")[-1:],
                 lambda path: kobold("compile", "-q", "-o", path, *options, *sources))
