@@ -115,6 +115,7 @@ struct bh_tally_config {
     struct bh_tally *first;   /* the tally of the first shard, whose cells all of them count into; NULL: this is it */
     _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
     uint64_t key;             /* the same for all shards                                       */
+    uint64_t sketch_key;      /* of estimates: the same for the same records                   */
 };
 
 struct bh_tally; /* opaque */

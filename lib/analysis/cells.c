@@ -21,7 +21,8 @@ cells_new(uint64_t key, struct cells **ret_cells)
     }
     pthread_mutex_init(&c->lock, NULL);
     if (digits_init(&c->both, &c->slabs, key) != 0 || digits_init(&c->outcomes, &c->slabs, key) != 0 ||
-        digits_init(&c->unknown, &c->slabs, key) != 0 || digits_init(&c->wide, &c->slabs, key) != 0) {
+        digits_init(&c->unknown, &c->slabs, key) != 0 || digits_init(&c->wide, &c->slabs, key) != 0 ||
+        sketches_init(&c->sketches) != 0 || (c->net_bits = bh_pages_new(NET_BITS_SIZE, true)) == NULL) {
         cells_free(c);
         return -ENOMEM;
     }
@@ -39,6 +40,8 @@ cells_free(struct cells *c)
     digits_done(&c->outcomes);
     digits_done(&c->unknown);
     digits_done(&c->wide);
+    sketches_done(&c->sketches);
+    bh_pages_free(c->net_bits, NET_BITS_SIZE);
     slabs_done(&c->slabs);
     pthread_mutex_destroy(&c->lock);
     free(c);

@@ -50,13 +50,15 @@ merge_places(struct bh_tally *into, const struct bh_tally *from)
 }
 
 static void
-merge_own(struct bh_tally *into, const struct bh_tally *from)
+merge_own(struct bh_tally *into, struct bh_tally *from)
 {
     for (uint32_t i = 0; i <= from->own_mask; i++) {
         if (from->own_set[i] != 0) {
-            tally_own_add(into, from->own_set[i]);
+            tally_own_add(into, from->own_set[i], OWN_MAX);
         }
     }
+    free(from->own_set);
+    from->own_set = NULL;
 }
 
 #define ADD(field) into->field += from->field
@@ -69,7 +71,6 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     merge_listed(into, from);
     merge_own(into, from);
     networks_merge(&into->networks, &from->networks);
-    pairs_merge_sketches(&into->pairs, &from->pairs);
     int r = bins_merge(&into->bins, &from->bins);
     if (r != 0) {
         return r;
@@ -101,7 +102,7 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     }
     ADD(frames), ADD(packets), ADD(accesses), ADD(visits), ADD(tcp_accesses), ADD(udp_accesses);
     ADD(cut_frames), ADD(cut_headers), ADD(bad_time), ADD(duplicates), ADD(filter_unknown);
-    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(ping_sources), ADD(ping_first);
+    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(pairs_over), ADD(ping_sources), ADD(ping_first);
     into->first_ns = from->first_ns < into->first_ns ? from->first_ns : into->first_ns;
     into->last_ns = from->last_ns > into->last_ns ? from->last_ns : into->last_ns;
     append_sources(into, from);

@@ -131,7 +131,7 @@ networks_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, ui
     struct networks *n = &t->networks;
     uint32_t asn = system_of(n, t->cfg.systems, b, row);
     if (asn != 0) {
-        bool is_new = pairs_add(&t->pairs, bh_mix64(hash, 0x4000000000ULL), sketch_key(asn));
+        bool is_new = tally_pair(t, row, bh_mix64(hash, 0x4000000000ULL), sketch_key(asn));
         add(n, asn, place, t->is_wide ? 0 : weight, is_new);
     }
 }
@@ -219,9 +219,7 @@ build_networks(struct build *b)
     for (size_t i = 0; i < used; i++) {
         uint32_t asn = (uint32_t)(all[i].key >> 16);
         if (count == 0 || list[count - 1].asn != asn) {
-            list[count++] = (struct bh_trend_network){
-                .asn = asn, .sources = pairs_sketched(&b->t->pairs, sketch_key(asn))
-            };
+            list[count++] = (struct bh_trend_network){ .asn = asn };
             highest = 0;
         }
         struct bh_trend_network *x = &list[count - 1];
@@ -230,8 +228,11 @@ build_networks(struct build *b)
         x->sources += all[i].sources;
     }
     free(all);
-    for (size_t i = 0; i < count && b->t->cfg.count == BH_COUNT_SOURCES; i++) {
-        list[i].count = list[i].sources;
+    for (size_t i = 0; i < count; i++) {
+        struct bh_trend_network *x = &list[i];
+        const uint64_t more = x->count > x->sources ? x->count - x->sources : 0;
+        x->sources += sketches_get(&b->t->cells->sketches, sketch_key(x->asn), more);
+        x->count = b->t->cfg.count == BH_COUNT_SOURCES ? x->sources : x->count;
     }
     qsort(list, count, sizeof *list, by_count);
     while (count > 0 && list[count - 1].count == 0) {

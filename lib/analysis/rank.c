@@ -43,9 +43,14 @@ port_of_cell(uint32_t cell, uint64_t count)
 uint64_t
 cell_sources(const struct build *b, uint32_t cell)
 {
-    uint64_t n = cell_get(b->t->cells, cell, CELL_SOURCES) + pairs_sketched(&b->t->pairs, cell);
-    unsigned bit = frequent_bit(&b->t->frequent, cell & 0x1ffff);
-    return bit == 0 ? n : n + b->frequent[cell >> 17][bit];
+    const struct cells *c = b->t->cells;
+    const unsigned bit = frequent_bit(&b->t->frequent, cell & 0x1ffff);
+    const uint64_t exact = cell_get(c, cell, CELL_SOURCES) + (bit == 0 ? 0 : b->frequent[cell >> 17][bit]);
+    if (!sketches_has(&c->sketches, cell)) {
+        return exact;
+    }
+    const uint64_t count = cell_get(c, cell, CELL_COUNT);
+    return exact + sketches_get(&c->sketches, cell, count > exact ? count - exact : 0);
 }
 
 /* Has the number of accesses of this cell digits beyond a level, or below it? */

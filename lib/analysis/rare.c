@@ -5,7 +5,56 @@
  */
 #include "tally_priv.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+/* The set of pairs is full. What a report is read for still finds room in it; the rest is estimated. */
+enum pair
+tally_over(struct bh_tally *t, uint32_t row, uint64_t hash, uint32_t key)
+{
+    const bool matters = key >= CELLS || frequent_bit(&t->frequent, key % DIGIT_KEYS) != 0;
+    enum pair p = matters ? pairs_add_more(&t->pairs, hash) : PAIR_OVER;
+    if (p == PAIR_OVER) {
+        t->pairs_over++;
+        t->over[t->over_count].key = key;
+        t->over[t->over_count++].row = (uint16_t)row;
+    }
+    return p;
+}
+
+/* Cells with fewer accesses are no country's first ports, and too many. */
+#define WORTH_A_SKETCH 256U
+
+static bool
+is_worth_a_sketch(const struct bh_tally *t, uint32_t key)
+{
+    return key >= CELLS || sketches_has(&t->cells->sketches, key) || frequent_bit(&t->frequent, key % DIGIT_KEYS) != 0 ||
+           cell_get(t->cells, key, CELL_COUNT) >= WORTH_A_SKETCH;
+}
+
+static uint64_t
+sketch_hash(const struct bh_batch *b, uint32_t row, uint64_t key)
+{
+    if (b->kind[row] == BH_KIND_IP4) {
+        return bh_mix64(b->src[row] ^ key, 0x9e3779b97f4a7c15ULL);
+    }
+    const struct bh_ip6_pair *p = &b->ip6[b->src[row]];
+    return bh_mix64(bh_mix64(p->src_hi ^ key, p->src_lo), key);
+}
+
+void
+tally_sketch(struct bh_tally *t, const struct bh_batch *b)
+{
+    struct sketches *s = &t->cells->sketches;
+    for (uint32_t k = 0; k < t->over_count; k++) {
+        if (is_worth_a_sketch(t, t->over[k].key)) {
+            sketches_add(s, sketch_hash(b, t->over[k].row, t->cfg.sketch_key), t->over[k].key);
+        } else {
+            s->lost++;
+        }
+    }
+    t->over_count = 0;
+}
 
 /* An access of a source for which the table has no room: everything is counted, but what is
  * kept per source (its own count, its hours, its pings) is not. */
@@ -19,20 +68,15 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
     sum->accesses += weight;
     sum->first_ns = ts < sum->first_ns ? ts : sum->first_ns;
     sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
-    if (pairs_add(&t->pairs, pair_hash_over(hash), PAIR_KEY_PLACE(place))) {
+    if (tally_pair(t, row, pair_hash_over(hash), PAIR_KEY_PLACE(place))) {
         sum->sources++;
         h->sources++; /* distinct within the report, a lower bound within the hour */
         h->day_sources++;
         h->week_sources++;
     }
     if (b->kind[row] == BH_KIND_IP4) {
-        if (t->net_bits == NULL) {
-            t->net_bits = calloc(1U << 18, sizeof *t->net_bits);
-        }
-        if (t->net_bits != NULL) {
-            uint32_t net = b->src[row] >> 8;
-            t->net_bits[net >> 6] |= 1ULL << (net & 63);
-        }
+        const uint32_t net = b->src[row] >> 8;
+        atomic_fetch_or_explicit(&t->cells->net_bits[net >> 6], 1ULL << (net & 63), memory_order_relaxed);
     }
     if (t->networks.cache != NULL) {
         networks_overflow(t, b, row, hash, place, weight);

@@ -96,7 +96,7 @@ is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsig
             t->visit_count[k] += weight;
             b->counted[i] = BH_COUNTED_VISIT;
             /* Distinct visitors of a served port: few enough for the set of pairs. */
-            t->visit_sources[k] += pairs_add(&t->pairs, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
+            t->visit_sources[k] += tally_pair(t, i, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
             return true;
         }
     }
@@ -195,10 +195,10 @@ stage_end(struct stage *g)
 
 /* The first knock of a source, or its first after a ping. */
 static BH_NOINLINE void
-source_knocks(struct bh_tally *t, struct source *s, uint64_t hash)
+source_knocks(struct bh_tally *t, uint32_t row, struct source *s, uint64_t hash)
 {
     if (BH_UNLIKELY((s->flags & SRC_MOVED) != 0)) {
-        const bool is_new = pairs_add(&t->pairs, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+        const bool is_new = tally_pair(t, row, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
         t->place[s->place].sources += is_new;
         t->sources_again += is_new && (s->flags & SRC_KNOCKED) != 0;
         s->flags = (uint16_t)(s->flags & ~SRC_MOVED);
@@ -262,7 +262,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     *hour_key = is_new ? key : *hour_key;
     s->hour_count = plus(is_new ? 0 : s->hour_count, *hour_key == key ? weight : 0, weighted);
     if (BH_UNLIKELY((s->flags & SRC_SETTLED) == 0)) {
-        source_knocks(t, s, hash);
+        source_knocks(t, i, s, hash);
     }
     s->count = plus(s->count, weight, weighted);
     g->trend_row[place] = plus(g->trend_row[place], weight, weighted);
@@ -286,6 +286,7 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     }
     t->rare_hash[g->rare] = hash;
     t->rare_cell[g->rare] = place << 17 | key;
+    t->rare_row[g->rare] = (uint16_t)i;
     g->rare += bit == 0;
     if (BH_UNLIKELY(t->cfg.list_sources)) {
         tally_list(t, b, i, (uint16_t)place, weight);
@@ -338,13 +339,14 @@ overflow_row(struct stage *g, uint32_t i, unsigned place, uint64_t hash)
             cell_add(t->cells, place << 17 | key, weight, 0);
         }
         t->rare_hash[g->rare] = hash;
-        t->rare_cell[g->rare++] = place << 17 | key;
+        t->rare_cell[g->rare] = place << 17 | key;
+        t->rare_row[g->rare++] = (uint16_t)i;
     }
 }
 
 /* Addresses of our own side and of traffic that passes by: few, and wanted only as a number. */
 BH_NOINLINE void
-tally_own_add(struct bh_tally *t, uint64_t hash)
+tally_own_add(struct bh_tally *t, uint64_t hash, uint32_t slots_most)
 {
     if (hash == t->own_last_hash) {
         return;
@@ -358,7 +360,7 @@ tally_own_add(struct bh_tally *t, uint64_t hash)
         at = (at + 1) & t->own_mask;
     }
     if (t->own_used >= t->own_mask / 4 * 3) {
-        if (t->own_mask >= (1U << 22) - 1) {
+        if (t->own_mask >= slots_most - 1) {
             return;
         }
         uint32_t mask = t->own_mask * 2 + 1;
@@ -379,7 +381,7 @@ tally_own_add(struct bh_tally *t, uint64_t hash)
         t->own_set = set;
         t->own_mask = mask;
         t->own_last_hash = 0;
-        tally_own_add(t, hash);
+        tally_own_add(t, hash, slots_most);
         return;
     }
     t->own_set[at] = hash;
@@ -390,10 +392,10 @@ static void
 own_row(struct bh_tally *t, const struct bh_batch *b, uint32_t i)
 {
     if (b->kind[i] == BH_KIND_IP4) {
-        tally_own_add(t, own_hash4(&t->sources, b->src[i]));
+        tally_own_add(t, own_hash4(&t->sources, b->src[i]), OWN_MAX / t->cfg.shards);
     } else {
         const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-        tally_own_add(t, own_hash6(&t->sources, p->src_hi, p->src_lo));
+        tally_own_add(t, own_hash6(&t->sources, p->src_hi, p->src_lo), OWN_MAX / t->cfg.shards);
     }
 }
 
@@ -552,7 +554,7 @@ count_by_day(struct stage *g, struct inbound *in, bool is_v6)
         }
         if (s->place != place && s->place != PLACE_NONE) {
             if ((s->flags & SRC_KNOCKED) != 0) { /* it was counted there */
-                pairs_add(&t->pairs, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+                tally_pair(t, i, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
             }
             s->flags = (uint16_t)((s->flags & ~SRC_SETTLED) | SRC_MOVED);
         }
@@ -766,10 +768,10 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
             t->dst_ports[port_part[s->port_proto] << 13 | s->port >> 3] |= (uint8_t)(1U << (s->port & 7));
         }
         if (s->has_src4) {
-            tally_own_add(t, own_hash4(&t->sources, s->src4));
+            tally_own_add(t, own_hash4(&t->sources, s->src4), OWN_MAX / t->cfg.shards);
         }
         if (s->has_src6) {
-            tally_own_add(t, own_hash6(&t->sources, s->src6_hi, s->src6_lo));
+            tally_own_add(t, own_hash6(&t->sources, s->src6_hi, s->src6_lo), OWN_MAX / t->cfg.shards);
         }
     }
 }
@@ -907,7 +909,7 @@ void
 bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
 {
     for (uint32_t j = 0; j < t->rare_count; j++) {
-        t->rare_new[j] = pairs_add(&t->pairs, t->rare_hash[j], t->rare_cell[j]);
+        t->rare_new[j] = tally_pair(t, t->rare_row[j], t->rare_hash[j], t->rare_cell[j]);
     }
     pthread_mutex_lock(&t->cells->lock);
     apply_moves(t, moves, moves_count);
@@ -925,6 +927,9 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
     }
     if (t->is_wide) {
         count_wide(t, b);
+    }
+    if (BH_UNLIKELY(t->over_count > 0)) {
+        tally_sketch(t, b);
     }
     pthread_mutex_unlock(&t->cells->lock);
     if (BH_UNLIKELY(t->networks.cache != NULL) && t->is_wide) {
@@ -1027,11 +1032,14 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->rare_hash = malloc(BH_BATCH_STRIDE * sizeof *t->rare_hash);
     t->rare_cell = malloc(BH_BATCH_STRIDE * sizeof *t->rare_cell);
     t->rare_new = malloc(BH_BATCH_STRIDE * sizeof *t->rare_new);
+    t->rare_row = malloc(BH_BATCH_STRIDE * sizeof *t->rare_row);
+    t->over = malloc(OVER_MAX * sizeof *t->over);
     t->own_mask = 1023;
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
     t->day_accesses = cfg->day_count > 0 ? calloc(cfg->day_count, sizeof *t->day_accesses) : NULL;
     bool ok = (cfg->day_count == 0 || t->day_accesses != NULL) && t->access_row != NULL &&
-              t->rare_hash != NULL && t->rare_cell != NULL && t->rare_new != NULL && t->own_set != NULL;
+              t->rare_hash != NULL && t->rare_cell != NULL && t->rare_new != NULL && t->rare_row != NULL &&
+              t->over != NULL && t->own_set != NULL;
     t->cells = cfg->first != NULL ? cfg->first->cells : NULL;
     ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
@@ -1068,9 +1076,10 @@ bh_tally_free(struct bh_tally *t)
     free(t->rare_hash);
     free(t->rare_cell);
     free(t->rare_new);
+    free(t->rare_row);
+    free(t->over);
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);
-    free(t->net_bits);
     bh_pages_free(t, sizeof *t);
 }

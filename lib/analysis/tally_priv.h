@@ -83,6 +83,29 @@ digit_slot(const struct digits *d, const struct digit_row *r, uint32_t key)
     return (key * d->factor) >> r->shift;
 }
 
+/* ---- sketches.c: distinct sources beyond the pairs --------------------------------------------------- */
+
+/* What is counted: a cell, or one of these. */
+#define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
+#define PAIR_KEY_SYSTEM(asn) (0xa0000000U | (asn)) /* of an autonomous system, 28 bits of it */
+#define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
+
+#define SKETCH_BITS 10
+#define SKETCH_SIZE (1U << SKETCH_BITS)
+#define SKETCHED_CELLS_MAX 4096U
+struct sketches {
+    uint8_t (*registers)[SKETCH_SIZE]; /* pages come when they are written */
+    struct map of_cell;
+    uint32_t cells;
+    uint64_t lost; /* additions that found no sketch */
+};
+BH_NODISCARD int sketches_init(struct sketches *s);
+void sketches_done(struct sketches *s);
+bool sketches_has(const struct sketches *s, uint32_t key);
+void sketches_add(struct sketches *s, uint64_t hash, uint32_t key);
+/* What a key has beyond its exact count; no more than there can be. */
+uint64_t sketches_get(const struct sketches *s, uint32_t key, uint64_t most);
+
 /* ---- cells.c: counts by (place, protocol, port) -------------------------------------------------- */
 
 /* A cell is place << 17 | udp << 16 | port. */
@@ -96,7 +119,11 @@ struct cells { /* of all shards */
     struct digits outcomes; /* complete and reset; behind the bit of UDP half open and refused */
     struct digits unknown;  /* accesses known to be "unknown"                       */
     struct digits wide;     /* --count packets or bytes: sums of octets             */
+    struct sketches sketches; /* distinct sources beyond the exact ones             */
+    _Atomic uint64_t *net_bits; /* of IPv4 sources beyond the tables: a bit for each /24; no lock */
 };
+#define NET_BITS_SIZE ((size_t)1 << 21)
+
 BH_NODISCARD int cells_new(uint64_t key, struct cells **ret_cells);
 void cells_free(struct cells *c);
 
@@ -234,9 +261,6 @@ source6_get(struct sources *s, uint64_t hi, uint64_t lo, uint64_t hash)
 /* ---- pairs.c: distinct (source, cell) ------------------------------------------------------------ */
 
 #define PAIRS_MAX (1U << 22)
-#define HLL_BITS 10
-#define HLL_SIZE (1U << HLL_BITS)
-#define HLLS_MAX 4096U
 
 struct pairs {
     uint32_t *tag;
@@ -244,14 +268,14 @@ struct pairs {
     size_t size;
     bool full;
     _Atomic uint64_t *total; /* of all shards; may be NULL */
-    /* beyond the bound: what is not in the set goes to a sketch per key */
-    struct map hll_of; /* key -> index + 1 */
-    uint8_t (*hll)[HLL_SIZE];
-    uint32_t hll_used;
-    uint64_t over, unsketched;
 };
 BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total);
 void pairs_done(struct pairs *p);
+enum pair { PAIR_KNOWN, PAIR_NEW, PAIR_OVER };
+enum pair pairs_add(struct pairs *p, uint64_t hash);
+/* The same beyond the bound, as long as there is room. */
+enum pair pairs_add_more(struct pairs *p, uint64_t hash);
+
 static inline uint32_t
 pair_place(const struct pairs *p, uint64_t hash)
 {
@@ -269,20 +293,12 @@ pair_hash_over(uint64_t hash)
 {
     return bh_mix64(hash, 0x1000000000ULL);
 }
-/* True when the pair is new and exactly counted; `key` is where the sketch goes beyond. */
-bool pairs_add(struct pairs *p, uint64_t hash, uint32_t key);
-/* What the sketch of a key adds to its exact count. */
-uint64_t pairs_sketched(const struct pairs *p, uint32_t key);
-void pairs_merge_sketches(struct pairs *into, const struct pairs *from);
 /* Of a source and a place, when sources move. */
 static inline uint64_t
 pair_hash_place(uint64_t hash, unsigned place)
 {
     return bh_mix64(hash, 0x3000000000ULL + place);
 }
-#define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
-#define PAIR_KEY_SYSTEM(asn) (0xa0000000U | (asn)) /* of an autonomous system, 28 bits of it */
-#define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
 
 /* ---- networks.c: autonomous systems -------------------------------------------------------------------- */
 
@@ -368,6 +384,9 @@ frequent_bit(const struct frequent *f, uint32_t key)
     return v >> 6 == key ? v & 63 : 0;
 }
 
+/* A row may be new to an entry of --served, a cell, a system and, when sources move, three times to a place. */
+#define OVER_MAX (6 * BH_BATCH_ROWS)
+
 struct listed { /* a source of --country/--port */
     struct bh_ip ip;
     uint16_t place;
@@ -442,7 +461,6 @@ struct bh_tally {
     struct bh_trend_burst bursts[64];
     size_t burst_count;
     uint64_t gap_regular[BH_GAPS_MAX]; /* sources there in the day before and the day after */
-    uint64_t *net_bits; /* sources beyond the table: bit per /24 */
 
     /* of the batch between the two steps */
     uint8_t batch_odd;     /* marks and reasons, put together                       */
@@ -452,8 +470,12 @@ struct bh_tally {
     uint16_t *access_row;
     uint64_t *rare_hash; /* accesses to ports that are not frequent: the pair, and its cell */
     uint32_t *rare_cell;
+    uint16_t *rare_row;
     bool *rare_new; /* the pair was */
     uint32_t rare_count;
+    struct { uint32_t key; uint16_t row; } *over; /* pairs to be estimated */
+    uint32_t over_count;
+    uint64_t pairs_over;
 
     uint64_t sources_again; /* counted in one more place, when there are several */
     uint64_t *day_accesses; /* by database, when there are several */
@@ -481,8 +503,19 @@ void tally_days_filter(struct bh_tally *t, struct bh_batch *b);
 unsigned tally_days_place(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, size_t *ret_day);
 const char *tally_days_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row);
 void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into the cells */
-void tally_own_add(struct bh_tally *t, uint64_t hash);
+#define OWN_MAX (1U << 22) /* slots, of all shards together */
+void tally_own_add(struct bh_tally *t, uint64_t hash, uint32_t slots_most);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
+/* Is this pair new, and exactly counted? If not, its row may be sketched at the end of the batch. */
+enum pair tally_over(struct bh_tally *t, uint32_t row, uint64_t hash, uint32_t key);
+static BH_ALWAYS_INLINE bool
+tally_pair(struct bh_tally *t, uint32_t row, uint64_t hash, uint32_t key)
+{
+    enum pair p = pairs_add(&t->pairs, hash);
+    return BH_UNLIKELY(p == PAIR_OVER) ? tally_over(t, row, hash, key) == PAIR_NEW : p == PAIR_NEW;
+}
+void tally_sketch(struct bh_tally *t, const struct bh_batch *b); /* with the cells' lock */
+
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
                     struct hour *h, uint64_t weight);
 #define BURST_LEAST 256U /* accesses of one source to one port in one hour */

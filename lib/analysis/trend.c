@@ -7,6 +7,14 @@
 
 /* ---- places -------------------------------------------------------------------------------------- */
 
+/* Nobody has knocked who has made no access: an estimate is no more than that either. */
+static uint64_t
+place_sources(const struct bh_tally *t, uint32_t p)
+{
+    const uint64_t exact = t->place[p].sources, accesses = t->place[p].accesses;
+    return exact + sketches_get(&t->cells->sketches, PAIR_KEY_PLACE(p), accesses > exact ? accesses - exact : 0);
+}
+
 static uint64_t
 place_unit(const struct build *b, uint32_t p)
 {
@@ -15,7 +23,7 @@ place_unit(const struct build *b, uint32_t p)
     case BH_COUNT_ACCESSES:
         return t->place[p].accesses;
     case BH_COUNT_SOURCES:
-        return t->place[p].sources + pairs_sketched(&t->pairs, PAIR_KEY_PLACE(p));
+        return place_sources(t, p);
     default:
         return t->place_count[p];
     }
@@ -28,7 +36,7 @@ place_plain(const struct build *b, uint32_t p)
     return (struct bh_trend_place){
         .place = t->cfg.places->place[p],
         .count = place_unit(b, p),
-        .sources = t->place[p].sources + pairs_sketched(&t->pairs, PAIR_KEY_PLACE(p)),
+        .sources = place_sources(t, p),
         .accesses = t->place[p].accesses,
         .top_source_count = b->top_count[p],
         .top_source = b->top_ip[p],
@@ -261,7 +269,8 @@ build_visits(struct build *b)
     }
     for (size_t k = 0; k < b->t->cfg.served_count; k++) {
         const struct bh_served *s = &b->t->cfg.served[k];
-        uint64_t sources = b->t->visit_sources[k] + pairs_sketched(&b->t->pairs, PAIR_KEY_VISIT(k));
+        const uint64_t exact = b->t->visit_sources[k], count = b->t->visit_count[k];
+        const uint64_t sources = exact + sketches_get(&b->t->cells->sketches, PAIR_KEY_VISIT(k), count > exact ? count - exact : 0);
         o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], sources };
     }
     return 0;
@@ -311,13 +320,12 @@ build_totals(struct build *b)
     o->ping_then_accessed = t->ping_first;
     o->sources = b->visited_only;
     for (uint32_t p = 0; p < t->cfg.places->count; p++) {
-        uint64_t sources = t->place[p].sources + pairs_sketched(&t->pairs, PAIR_KEY_PLACE(p));
-        o->sources += sources;
+        o->sources += place_sources(t, p);
         o->count_total += place_unit(b, p);
         o->countries_total += is_country(&t->cfg.places->place[p]) && t->place[p].accesses > 0;
     }
     o->sources -= t->sources_again < o->sources ? t->sources_again : o->sources;
-    o->approximate = t->pairs.over > 0;
+    o->approximate = t->pairs_over > 0;
     o->approximate_error = o->approximate ? 0.0325 : 0; /* 1.04 / sqrt(1024), of what is beyond */
     o->inbound_packets = t->inbound;
     o->outgoing_packets = t->outbound;
@@ -341,7 +349,7 @@ build_health(struct build *b)
     o->duplicates = t->duplicates;
     o->filter_unknown = t->filter_unknown;
     o->sources_over = t->sources_over;
-    o->pairs_over = t->pairs.over;
+    o->pairs_over = t->pairs_over;
     o->bins_over = t->bins.lost;
     o->memory_over = cells_lost(t->cells) + t->networks.lost;
     o->places_over = 0;

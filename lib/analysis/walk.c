@@ -3,19 +3,19 @@
 #include "trend_priv.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define NEIGHBOURS_MAX 16U
 #define NEIGHBOUR_LEAST 10U
 
-/* Distinct /24: a bit each, 2 MiB; of few sources a list, as touching its pages costs more than
+/* Distinct /24: a bit each, 2 MiB, beside those of sources beyond the tables; of few sources a list, as touching its pages costs more than
  * all else a small report does. */
-#define NET_BITS_SIZE ((size_t)1 << 21)
 #define NET_LIST_MAX 16384U
 
 struct walk {
     struct build *b;
-    uint64_t *net_bits; /* /24, or NULL */
+    _Atomic uint64_t *net_bits; /* /24, or NULL */
     uint64_t *net4;     /* the same as a list */
     uint64_t *net6;     /* upper halves: /64 */
     size_t net4_count, net6_count;
@@ -93,8 +93,9 @@ walk4(struct walk *w, const struct sources *s)
         if (w->net_bits == NULL) {
             w->net4[w->net4_count++] = net;
         } else {
-            w->networks += (w->net_bits[net >> 6] >> (net & 63) & 1) == 0;
-            w->net_bits[net >> 6] |= 1ULL << (net & 63);
+            const uint64_t bit = 1ULL << (net & 63), bits = atomic_load_explicit(&w->net_bits[net >> 6], memory_order_relaxed);
+            w->networks += (bits & bit) == 0;
+            atomic_store_explicit(&w->net_bits[net >> 6], bits | bit, memory_order_relaxed);
         }
         struct bh_ip ip = bh_ip_from_v4(v->addr);
         source_seen(w, &ip, &v->s, v->hour_key);
@@ -150,11 +151,14 @@ build_sources(struct build *b)
     for (const struct bh_tally *t = b->t; t != NULL; t = t->more) {
         v4 += t->sources.used4;
         v6 += t->sources.used6;
-        has_bits |= t->net_bits != NULL;
+        has_bits |= t->sources_over > 0;
     }
     has_bits |= v4 > NET_LIST_MAX;
     if (has_bits) {
-        w.net_bits = bh_pages_new(NET_BITS_SIZE, true);
+        w.net_bits = b->t->cells->net_bits;
+        for (size_t i = 0; i < NET_BITS_SIZE / sizeof *w.net_bits; i++) {
+            w.networks += (unsigned)__builtin_popcountll(atomic_load_explicit(&w.net_bits[i], memory_order_relaxed));
+        }
     } else {
         w.net4 = calloc(v4 + 1, sizeof *w.net4);
     }
@@ -162,18 +166,12 @@ build_sources(struct build *b)
     b->out->neighbours = calloc(NEIGHBOURS_MAX, sizeof *b->out->neighbours);
     bool ok = (w.net_bits != NULL || w.net4 != NULL) && w.net6 != NULL && b->out->neighbours != NULL;
     for (const struct bh_tally *t = b->t; t != NULL && ok; t = t->more) {
-        for (size_t i = 0; t->net_bits != NULL && i < NET_BITS_SIZE / 8; i++) {
-            uint64_t fresh = t->net_bits[i] & ~w.net_bits[i];
-            w.networks += (unsigned)__builtin_popcountll(fresh);
-            w.net_bits[i] |= fresh;
-        }
         walk4(&w, &t->sources);
         walk6(&w, &t->sources);
     }
     if (ok) {
         b->out->source_networks = w.networks + distinct(w.net4, w.net4_count) + distinct(w.net6, w.net6_count);
     }
-    bh_pages_free(w.net_bits, NET_BITS_SIZE);
     free(w.net4);
     free(w.net6);
     return ok ? 0 : -ENOMEM;

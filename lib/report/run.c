@@ -250,6 +250,23 @@ choose_threads(const struct run *x)
 }
 
 
+#define KEYED_BATCHES 16U
+
+/* Estimates should not change from run to run, nor be foreseen by who sends: their key is made of what came
+ * first. (Tables have a random one: a file that was made to fill one bucket must not succeed.) */
+static uint64_t
+content_key(const struct run *x)
+{
+    uint64_t key = 0x9e3779b97f4a7c15ULL;
+    for (size_t k = 0; k < x->feed.ahead_count && k < KEYED_BATCHES; k++) {
+        const struct bh_batch *b = x->feed.ahead[k];
+        for (uint32_t i = 0; i < b->rows; i++) {
+            key = bh_mix64(key ^ (uint64_t)b->ts_ns[i], (uint64_t)b->ports[i] << 32 | b->tcp_seq[i]);
+        }
+    }
+    return key;
+}
+
 static int
 make_shards(struct run *x)
 {
@@ -279,6 +296,7 @@ make_shards(struct run *x)
     x->tally.shards = x->shards;
     x->tally.pairs_total = x->shards > 1 ? &x->pairs_total : NULL;
     x->tally.key = key;
+    x->tally.sketch_key = content_key(x);
     struct bh_track_config track = {
         .home = &x->r->home,
         .two_sided = x->two_sided,

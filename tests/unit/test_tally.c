@@ -467,37 +467,29 @@ static void
 test_pairs_bound(void **state)
 {
     (void)state;
-    static const uint64_t sizes[] = { 1, 50, 1000, 4000, 20000, 300000 };
     struct pairs p;
     _Atomic uint64_t total = PAIRS_MAX - 8192;
     assert_int_equal(pairs_init(&p, 0, 1, &total), 0);
     for (uint64_t i = 0; i < 8192; i++) {
-        assert_true(pairs_add(&p, pair_hash(i), 1));
-        assert_false(pairs_add(&p, pair_hash(i), 1));
+        assert_int_equal(pairs_add(&p, pair_hash(i)), PAIR_NEW);
+        assert_int_equal(pairs_add(&p, pair_hash(i)), PAIR_KNOWN);
         assert_false(p.full);
     }
     assert_int_equal(p.used, 8192);
-    /* From here on the known are known, and the rest goes to the sketch of its key. */
-    uint64_t next = 8192;
-    for (size_t k = 0; k < BH_COUNT(sizes); k++) {
-        for (int twice = 0; twice < 2; twice++) {
-            for (uint64_t i = 0; i < sizes[k]; i++) {
-                assert_false(pairs_add(&p, pair_hash(next + i), 100 + (uint32_t)k));
-            }
-        }
-        next += sizes[k];
-        assert_within(pairs_sketched(&p, 100 + (uint32_t)k), sizes[k], 3 * SIGMA);
+    /* From here on the known are known, and the rest is not. */
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_int_equal(pairs_add(&p, pair_hash(8192 + i)), PAIR_OVER);
+        assert_int_equal(pairs_add(&p, pair_hash(i)), PAIR_KNOWN);
     }
     assert_int_equal(p.used, 8192);
     assert_true(p.full);
-    uint64_t over = p.over;
-    for (uint64_t i = 0; i < 8192; i++) {
-        assert_false(pairs_add(&p, pair_hash(i), 1));
+    /* What matters finds room all the same. */
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_int_equal(pairs_add_more(&p, pair_hash(8192 + i)), PAIR_NEW);
+        assert_int_equal(pairs_add_more(&p, pair_hash(8192 + i)), PAIR_KNOWN);
+        assert_int_equal(pairs_add(&p, pair_hash(8192 + i)), PAIR_KNOWN);
+        assert_int_equal(pairs_add(&p, pair_hash(20000 + i)), PAIR_OVER);
     }
-    assert_int_equal(p.over, over); /* none of the known went there */
-    assert_int_equal(pairs_sketched(&p, 1), 0);
-    assert_int_equal(pairs_sketched(&p, 99), 0);
-    assert_int_equal(p.unsketched, 0);
     pairs_done(&p);
 }
 
@@ -509,69 +501,92 @@ test_pairs_exact(void **state)
     struct pairs p;
     assert_int_equal(pairs_init(&p, 0, 1, NULL), 0);
     for (uint64_t i = 0; i < PAIRS_MAX; i++) {
-        if (!pairs_add(&p, pair_hash(i), 0)) {
+        if (pairs_add(&p, pair_hash(i)) != PAIR_NEW) {
             fail_msg("pair %llu was taken for another", (unsigned long long)i);
         }
     }
     assert_int_equal(p.used, PAIRS_MAX);
-    assert_int_equal(p.over, 0);
     for (uint64_t i = 0; i < PAIRS_MAX; i += 97) {
-        assert_false(pairs_add(&p, pair_hash(i), 0));
+        assert_int_equal(pairs_add(&p, pair_hash(i)), PAIR_KNOWN);
     }
-    assert_int_equal(p.over, 0);
-    assert_false(pairs_add(&p, pair_hash(PAIRS_MAX), 0));
-    assert_int_equal(p.over, 1);
-    assert_int_equal(pairs_sketched(&p, 0), 1);
+    assert_int_equal(pairs_add(&p, pair_hash(PAIRS_MAX)), PAIR_OVER);
+    uint64_t more = 0;
+    while (pairs_add_more(&p, pair_hash(PAIRS_MAX + more)) == PAIR_NEW) {
+        more++;
+    }
+    assert_int_equal(p.used, p.slots / 8 * 7); /* and never full */
+    assert_int_equal(pairs_add_more(&p, pair_hash(5)), PAIR_KNOWN);
     pairs_done(&p);
 }
 
-/* More keys than there are sketches: said, and nothing else wrong. */
-static void
-test_pairs_sketches_full(void **state)
-{
-    (void)state;
-    struct pairs p;
-    _Atomic uint64_t total = PAIRS_MAX;
-    assert_int_equal(pairs_init(&p, 0, 1, &total), 0);
-    for (uint32_t i = 0; i < 4096; i++) {
-        assert_true(pairs_add(&p, pair_hash(i), 0));
-    }
-    for (uint32_t key = 0; key < HLLS_MAX + 10; key++) {
-        assert_false(pairs_add(&p, pair_hash(4096 + key), key));
-    }
-    assert_int_equal(p.unsketched, 10);
-    assert_int_equal(p.over, HLLS_MAX + 10);
-    assert_int_equal(pairs_sketched(&p, HLLS_MAX - 1), 1);
-    assert_int_equal(pairs_sketched(&p, HLLS_MAX), 0);
-    pairs_done(&p);
-}
+/* ---- sketches.c ----------------------------------------------------------------------------------- */
 
 static void
-test_pairs_merge(void **state)
+test_sketches(void **state)
 {
     (void)state;
-    struct pairs p[2];
+    static const uint64_t sizes[] = { 1, 50, 1000, 4000, 20000, 300000 };
+    static const uint32_t keys[] = { 0, CELLS - 1, PAIR_KEY_PLACE(0), PAIR_KEY_PLACE(BH_PLACES_MAX - 1), PAIR_KEY_VISIT(0),
+                                     PAIR_KEY_VISIT(BH_SERVED_MAX - 1) };
+    struct sketches s;
+    assert_int_equal(sketches_init(&s), 0);
+    for (size_t k = 0; k < BH_COUNT(sizes); k++) {
+        assert_false(sketches_has(&s, 7));
+        assert_int_equal(sketches_get(&s, keys[k], UINT64_MAX), 0);
+        for (int twice = 0; twice < 2; twice++) {
+            for (uint64_t i = 0; i < sizes[k]; i++) {
+                sketches_add(&s, bh_mix64(i, 77 + k), keys[k]);
+            }
+        }
+    }
+    for (size_t k = 0; k < BH_COUNT(sizes); k++) {
+        assert_true(sketches_has(&s, keys[k]));
+        assert_within(sketches_get(&s, keys[k], UINT64_MAX), sizes[k], 3 * SIGMA);
+        assert_int_equal(sketches_get(&s, keys[k], 1), 1);
+        assert_int_equal(sketches_get(&s, keys[k], 0), 0);
+    }
+    assert_int_equal(s.lost, 0);
+    sketches_done(&s);
+    sketches_done(&s);
+}
+
+/* In whatever order it comes, and however often. */
+static void
+test_sketches_order(void **state)
+{
+    (void)state;
+    struct sketches s[2];
     for (unsigned k = 0; k < 2; k++) {
-        static _Atomic uint64_t total[2];
-        total[k] = PAIRS_MAX;
-        assert_int_equal(pairs_init(&p[k], 0, 2, &total[k]), 0);
-        for (uint64_t i = 0; i < 4096; i++) {
-            assert_true(pairs_add(&p[k], pair_hash(k * 1000000 + i), 0));
-        }
-        for (uint64_t i = 4096; i < 54096; i++) {
-            /* Key 5 is in both, 6 and 7 in one each. */
-            pairs_add(&p[k], pair_hash(k * 1000000 + i), 5);
-            pairs_add(&p[k], pair_hash(k * 1000000 + i) ^ 0xffff, 6 + k);
+        assert_int_equal(sketches_init(&s[k]), 0);
+        for (uint64_t i = 0; i < 50000; i++) {
+            const uint64_t x = k == 0 ? i : 49999 - i;
+            sketches_add(&s[k], bh_mix64(x, 1), 5);
+            sketches_add(&s[k], bh_mix64(x / (1 + k), 1), 5);
         }
     }
-    pairs_merge_sketches(&p[0], &p[1]);
-    assert_within(pairs_sketched(&p[0], 5), 100000, 3 * SIGMA);
-    assert_within(pairs_sketched(&p[0], 6), 50000, 3 * SIGMA);
-    assert_within(pairs_sketched(&p[0], 7), 50000, 3 * SIGMA);
-    assert_int_equal(p[0].over, 200000);
-    assert_true(p[0].full);
-    pairs_done(&p[0]);
-    pairs_done(&p[1]);
+    assert_int_equal(sketches_get(&s[0], 5, UINT64_MAX), sketches_get(&s[1], 5, UINT64_MAX));
+    sketches_done(&s[0]);
+    sketches_done(&s[1]);
+}
+
+/* More cells than there are sketches: those of places are there all the same. */
+static void
+test_sketches_full(void **state)
+{
+    (void)state;
+    struct sketches s;
+    assert_int_equal(sketches_init(&s), 0);
+    for (uint32_t key = 0; key < SKETCHED_CELLS_MAX + 10; key++) {
+        sketches_add(&s, bh_mix64(key, 1), key * 3);
+    }
+    assert_int_equal(s.lost, 10);
+    assert_int_equal(sketches_get(&s, (SKETCHED_CELLS_MAX - 1) * 3, 9), 1);
+    assert_false(sketches_has(&s, SKETCHED_CELLS_MAX * 3));
+    sketches_add(&s, 1, PAIR_KEY_PLACE(9));
+    sketches_add(&s, 1, PAIR_KEY_VISIT(9));
+    assert_int_equal(sketches_get(&s, PAIR_KEY_PLACE(9), 9), 1);
+    assert_int_equal(sketches_get(&s, PAIR_KEY_VISIT(9), 9), 1);
+    sketches_done(&s);
 }
 
 /* ---- bins.c --------------------------------------------------------------------------------------- */
@@ -1568,7 +1583,7 @@ test_approximate(void **state)
     assert_int_equal(t->visits[0].count, 2 * N);
     assert_within(t->visits[0].sources, N, 3 * SIGMA);
     assert_within(t->visits[1].sources, N / 10, 3 * SIGMA);
-    assert_true(l.tally->pairs.hll_used <= 3); /* a sketch for each key, no more */
+    assert_int_equal(l.tally->cells->sketches.cells, 1); /* a sketch for each key, no more */
     bh_trend_free(t);
     lab_close(&l);
 }
@@ -1790,8 +1805,9 @@ main(void)
         cmocka_unit_test(test_sources_full),
         cmocka_unit_test(test_pairs_bound),
         cmocka_unit_test(test_pairs_exact),
-        cmocka_unit_test(test_pairs_sketches_full),
-        cmocka_unit_test(test_pairs_merge),
+        cmocka_unit_test(test_sketches),
+        cmocka_unit_test(test_sketches_order),
+        cmocka_unit_test(test_sketches_full),
         cmocka_unit_test(test_bins_hours),
         cmocka_unit_test(test_bins_days),
         cmocka_unit_test(test_bins_again),
