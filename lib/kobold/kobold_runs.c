@@ -28,42 +28,52 @@ make_room(void **at, size_t count, size_t *room, size_t each)
     return true;
 }
 
+/* Ranges and runs of a large table are some 20 MB each, touched once from front to back: in huge
+ * pages, where a fault of a small one may cost more than what is written there. */
+static void *
+pages_of(size_t count, size_t each)
+{
+    return bh_pages_new(bh_size_mul(count, each), true);
+}
+
 bool
 ranges_grow(struct kobold_ranges *r)
 {
-    void *at = r->at;
-    if (r->failed || r->count >= UINT32_MAX - 1 ||
-        !make_room(&at, r->count, &r->room, sizeof *r->at)) {
+    size_t room = r->room == 0 ? 64 : bh_size_mul(r->room, 2);
+    struct kobold_range *at =
+        r->failed || r->count >= UINT32_MAX - 1 ? NULL : pages_of(room, sizeof *at);
+    if (at == NULL) {
         r->failed = true;
         return false;
     }
+    if (r->count > 0) {
+        memcpy(at, r->at, r->count * sizeof *at);
+    }
+    bh_pages_free(r->at, r->room * sizeof *at);
     r->at = at;
+    r->room = room;
     return true;
 }
 
 void
 ranges_reserve(struct kobold_ranges *r, size_t room)
 {
-    struct kobold_range *at = malloc(bh_size_mul(room, sizeof *at));
-    if (r->at == NULL && at != NULL) {
-        r->at = at;
+    if (r->at == NULL && (r->at = pages_of(room, sizeof *r->at)) != NULL) {
         r->room = room;
-    } else {
-        free(at);
     }
 }
 
 void
 ranges_done(struct kobold_ranges *r)
 {
-    free(r->at);
+    bh_pages_free(r->at, r->room * sizeof *r->at);
     *r = (struct kobold_ranges){ 0 };
 }
 
 void
 runs_done(struct kobold_runs *r)
 {
-    free(r->at);
+    bh_pages_free(r->at, r->room * sizeof *r->at);
     *r = (struct kobold_runs){ 0 };
 }
 
@@ -87,7 +97,7 @@ static bool
 runs_room(struct kobold_runs *r, size_t room)
 {
     /* Pages that are never touched cost nothing, so the most there can be is asked for. */
-    *r = (struct kobold_runs){ malloc(bh_size_mul(room, sizeof *r->at)), 0, room, false };
+    *r = (struct kobold_runs){ pages_of(room, sizeof *r->at), 0, room, false };
     return r->at != NULL;
 }
 
@@ -128,7 +138,7 @@ sort_ranges(struct kobold_ranges *r)
     if (r->count == 0 || stretch_end(r, 0) == r->count) {
         return 0;
     }
-    struct kobold_range *to = malloc(bh_size_mul(r->count, sizeof *to));
+    struct kobold_range *to = pages_of(r->room, sizeof *to);
     if (to == NULL) {
         return -ENOMEM;
     }
@@ -146,8 +156,7 @@ sort_ranges(struct kobold_ranges *r)
         r->at = to;
         to = from;
     } while (!is_done);
-    r->room = r->count;
-    free(to);
+    bh_pages_free(to, r->room * sizeof *to);
     return 0;
 }
 

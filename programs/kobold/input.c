@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,24 +23,29 @@
 void
 input_done(struct input *in)
 {
-    free(in->text);
+    bh_pages_free(in->own, in->room);
+    bh_map_done(&in->map);
     *in = (struct input){ 0 };
 }
 
 /* Room for at least STEP more octets. */
 static bool
-make_room(struct input *in, size_t *room)
+make_room(struct input *in)
 {
-    if (in->text != NULL && *room - in->size >= STEP) {
+    if (in->own != NULL && in->room - in->size >= STEP) {
         return true;
     }
     size_t more = in->size + in->size / 2 + 2 * STEP;
-    char *p = realloc(in->text, more);
+    char *p = bh_pages_new(more, true);
     if (p == NULL) {
         return false;
     }
-    in->text = p;
-    *room = more;
+    if (in->size > 0) {
+        memcpy(p, in->own, in->size);
+    }
+    bh_pages_free(in->own, in->room);
+    in->text = in->own = p;
+    in->room = more;
     return true;
 }
 
@@ -58,19 +64,11 @@ too_large(const char *name, struct bh_error *err)
 static int
 read_descriptor(int fd, const char *name, struct input *ret, struct bh_error *err)
 {
-    struct stat st;
-    size_t room = 0;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
-        (uint64_t)st.st_size <= INPUT_MAX) {
-        /* All at once, and one octet more to meet the end. */
-        room = (size_t)st.st_size + STEP + 1;
-        ret->text = malloc(room);
-    }
     for (;;) {
-        if (!make_room(ret, &room)) {
+        if (!make_room(ret)) {
             return no_memory(name, err);
         }
-        ssize_t n = read(fd, ret->text + ret->size, room - ret->size);
+        ssize_t n = read(fd, ret->own + ret->size, ret->room - ret->size);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -85,6 +83,31 @@ read_descriptor(int fd, const char *name, struct input *ret, struct bh_error *er
             return too_large(name, err);
         }
     }
+}
+
+/* A regular file as it lies in the page cache; false: something else, which has to be read. */
+static int
+map_file(int fd, const char *path, struct input *ret, bool *ret_done, struct bh_error *err)
+{
+    struct stat st;
+    *ret_done = false;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
+        return 0;
+    }
+    if ((uint64_t)st.st_size > INPUT_MAX) {
+        return too_large(path, err);
+    }
+    int r = bh_map_open(path, &ret->map, err);
+    if (r == 0) {
+        ret->text = (const char *)ret->map.data;
+        ret->size = ret->map.size;
+        *ret_done = true;
+#ifdef MADV_POPULATE_READ
+        /* All at once costs less than a fault for every few pages; old kernels do not know it. */
+        madvise((void *)(uintptr_t)ret->map.data, ret->map.size, MADV_POPULATE_READ);
+#endif
+    }
+    return r;
 }
 
 /* ---- compressed --------------------------------------------------------------------------------- */
@@ -265,15 +288,14 @@ static int
 run(const struct packing *p, struct unpacker *u, const char *name, struct input *ret,
     struct bh_error *err)
 {
-    size_t room = 0;
     for (;;) {
-        if (!make_room(ret, &room)) {
+        if (!make_room(ret)) {
             return no_memory(name, err);
         }
-        u->out = (uint8_t *)ret->text + ret->size;
-        u->out_left = room - ret->size;
+        u->out = (uint8_t *)ret->own + ret->size;
+        u->out_left = ret->room - ret->size;
         enum step s = p->step(u);
-        ret->size = room - u->out_left;
+        ret->size = ret->room - u->out_left;
         if (s == STEP_END) {
             return 0;
         }
@@ -322,7 +344,11 @@ input_read(const char *path, struct input *ret, struct bh_error *err)
     if (fd < 0) {
         return bh_error_errno(err, errno, name, "cannot open", "開けません");
     }
-    int r = read_descriptor(fd, name, ret, err);
+    bool is_mapped = false;
+    int r = is_stdin ? 0 : map_file(fd, path, ret, &is_mapped, err);
+    if (r == 0 && !is_mapped) {
+        r = read_descriptor(fd, name, ret, err);
+    }
     close(fd);
     for (size_t i = 0; r == 0 && i < BH_COUNT(packings); i++) {
         const struct packing *p = &packings[i];

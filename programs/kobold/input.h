@@ -15,8 +15,11 @@
 #define INPUT_MAX ((size_t)1 << 30)
 
 struct input {
-    char *text; /* never NULL after input_read() */
+    const char *text; /* never NULL after input_read() */
     size_t size;
+    char *own; /* what of it was read or unpacked; NULL: the file itself, mapped */
+    size_t room;
+    struct bh_map map;
 };
 
 /* "-" is standard input. */
