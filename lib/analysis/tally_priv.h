@@ -265,6 +265,7 @@ source6_get(struct sources *s, uint64_t hi, uint64_t lo, uint64_t hash)
 struct pairs {
     uint32_t *tag;
     uint32_t slots, used;
+    uint32_t over_at; /* where the pair would stand for which there was no room */
     size_t size;
     bool full;
     _Atomic uint64_t *total; /* of all shards; may be NULL */
@@ -273,7 +274,7 @@ BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, unsigned shards,
 void pairs_done(struct pairs *p);
 enum pair { PAIR_KNOWN, PAIR_NEW, PAIR_OVER };
 enum pair pairs_add(struct pairs *p, uint64_t hash);
-/* The same beyond the bound, as long as there is room. */
+/* After PAIR_OVER, of the same pair: takes it beyond the bound, as long as there is room. */
 enum pair pairs_add_more(struct pairs *p, uint64_t hash);
 
 static inline uint32_t

@@ -485,8 +485,8 @@ test_pairs_bound(void **state)
     assert_true(p.full);
     /* What matters finds room all the same. */
     for (uint64_t i = 0; i < 1000; i++) {
+        assert_int_equal(pairs_add(&p, pair_hash(8192 + i)), PAIR_OVER);
         assert_int_equal(pairs_add_more(&p, pair_hash(8192 + i)), PAIR_NEW);
-        assert_int_equal(pairs_add_more(&p, pair_hash(8192 + i)), PAIR_KNOWN);
         assert_int_equal(pairs_add(&p, pair_hash(8192 + i)), PAIR_KNOWN);
         assert_int_equal(pairs_add(&p, pair_hash(20000 + i)), PAIR_OVER);
     }
@@ -511,11 +511,13 @@ test_pairs_exact(void **state)
     }
     assert_int_equal(pairs_add(&p, pair_hash(PAIRS_MAX)), PAIR_OVER);
     uint64_t more = 0;
-    while (pairs_add_more(&p, pair_hash(PAIRS_MAX + more)) == PAIR_NEW) {
+    while (pairs_add(&p, pair_hash(PAIRS_MAX + more)) == PAIR_OVER &&
+           pairs_add_more(&p, pair_hash(PAIRS_MAX + more)) == PAIR_NEW) {
         more++;
     }
-    assert_int_equal(p.used, p.slots / 8 * 7); /* and never full */
-    assert_int_equal(pairs_add_more(&p, pair_hash(5)), PAIR_KNOWN);
+    assert_int_equal(p.used, p.slots / 4 * 3); /* and never full */
+    assert_int_equal(pairs_add(&p, pair_hash(5)), PAIR_KNOWN);
+    assert_int_equal(pairs_add(&p, pair_hash(PAIRS_MAX + more - 1)), PAIR_KNOWN);
     pairs_done(&p);
 }
 
