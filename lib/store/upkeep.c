@@ -257,6 +257,12 @@ care_begin(struct care *c, const char *dir, struct bh_error *err)
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
+    if (r == 0 && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+        struct stat st;
+        r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                                               "このディレクトリにはパケットログがありません");
+    }
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
     return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
