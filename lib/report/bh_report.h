@@ -13,6 +13,8 @@
 #ifndef BH_REPORT_H
 #define BH_REPORT_H
 
+#include <signal.h>
+
 #include "bh_analysis.h"
 #include "bh_capture.h"
 #include "bh_packet.h"
@@ -124,10 +126,13 @@ struct bh_ingest_options {
     const char *sensor; /* NULL: ""                                                     */
     bool lean;          /* leave out IP ID, sequence number, window and options         */
     uint64_t sync_ns;   /* 0: 10 s                                                      */
+    uint64_t keep_ns, keep_bytes; /* remove the oldest segments; 0: none              */
+    const volatile sig_atomic_t *stop; /* not 0: end here, with what was read           */
 };
 struct bh_ingest_result {
     uint64_t read, written; /* records; the difference was left out by the filter        */
     uint64_t accesses;
+    bool stopped;
     struct bh_home home;
     struct bh_capture_note *notes;
     size_t note_count;

@@ -33,6 +33,7 @@ struct bh_store {
     struct cursor *cursor; /* one a run */
     struct bh_store_sums sums;
     struct bh_store_health health;
+    uint64_t lost_of_files; /* where their frames were damaged: known from the start */
     struct bh_store_query query;
     struct kobold_value *value; /* of the query's database */
     uint64_t blocks_done;
@@ -186,6 +187,10 @@ find_runs(struct bh_store *s)
         while (at < s->runs && s->run[at].id != f->run.id) {
             at++;
         }
+        if (!f->run_known && f->rows == 0 && f->torn == f->size && s->files > 1) {
+            s->health.torn_bytes += f->torn;
+            continue; /* a journal whose writer had not begun */
+        }
         struct cursor *c = &s->cursor[at];
         if (at == s->runs) {
             s->run[s->runs++] = f->run;
@@ -197,6 +202,7 @@ find_runs(struct bh_store *s)
         c->file[c->files++] = k;
         s->health.torn_bytes += f->torn;
         s->health.damaged_files += f->damaged > 0;
+        s->lost_of_files += f->lost_rows;
         if (f->damaged > 0) {
             note_damage(s, f, 0);
         }
@@ -478,7 +484,8 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 {
     s->query = *q;
     s->blocks_done = 0;
-    s->health.damaged_blocks = s->health.lost_records = 0;
+    s->health.damaged_blocks = 0;
+    s->health.lost_records = s->lost_of_files;
     free(s->value);
     s->value = calloc(KOBOLD_VALUES_MAX, sizeof *s->value);
     if (s->value == NULL) {
@@ -609,13 +616,13 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
 
 /* Every column of every block, and every dictionary. */
 int
-bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
-                void *arg, struct bh_error *err)
+bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg, struct bh_error *err)
 {
     struct block_rows *rows = block_rows_new();
     uint64_t total = 0, done = 0;
     int r = rows == NULL ? -ENOMEM : 0;
-    s->health.damaged_blocks = s->health.lost_records = 0;
+    s->health.damaged_blocks = 0;
+    s->health.lost_records = s->lost_of_files;
     for (size_t k = 0; k < s->files; k++) {
         total += s->file[k].block_count;
     }
@@ -641,12 +648,16 @@ bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, u
                 note_damage(s, f, ref->body_at);
                 r = 0;
             }
-            if (progress != NULL) {
-                progress(arg, ++done, total);
+            if (r == 0 && progress != NULL && !progress(arg, ++done, total)) {
+                r = -ECANCELED;
             }
         }
         dict_done(&d);
     }
     block_rows_free(rows);
+    if (r == -ECANCELED) {
+        return bh_error_set(err, r, "", "stopped before all was read",
+                            "すべてを読む前に中断しました");
+    }
     return r == 0 ? 0 : bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
 }
