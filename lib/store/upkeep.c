@@ -329,7 +329,11 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
                  struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = refuse_copy(dir, err);
+    if (r != 0) {
+        return r;
+    }
+    r = care_begin(&c, dir, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
     struct rewrite x = {
         .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
@@ -480,6 +484,7 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
         size_t count;
     } *log = calloc(count + 1, sizeof *log);
     int r = care_begin(&c, dir, err);
+    r = r != 0 ? r : refuse_copy(dir, err);
     struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
     const uint64_t first = next_sequence(c.files, c.count);
     uint64_t sequence = first;
