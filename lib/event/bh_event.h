@@ -258,6 +258,16 @@ void bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_
 uint32_t bh_batch_take_rows(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows,
                             uint32_t n);
 
+/*
+ * A judged batch as octets, for another process of this machine (lib/output): the used rows of the columns
+ * that lib/packet (cold ones too) and lib/track fill, quotes and `seen`; not country, counted, connection,
+ * weight and fragments.
+ */
+size_t bh_batch_packed_size(const struct bh_batch *b);
+void bh_batch_pack(const struct bh_batch *b, uint8_t *to); /* that many octets */
+/* Checked: whatever the octets are, indices and names are in range, or it is false and `b` empty. */
+bool bh_batch_unpack(struct bh_batch *b, const uint8_t *data, size_t size);
+
 /* Address of a row; family 0 when the record has none. */
 struct bh_ip bh_batch_src(const struct bh_batch *b, uint32_t row);
 struct bh_ip bh_batch_dst(const struct bh_batch *b, uint32_t row);
@@ -303,6 +313,7 @@ struct bh_field {
 extern const struct bh_field bh_fields[];
 extern const size_t bh_fields_count;
 const struct bh_field *bh_field_find(const char *name, size_t len);
+const struct bh_field *bh_field_by_id(uint16_t id); /* NULL: there is none */
 
 /* IANA keyword in lower case ("tcp"), or the number as text. Returns `buf` or a static text. */
 const char *bh_proto_name(unsigned proto, char buf[8]);

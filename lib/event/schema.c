@@ -524,3 +524,14 @@ bh_field_find(const char *name, size_t len)
     }
     return NULL;
 }
+
+const struct bh_field *
+bh_field_by_id(uint16_t id)
+{
+    for (size_t i = 0; i < bh_fields_count; i++) {
+        if (bh_fields[i].id == id) {
+            return &bh_fields[i];
+        }
+    }
+    return NULL;
+}
