@@ -124,8 +124,30 @@ void bh_store_close(struct bh_store *s);
 /* Is it a directory that somebody writes a log into, or has? */
 bool bh_store_is_log(const char *path);
 
+/* All logs at a path: itself, or those in the folders below, four deep, in the order of their names.
+ * Adds to `p`; nothing when there is none. */
+struct bh_store_paths {
+    char **path;
+    size_t count;
+};
+BH_NODISCARD int bh_store_find_logs(const char *path, struct bh_store_paths *p);
+void bh_store_paths_done(struct bh_store_paths *p);
+
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);
+/* Who saw the records: each name once. That of a run which does not say is the name of its log's folder.
+ * Records carry them (bh_batch.sensor_names). */
+#define BH_STORE_SENSORS_MAX 512U
+size_t bh_store_sensor_count(const struct bh_store *s);
+const char *bh_store_sensor(const struct bh_store *s, size_t index);
+size_t bh_store_sensor_of_run(const struct bh_store *s, size_t run);
+/* When no record of a sensor came for at least so long, between two of its records; of all sensors with
+ * BH_STORE_SENSORS_MAX: then nobody saw anything. */
+uint32_t bh_store_silences(const struct bh_store *s, size_t sensor, uint64_t least_ns,
+                           struct bh_store_silence *ret, uint32_t max);
+/* First and last record of a sensor. INT64_MAX, INT64_MIN: it has none with a time. */
+void bh_store_sensor_times(const struct bh_store *s, size_t sensor, int64_t *ret_first_ns,
+                           int64_t *ret_last_ns);
 /* Sums over all runs. */
 const struct bh_store_sums *bh_store_get_sums(const struct bh_store *s);
 
