@@ -482,7 +482,34 @@ struct bh_tally {
     uint64_t *day_accesses; /* by database, when there are several */
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
+
+    /* with roll-ups: accesses and pings one by one, see rolled.c */
+    uint64_t *log;
+    size_t log_count, log_cap;
+    bool log_failed;
+    uint64_t *ports_distinct; /* [place]: cells hold only what a list may show; NULL: count them */
 };
+
+/* An entry of the log: service and outcome, slot, local day. */
+#define LOG_SLOT_BITS 21U
+#define LOG_DAY_BITS 21U
+#define LOG_PING 7U /* an outcome there is not */
+static inline uint32_t
+log_service(uint64_t x)
+{
+    return (uint32_t)(x >> (LOG_SLOT_BITS + LOG_DAY_BITS));
+}
+static inline uint32_t
+log_slot(uint64_t x)
+{
+    return (uint32_t)(x >> LOG_DAY_BITS) & ((1U << LOG_SLOT_BITS) - 1);
+}
+static inline uint32_t
+log_day(uint64_t x)
+{
+    return (uint32_t)x & ((1U << LOG_DAY_BITS) - 1);
+}
+void tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t ts_ns);
 
 /* --count packets or bytes: an inbound IP packet that is no visit, with or without a port. */
 static inline bool
