@@ -180,8 +180,9 @@ void bh_rolled_add_sums(struct bh_rolled *r, const struct bh_rolled_sums *s);
 void bh_rolled_add_ports(struct bh_rolled *r, const uint8_t *bits); /* a bit for each TCP, then for each UDP port */
 void bh_rolled_add_own(struct bh_rolled *r, const struct bh_ip *ip);
 void bh_rolled_add_place(struct bh_rolled *r, unsigned place, int64_t first_ns, int64_t last_ns);
-void bh_rolled_add_burst(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t id, uint32_t key,
-                         uint64_t count, int64_t hour_ns);
+void bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key, uint64_t count,
+                         int64_t hour_ns);
+#define BH_BURST_LEAST 256U /* accesses of one source to one port in one hour */
 /* False: hours of this zone begin at other times. */
 bool bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t last_ns, uint64_t frames);
 void bh_rolled_hour_place(struct bh_rolled *r, unsigned place, uint64_t accesses); /* of that hour */

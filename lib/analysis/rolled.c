@@ -79,16 +79,6 @@ source_at(const struct bh_rolled *r, uint32_t slot)
     return slot < r->base6 ? &r->t->sources.v4[slot].s : &r->t->sources.v6[slot - r->base6].s;
 }
 
-static struct bh_ip
-ip_at(const struct bh_rolled *r, uint32_t slot)
-{
-    if (slot < r->base6) {
-        return bh_ip_from_v4(r->t->sources.v4[slot].addr);
-    }
-    const struct source6 *v = &r->t->sources.v6[slot - r->base6];
-    return bh_ip_from_v6(v->hi, v->lo);
-}
-
 static int64_t
 seconds_of(int64_t ts_ns)
 {
@@ -98,10 +88,14 @@ seconds_of(int64_t ts_ns)
 void
 tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t ts_ns)
 {
-    static _Thread_local struct { int64_t start_s, end_s; uint32_t day; } last;
     const int64_t at = seconds_of(ts_ns);
-    const int64_t day = bh_zone_day(at);
-    (void)last;
+    if (BH_UNLIKELY(at < t->log_day_start_s || at >= t->log_day_end_s)) {
+        t->log_day = bh_zone_day(at);
+        t->log_day_start_s = bh_zone_day_start(t->log_day);
+        t->log_day_end_s = bh_zone_day_start(t->log_day + 1);
+        t->log_failed |= t->log_day < 0 || t->log_day >> LOG_DAY_BITS != 0;
+    }
+    const int64_t day = t->log_day;
     if (t->log_count == t->log_cap) {
         const size_t cap = t->log_cap == 0 ? 1U << 16 : t->log_cap * 2;
         uint64_t *p = realloc(t->log, cap * sizeof *p);
@@ -112,7 +106,6 @@ tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t 
         t->log = p;
         t->log_cap = cap;
     }
-    t->log_failed |= day < 0 || day >> LOG_DAY_BITS != 0;
     t->log[t->log_count++] = (uint64_t)service << (LOG_SLOT_BITS + LOG_DAY_BITS) |
                              (uint64_t)slot_of(t, s) << LOG_DAY_BITS | ((uint64_t)day & ((1U << LOG_DAY_BITS) - 1));
 }
@@ -505,15 +498,15 @@ bh_rolled_add_place(struct bh_rolled *r, unsigned place, int64_t first_ns, int64
 }
 
 void
-bh_rolled_add_burst(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t id, uint32_t key, uint64_t count,
+bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key, uint64_t count,
                     int64_t hour_ns)
 {
-    if (count < BURST_LEAST || p->slot[id] == UINT32_MAX) {
+    if (count < BURST_LEAST) {
         return;
     }
-    struct bh_trend_burst x = { .ip = ip_at(r, p->slot[id]), .port = (uint16_t)key, .count = count,
+    struct bh_trend_burst x = { .ip = *ip, .port = (uint16_t)key, .count = count,
                                 .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP, .hour_ns = hour_ns };
-    memcpy(x.code, r->t->cfg.places->place[p->place[id]].code, sizeof x.code);
+    memcpy(x.code, r->t->cfg.places->place[place].code, sizeof x.code);
     tally_burst_keep(r->t, &x);
 }
 

@@ -487,6 +487,7 @@ struct bh_tally {
     uint64_t *log;
     size_t log_count, log_cap;
     bool log_failed;
+    int64_t log_day, log_day_start_s, log_day_end_s; /* of the last entry */
     uint64_t *ports_distinct; /* [place]: cells hold only what a list may show; NULL: count them */
 };
 
@@ -546,7 +547,7 @@ void tally_sketch(struct bh_tally *t, const struct bh_batch *b); /* with the cel
 
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
                     struct hour *h, uint64_t weight);
-#define BURST_LEAST 256U /* accesses of one source to one port in one hour */
+#define BURST_LEAST BH_BURST_LEAST
 void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
 /* Code of the country (not of the region) of a row's source; "" when it has none. */
 const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);

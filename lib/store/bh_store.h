@@ -232,12 +232,15 @@ struct bh_rollup {
     uint32_t sources, countries, days, own_count;
     struct bh_ip *own;           /* addresses that sent what did not come to us from outside */
     const struct bh_store_country *country;
+    struct bh_rollup_ids silent; /* far ends that sent nothing to us from outside      */
+    struct bh_rollup_ids then;   /* who pinged, and knocked later, on whatever day     */
     void *priv;
 };
 /* Address and country of a source. */
 void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family,
                       uint64_t *ret_hi, uint64_t *ret_lo, uint16_t *ret_country);
-BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day,
+/* Without `knocked_too` only their number is told. */
+BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, bool knocked_too,
                                    struct bh_rollup_day *ret);
 void bh_rollup_day_done(struct bh_rollup_day *d);
 
@@ -255,6 +258,8 @@ size_t bh_store_file_count(const struct bh_store *s);
 void bh_store_get_file(const struct bh_store *s, size_t file, struct bh_store_file *ret);
 void bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
                             int64_t *ret_end_ns, uint64_t *ret_rows);
+/* A value of the query's database (bh_store_read_begin) that means the same; 0: none. */
+uint16_t bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country);
 /* BH_EDAMAGED: its sums are not right. It lasts until the store is closed or bh_rollup_close(). */
 BH_NODISCARD int bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret);
 void bh_rollup_close(struct bh_rollup *r);

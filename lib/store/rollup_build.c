@@ -28,8 +28,9 @@ enum { SEEN_KNOCK = 1, SEEN_PING = 2, SEEN_THEN = 4 };
 struct source_state {
     int64_t hour_ns; /* where its last access was; INT64_MIN: nowhere */
     uint32_t key, key_count, hour_count;
-    uint16_t day; /* + 1 */
-    uint8_t seen;
+    uint16_t day; /* + 1; 0: it sent nothing to us */
+    uint8_t seen; /* that day */
+    uint8_t ever;
 };
 
 struct rollup_out {
@@ -49,6 +50,8 @@ struct rollup_out {
     size_t days, day_cap, day_at;
     struct rollup_hour *hour; /* sorted */
     size_t hours, hour_cap, hour_at;
+
+    struct rollup_list then; /* pinged, and knocked later, on whatever day */
 
     struct bh_ip *own;
     uint32_t own_count, own_cap, *own_slot, own_mask;
@@ -328,6 +331,12 @@ add_access(struct rollup_out *o, struct rollup_day *d, uint32_t source, struct s
             return false;
         }
     }
+    if ((s->ever & (SEEN_PING | SEEN_THEN)) == SEEN_PING) {
+        s->ever |= SEEN_THEN;
+        if (!push(&o->then, source)) {
+            return false;
+        }
+    }
     s->seen |= SEEN_KNOCK;
     return true;
 }
@@ -362,6 +371,7 @@ add_inbound(struct rollup_out *o, struct rollup_day *d, uint32_t far, unsigned c
     }
     if (cls == BH_CLASS_ICMP_ECHO_REQUEST) {
         d->sums.pings++;
+        s->ever |= SEEN_PING;
         if ((s->seen & SEEN_PING) == 0) {
             s->seen |= SEEN_PING;
             return push(&d->pinged, source);
@@ -557,6 +567,7 @@ drop_all(struct rollup_out *o)
     free(o->id_of_far);
     free(o->far_of_once);
     free(o->source);
+    free(o->then.v);
     free(o->own);
     free(o->own_slot);
     free(o->own_day);
@@ -768,8 +779,8 @@ put_part(struct bh_buf *head, struct rollup_part p)
 
 /* Addresses that stand nowhere else. */
 static void
-put_common(const struct rollup_out *o, const struct once_item *once, uint32_t once4, struct code_work *w,
-           struct bh_buf *body)
+put_common(struct rollup_out *o, const struct once_item *once, const uint32_t *number, uint32_t once4,
+           struct code_work *w, struct bh_buf *body)
 {
     struct bh_buf raw = { 0 };
     uint64_t last = 0, country = 0;
@@ -794,6 +805,18 @@ put_common(const struct rollup_out *o, const struct once_item *once, uint32_t on
         code_put8(&raw, o->own[k].family);
         bh_buf_add(&raw, o->own[k].octets, sizeof o->own[k].octets);
     }
+    struct rollup_list silent = { 0 };
+    const uint32_t sources = o->d->entry_count + o->once;
+    for (uint32_t k = 0; k < sources; k++) {
+        if (k >= o->source_cap || o->source[k].day == 0) {
+            raw.failed |= !push(&silent, k);
+        }
+    }
+    renumber(&silent, number, o->d->entry_count);
+    renumber(&o->then, number, o->d->entry_count);
+    rollup_put_ids(&raw, silent.v, silent.n);
+    rollup_put_ids(&raw, o->then.v, o->then.n);
+    free(silent.v);
     rollup_put_raw(w, body, &raw);
     bh_buf_done(&raw);
 }
@@ -818,7 +841,7 @@ put_all(struct rollup_out *o, const struct once_item *once, const uint32_t *numb
     code_put32(head, o->own_count);
     code_put32(head, (uint32_t)o->days);
     size_t at = body->len;
-    put_common(o, once, once4, w, body);
+    put_common(o, once, number, once4, w, body);
     put_part(head, part_from(body, at));
     bool ok = true;
     for (size_t k = 0, first = 0; k < o->days && ok; k++) {

@@ -82,10 +82,10 @@ rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t r
     h.entries = code_get32(&c);
     h.once4 = code_get32(&c);
     h.once6 = code_get32(&c);
-    h.own4 = code_get32(&c); /* of both families */
+    h.own = code_get32(&c);
     h.days = code_get32(&c);
     h.common = get_part(&c, body_size);
-    if (c.bad || h.rows != rows || h.days == 0 || h.days > DAYS_MOST || h.once4 > rows || h.once6 > rows || h.own4 > 65536 || h.entries > 1U << 23) {
+    if (c.bad || h.rows != rows || h.days == 0 || h.days > DAYS_MOST || h.once4 > rows || h.once6 > rows || h.own > 65536 || h.entries > 1U << 23) {
         return BH_EDAMAGED;
     }
     h.day = calloc(h.days, sizeof *h.day);
@@ -136,6 +136,30 @@ rollup_is_sound(const struct rollup_head *h, const uint8_t *body)
         ok = part_is_sound(h->day[k].small, body) && part_is_sound(h->day[k].sets, body);
     }
     return ok;
+}
+
+static int
+get_ids(struct bh_cur *c, uint32_t below, struct bh_rollup_ids *ret)
+{
+    const uint64_t n = rollup_get_varint(c);
+    if (c->bad || n > bh_cur_left(c)) {
+        return BH_EDAMAGED;
+    }
+    ret->id = malloc((n + 1) * sizeof *ret->id);
+    if (ret->id == NULL) {
+        return -ENOMEM;
+    }
+    uint64_t last = 0;
+    for (uint64_t k = 0; k < n; k++) {
+        const uint64_t step = rollup_get_varint(c);
+        last += step;
+        if (c->bad || step > UINT32_MAX || last >= below || (step == 0 && k > 0)) {
+            return BH_EDAMAGED;
+        }
+        ret->id[k] = (uint32_t)last;
+    }
+    ret->count = (uint32_t)n;
+    return 0;
 }
 
 /* ---- opening -------------------------------------------------------------------------------------------- */
@@ -189,7 +213,7 @@ get_once(struct open_rollup *o, struct bh_cur *c)
 static int
 get_own(struct open_rollup *o, struct bh_cur *c)
 {
-    const uint32_t n = o->h->own4;
+    const uint32_t n = o->h->own;
     o->own = malloc((n + 1UL) * sizeof *o->own);
     if (o->own == NULL) {
         return -ENOMEM;
@@ -229,14 +253,16 @@ rollup_open(const struct log_file *f, struct bh_rollup **ret)
     r = h->entries == o->dict.entry_count ? get_raw(&c, &raw, &stream) : BH_EDAMAGED;
     r = r != 0 ? r : get_once(o, &stream);
     r = r != 0 ? r : get_own(o, &stream);
+    o->r.sources = h->entries + h->once4 + h->once6;
+    r = r != 0 ? r : get_ids(&stream, o->r.sources, &o->r.silent);
+    r = r != 0 ? r : get_ids(&stream, o->r.sources, &o->r.then);
     free(raw);
-    o->r = (struct bh_rollup){ .sources = h->entries + h->once4 + h->once6,
-                               .countries = o->dict.country_count,
-                               .days = h->days,
-                               .own_count = h->own4,
-                               .own = o->own,
-                               .country = o->dict.country,
-                               .priv = o };
+    o->r.countries = o->dict.country_count;
+    o->r.days = h->days;
+    o->r.own_count = h->own;
+    o->r.own = o->own;
+    o->r.country = o->dict.country;
+    o->r.priv = o;
     if (r != 0) {
         bh_rollup_close(&o->r);
         return r;
@@ -253,6 +279,8 @@ bh_rollup_close(struct bh_rollup *r)
         dict_done(&o->dict);
         free(o->once);
         free(o->own);
+        free(o->r.silent.id);
+        free(o->r.then.id);
         free(o);
     }
 }
@@ -278,30 +306,6 @@ bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family
 }
 
 /* ---- a day ------------------------------------------------------------------------------------------------ */
-
-static int
-get_ids(struct bh_cur *c, uint32_t below, struct bh_rollup_ids *ret)
-{
-    const uint64_t n = rollup_get_varint(c);
-    if (c->bad || n > bh_cur_left(c)) {
-        return BH_EDAMAGED;
-    }
-    ret->id = malloc((n + 1) * sizeof *ret->id);
-    if (ret->id == NULL) {
-        return -ENOMEM;
-    }
-    uint64_t last = 0;
-    for (uint64_t k = 0; k < n; k++) {
-        const uint64_t step = rollup_get_varint(c);
-        last += step;
-        if (c->bad || step > UINT32_MAX || last >= below || (step == 0 && k > 0)) {
-            return BH_EDAMAGED;
-        }
-        ret->id[k] = (uint32_t)last;
-    }
-    ret->count = (uint32_t)n;
-    return 0;
-}
 
 static int
 get_sums(struct bh_cur *c, struct bh_rollup_sums *ret)
@@ -432,7 +436,7 @@ get_bursts(struct bh_cur *c, uint32_t sources, struct bh_rollup_day *d)
 }
 
 int
-bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, bool knocked_too, struct bh_rollup_day *ret)
 {
     const struct open_rollup *o = rollup->priv;
     const struct rollup_day_ref *ref = &o->h->day[day];
@@ -451,14 +455,19 @@ bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup
     r = r != 0 ? r : get_ids(&c, rollup->sources, &d.then);
     r = r != 0 ? r : get_ids(&c, rollup->sources, &d.other);
     r = r != 0 ? r : get_ids(&c, rollup->own_count, &d.own);
-    r = r != 0 ? r : get_raw(&body, &knocked, &c);
-    r = r != 0 ? r : get_ids(&c, rollup->sources, &d.knocked);
+    const uint64_t knocked_count = r == 0 ? rollup_get_varint(&c) : 0;
     if (r == 0 && (d.dst_ports = malloc(BH_ROLLUP_PORTS + 32)) == NULL) {
         r = -ENOMEM;
     }
-    if (r == 0 && !code_get_octets(&body, d.dst_ports, BH_ROLLUP_PORTS)) {
+    if (r == 0 && (c.bad || knocked_count > rollup->sources || !code_get_octets(&body, d.dst_ports, BH_ROLLUP_PORTS))) {
         r = BH_EDAMAGED;
     }
+    if (knocked_too) {
+        r = r != 0 ? r : get_raw(&body, &knocked, &c);
+        r = r != 0 ? r : get_ids(&c, rollup->sources, &d.knocked);
+        r = r == 0 && d.knocked.count != knocked_count ? BH_EDAMAGED : r;
+    }
+    d.knocked.count = (uint32_t)knocked_count;
     free(raw);
     free(knocked);
     if (r != 0) {

@@ -14,6 +14,8 @@
 /* Numbers of seven bits an octet, the lowest first; the highest bit says that more come. */
 void rollup_put_varint(struct bh_buf *out, uint64_t v);
 uint64_t rollup_get_varint(struct bh_cur *c);
+/* How many, and the steps from each to the next. */
+void rollup_put_ids(struct bh_buf *out, const uint32_t *v, size_t n);
 /* A stream of such numbers as one list of octets with its size before it. */
 void rollup_put_raw(struct code_work *w, struct bh_buf *out, const struct bh_buf *raw);
 
@@ -77,7 +79,7 @@ void rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup
 struct rollup_head {
     uint32_t flags, reason;
     uint64_t rows;
-    uint32_t entries, once4, once6, own4, own6, days;
+    uint32_t entries, once4, once6, own, days;
     struct rollup_part common, whole;
     struct rollup_day_ref {
         int64_t start_ns, end_ns;

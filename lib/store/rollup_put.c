@@ -84,8 +84,8 @@ rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, co
 
 /* ---- a day -------------------------------------------------------------------------------------------- */
 
-static void
-put_ids(struct bh_buf *out, const uint32_t *v, size_t n)
+void
+rollup_put_ids(struct bh_buf *out, const uint32_t *v, size_t n)
 {
     uint32_t last = 0;
     rollup_put_varint(out, n);
@@ -197,14 +197,15 @@ rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day 
         rollup_put_varint(&raw, b->key);
         rollup_put_varint(&raw, b->count);
     }
-    put_ids(&raw, d->pinged.v, d->pinged.n);
-    put_ids(&raw, d->then.v, d->then.n);
+    rollup_put_ids(&raw, d->pinged.v, d->pinged.n);
+    rollup_put_ids(&raw, d->then.v, d->then.n);
     put_other(&raw, d);
-    put_ids(&raw, d->own.v, d->own.n);
-    rollup_put_raw(w, out, &raw);
-    raw.len = 0;
-    put_ids(&raw, d->knocked.v, d->knocked.n);
+    rollup_put_ids(&raw, d->own.v, d->own.n);
+    rollup_put_varint(&raw, d->knocked.n);
     rollup_put_raw(w, out, &raw);
     code_put_octets(w, out, d->dst_ports, BH_ROLLUP_PORTS);
+    raw.len = 0;
+    rollup_put_ids(&raw, d->knocked.v, d->knocked.n);
+    rollup_put_raw(w, out, &raw);
     bh_buf_done(&raw);
 }

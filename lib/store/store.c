@@ -380,6 +380,19 @@ next_block(const struct bh_store *s, struct cursor *c)
     return NULL;
 }
 
+uint16_t
+bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country)
+{
+    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
+    for (unsigned v = 0; v < values; v++) {
+        if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
+            strcmp(s->value[v].class_name, country->class_name) == 0 && strcmp(s->value[v].rfc, country->rfc) == 0) {
+            return (uint16_t)v;
+        }
+    }
+    return 0;
+}
+
 /* What the countries of a dictionary are in the query's database. */
 static int
 map_countries(const struct bh_store *s, struct cursor *c)
@@ -389,17 +402,8 @@ map_countries(const struct bh_store *s, struct cursor *c)
     if (c->value_of_country == NULL) {
         return -ENOMEM;
     }
-    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
     for (uint32_t k = 0; k < c->dict.country_count; k++) {
-        const struct bh_store_country *country = &c->dict.country[k];
-        for (unsigned v = 0; v < values; v++) {
-            if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
-                strcmp(s->value[v].class_name, country->class_name) == 0 &&
-                strcmp(s->value[v].rfc, country->rfc) == 0) {
-                c->value_of_country[k] = (uint16_t)v;
-                break;
-            }
-        }
+        c->value_of_country[k] = bh_store_country_value(s, &c->dict.country[k]);
     }
     return 0;
 }
