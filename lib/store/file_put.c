@@ -169,7 +169,7 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
 }
 
 /* Of what a segment takes without it. */
-#define ROLLUP_SHARE 8U
+#define ROLLUP_SHARE 5U
 
 /* Behind the blocks, and its head in the index too. */
 static int
