@@ -209,6 +209,19 @@ grow_verdicts(struct log_file *f)
     return 0;
 }
 
+/* What is wrong with it costs nothing but time. */
+static int
+add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+{
+    rollup_head_done(&f->rollup);
+    int r = rollup_head_get(head, head_size, body_size, f->rows, &f->rollup);
+    f->rollup_known = true;
+    f->rollup_damaged = r == BH_EDAMAGED;
+    f->rollup_at = body_at;
+    f->rollup_size = head_size + body_size;
+    return r == -ENOMEM ? r : 0;
+}
+
 /* Outcomes of the rows first .. first + n. */
 static int
 add_verdicts(struct log_file *f, const uint8_t *head, uint32_t head_size)
@@ -256,6 +269,8 @@ take_frame(struct log_file *f, const struct frame *frame, uint64_t at)
     case FRAME_BLOCK:
         skip_lost_rows(f, frame->first_row);
         return add_block(f, head, frame->head_size, body_at, frame->body_size);
+    case FRAME_ROLLUP:
+        return f->type == FILE_SEGMENT ? add_rollup(f, head, frame->head_size, body_at, frame->body_size) : 0;
     case FRAME_VERDICTS:
         return f->type == FILE_JOURNAL ? add_verdicts(f, head, frame->head_size) : 0;
     default:
@@ -398,6 +413,16 @@ take_index(struct log_file *f, const uint8_t *data, size_t size)
         }
         r = add_block(f, head, head_size, at, body);
     }
+    if (r == 0 && bh_cur_left(&c) > 0) { /* not in files of before there were roll-ups */
+        if (!part_get(&c, &head, &head_size)) {
+            return BH_EDAMAGED;
+        }
+        const uint64_t at = code_get64(&c), body = code_get64(&c);
+        if (c.bad || at > f->size || body > f->size - at) {
+            return BH_EDAMAGED;
+        }
+        r = add_rollup(f, head, head_size, at, body);
+    }
     return r;
 }
 
@@ -444,6 +469,8 @@ forget(struct log_file *f)
     f->rows = f->row_space = 0;
     f->dict_bytes = 0;
     bh_store_sums_done(&f->sums);
+    rollup_head_done(&f->rollup);
+    f->rollup_known = f->rollup_damaged = false;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
@@ -576,6 +603,7 @@ log_file_close(struct log_file *f)
     free(f->dict);
     free(f->verdict);
     bh_store_sums_done(&f->sums);
+    rollup_head_done(&f->rollup);
     *f = (struct log_file){ 0 };
 }
 
@@ -700,6 +728,9 @@ log_file_frames_are_sound(const struct log_file *f)
         if (!parity_is_sound(f, k)) {
             return false;
         }
+    }
+    if (f->rollup_damaged || !rollup_is_sound(&f->rollup, f->data + f->rollup_at)) {
+        return false;
     }
     return at + TRAILER_SIZE == f->size;
 }

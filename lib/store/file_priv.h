@@ -6,6 +6,7 @@
 #ifndef STORE_FILE_PRIV_H
 #define STORE_FILE_PRIV_H
 
+#include "rollup_priv.h"
 #include "store_priv.h"
 
 #define FILE_HEADER_SIZE 64U
@@ -20,6 +21,7 @@ enum frame_kind {
     FRAME_BLOCK = 4,
     FRAME_INDEX = 5,    /* all heads again, at the end                  */
     FRAME_VERDICTS = 6, /* journals: outcomes that came later           */
+    FRAME_ROLLUP = 7,   /* segments: what was added up                  */
 };
 
 struct frame {
@@ -90,6 +92,10 @@ struct log_file {
     uint8_t *verdict; /* journals: by row; VERDICT_NONE: as in the block */
     uint64_t verdict_rows;
     uint64_t dict_bytes;
+    struct rollup_head rollup; /* days 0: none, or it is damaged */
+    bool rollup_known;         /* there is a frame that says it, or why there is none */
+    bool rollup_damaged;
+    uint64_t rollup_at, rollup_size;
 };
 #define VERDICT_NONE 255U
 #define PIECE_SIZE 16384U
@@ -107,6 +113,8 @@ BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct di
 
 /* Of a segment: also what stands twice, and is not looked at as long as its other copy is sound. */
 bool log_file_frames_are_sound(const struct log_file *f);
+/* Its roll-up, opened. */
+BH_NODISCARD int rollup_open(const struct log_file *f, struct bh_rollup **ret);
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
@@ -126,6 +134,7 @@ struct segment_out {
     uint64_t dict_head_at;
     uint32_t blocks;
     size_t blocks_at; /* in index */
+    struct rollup_out *rollup;
 };
 BH_NODISCARD int
 segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last,
@@ -134,7 +143,7 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
 BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
                                const struct chunk *c, struct block_work *w, struct bh_error *err);
 /* Synced to the disk, not yet in its place. */
-BH_NODISCARD int segment_end(struct segment_out *o, struct bh_error *err);
+BH_NODISCARD int segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err);
 /* Into its place: from now on it counts. */
 BH_NODISCARD int segment_place(struct segment_out *o, const char *dir, struct bh_error *err);
 void segment_drop(struct segment_out *o); /* after an error, or when it is done */

@@ -147,7 +147,7 @@ write_anew(struct rewrite *x, const char *dir, const struct log_file *const *fil
         r = segment_begin(&x->out, dir, first, last, &newest->run, &newest->sums, &x->dict,
                           &x->work->code, x->err);
         r = r != 0 ? r : pass(x, files, count, rows, b);
-        r = r != 0 ? r : segment_end(&x->out, x->err);
+        r = r != 0 ? r : segment_end(&x->out, &x->work->code, x->err);
         r = r == 0 && x->whole && x->lost > lost ? 1 : r;
         r = r != 0 ? r : segment_place(&x->out, dir, x->err);
         segment_drop(&x->out);

@@ -76,8 +76,11 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
         writer_free(w);
         return r;
     }
-    if (w->run.id == 0) { /* another one for each writing, also where tests hold the dice */
-        w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid(), (uint64_t)w->run.first_ns ^ w->sequence << 32);
+    struct stat lock;
+    if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
+        /* Another one for each writing and each log, also where tests hold the dice. */
+        w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid() ^ (uint64_t)lock.st_ino << 20,
+                             (uint64_t)w->run.first_ns ^ w->sequence << 32);
     }
     *ret_writer = w;
     return 0;

@@ -12,6 +12,9 @@
 int verb_report(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_log(int argc, char **argv);
+int verb_check_config(int argc, char **argv);
+int verb_config(int argc, char **argv);
+int verb_outputs(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);
