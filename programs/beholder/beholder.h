@@ -15,6 +15,8 @@ int verb_log(int argc, char **argv);
 int verb_check_config(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_outputs(int argc, char **argv);
+int verb_interfaces(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);

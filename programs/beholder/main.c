@@ -20,6 +20,8 @@ static const struct {
     { "check-config", verb_check_config },
     { "config", verb_config },
     { "outputs", verb_outputs },
+    { "interfaces", verb_interfaces },
+    { "doctor", verb_doctor },
 #endif
 };
 
