@@ -329,4 +329,23 @@ BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size
                                 bh_store_progress_fn *progress, void *arg,
                                 struct bh_store_done *ret_done, struct bh_error *err);
 
+/* ---- copies (lib/push) ------------------------------------------------------------------------------ */
+
+/* In a copy of a log: what has arrived. Only push writes segments there; retain and repair may. */
+#define BH_STORE_LEDGER "pushed"
+
+/* A sealed segment that counts. */
+struct bh_store_segment {
+    uint64_t first_sequence, last_sequence; /* a compacted one stands for several          */
+    uint64_t run, identity;                 /* identity: of its content; 0: it is damaged  */
+    uint64_t bytes, records;
+};
+/* In the order of their numbers; the caller frees. */
+BH_NODISCARD int bh_store_segments(const char *dir, struct bh_store_segment **ret_list,
+                                   size_t *ret_count, struct bh_error *err);
+/* A descriptor of it, or -errno; -ESTALE: another file has its name by now. */
+BH_NODISCARD int bh_store_segment_open(const char *dir, const struct bh_store_segment *s);
+/* As writers do, while *ret_fd is open. */
+BH_NODISCARD int bh_store_lock_copy(const char *dir, int *ret_fd, struct bh_error *err);
+
 #endif

@@ -257,6 +257,12 @@ care_begin(struct care *c, const char *dir, struct bh_error *err)
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
+    if (r == 0 && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+        struct stat st;
+        r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                                               "このディレクトリにはパケットログがありません");
+    }
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
     return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
@@ -323,7 +329,11 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
                  struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = refuse_copy(dir, err);
+    if (r != 0) {
+        return r;
+    }
+    r = care_begin(&c, dir, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
     struct rewrite x = {
         .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
@@ -474,6 +484,7 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
         size_t count;
     } *log = calloc(count + 1, sizeof *log);
     int r = care_begin(&c, dir, err);
+    r = r != 0 ? r : refuse_copy(dir, err);
     struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
     const uint64_t first = next_sequence(c.files, c.count);
     uint64_t sequence = first;

@@ -69,6 +69,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
                 ? bh_error_errno(err, ENOMEM, cfg->dir, "cannot write", "書けません")
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
+    r = r != 0 ? r : refuse_copy(w->dir, err);
     r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
     r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
     if (r != 0) {
