@@ -85,7 +85,13 @@ code_work_init(struct code_work *w)
     bool ok = w->slot_key != NULL && w->slot_count != NULL && w->plane != NULL && w->rest != NULL;
 #ifdef BH_WITH_ZSTD
     w->zstd = ZSTD_createCCtx();
-    ok = ok && w->zstd != NULL;
+    w->zstd_single = ZSTD_createCCtx();
+    ok = ok && w->zstd != NULL && w->zstd_single != NULL;
+    /* As good as no repeats: a table of 64 places, seven octets at least. */
+    ok = ok && !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_compressionLevel, 1)) &&
+         !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_windowLog, 17)) &&
+         !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_hashLog, 6)) &&
+         !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_minMatch, 7));
 #endif
     if (!ok) {
         code_work_done(w);
@@ -99,6 +105,7 @@ code_work_done(struct code_work *w)
 {
 #ifdef BH_WITH_ZSTD
     ZSTD_freeCCtx(w->zstd);
+    ZSTD_freeCCtx(w->zstd_single);
 #endif
     free(w->slot_key);
     free(w->slot_count);
@@ -197,6 +204,41 @@ put_plain(struct bh_buf *out, const uint8_t *v, size_t n)
     bh_buf_add(out, v, n);
 }
 
+#ifdef BH_WITH_ZSTD
+/* Below that many octets a frame's head costs more than it saves. */
+#define PRESS_MIN 24U
+
+/* A frame in w->pressed; returns its size, n: none that is shorter. Columns without any order (countries,
+ * symbols of far ends) are two to three percent shorter when no repeats are looked for: what is found in
+ * them is chance, and an octet of a repeat is lost for the counts of single octets. */
+static size_t
+press(struct code_work *w, const uint8_t *v, size_t n)
+{
+    const size_t bound = ZSTD_compressBound(n);
+    if (n < PRESS_MIN) {
+        return n;
+    }
+    if (2 * bound > w->pressed_cap) {
+        free(w->pressed);
+        w->pressed = malloc(2 * bound);
+        w->pressed_cap = w->pressed == NULL ? 0 : 2 * bound;
+        if (w->pressed == NULL) {
+            return n;
+        }
+    }
+    size_t size = ZSTD_compressCCtx(w->zstd, w->pressed, bound, v, n, 1);
+    size = ZSTD_isError(size) ? n : size;
+    if (size > n / 8) {
+        size_t other = ZSTD_compress2(w->zstd_single, w->pressed + bound, bound, v, n);
+        if (!ZSTD_isError(other) && other < size) {
+            memcpy(w->pressed, w->pressed + bound, other);
+            size = other;
+        }
+    }
+    return size < n ? size : n;
+}
+#endif
+
 void
 code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_t n)
 {
@@ -206,20 +248,12 @@ code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_
         return;
     }
 #ifdef BH_WITH_ZSTD
-    size_t bound = ZSTD_compressBound(n);
-    if (bound > w->pressed_cap) {
-        free(w->pressed);
-        w->pressed = malloc(bound);
-        w->pressed_cap = w->pressed == NULL ? 0 : bound;
-    }
-    if (n >= 24 && w->pressed_cap >= bound) {
-        size_t size = ZSTD_compressCCtx(w->zstd, w->pressed, w->pressed_cap, v, n, 1);
-        if (!ZSTD_isError(size) && size < n - n / 64) {
-            code_put8(out, OCTETS_ZSTD);
-            code_put32(out, (uint32_t)size);
-            bh_buf_add(out, w->pressed, size);
-            return;
-        }
+    const size_t size = press(w, v, n);
+    if (size < n - n / 64) {
+        code_put8(out, OCTETS_ZSTD);
+        code_put32(out, (uint32_t)size);
+        bh_buf_add(out, w->pressed, size);
+        return;
     }
 #else
     (void)w;

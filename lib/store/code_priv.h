@@ -44,7 +44,7 @@ struct code_work {
     uint32_t *slot_key, *slot_count; /* 2^17 each: how often a value comes */
     uint8_t *plane;
     uint32_t *rest;
-    void *zstd; /* ZSTD_CCtx, kept for its tables */
+    void *zstd, *zstd_single; /* ZSTD_CCtx; single: for octets without order */
     uint8_t *pressed;
     size_t pressed_cap;
 };

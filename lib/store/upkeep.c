@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define COMPACT_ROWS (8U << 20)
+#define COMPACT_ROWS (16U << 20)
 
 int
 unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err)
