@@ -117,14 +117,40 @@ code_work_done(struct code_work *w)
 
 /* ---- bits -------------------------------------------------------------------------------------------- */
 
-void
-code_bits_flush(struct code_bits *b)
+bool
+code_reserve(struct bh_buf *out, size_t n)
 {
-    while (b->have > 0) {
-        code_put8(b->out, (uint8_t)b->word);
-        b->word >>= 8;
-        b->have = b->have > 8 ? b->have - 8 : 0;
+    if (out->failed || n < out->cap - out->len) {
+        return !out->failed;
     }
+    const size_t cap = out->len + n + out->cap / 2 + 64;
+    char *p = realloc(out->data, cap);
+    if (p == NULL) {
+        out->failed = true;
+        return false;
+    }
+    out->data = p;
+    out->cap = cap;
+    return true;
+}
+
+struct code_bits
+code_bits_begin(struct bh_buf *out, uint64_t most_bits)
+{
+    const bool ok = code_reserve(out, (size_t)(most_bits / 8) + 16);
+    return (struct code_bits){ .out = out, .at = ok ? (uint8_t *)out->data + out->len : NULL };
+}
+
+void
+code_bits_end(struct code_bits *b)
+{
+    if (b->at == NULL) {
+        return;
+    }
+    bh_put_le32(b->at, (uint32_t)b->word);
+    b->at += (b->have + 7) / 8;
+    b->out->len = (size_t)(b->at - (uint8_t *)b->out->data);
+    b->out->data[b->out->len] = '\0';
 }
 
 uint64_t

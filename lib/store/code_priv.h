@@ -13,6 +13,8 @@
 /* 64 bits over n octets: finds damage, proves nothing against a forger. */
 uint64_t code_sum(const void *data, size_t n);
 
+/* Room for n octets and a NUL behind what is there. */
+bool code_reserve(struct bh_buf *out, size_t n);
 void code_put8(struct bh_buf *out, uint8_t v);
 void code_put16(struct bh_buf *out, uint16_t v);
 void code_put32(struct bh_buf *out, uint32_t v);
@@ -66,11 +68,14 @@ bool code_get_long(struct bh_cur *c, uint32_t *v, size_t n);
 
 struct code_bits {
     struct bh_buf *out;
+    uint8_t *at; /* NULL: no memory, as `out` says */
     uint64_t word;
     unsigned have;
 };
 
-void code_bits_flush(struct code_bits *b); /* whole octets out */
+/* Room for that many behind what `out` has; it must not be touched before the end. */
+struct code_bits code_bits_begin(struct bh_buf *out, uint64_t most_bits);
+void code_bits_end(struct code_bits *b); /* whole octets */
 
 /* n <= 32 */
 static inline void
@@ -79,9 +84,10 @@ code_bits_put(struct code_bits *b, uint64_t v, unsigned n)
     b->word |= v << b->have;
     b->have += n;
     if (b->have >= 32) {
-        uint8_t octets[4];
-        bh_put_le32(octets, (uint32_t)b->word);
-        bh_buf_add(b->out, octets, 4);
+        if (BH_LIKELY(b->at != NULL)) {
+            bh_put_le32(b->at, (uint32_t)b->word);
+            b->at += 4;
+        }
         b->word >>= 32;
         b->have -= 32;
     }

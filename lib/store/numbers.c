@@ -30,14 +30,14 @@ static void
 put_packed(struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t least, uint32_t most)
 {
     const unsigned width = width_of(most - least);
-    struct code_bits bits = { .out = out };
     code_put8(out, NUMBERS_PACKED);
     code_put8(out, (uint8_t)width);
     code_put32(out, least);
+    struct code_bits bits = code_bits_begin(out, (uint64_t)width * n);
     for (uint32_t i = 0; i < n; i++) {
         code_bits_put(&bits, v[i] - least, width);
     }
-    code_bits_flush(&bits);
+    code_bits_end(&bits);
 }
 
 static void

@@ -120,9 +120,7 @@ take_chunk(struct rewrite *x)
     } else {
         r = census_add(&x->census, &x->rows.terms, c);
     }
-    c->rows = c->quote_count = c->seen_count = 0;
-    c->min_ns = INT64_MAX;
-    c->max_ns = INT64_MIN;
+    chunk_reset(c);
     return r;
 }
 

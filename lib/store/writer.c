@@ -45,6 +45,7 @@ struct bh_store_writer {
 
     struct bh_store_sums sums;
     struct block_work work;
+    struct census census; /* of what goes into the journal */
     bool failed;
 };
 
@@ -64,6 +65,7 @@ writer_free(struct bh_store_writer *w)
 {
     rows_done(&w->open);
     block_work_done(&w->work);
+    census_done(&w->census);
     bh_store_sums_done(&w->sums);
     if (w->journal_fd >= 0) {
         close(w->journal_fd);
@@ -169,34 +171,24 @@ static int
 put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n,
          struct bh_buf *out)
 {
-    struct terms t;
-    struct census census = { 0 };
     struct dict d = { 0 };
-    struct chunk *part = chunk_new();
     struct bh_buf octets = { 0 }, head = { 0 }, body = { 0 };
-    int r = part == NULL ? -ENOMEM : terms_init(&t, NULL, w->key);
-    if (r != 0) {
-        chunk_free(part);
-        return r;
-    }
-    r = chunk_move(part, &t, c, &w->open.terms, first, n);
-    r = r != 0 ? r : census_add(&census, &t, part);
-    r = r != 0 ? r : dict_build(&d, &t, &census);
+    const struct chunk part = chunk_part(c, first, n);
+    census_reset(&w->census);
+    int r = census_add(&w->census, &w->open.terms, &part);
+    r = r != 0 ? r : dict_build(&d, &w->open.terms, &w->census);
     if (r == 0) {
         dict_put(&d, &w->work.code, &octets);
         dict_frame_put(&octets, false, &head, &body);
         put_frame(out, FRAME_DICT, &head, &body);
         head.len = body.len = 0;
-        block_put(&d, &t, part, &w->work, &head, &body);
+        block_put(&d, &w->open.terms, &part, &w->work, &head, &body);
         put_frame(out, FRAME_BLOCK, &head, &body);
         dict_done(&d);
     }
     bh_buf_done(&octets);
     bh_buf_done(&head);
     bh_buf_done(&body);
-    census_done(&census);
-    terms_done(&t);
-    chunk_free(part);
     return r != 0 ? r : out->failed ? -ENOMEM : 0;
 }
 
@@ -330,6 +322,7 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     struct segment_out out;
     struct open_rows next;
     uint64_t sealed = 0;
+    const bool anew = rows_are_many(&w->open);
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
@@ -338,15 +331,19 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     if (r != 0) {
         return r;
     }
-    if (carry_rows(w, chunks, &next) != 0) {
+    if (anew && carry_rows(w, chunks, &next) != 0) {
         segment_drop(&out);
         rows_done(&next);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
     const int old_fd = w->journal_fd;
     const uint64_t old = w->sequence++, announced = w->flushed;
-    rows_done(&w->open);
-    w->open = next;
+    if (anew) {
+        rows_done(&w->open);
+        w->open = next;
+    } else {
+        rows_forget(&w->open, chunks);
+    }
     w->base += sealed;
     w->flushed = w->base;
     w->judged = w->judged > w->base ? w->judged : w->base;
