@@ -78,11 +78,14 @@ int
 code_work_init(struct code_work *w)
 {
     *w = (struct code_work){ 0 };
-    w->slot_key = calloc(2 * CODE_LIST_MAX, sizeof *w->slot_key);
-    w->slot_count = calloc(2 * CODE_LIST_MAX, sizeof *w->slot_count);
+    w->slot = calloc(2 * CODE_LIST_MAX, sizeof *w->slot);
+    w->place = malloc(CODE_LIST_MAX * sizeof *w->place);
+    w->used = malloc((CODE_LIST_MAX + 1) * sizeof *w->used);
+    w->chosen = malloc(CODE_LIST_MAX * sizeof *w->chosen);
     w->plane = malloc(CODE_LIST_MAX + 16);
     w->rest = malloc((CODE_LIST_MAX + 16) * sizeof *w->rest);
-    bool ok = w->slot_key != NULL && w->slot_count != NULL && w->plane != NULL && w->rest != NULL;
+    bool ok = w->slot != NULL && w->place != NULL && w->used != NULL && w->chosen != NULL &&
+              w->plane != NULL && w->rest != NULL;
 #ifdef BH_WITH_ZSTD
     w->zstd = ZSTD_createCCtx();
     w->zstd_single = ZSTD_createCCtx();
@@ -107,8 +110,10 @@ code_work_done(struct code_work *w)
     ZSTD_freeCCtx(w->zstd);
     ZSTD_freeCCtx(w->zstd_single);
 #endif
-    free(w->slot_key);
-    free(w->slot_count);
+    free(w->slot);
+    free(w->place);
+    free(w->used);
+    free(w->chosen);
     free(w->plane);
     free(w->rest);
     free(w->pressed);

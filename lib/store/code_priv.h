@@ -43,9 +43,12 @@ code_get64(struct bh_cur *c)
 
 /* Work space of the writer: lists of up to CODE_LIST_MAX numbers. */
 struct code_work {
-    uint32_t *slot_key, *slot_count; /* 2^17 each: how often a value comes */
+    struct code_slot { /* how often a value comes; then its code */
+        uint32_t value, count;
+    } *slot; /* twice as many as numbers */
+    uint32_t *place, *used, *rest, used_count;
+    uint64_t *chosen;
     uint8_t *plane;
-    uint32_t *rest;
     void *zstd, *zstd_single; /* ZSTD_CCtx; single: for octets without order */
     uint8_t *pressed;
     size_t pressed_cap;
