@@ -314,7 +314,7 @@ struct bh_store_done {
     uint64_t records, lost_records; /* kept; gone for good */
     uint64_t files_left;            /* by compaction, as they are damaged */
 };
-/* Join neighbouring small segments of one run, up to `rows` records each (0: 8 million). */
+/* Join neighbouring small segments of one run, up to `rows` records each (0: 16 million). */
 BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress,
                                   void *arg, struct bh_store_done *ret_done, struct bh_error *err);
 /* Seal what killed writers left, and write damaged segments anew without what is lost. */

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMPACT_ROWS (8U << 20)
+#define COMPACT_ROWS (16U << 20)
 
 /* ---- writing files anew --------------------------------------------------------------------------------- */
 
@@ -46,9 +46,7 @@ take_chunk(struct rewrite *x)
     } else {
         r = census_add(&x->census, &x->rows.terms, c);
     }
-    c->rows = c->quote_count = c->seen_count = 0;
-    c->min_ns = INT64_MAX;
-    c->max_ns = INT64_MIN;
+    chunk_reset(c);
     return r;
 }
 
