@@ -159,6 +159,9 @@ place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_pla
     out->ports_distinct = wide                           ? top_wide(&b->t->cells->wide, place, &top)
                           : unit == BH_COUNT_ACCESSES    ? top_accesses(b, place, &top)
                                                          : top_sources(b, place, &top);
+    if (b->t->ports_distinct != NULL) {
+        out->ports_distinct = b->t->ports_distinct[place];
+    }
     for (size_t i = 0; i < top.count; i++) {
         uint32_t cell = cell_of(place, top.port[i].proto, top.port[i].port);
         top.port[i].sources = cell_sources(b, cell);

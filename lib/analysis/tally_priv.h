@@ -505,7 +505,35 @@ struct bh_tally {
     uint64_t *day_accesses; /* by database, when there are several */
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
+
+    /* with roll-ups: accesses and pings one by one, see rolled.c */
+    uint64_t *log;
+    size_t log_count, log_cap;
+    bool log_failed;
+    int64_t log_day, log_day_start_s, log_day_end_s; /* of the last entry */
+    uint64_t *ports_distinct; /* [place]: cells hold only what a list may show; NULL: count them */
 };
+
+/* An entry of the log: service and outcome, slot, local day. */
+#define LOG_SLOT_BITS 21U
+#define LOG_DAY_BITS 21U
+#define LOG_PING 7U /* an outcome there is not */
+static inline uint32_t
+log_service(uint64_t x)
+{
+    return (uint32_t)(x >> (LOG_SLOT_BITS + LOG_DAY_BITS));
+}
+static inline uint32_t
+log_slot(uint64_t x)
+{
+    return (uint32_t)(x >> LOG_DAY_BITS) & ((1U << LOG_SLOT_BITS) - 1);
+}
+static inline uint32_t
+log_day(uint64_t x)
+{
+    return (uint32_t)x & ((1U << LOG_DAY_BITS) - 1);
+}
+void tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t ts_ns);
 
 /* --count packets or bytes: an inbound IP packet that is no visit, with or without a port. */
 static inline bool
@@ -542,7 +570,7 @@ void tally_sketch(struct bh_tally *t, const struct bh_batch *b); /* with the cel
 
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
                     struct hour *h, uint64_t weight);
-#define BURST_LEAST 256U /* accesses of one source to one port in one hour */
+#define BURST_LEAST BH_BURST_LEAST
 void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
 /* Code of the country (not of the region) of a row's source; "" when it has none. */
 const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);

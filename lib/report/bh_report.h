@@ -13,6 +13,8 @@
 #ifndef BH_REPORT_H
 #define BH_REPORT_H
 
+#include <signal.h>
+
 #include "bh_analysis.h"
 #include "bh_capture.h"
 #include "bh_packet.h"
@@ -40,6 +42,8 @@ struct bh_report_options {
     const char *const *decap;
     size_t decap_count;
     unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
+    enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS } plan; /* of packet logs: what
+                                * to read; ROLLUPS also where they gain nothing                */
     int64_t now_ns;            /* for words like "yesterday"      */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
     void *progress_arg;
@@ -95,8 +99,29 @@ struct bh_report_data {
     uint32_t share_micro; /* of 1000000 */
 };
 
+/* How a packet log was read. */
+struct bh_plan_file {
+    char path[256];
+    uint64_t rows, rolled_rows; /* of them in the period: taken from its roll-up */
+    uint32_t days, rolled_days;
+    const char *why; /* a word: why not all of it; "": all */
+};
+struct bh_plan {
+    bool rolled;     /* roll-ups were used                                      */
+    const char *why; /* a word: why not; "" when they were                      */
+    uint64_t rolled_rows, read_rows, blocks_read, blocks_skipped;
+    uint32_t columns; /* BH_STORE_...: what was read of blocks                   */
+    struct bh_plan_file *file;
+    size_t files;
+};
+/* A word of a plan as a sentence. */
+const char *bh_plan_why(const char *word, enum bh_lang lang);
+/* The plan in lines. */
+void bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out);
+
 struct bh_report {
     struct bh_trend *trend;
+    struct bh_plan plan; /* of a packet log */
     struct bh_home home;
     char home_country[3];
     enum bh_home_country_from home_country_from;
@@ -141,10 +166,13 @@ struct bh_ingest_options {
     const char *sensor; /* NULL: ""                                                     */
     bool lean;          /* leave out IP ID, sequence number, window and options         */
     uint64_t sync_ns;   /* 0: 10 s                                                      */
+    uint64_t keep_ns, keep_bytes; /* remove the oldest segments; 0: none              */
+    const volatile sig_atomic_t *stop; /* not 0: end here, with what was read           */
 };
 struct bh_ingest_result {
     uint64_t read, written; /* records; the difference was left out by the filter        */
     uint64_t accesses;
+    bool stopped;
     struct bh_home home;
     struct bh_capture_note *notes;
     size_t note_count;

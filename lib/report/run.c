@@ -293,6 +293,7 @@ make_shards(struct run *x)
     x->tally.two_sided = x->two_sided;
     x->tally.frequent = x->frequent;
     x->tally.frequent_count = x->frequent_count;
+    x->tally.rolled = x->rolled != NULL;
     x->tally.silences = &x->feed.silences;
     x->tally.shards = x->shards;
     x->tally.pairs_total = x->shards > 1 ? &x->pairs_total : NULL;
@@ -592,10 +593,41 @@ prepare(struct run *x)
     return 0;
 }
 
+/* Of whole days out of roll-ups. */
+static int
+calculate_rolled(struct run *x)
+{
+    find_home_country(x);
+    countries_places(&x->countries, x->places, x->o->by_region, x->r->home_country);
+    int r = make_shards(x);
+    r = r != 0 ? r : rolled_count(x);
+    if (r == BH_ELIMIT || r == BH_EDAMAGED) {
+        bh_track_free(x->shard[0].track);
+        bh_tally_free(x->shard[0].tally);
+        x->shard[0] = (struct shard){ 0 };
+        x->tally.first = NULL;
+        rolled_done(x, r == BH_ELIMIT ? "differs" : "damaged");
+        r = log_begin(x);
+        return r != 0 ? r : 1;
+    }
+    r = r != 0 ? r : finish(x, 0);
+    r = r != 0 ? r : run_take_notes(x);
+    rolled_done(x, NULL);
+    return r;
+}
+
 static int
 calculate(struct run *x)
 {
-    int r = feed_read_ahead(&x->feed);
+    int r = x->feed.store == NULL ? 0 : rolled_choose(x);
+    if (r == 0 && x->rolled != NULL) {
+        r = calculate_rolled(x);
+        if (r <= 0) {
+            return r;
+        }
+        r = 0;
+    }
+    r = r != 0 ? r : feed_read_ahead(&x->feed);
     if (r != 0) {
         return r;
     }
@@ -627,6 +659,9 @@ calculate(struct run *x)
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
     r = r != 0 ? r : work_settle(&w);
     r = r != 0 ? r : finish(x, w.calls_lost);
+    if (x->feed.store != NULL) {
+        rolled_say_read(x);
+    }
     return r != 0 ? r : run_take_notes(x);
 }
 
@@ -642,6 +677,7 @@ run_done(struct run *x)
         bh_batch_free(x->hold->batch[i]);
     }
     free(x->hold);
+    rolled_done(x, NULL);
     feed_close(&x->feed);
     countries_done(&x->countries);
     free(x->places);
@@ -716,6 +752,7 @@ bh_report_free(struct bh_report *r)
     free(r->sensors);
     free(r->served);
     bh_trend_free(r->trend);
+    free(r->plan.file);
     bh_home_done(&r->home);
     free(r);
 }

@@ -132,6 +132,7 @@ struct run {
     size_t frequent_count;
     _Atomic uint64_t pairs_total;
     uint64_t expected;
+    struct rolled_plan *rolled; /* days come from roll-ups; NULL: all from records */
 };
 
 BH_NODISCARD int run_parse_filter(struct run *x);
@@ -154,6 +155,13 @@ BH_NODISCARD int log_find_home(struct run *x);
 BH_NODISCARD int log_find_sensors(struct run *x);
 /* Begin to read: what the period, the filter and the lists need. */
 BH_NODISCARD int log_begin(struct run *x);
+/* Days that come from roll-ups: x->rolled stays NULL when none do. */
+BH_NODISCARD int rolled_choose(struct run *x);
+/* All of it into the tally of the only shard. BH_ELIMIT, BH_EDAMAGED: it has to be made of records. */
+BH_NODISCARD int rolled_count(struct run *x);
+void rolled_done(struct run *x, const char *why); /* `why` it was not used after all; NULL: it was */
+/* Records read without a plan of days. */
+void rolled_say_read(struct run *x);
 /* What the log knows beside its records, into trend and report. */
 BH_NODISCARD int log_finish(struct run *x);
 

@@ -37,6 +37,7 @@ struct bh_store {
     struct sensor_names sensors;
     struct bh_store_sums sums;
     struct bh_store_health health;
+    uint64_t lost_of_files; /* where their frames were damaged: known from the start */
     struct bh_store_query query;
     struct kobold_value *value; /* of the query's database */
     uint64_t blocks_done;
@@ -190,6 +191,10 @@ find_runs(struct bh_store *s)
         while (at < s->runs && s->run[at].id != f->run.id) {
             at++;
         }
+        if (!f->run_known && f->rows == 0 && f->torn == f->size && s->files > 1) {
+            s->health.torn_bytes += f->torn;
+            continue; /* a journal whose writer had not begun */
+        }
         struct cursor *c = &s->cursor[at];
         if (at == s->runs) {
             s->run[s->runs++] = f->run;
@@ -201,6 +206,7 @@ find_runs(struct bh_store *s)
         c->file[c->files++] = k;
         s->health.torn_bytes += f->torn;
         s->health.damaged_files += f->damaged > 0;
+        s->lost_of_files += f->lost_rows;
         if (f->damaged > 0) {
             note_damage(s, f, 0);
         }
@@ -423,13 +429,14 @@ bh_store_get_health(const struct bh_store *s, struct bh_store_health *ret)
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max)
 {
-    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0;
+    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0, rollups = 0;
     for (size_t k = 0; k < s->files; k++) {
         const struct log_file *f = &s->file[k];
         if (f->type != FILE_SEGMENT) {
             continue;
         }
-        rest += f->size - f->dict_bytes;
+        rest += f->size - f->dict_bytes - f->rollup_size;
+        rollups += f->rollup_size;
         dicts += f->dict_bytes;
         for (size_t b = 0; b < f->block_count; b++) {
             for (unsigned c = 0; c < COLUMNS; c++) {
@@ -446,6 +453,9 @@ bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret
     }
     if (n < max) {
         ret[n++] = (struct bh_store_column_size){ "dictionary", dicts };
+    }
+    if (n < max && rollups > 0) {
+        ret[n++] = (struct bh_store_column_size){ "rollup", rollups };
     }
     if (n < max) {
         ret[n++] = (struct bh_store_column_size){ "index", rest };
@@ -479,6 +489,19 @@ next_block(const struct bh_store *s, struct cursor *c)
     return NULL;
 }
 
+uint16_t
+bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country)
+{
+    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
+    for (unsigned v = 0; v < values; v++) {
+        if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
+            strcmp(s->value[v].class_name, country->class_name) == 0 && strcmp(s->value[v].rfc, country->rfc) == 0) {
+            return (uint16_t)v;
+        }
+    }
+    return 0;
+}
+
 /* What the countries of a dictionary are in the query's database. */
 static int
 map_countries(const struct bh_store *s, struct cursor *c)
@@ -488,17 +511,8 @@ map_countries(const struct bh_store *s, struct cursor *c)
     if (c->value_of_country == NULL) {
         return -ENOMEM;
     }
-    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
     for (uint32_t k = 0; k < c->dict.country_count; k++) {
-        const struct bh_store_country *country = &c->dict.country[k];
-        for (unsigned v = 0; v < values; v++) {
-            if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
-                strcmp(s->value[v].class_name, country->class_name) == 0 &&
-                strcmp(s->value[v].rfc, country->rfc) == 0) {
-                c->value_of_country[k] = (uint16_t)v;
-                break;
-            }
-        }
+        c->value_of_country[k] = bh_store_country_value(s, &c->dict.country[k]);
     }
     return 0;
 }
@@ -585,7 +599,8 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 {
     s->query = *q;
     s->blocks_done = 0;
-    s->health.damaged_blocks = s->health.lost_records = 0;
+    s->health.damaged_blocks = 0;
+    s->health.lost_records = s->lost_of_files;
     free(s->value);
     s->value = calloc(KOBOLD_VALUES_MAX, sizeof *s->value);
     if (s->value == NULL) {
@@ -730,17 +745,91 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
     *ret_done = s->blocks_done;
 }
 
+/* ---- files, as a plan sees them --------------------------------------------------------------------------- */
+
+size_t
+bh_store_file_count(const struct bh_store *s)
+{
+    return s->files;
+}
+
+static const char *
+why_no_rollup(const struct log_file *f)
+{
+    static const char *const why[] = {
+        [ROLLUP_WRITTEN] = "none",        [ROLLUP_WEIGHTS] = "weights", [ROLLUP_TIMES] = "times",
+        [ROLLUP_ORDER] = "order",         [ROLLUP_MANY] = "many",       [ROLLUP_NO_GAIN] = "small",
+    };
+    if (f->rollup.days > 0 && f->damaged == 0) {
+        return NULL;
+    }
+    return f->type != FILE_SEGMENT   ? "journal"
+           : f->rollup_damaged || f->damaged > 0 ? "damaged"
+           : !f->rollup_known                    ? "none"
+           : f->rollup.reason < BH_COUNT(why)    ? why[f->rollup.reason]
+                                                 : "newer";
+}
+
+void
+bh_store_get_file(const struct bh_store *s, size_t file, struct bh_store_file *ret)
+{
+    const struct log_file *f = &s->file[file];
+    *ret = (struct bh_store_file){ .path = f->path,
+                                   .is_segment = f->type == FILE_SEGMENT,
+                                   .rows = f->rows,
+                                   .first_ns = INT64_MAX,
+                                   .last_ns = INT64_MIN,
+                                   .no_rollup = why_no_rollup(f),
+                                   .days = f->rollup.days };
+    while (ret->run < s->runs && s->run[ret->run].id != f->run.id) {
+        ret->run++;
+    }
+    for (size_t k = 0; k < f->block_count; k++) {
+        const struct block_head *h = &f->block[k].head;
+        ret->first_ns = h->min_ns < ret->first_ns ? h->min_ns : ret->first_ns;
+        ret->last_ns = h->max_ns > ret->last_ns ? h->max_ns : ret->last_ns;
+    }
+}
+
+void
+bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
+                       int64_t *ret_end_ns, uint64_t *ret_rows)
+{
+    const struct rollup_day_ref *d = &s->file[file].rollup.day[day];
+    *ret_start_ns = d->start_ns;
+    *ret_end_ns = d->end_ns;
+    *ret_rows = d->rows;
+}
+
+int
+bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret)
+{
+    return rollup_open(&s->file[file], ret);
+}
+
+bool
+bh_store_file_has(const struct bh_store *s, size_t file, int64_t start_ns, int64_t end_ns)
+{
+    const struct log_file *f = &s->file[file];
+    for (size_t k = 0; k < f->block_count; k++) {
+        if (f->block[k].head.max_ns >= start_ns && f->block[k].head.min_ns < end_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- whole files -------------------------------------------------------------------------------------------- */
 
 /* Every column of every block, and every dictionary. */
 int
-bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
-                void *arg, struct bh_error *err)
+bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg, struct bh_error *err)
 {
     struct block_rows *rows = block_rows_new();
     uint64_t total = 0, done = 0;
     int r = rows == NULL ? -ENOMEM : 0;
-    s->health.damaged_blocks = s->health.lost_records = 0;
+    s->health.damaged_blocks = 0;
+    s->health.lost_records = s->lost_of_files;
     for (size_t k = 0; k < s->files; k++) {
         total += s->file[k].block_count;
     }
@@ -766,12 +855,16 @@ bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, u
                 note_damage(s, f, ref->body_at);
                 r = 0;
             }
-            if (progress != NULL) {
-                progress(arg, ++done, total);
+            if (r == 0 && progress != NULL && !progress(arg, ++done, total)) {
+                r = -ECANCELED;
             }
         }
         dict_done(&d);
     }
     block_rows_free(rows);
+    if (r == -ECANCELED) {
+        return bh_error_set(err, r, "", "stopped before all was read",
+                            "すべてを読む前に中断しました");
+    }
     return r == 0 ? 0 : bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
 }

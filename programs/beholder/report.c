@@ -113,6 +113,9 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .input_year = (unsigned)bh_arg_uint(a, "input-year"),
         .filter_words = w->words,
         .filter_count = w->word_count,
+        .plan = strcmp(bh_arg(a, "plan"), "blocks") == 0    ? BH_PLAN_BLOCKS
+                : strcmp(bh_arg(a, "plan"), "rollups") == 0 ? BH_PLAN_ROLLUPS
+                                                            : BH_PLAN_AUTO,
         .threads = (unsigned)bh_arg_uint(a, "threads"),
         .now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec,
     };
@@ -135,6 +138,12 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang, boo
     bar_end(&bar);
     if (code != 0) {
         return program_fail(&err, lang);
+    }
+    if (bh_arg_given(a, "explain") && r->storage.is_log) {
+        struct bh_buf plan = { 0 };
+        bh_plan_say(&r->plan, lang, &plan);
+        fputs(plan.data == NULL ? "" : plan.data, stderr);
+        bh_buf_done(&plan);
     }
     const struct bh_writer *writer = bh_writer_find(bh_arg_given(a, "json") ? "json" : bh_arg(a, "output"));
     struct bh_write_options wo = { .lang = lang, .columns = terminal_columns(), .color = use_color(bh_arg(a, "color")), .opening_only = opening_only };
