@@ -186,6 +186,7 @@ void bh_ingest_result_done(struct bh_ingest_result *r);
 struct bh_write_options {
     enum bh_lang lang;
     unsigned columns; /* text: terminal width, at least 80 */
+    bool opening_only; /* text: the first paragraph */
     bool color;
 };
 typedef void bh_writer_fn(const struct bh_report *r, const struct bh_write_options *o, struct bh_buf *out);

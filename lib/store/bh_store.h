@@ -133,6 +133,13 @@ struct bh_store_paths {
 BH_NODISCARD int bh_store_find_logs(const char *path, struct bh_store_paths *p);
 void bh_store_paths_done(struct bh_store_paths *p);
 
+/* The log of whoever does not name one: what the variable says; else of root /var/log/beholder, of others
+ * $XDG_STATE_HOME/beholder or ~/.local/state/beholder. To read, /var/log/beholder too when that is none.
+ * Both return `ret`; there may be nothing. */
+#define BH_STORE_DIR_VARIABLE "BEHOLDER_LOG_DIR"
+const char *bh_store_default_dir(char *ret, size_t size);
+const char *bh_store_default_log(char *ret, size_t size);
+
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);
 /* Who saw the records: each name once. That of a run which does not say is the name of its log's folder.

@@ -12,6 +12,8 @@
 int verb_report(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_log(int argc, char **argv);
+/* beholder alone: the opening sentence of the default log's last day. False: there is no log. */
+bool program_last_day(enum bh_lang lang, int *ret_code);
 int verb_check_config(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_outputs(int argc, char **argv);
@@ -31,8 +33,11 @@ struct operands {
     size_t file_count;
     const char *const *words;
     size_t word_count;
+    char log_dir[4096]; /* the default log, when that is what is read */
 };
 BH_NODISCARD int program_operands(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err);
+/* The same, or what --log-dir names, or the default log when no file is named. */
+BH_NODISCARD int program_operands_or_log(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err);
 /* What is to be said about the input, on stderr; returns the exit code: 1 when something is damaged. */
 int program_notes(const struct bh_capture_note *notes, size_t count, enum bh_lang lang, bool quiet);
 

@@ -100,6 +100,8 @@ main(int argc, char **argv)
                      "write the verb first: beholder VERB [OPTION]...%s",
                      "動詞を先に書いてください: beholder 動詞 [オプション]...%s", "");
         code = program_fail(&err, lang);
+    } else if (program_last_day(lang, &code)) {
+        fputs(lang == BH_JA ? "詳しくは: beholder report\n" : "All of it: beholder report\n", stderr);
     } else {
         bh_command_help(&beholder_command, lang, stderr);
         code = 2;
