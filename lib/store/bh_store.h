@@ -38,6 +38,7 @@ struct bh_store_run {
     char home_text[BH_LANGS][512];
     char filter[512]; /* what was kept; "": all                                    */
     char decap[256];
+    char zone[64]; /* whose days roll-ups are of; "": that of whoever seals */
     bool home_guessed;
     bool lean; /* IP ID, sequence number, window and options were left out  */
     bool two_sided, all_accesses, outcomes;
