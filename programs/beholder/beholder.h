@@ -11,6 +11,7 @@
 int verb_report(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_log(int argc, char **argv);
+int verb_capture(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);

@@ -16,6 +16,9 @@ static const struct {
     { "report", verb_report },
     { "import", verb_import },
     { "log", verb_log },
+#ifdef BH_WITH_SENSOR
+    { "capture", verb_capture },
+#endif
 };
 
 int
