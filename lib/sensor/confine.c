@@ -304,7 +304,7 @@ static const int calls_all[] = {
     CALL(madvise), CALL(brk), CALL(futex), CALL(clock_gettime), CALL(clock_nanosleep), CALL(nanosleep),
     CALL(gettimeofday), CALL(restart_syscall), CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(rt_sigaction),
     CALL(exit), CALL(exit_group), CALL(getpid), CALL(gettid), CALL(tgkill), CALL(getrandom), CALL(sched_yield),
-    CALL(sendto), CALL(fstat), CALL(newfstatat),
+    CALL(sendto), CALL(fstat), CALL(newfstatat), CALL(sysinfo) /* qsort() */,
 };
 static const int calls_capture[] = { CALL(getsockopt) };
 /* Landlock says which files. */
@@ -318,7 +318,7 @@ static const int calls_output[] = {
 static const int calls_connect[] = {
     CALL(socket), CALL(connect), CALL(sendmsg), CALL(sendmmsg), CALL(recvfrom), CALL(recvmsg), CALL(shutdown),
     CALL(setsockopt), CALL(getsockopt), CALL(getsockname), CALL(getpeername), CALL(select), CALL(pselect6),
-    CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(bind), CALL(uname), CALL(sysinfo),
+    CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(bind), CALL(uname),
 };
 static const int calls_threads[] = {
     CALL(clone), CALL(clone3), CALL(set_robust_list), CALL(rseq), CALL(mprotect), CALL(sched_getaffinity), CALL(prctl),
