@@ -58,16 +58,33 @@ struct bh_store_note { /* what was said about the input */
     uint64_t offset, line;
     char text[BH_LANGS][320];
 };
+/* Of a sensor: packets that came in between and are not in the log. */
+enum bh_store_cause {
+    BH_STORE_LOST_KERNEL = 0, /* no room in the ring                           */
+    BH_STORE_LOST_QUEUE,      /* no room on the way to the log                 */
+    BH_STORE_LOST_DEAD,       /* a process of the sensor died with them        */
+    BH_STORE_LOST_DOWN,       /* the interface was down: how many nobody knows */
+    BH_STORE_CAUSES,
+};
+const char *bh_store_cause_name(unsigned cause); /* "kernel" ...; never NULL */
+struct bh_store_gap {
+    int64_t start_ns, end_ns;
+    uint64_t packets;
+    uint32_t cause;
+};
 #define BH_STORE_SILENCES_MAX 64U
+#define BH_STORE_GAPS_MAX 64U
 #define BH_STORE_NOTES_MAX 16U
 
 /* What else is to be known of some of the records, and adds up. */
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
-    uint32_t silence_count, note_count;
+    uint64_t frames, lost[BH_STORE_CAUSES]; /* of a sensor: that came, that did not get here */
+    uint32_t silence_count, note_count, gap_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];
+    struct bh_store_gap gap[BH_STORE_GAPS_MAX];
     uint32_t *served; /* [port] connections that carried payload; NULL: none */
 };
 /* Adds `from` to `into`; `served` is allocated when it is needed. */

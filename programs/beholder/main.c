@@ -20,7 +20,10 @@ static const struct {
     { "export", verb_export },
     { "fields", verb_fields },
     { "log", verb_log },
-#ifdef BH_SENSOR
+#ifdef BH_WITH_SENSOR
+    { "capture", verb_capture },
+#endif
+#ifdef BH_WITH_CONFIG
     { "check-config", verb_check_config },
     { "config", verb_config },
     { "outputs", verb_outputs },
