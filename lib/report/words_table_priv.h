@@ -85,11 +85,11 @@ BH_WORD(HEAD_HEALTH, "About this report", "この報告について")
 BH_WORD(OPEN_PERIOD, "From {0} to {1} ({2}, {3})", "{0} から {1} まで ({2}、{3}) の間に")
 BH_WORD(OPEN_DAY, "On {0} ({1})", "{0} ({1}) に")
 BH_WORD(OPEN_KNOCKED, " {0} {0?source|sources} in {1} {1?country|countries} knocked {2} {2?time|times} on {3}",
-        "、{1} か国の {0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、{1} か国の {0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_KNOCKED_REGIONS, " {0} {0?source|sources} knocked {2} {2?time|times} on {3}",
-        "、{0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、{0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_KNOCKED_NOWHERE, " {0} {0?source|sources} without a country knocked {2} {2?time|times} on {3}",
-        "、登録国のない {0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、登録国のない {0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_SENSORS, "{0} sensors", "{0} 台のセンサー")
 BH_WORD(OPEN_VISITED, ", and paid {0} {0?visit|visits} to what is offered",
         "。提供しているサービスへの訪問は別に {0} 件です")

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMPACT_ROWS (8U << 20)
+#include "bh_zone.h"
+
+#define COMPACT_ROWS (16U << 20)
 
 /* ---- writing files anew --------------------------------------------------------------------------------- */
 
@@ -46,9 +48,7 @@ take_chunk(struct rewrite *x)
     } else {
         r = census_add(&x->census, &x->rows.terms, c);
     }
-    c->rows = c->quote_count = c->seen_count = 0;
-    c->min_ns = INT64_MAX;
-    c->max_ns = INT64_MIN;
+    chunk_reset(c);
     return r;
 }
 
@@ -127,9 +127,28 @@ pass(struct rewrite *x, const struct log_file *const *files, size_t count, struc
     return r != 0 ? r : take_chunk(x);
 }
 
-/* The records of files of one run as one segment, that stands for the numbers first to last. */
+static int write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+                         uint64_t first, uint64_t last);
+
+/* The records of files of one run as one segment, that stands for the numbers first to last. Its days are
+ * those of the zone it was written in, whatever is set here. */
 static int
 write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+           uint64_t first, uint64_t last)
+{
+    char before[64];
+    snprintf(before, sizeof before, "%s", bh_zone_name());
+    const char *zone = files[count - 1]->run.zone;
+    const bool other = zone[0] != '\0' && strcmp(zone, before) != 0 && bh_zone_set(zone, NULL) == 0;
+    int r = write_in_zone(x, dir, files, count, first, last);
+    if (other) {
+        bh_ignore(bh_zone_set(before, NULL)); /* it was set a moment ago */
+    }
+    return r;
+}
+
+static int
+write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
            uint64_t first, uint64_t last)
 {
     const struct log_file *newest = files[count - 1];
@@ -351,7 +370,8 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
         for (size_t k = 0; k < n; k++) {
             group[k] = &c.files[at + k];
         }
-        if (n > 1) {
+        /* A segment alone is written again when it was written before there were roll-ups. */
+        if (n > 1 || (c.files[at].type == FILE_SEGMENT && !c.files[at].rollup_known)) {
             r = write_anew(&x, dir, group, n, group[0]->first_sequence,
                            group[n - 1]->last_sequence);
             for (size_t k = 1; k < n && r == 0; k++) {
