@@ -116,11 +116,11 @@ struct bh_gap {
     uint64_t packets;
     uint32_t kind;
 };
-#define BH_GAPS_MAX 64U /* then the two nearest become one */
+#define BH_OUTPUT_GAPS_MAX 64U /* then the two nearest become one */
 struct bh_output_health {
     uint32_t size; /* of this structure */
     uint32_t gap_count;
-    struct bh_gap gap[BH_GAPS_MAX]; /* by start */
+    struct bh_gap gap[BH_OUTPUT_GAPS_MAX]; /* by start */
     uint64_t lost[BH_GAP_KINDS];    /* packets  */
     uint64_t frames;                /* that came to the sensor                          */
     uint64_t own;                   /* of them our own exports, left out                */

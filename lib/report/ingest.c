@@ -113,6 +113,7 @@ open_writer(struct ingest *g)
         .first_ns = x->feed.first_ns,
     };
     copy(run.sensor, sizeof run.sensor, g->o->sensor);
+    copy(run.zone, sizeof run.zone, bh_zone_name());
     copy(run.source, sizeof run.source, x->o->files[0]);
     copy(run.filter, sizeof run.filter, x->r->filter_text);
     if (h->networks.len >= sizeof run.home) {

@@ -164,5 +164,7 @@ void rolled_done(struct run *x, const char *why); /* `why` it was not used after
 void rolled_say_read(struct run *x);
 /* What the log knows beside its records, into trend and report. */
 BH_NODISCARD int log_finish(struct run *x);
+/* Notes of whoever wrote it, and damage that was found. */
+BH_NODISCARD int log_take_notes(struct run *x);
 
 #endif

@@ -435,6 +435,26 @@ get_bursts(struct bh_cur *c, uint32_t sources, struct bh_rollup_day *d)
     return 0;
 }
 
+static int
+get_ports(struct bh_cur *c, struct bh_cur *body, struct bh_rollup_day *d)
+{
+    const bool many = rollup_get_varint(c) != 0;
+    struct bh_rollup_ids few = { 0 };
+    d->dst_ports = calloc(1, BH_ROLLUP_PORTS + 32);
+    if (d->dst_ports == NULL) {
+        return -ENOMEM;
+    }
+    if (many) {
+        return code_get_octets(body, d->dst_ports, BH_ROLLUP_PORTS) ? 0 : BH_EDAMAGED;
+    }
+    int r = get_ids(c, 8 * BH_ROLLUP_PORTS, &few);
+    for (uint32_t k = 0; r == 0 && k < few.count; k++) {
+        d->dst_ports[few.id[k] >> 3] |= (uint8_t)(1U << (few.id[k] & 7));
+    }
+    free(few.id);
+    return r;
+}
+
 int
 bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, bool knocked_too, struct bh_rollup_day *ret)
 {
@@ -456,12 +476,8 @@ bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, bool knocked_too
     r = r != 0 ? r : get_ids(&c, rollup->sources, &d.other);
     r = r != 0 ? r : get_ids(&c, rollup->own_count, &d.own);
     const uint64_t knocked_count = r == 0 ? rollup_get_varint(&c) : 0;
-    if (r == 0 && (d.dst_ports = malloc(BH_ROLLUP_PORTS + 32)) == NULL) {
-        r = -ENOMEM;
-    }
-    if (r == 0 && (c.bad || knocked_count > rollup->sources || !code_get_octets(&body, d.dst_ports, BH_ROLLUP_PORTS))) {
-        r = BH_EDAMAGED;
-    }
+    r = r == 0 && (c.bad || knocked_count > rollup->sources) ? BH_EDAMAGED : r;
+    r = r != 0 ? r : get_ports(&c, &body, &d);
     if (knocked_too) {
         r = r != 0 ? r : get_raw(&body, &knocked, &c);
         r = r != 0 ? r : get_ids(&c, rollup->sources, &d.knocked);

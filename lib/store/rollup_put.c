@@ -82,6 +82,8 @@ rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, co
     free(times);
 }
 
+#define PORTS_FEW 4096U
+
 /* ---- a day -------------------------------------------------------------------------------------------- */
 
 void
@@ -181,6 +183,27 @@ put_other(struct bh_buf *out, const struct rollup_day *d)
     bh_buf_done(&ids);
 }
 
+/* Few ports as numbers, many as bits behind the stream. True: as bits. */
+static bool
+put_ports(struct bh_buf *out, const uint8_t *bits)
+{
+    uint32_t v[PORTS_FEW];
+    size_t n = 0;
+    for (uint32_t k = 0; k < 8 * BH_ROLLUP_PORTS && n <= PORTS_FEW; k++) {
+        if ((bits[k >> 3] >> (k & 7) & 1) != 0) {
+            if (n < PORTS_FEW) {
+                v[n] = k;
+            }
+            n++;
+        }
+    }
+    rollup_put_varint(out, n > PORTS_FEW);
+    if (n <= PORTS_FEW) {
+        rollup_put_ids(out, v, n);
+    }
+    return n > PORTS_FEW;
+}
+
 void
 rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day *d,
                const struct rollup_hour *hour, size_t hours, uint32_t countries)
@@ -202,8 +225,11 @@ rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day 
     put_other(&raw, d);
     rollup_put_ids(&raw, d->own.v, d->own.n);
     rollup_put_varint(&raw, d->knocked.n);
+    const bool many = put_ports(&raw, d->dst_ports);
     rollup_put_raw(w, out, &raw);
-    code_put_octets(w, out, d->dst_ports, BH_ROLLUP_PORTS);
+    if (many) {
+        code_put_octets(w, out, d->dst_ports, BH_ROLLUP_PORTS);
+    }
     raw.len = 0;
     rollup_put_ids(&raw, d->knocked.v, d->knocked.n);
     rollup_put_raw(w, out, &raw);

@@ -169,7 +169,7 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
         return bh_error_errno(err, EAGAIN, dir, "changes too fast to be read",
                               "変化が速すぎて読めません");
     }
-    if (r == 0 && s->files == before) {
+    if (r == 0 && s->files == before && !bh_store_is_log(dir)) { /* else its writer has only begun */
         return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
                             "このディレクトリにはパケットログがありません");
     }

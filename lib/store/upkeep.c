@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMPACT_ROWS (8U << 20)
+#include "bh_zone.h"
+
+#define COMPACT_ROWS (16U << 20)
 
 /* ---- writing files anew --------------------------------------------------------------------------------- */
 
@@ -46,9 +48,7 @@ take_chunk(struct rewrite *x)
     } else {
         r = census_add(&x->census, &x->rows.terms, c);
     }
-    c->rows = c->quote_count = c->seen_count = 0;
-    c->min_ns = INT64_MAX;
-    c->max_ns = INT64_MIN;
+    chunk_reset(c);
     return r;
 }
 
@@ -127,9 +127,28 @@ pass(struct rewrite *x, const struct log_file *const *files, size_t count, struc
     return r != 0 ? r : take_chunk(x);
 }
 
-/* The records of files of one run as one segment, that stands for the numbers first to last. */
+static int write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+                         uint64_t first, uint64_t last);
+
+/* The records of files of one run as one segment, that stands for the numbers first to last. Its days are
+ * those of the zone it was written in, whatever is set here. */
 static int
 write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+           uint64_t first, uint64_t last)
+{
+    char before[64];
+    snprintf(before, sizeof before, "%s", bh_zone_name());
+    const char *zone = files[count - 1]->run.zone;
+    const bool other = zone[0] != '\0' && strcmp(zone, before) != 0 && bh_zone_set(zone, NULL) == 0;
+    int r = write_in_zone(x, dir, files, count, first, last);
+    if (other) {
+        bh_ignore(bh_zone_set(before, NULL)); /* it was set a moment ago */
+    }
+    return r;
+}
+
+static int
+write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
            uint64_t first, uint64_t last)
 {
     const struct log_file *newest = files[count - 1];
@@ -257,6 +276,12 @@ care_begin(struct care *c, const char *dir, struct bh_error *err)
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
+    if (r == 0 && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+        struct stat st;
+        r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                                               "このディレクトリにはパケットログがありません");
+    }
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
     return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
@@ -323,7 +348,11 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
                  struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = refuse_copy(dir, err);
+    if (r != 0) {
+        return r;
+    }
+    r = care_begin(&c, dir, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
     struct rewrite x = {
         .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
@@ -341,7 +370,8 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
         for (size_t k = 0; k < n; k++) {
             group[k] = &c.files[at + k];
         }
-        if (n > 1) {
+        /* A segment alone is written again when it was written before there were roll-ups. */
+        if (n > 1 || (c.files[at].type == FILE_SEGMENT && !c.files[at].rollup_known)) {
             r = write_anew(&x, dir, group, n, group[0]->first_sequence,
                            group[n - 1]->last_sequence);
             for (size_t k = 1; k < n && r == 0; k++) {
@@ -474,6 +504,7 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
         size_t count;
     } *log = calloc(count + 1, sizeof *log);
     int r = care_begin(&c, dir, err);
+    r = r != 0 ? r : refuse_copy(dir, err);
     struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
     const uint64_t first = next_sequence(c.files, c.count);
     uint64_t sequence = first;

@@ -8,6 +8,8 @@
 
 #include "bh_capture.h"
 #include "bh_option.h"
+#include "bh_report.h"
+#include "bh_rows.h"
 
 int verb_report(int argc, char **argv);
 int verb_import(int argc, char **argv);
@@ -17,6 +19,13 @@ bool program_last_day(enum bh_lang lang, int *ret_code);
 int verb_check_config(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_outputs(int argc, char **argv);
+int verb_interfaces(int argc, char **argv);
+int verb_doctor(int argc, char **argv);
+int verb_show(int argc, char **argv);
+int verb_fields(int argc, char **argv);
+int verb_count(int argc, char **argv);
+int verb_export(int argc, char **argv);
+int verb_capture(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);
@@ -45,6 +54,24 @@ BH_NODISCARD int program_keep(const struct bh_args *a, uint64_t *ret_ns, uint64_
 /* Ctrl-C and SIGTERM, after program_catch_stop(): 0, or which one came. What goes on looks at it between two steps. */
 extern volatile sig_atomic_t program_stopped;
 void program_catch_stop(void);
+/* The verbs that go through records (show, count, export): what their command lines have in common. */
+struct asked_records {
+    const struct bh_args *args;
+    enum bh_lang lang;
+    struct operands words;
+    struct bh_report_options input;
+    struct bh_anonymize *anonymize; /* NULL: addresses as they are */
+};
+/* Parses; `run` does it and returns the exit code. */
+int program_records(int argc, char **argv, const struct bh_command *command, int (*run)(struct asked_records *q));
+/* bh_records_run() with the bar, notes and Ctrl-C; what lines need of a log is `needs` (BH_NEEDS_...). When
+ * 0, *ret_code is the exit code of what was found on the way. */
+BH_NODISCARD int program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs,
+                                      struct bh_records *ret, int *ret_code, struct bh_error *err);
+/* Ctrl-C was pressed: what is being done ends at its next step. Only after program_read_records() began. */
+bool program_is_interrupted(void);
+/* What was asked for with Ctrl-C happens now. */
+void program_end_interrupted(void);
 
 /* A bar on stderr. */
 struct bar {

@@ -15,11 +15,20 @@ static const struct {
 } verbs[] = {
     { "report", verb_report },
     { "import", verb_import },
+    { "show", verb_show },
+    { "count", verb_count },
+    { "export", verb_export },
+    { "fields", verb_fields },
     { "log", verb_log },
-#ifdef BH_SENSOR
+#ifdef BH_WITH_SENSOR
+    { "capture", verb_capture },
+#endif
+#ifdef BH_WITH_CONFIG
     { "check-config", verb_check_config },
     { "config", verb_config },
     { "outputs", verb_outputs },
+    { "interfaces", verb_interfaces },
+    { "doctor", verb_doctor },
 #endif
 };
 

@@ -136,7 +136,7 @@ static void
 sums_see_every_octet(void **state)
 {
     (void)state;
-    uint8_t data[100];
+    uint8_t data[100] = { 0 };
     for (size_t n = 0; n <= sizeof data; n++) {
         for (size_t i = 0; i < n; i++) {
             data[i] = (uint8_t)dice();
