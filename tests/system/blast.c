@@ -34,8 +34,9 @@ main(int argc, char **argv)
         return 2;
     }
     /* Ethernet to everybody, IPv4 without checksum trouble for a sensor, UDP to port 9. */
-    uint8_t f[LEN] = { 255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, LEN - 14, 0, 0, 0, 0, 64, 17,
-                       0, 0, 198, 51, 100, 9, 198, 51, 100, 1, 0, 0, 0, 9, 0, LEN - 34 };
+    uint8_t f[LEN] = { 255,  255, 255, 255,      255, 255, 2, 0, 0,  0,  0, 1,       8,   0,
+                       0x45, 0,   0,   LEN - 14, 0,   0,   0, 0, 64, 17, 0, 0,       198, 51,
+                       100,  9,   198, 51,       100, 1,   0, 0, 0,  9,  0, LEN - 34 };
     memset(f + 42, 'P', LEN - 42);
     const int one = 1, index = (int)if_nametoindex(argv[1]);
     const unsigned base = (unsigned)atoi(argv[2]);
@@ -43,7 +44,8 @@ main(int argc, char **argv)
     const double pps = atof(argv[4]);
     struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = index, .sll_halen = 6 };
     const int fd = socket(AF_PACKET, SOCK_RAW, 0);
-    if (fd < 0 || index == 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) != 0) {
+    if (fd < 0 || index == 0 ||
+        setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) != 0) {
         perror("blast");
         return 1;
     }
