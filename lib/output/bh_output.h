@@ -45,7 +45,8 @@ enum bh_setting_type {
     BH_SETTING_DIR,      /* a directory it writes into: made, and handed to the sensor's user */
     BH_SETTING_FILE_OUT, /* a file it writes, with others beside it (temporary names, rotation) */
     BH_SETTING_FILE_IN,  /* a file it reads                                                 */
-    BH_SETTING_SECRET,   /* a file whose first line is the value: the module sees the value   */
+    BH_SETTING_SECRET,   /* a file whose first line is the value, or "credential:NAME" of systemd: the
+                          * module sees the value                                             */
     BH_SETTING_PEER,     /* "host:port" or the path of a Unix socket: needs CONNECT           */
     BH_SETTING_COMMAND,  /* a program with its arguments: needs CHILD                         */
 };

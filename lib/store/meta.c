@@ -86,7 +86,7 @@ is_key(const struct line *l, const char *key)
 #define RUN_TEXTS(X)                                                                               \
     X("sensor", sensor)                                                                            \
     X("source", source) X("home", home) X("home_en", home_text[BH_EN])                             \
-        X("home_ja", home_text[BH_JA]) X("filter", filter) X("decap", decap)                       \
+        X("home_ja", home_text[BH_JA]) X("filter", filter) X("decap", decap) X("zone", zone)                       \
             X("country_name", country_name) X("country_date", country_date)                        \
                 X("country_licence", country_licence)
 #define RUN_FLAGS(X)                                                                               \
