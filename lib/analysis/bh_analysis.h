@@ -86,7 +86,10 @@ struct bh_silences {
     } silence[BH_GAPS_MAX];
 };
 
+#define BH_TALLY_SENSORS_MAX 512U
+
 struct bh_tally_config {
+    size_t sensor_count; /* batches have sensor[] below it, and it is counted; 0: nobody asks */
     const kobold *countries;
     const struct bh_places *places;
     const struct bh_country_day *days; /* with several databases: instead of countries and filter */
@@ -225,7 +228,7 @@ struct bh_trend_place {
 };
 
 struct bh_trend_cell {
-    uint16_t country; /* index into countries[] */
+    uint16_t country; /* index into countries[], or sensors[] */
     uint64_t count;
     bool top;
 };
@@ -253,6 +256,15 @@ struct bh_trend_bin {
 struct bh_trend_gap {
     int64_t start_ns, end_ns; /* last frame before, first frame after */
     uint64_t regular_sources; /* independent senders seen regularly before and after, but not inside */
+};
+
+/* A sensor, of all it counted: the home country and what has no country too, but no visits. */
+struct bh_trend_sensor {
+    size_t number; /* in the names that the tally was given */
+    uint64_t count, accesses, sources, records;
+    int64_t first_ns, last_ns;   /* of its records; INT64_MAX, INT64_MIN: none */
+    struct bh_trend_port *ports; /* the top ports, ranked: count only           */
+    size_t port_count;
 };
 
 struct bh_trend_visit {
@@ -308,6 +320,10 @@ struct bh_trend {
     struct bh_trend_network *networks; /* ranked; with AS data only */
     size_t network_count, network_total; /* listed, and all there are */
     bool has_networks;
+    struct bh_trend_sensor *sensors; /* ranked; when they were asked for */
+    size_t sensor_count;
+    struct bh_trend_row *sensor_ports; /* ports that are in some sensor's top, by number; every cell */
+    size_t sensor_port_count;
     enum bh_bin bin;
     struct bh_trend_bin *bins;
     size_t bin_count;
@@ -346,6 +362,7 @@ struct bh_trend_options {
     struct bh_period period; /* as asked for; open bounds become first and last record */
     char home_country[3];
     bool by_region;
+    bool sensors_with_records; /* leave those out that have none: the filter chose among them */
 };
 BH_NODISCARD int bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o,
                               const struct bh_track_bounds *bounds, struct bh_trend **ret_trend);

@@ -941,6 +941,9 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
     if (BH_UNLIKELY(t->networks.cache != NULL) && t->is_wide) {
         networks_count(t, b);
     }
+    if (BH_UNLIKELY(t->sensors.sum != NULL)) {
+        sensors_count(t, b);
+    }
     t->at_frequent_rows += b->rows;
     if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
         tally_pour_frequent(t);
@@ -1051,6 +1054,7 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && networks_init(&t->networks, cfg->systems) == 0;
+    ok = ok && sensors_init(&t->sensors, cfg) == 0;
     ok = ok && bins_init(&t->bins) == 0;
     if (!ok) {
         bh_tally_free(t);
@@ -1080,6 +1084,7 @@ bh_tally_free(struct bh_tally *t)
     pairs_done(&t->pairs);
     bins_done(&t->bins);
     networks_done(&t->networks);
+    sensors_done(&t->sensors);
     free(t->day_accesses);
     free(t->access_row);
     free(t->rare_hash);

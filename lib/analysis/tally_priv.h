@@ -327,6 +327,28 @@ void networks_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t ro
 void networks_source(struct bh_tally *t, const struct bh_ip *ip, const struct source *s);
 void networks_merge(struct networks *into, const struct networks *from);
 
+/* ---- sensors.c: who saw it ------------------------------------------------------------------------- */
+
+struct sensor_sum {
+    uint64_t records, accesses, count; /* count: packets or octets */
+    uint64_t sources;
+    int64_t first_ns, last_ns;
+};
+struct sensors {
+    struct sensor_sum *sum; /* of each; NULL: nobody asks */
+    size_t count;
+    struct slabs slabs;
+    struct digits ports;       /* [sensor][port]: in the chosen unit */
+    struct pairs pairs;        /* (sensor, source); with --count sources (sensor, port, source) too */
+    struct sketches sketches;  /* beyond them                                                     */
+    uint64_t pairs_over;
+};
+BH_NODISCARD int sensors_init(struct sensors *s, const struct bh_tally_config *cfg);
+void sensors_done(struct sensors *s);
+/* Of a batch that was counted. */
+void sensors_count(struct bh_tally *t, const struct bh_batch *b);
+void sensors_merge(struct bh_tally *into, const struct bh_tally *from);
+
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 
 #define HOUR_STEP 4U /* from the id of an hour to that of the next: ids are quarters of an hour */
@@ -430,6 +452,7 @@ struct bh_tally {
     struct pairs pairs;
     struct bins bins;
     struct networks networks;
+    struct sensors sensors;
     struct frequent frequent;
     uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0]: all other ports */
     uint32_t at_frequent_rows; /* since they were added to the cells                   */

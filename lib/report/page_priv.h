@@ -81,6 +81,7 @@ void bh_page_countries(struct bh_page *p);
 void bh_page_ports(struct bh_page *p);
 void bh_page_home(struct bh_page *p);
 void bh_page_crosstab(struct bh_page *p);
+void bh_page_sensors(struct bh_page *p);
 void bh_page_sources(struct bh_page *p);
 void bh_page_visits(struct bh_page *p);
 void bh_page_no_country(struct bh_page *p);

@@ -279,6 +279,7 @@ make_shards(struct run *x)
     x->tally.systems = countries_systems(&x->countries, &x->r->as_data);
     x->tally.places = x->places;
     x->tally.home = &x->r->home;
+    x->tally.sensor_count = x->r->sensor_count;
     x->tally.filter = x->countries.filter;
     x->tally.period = x->period;
     x->tally.count = x->o->count;
@@ -380,7 +381,8 @@ finish(struct run *x, uint64_t calls_lost)
         x->shard[s].tally = NULL; /* belongs to the first now */
     }
     struct bh_trend_options to = { .top = x->o->top, .ports = x->o->ports, .crosstab_all = x->o->crosstab_all,
-                                   .period = x->period, .by_region = x->o->by_region };
+                                   .period = x->period, .by_region = x->o->by_region,
+                                   .sensors_with_records = bh_filter_sensor(countries_words(&x->countries), 0) != NULL };
     memcpy(to.home_country, x->r->home_country, 3);
     int r = bh_trend_new(x->shard[0].tally, &to, &bounds, &x->r->trend);
     if (r != 0) {
@@ -579,7 +581,13 @@ prepare(struct run *x)
     }
     if (x->feed.store != NULL) {
         r = log_find_home(x);
+        r = r != 0 ? r : log_find_sensors(x);
         return r != 0 ? r : log_begin(x);
+    }
+    if (x->o->by_sensor) {
+        return bh_error_set(x->err, BH_EUSAGE, "--by sensor",
+                            "is for packet logs, which say who wrote them; see beholder import --sensor",
+                            "はパケットログ用です (beholder import --sensor で記録元を付けられます)");
     }
     x->feed.decoder.want = (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
     return 0;
@@ -741,6 +749,7 @@ bh_report_free(struct bh_report *r)
     free(r->remarks);
     free(r->notes);
     free(r->data);
+    free(r->sensors);
     free(r->served);
     bh_trend_free(r->trend);
     free(r->plan.file);

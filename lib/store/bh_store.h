@@ -82,6 +82,7 @@ struct bh_store_writer_config {
     struct bh_store_run run; /* id 0: a random one                                         */
     uint64_t sync_ns;        /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks; /* of 65,536 records; 0: 16                                   */
+    uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
 };
 
 struct bh_store_writer; /* opaque */
@@ -89,6 +90,9 @@ struct bh_store_writer; /* opaque */
  * in its journal is sealed first. */
 BH_NODISCARD int bh_store_writer_open(const struct bh_store_writer_config *cfg,
                                       struct bh_store_writer **ret_writer, struct bh_error *err);
+/* After an error of write, tick or close nothing that was flushed is lost. Where the disk had no room
+ * (-ENOSPC, -EDQUOT, -EAGAIN) the batch was not taken and may be offered again, and the next tick tries
+ * again; any other error stays, and the writer can only be closed, and opened anew. */
 /* Take all rows of a batch. The outcome of a TCP access may still be open: then outcome[] is
  * BH_OUTCOME_NONE and connection[] what bh_store_settle() gives back. */
 BH_NODISCARD int
@@ -121,8 +125,30 @@ void bh_store_close(struct bh_store *s);
 /* Is it a directory that somebody writes a log into, or has? */
 bool bh_store_is_log(const char *path);
 
+/* All logs at a path: itself, or those in the folders below, four deep, in the order of their names.
+ * Adds to `p`; nothing when there is none. */
+struct bh_store_paths {
+    char **path;
+    size_t count;
+};
+BH_NODISCARD int bh_store_find_logs(const char *path, struct bh_store_paths *p);
+void bh_store_paths_done(struct bh_store_paths *p);
+
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);
+/* Who saw the records: each name once. That of a run which does not say is the name of its log's folder.
+ * Records carry them (bh_batch.sensor_names). */
+#define BH_STORE_SENSORS_MAX 512U
+size_t bh_store_sensor_count(const struct bh_store *s);
+const char *bh_store_sensor(const struct bh_store *s, size_t index);
+size_t bh_store_sensor_of_run(const struct bh_store *s, size_t run);
+/* When no record of a sensor came for at least so long, between two of its records; of all sensors with
+ * BH_STORE_SENSORS_MAX: then nobody saw anything. */
+uint32_t bh_store_silences(const struct bh_store *s, size_t sensor, uint64_t least_ns,
+                           struct bh_store_silence *ret, uint32_t max);
+/* First and last record of a sensor. INT64_MAX, INT64_MIN: it has none with a time. */
+void bh_store_sensor_times(const struct bh_store *s, size_t sensor, int64_t *ret_first_ns,
+                           int64_t *ret_last_ns);
 /* Sums over all runs. */
 const struct bh_store_sums *bh_store_get_sums(const struct bh_store *s);
 
@@ -277,17 +303,17 @@ struct bh_store_column_size {
 #define BH_STORE_COLUMN_SIZES 40U
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max);
+typedef bool bh_store_progress_fn(void *arg, uint64_t done, uint64_t total); /* false: stop, -ECANCELED */
 /* Reads everything and compares all sums; damage is in the health afterwards. */
 BH_NODISCARD int
-bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
-                void *arg, struct bh_error *err);
+bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg, struct bh_error *err);
 
 /* These lock the log as a writer does. */
 
-typedef void bh_store_progress_fn(void *arg, uint64_t done, uint64_t total);
 struct bh_store_done {
     uint64_t files_before, files_after, bytes_before, bytes_after;
     uint64_t records, lost_records; /* kept; gone for good */
+    uint64_t files_left;            /* by compaction, as they are damaged */
 };
 /* Join neighbouring small segments of one run, up to `rows` records each (0: 8 million). */
 BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress,
@@ -295,11 +321,11 @@ BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progr
 /* Seal what killed writers left, and write damaged segments anew without what is lost. */
 BH_NODISCARD int bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
                                  struct bh_store_done *ret_done, struct bh_error *err);
-/* Remove segments that end more than keep_ns before the newest record (0: none), then the oldest
- * until no more than keep_bytes are left (0: any). */
+/* Remove segments that end more than keep_ns before the newest block begins (0: none), then the oldest
+ * until no more than keep_bytes are left (0: any). The last one written stays. */
 BH_NODISCARD int bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
                                  struct bh_store_done *ret_done, struct bh_error *err);
-/* Append the records of other logs, which stay as they are. */
+/* Append the records of other logs, which stay as they are. All, or after an error nothing. */
 BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size_t count,
                                 bh_store_progress_fn *progress, void *arg,
                                 struct bh_store_done *ret_done, struct bh_error *err);

@@ -27,11 +27,17 @@ enum frame_kind {
 struct frame {
     uint16_t kind;
     uint32_t head_size;
+    uint32_t first_row; /* blocks of journals: how many rows came before, also when those are lost */
     uint64_t body_size, head_sum;
 };
+/* No journal has more; what says so is damaged. Its verdicts have an octet for each row. */
+#define JOURNAL_ROWS_MAX (1U << 24)
 
 void frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size,
                uint64_t body_size);
+/* The same of a block in a journal. */
+void frame_put_at(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head,
+                  uint32_t head_size, uint64_t body_size, uint32_t first_row);
 /* False: no frame stands here, or it is damaged, or it goes beyond `size`. */
 bool frame_get(const uint8_t *data, uint64_t size, uint64_t at, struct frame *ret);
 
@@ -78,7 +84,10 @@ struct log_file {
     struct dict_ref *dict;
     size_t block_count, block_cap, dict_count, dict_cap;
     uint8_t *index_copy; /* heads of dictionaries, when they came out of the index */
-    uint64_t rows, torn, damaged;
+    uint64_t rows, row_space; /* row_space: the numbers of rows, with those that are lost */
+    uint64_t lost_rows;       /* known to have been there                                 */
+    uint64_t torn, damaged;
+    uint64_t searched; /* octets of heads that were none */
     uint8_t *verdict; /* journals: by row; VERDICT_NONE: as in the block */
     uint64_t verdict_rows;
     uint64_t dict_bytes;
@@ -140,7 +149,10 @@ void segment_drop(struct segment_out *o); /* after an error, or when it is done 
 
 BH_NODISCARD int
 write_all(int fd, const void *data, size_t size, const char *path, struct bh_error *err);
+/* "cannot write", why, and what helps; returns -saved. */
+int write_failed(struct bh_error *err, int saved, const char *path);
 BH_NODISCARD int sync_dir(const char *dir, struct bh_error *err);
+BH_NODISCARD int make_dir(const char *dir, struct bh_error *err);
 
 /* ---- the directory -------------------------------------------------------------------------------------- */
 
@@ -153,6 +165,8 @@ BH_NODISCARD int
 list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
 /* The lock of writers, held while the descriptor is open. */
 BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+/* An error when the lock, or all of the directory, was removed. */
+BH_NODISCARD int check_lock(const char *dir, int fd, struct bh_error *err);
 BH_NODISCARD int
 unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err);
 /* All files of a log that is locked: `ret_files` of `ret_count`, closed by files_close(). */

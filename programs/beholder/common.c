@@ -53,6 +53,58 @@ program_notes(const struct bh_capture_note *notes, size_t count, enum bh_lang la
     return code;
 }
 
+/* ---- how much to keep ---------------------------------------------------------------------------- */
+
+/* "400d", "56w", "12h"; "500M", "20G": a number and the letter of its unit. */
+static int
+parse_amount(const char *option, const char *text, const char *letters, const uint64_t *units,
+             uint64_t *ret, struct bh_error *err)
+{
+    char where[64], *end = NULL;
+    snprintf(where, sizeof where, "--%s %.32s", option, text);
+    errno = 0;
+    const unsigned long long n = strtoull(text, &end, 10);
+    const char *letter = end[0] != '\0' ? strchr(letters, end[0]) : NULL;
+    if (text[0] < '0' || text[0] > '9' || errno != 0 || letter == NULL || end[1] != '\0' ||
+        n == 0 || n > UINT64_MAX / units[letter - letters]) {
+        return bh_error_set(err, BH_EUSAGE, where, "give a number with one of the units %s",
+                            "数に単位 (%s のどれか) を付けて指定してください", letters);
+    }
+    *ret = n * units[letter - letters];
+    return 0;
+}
+
+int
+program_keep(const struct bh_args *a, uint64_t *ret_ns, uint64_t *ret_bytes, struct bh_error *err)
+{
+    static const uint64_t spans[] = { 3600000000000ULL, 86400000000000ULL, 604800000000000ULL };
+    static const uint64_t sizes[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30, 1ULL << 40 };
+    const char *keep = bh_arg(a, "keep"), *size = bh_arg(a, "keep-size");
+    int r = keep == NULL ? 0 : parse_amount("keep", keep, "hdw", spans, ret_ns, err);
+    return r != 0 || size == NULL ? r
+                                  : parse_amount("keep-size", size, "KMGT", sizes, ret_bytes, err);
+}
+
+/* ---- Ctrl-C ------------------------------------------------------------------------------------- */
+
+volatile sig_atomic_t program_stopped;
+
+static void
+stop(int signal)
+{
+    program_stopped = signal;
+}
+
+void
+program_catch_stop(void)
+{
+    /* The second one ends the program at once: a read from a pipe may wait for ever. */
+    struct sigaction a = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND };
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+}
+
 /* ---- the bar ---------------------------------------------------------------------------------- */
 
 bool
@@ -60,7 +112,8 @@ bar_begin(struct bar *bar, bool quiet)
 {
     *bar = (struct bar){ 0 };
     clock_gettime(CLOCK_MONOTONIC, &bar->start);
-    return !quiet && isatty(STDERR_FILENO) == 1;
+    bar->is_wanted = !quiet && isatty(STDERR_FILENO) == 1;
+    return bar->is_wanted;
 }
 
 static double

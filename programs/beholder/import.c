@@ -53,6 +53,19 @@ say_summary(const struct bh_ingest_result *r, const char *dir, enum bh_lang lang
     }
 }
 
+static void
+say_stopped(const struct bh_ingest_result *r, const struct bh_ingest_options *o, enum bh_lang lang)
+{
+    char line[1200];
+    struct bh_error text = { 0 };
+    bh_error_set(&text, 0, o->log_dir,
+                 "stopped; the first %" PRIu64 " records are in the log (to import the file again would count them twice)",
+                 "中断しました。最初の %" PRIu64
+                 " 件の記録はログに入っています (同じファイルをもう一度取り込むと二重に数えられます)",
+                 r->written);
+    fprintf(stderr, "beholder: %s\n", bh_error_line(&text, lang, line, sizeof line));
+}
+
 static int
 import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
 {
@@ -62,6 +75,11 @@ import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
     struct bar bar;
     const bool quiet = bh_arg_given(a, "quiet");
     fill_options(a, w, &o);
+    if (program_keep(a, &o.keep_ns, &o.keep_bytes, &err) != 0) {
+        return program_fail(&err, lang);
+    }
+    program_catch_stop();
+    o.stop = &program_stopped;
     if (bar_begin(&bar, quiet)) {
         o.input.progress = bar_draw;
         o.input.progress_arg = &bar;
@@ -79,7 +97,10 @@ import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
         }
     } else {
         code = program_notes(r.notes, r.note_count, lang, quiet);
-        if (!quiet) {
+        if (r.stopped) {
+            say_stopped(&r, &o, lang);
+            code = 128 + program_stopped;
+        } else if (!quiet) {
             say_summary(&r, o.log_dir, lang);
         }
     }

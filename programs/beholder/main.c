@@ -16,6 +16,13 @@ static const struct {
     { "report", verb_report },
     { "import", verb_import },
     { "log", verb_log },
+#ifdef BH_SENSOR
+    { "check-config", verb_check_config },
+    { "config", verb_config },
+    { "outputs", verb_outputs },
+    { "interfaces", verb_interfaces },
+    { "doctor", verb_doctor },
+#endif
 };
 
 int

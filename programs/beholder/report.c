@@ -101,6 +101,7 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .country = bh_arg(a, "country"),
         .port = bh_arg(a, "port"),
         .by_region = strcmp(bh_arg(a, "by"), "region") == 0,
+        .by_sensor = strcmp(bh_arg(a, "by"), "sensor") == 0,
         .crosstab_all = strcmp(bh_arg(a, "crosstab"), "all") == 0,
         .outcomes = strcmp(bh_arg(a, "outcomes"), "yes") == 0,
         .all_accesses = bh_arg_given(a, "all-accesses"),

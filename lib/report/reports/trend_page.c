@@ -22,11 +22,17 @@ bh_page_trend(struct bh_page *p)
     bh_page_paragraph(p, &opening);
     bh_buf_done(&opening);
     bh_page_sources(p);
+    if (p->report->options.by_sensor) {
+        bh_page_sensors(p);
+    }
     if (!nothing) {
         bh_page_countries(p);
         bh_page_ports(p);
         bh_page_crosstab(p);
         bh_page_home(p);
+    }
+    if (!p->report->options.by_sensor) {
+        bh_page_sensors(p);
     }
     bh_page_networks(p);
     bh_page_visits(p);
