@@ -354,6 +354,8 @@ struct block_head {
 struct block_work {
     struct code_work code;
     uint32_t *number, *second, *entry;
+    uint16_t *row; /* rows of a stream after those of another */
+    uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
     struct bh_buf bits, column;
 };
