@@ -67,6 +67,18 @@ bool code_get_octets(struct bh_cur *c, uint8_t *v, size_t n);
 bool code_get_numbers(struct bh_cur *c, uint32_t *v, uint32_t n);
 bool code_get_long(struct bh_cur *c, uint32_t *v, size_t n);
 
+/* The forms of a list of numbers. */
+enum { NUMBERS_SAME = 0, NUMBERS_PACKED = 1, NUMBERS_COMMON = 2, NUMBERS_PLANES = 3 };
+#define CODE_NUMBER_OTHER 255U /* in a list of common ones: another */
+
+/* n numbers of `width` bits (up to 32), each more by `least`; the first by what the processor has, the
+ * second everywhere the same. v[i] = table[code[i]], of 256 places. */
+void code_unpack(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v, uint32_t n);
+void code_unpack_base(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v,
+                      uint32_t n);
+void code_look_up(const uint32_t *table, const uint8_t *code, uint32_t *v, uint32_t n);
+void code_look_up_base(const uint32_t *table, const uint8_t *code, uint32_t *v, uint32_t n);
+
 /* ---- bits, the lowest first -------------------------------------------------------------------- */
 
 struct code_bits {

@@ -284,6 +284,7 @@ struct dict {
     } spelled[CODES];
     uint32_t *entry4;
     uint32_t entry4_count;
+    uint8_t *entry_ttl;
     struct shape shape[STREAMS][CODES];
     uint32_t shape_count[STREAMS];
 
