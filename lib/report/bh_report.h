@@ -114,6 +114,44 @@ void bh_report_free(struct bh_report *r);
 /* Fill r->remarks from r->trend. */
 BH_NODISCARD int bh_report_remark(struct bh_report *r);
 
+/* ---- records with their verdicts -------------------------------------------------------------------- */
+
+/* What of a log was read. */
+struct bh_records_plan {
+    uint64_t segments, journals, blocks, records; /* of the log                        */
+    uint64_t blocks_wanted, blocks_read;          /* the others are outside the period */
+};
+/* What is known beside the records. Pointers are good in begin() and end() only. */
+struct bh_records {
+    const kobold *countries; /* country[] of a batch that has_country are its values */
+    const struct bh_home *home;
+    const struct kobold_meta *country_data;
+    const char *filter_text, *zone;
+    struct bh_period period;
+    int64_t first_ns; /* time of the first record of the input */
+    bool is_log, judged_again, lean;
+    uint64_t read, selected, unknown; /* records; unknown: the filter asks for what they do not have */
+    struct bh_records_plan plan;      /* in end() and after, of a log */
+    struct bh_capture_note *notes;    /* in end() and after           */
+    size_t note_count;
+};
+struct bh_records_config {
+    /* Of these: files, home, country_db, input_*, filter, decap, outcomes, all_accesses, since, until, last,
+     * tz, now_ns, progress. */
+    const struct bh_report_options *input;
+    uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
+     * be NULL. */
+    int (*begin)(void *arg, const struct bh_records *r);
+    /* Rows with counted[] are inside the period and selected. The batch may be changed. */
+    int (*batch)(void *arg, struct bh_batch *b);
+    int (*end)(void *arg, const struct bh_records *r);
+    void *arg;
+};
+/* Read files or packet logs as a report does, judge their records, and hand them out in their order. */
+BH_NODISCARD int bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, struct bh_error *err);
+void bh_records_done(struct bh_records *r);
+
 /* ---- into a packet log ----------------------------------------------------------------------------- */
 
 struct bh_ingest_options {

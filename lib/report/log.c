@@ -260,3 +260,11 @@ log_finish(struct run *x)
     }
     return take_notes_of_log(x, s, &health);
 }
+
+int
+log_take_notes(struct run *x)
+{
+    struct bh_store_health health;
+    bh_store_get_health(x->feed.store, &health);
+    return take_notes_of_log(x, bh_store_get_sums(x->feed.store), &health);
+}

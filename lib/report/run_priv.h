@@ -152,5 +152,7 @@ BH_NODISCARD int log_find_home(struct run *x);
 BH_NODISCARD int log_begin(struct run *x);
 /* What the log knows beside its records, into trend and report. */
 BH_NODISCARD int log_finish(struct run *x);
+/* Notes of whoever wrote it, and damage that was found. */
+BH_NODISCARD int log_take_notes(struct run *x);
 
 #endif

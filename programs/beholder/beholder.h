@@ -7,10 +7,16 @@
 
 #include "bh_capture.h"
 #include "bh_option.h"
+#include "bh_report.h"
+#include "bh_rows.h"
 
 int verb_report(int argc, char **argv);
 int verb_import(int argc, char **argv);
 int verb_log(int argc, char **argv);
+int verb_show(int argc, char **argv);
+int verb_fields(int argc, char **argv);
+int verb_count(int argc, char **argv);
+int verb_export(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);
@@ -29,6 +35,25 @@ struct operands {
 BH_NODISCARD int program_operands(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err);
 /* What is to be said about the input, on stderr; returns the exit code: 1 when something is damaged. */
 int program_notes(const struct bh_capture_note *notes, size_t count, enum bh_lang lang, bool quiet);
+
+/* The verbs that go through records (show, count, export): what their command lines have in common. */
+struct asked_records {
+    const struct bh_args *args;
+    enum bh_lang lang;
+    struct operands words;
+    struct bh_report_options input;
+    struct bh_anonymize *anonymize; /* NULL: addresses as they are */
+};
+/* Parses; `run` does it and returns the exit code. */
+int program_records(int argc, char **argv, const struct bh_command *command, int (*run)(struct asked_records *q));
+/* bh_records_run() with the bar, notes and Ctrl-C; what lines need of a log is `needs` (BH_NEEDS_...). When
+ * 0, *ret_code is the exit code of what was found on the way. */
+BH_NODISCARD int program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs,
+                                      struct bh_records *ret, int *ret_code, struct bh_error *err);
+/* Ctrl-C was pressed: what is being done ends at its next step. Only after program_read_records() began. */
+bool program_is_interrupted(void);
+/* What was asked for with Ctrl-C happens now. */
+void program_end_interrupted(void);
 
 /* A bar on stderr. */
 struct bar {

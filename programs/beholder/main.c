@@ -15,6 +15,10 @@ static const struct {
 } verbs[] = {
     { "report", verb_report },
     { "import", verb_import },
+    { "show", verb_show },
+    { "count", verb_count },
+    { "export", verb_export },
+    { "fields", verb_fields },
     { "log", verb_log },
 };
 
