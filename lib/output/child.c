@@ -287,6 +287,17 @@ look(struct bh_child *c, int64_t now_ns)
     }
 }
 
+bool
+bh_child_ended(struct bh_child *c, pid_t pid, int status, int64_t now_ns)
+{
+    if (c == NULL || c->pid == 0 || pid != c->pid) {
+        return false;
+    }
+    plan_next(c, now_ns);
+    say_ended(c, true, status);
+    return true;
+}
+
 void
 bh_child_tick(struct bh_child *c, int64_t now_ns)
 {

@@ -320,6 +320,7 @@ static const int calls_connect[] = {
     CALL(setsockopt), CALL(getsockopt), CALL(getsockname), CALL(getpeername), CALL(select), CALL(pselect6),
     CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(bind), CALL(uname),
 };
+static const int calls_child[] = { CALL(recvmsg) }; /* descriptors of its program */
 static const int calls_threads[] = {
     CALL(clone), CALL(clone3), CALL(set_robust_list), CALL(rseq), CALL(mprotect), CALL(sched_getaffinity), CALL(prctl),
 };
@@ -347,6 +348,7 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0 ? allow(c, calls_connect, BH_COUNT(calls_connect)) : r;
+    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CHILD) != 0 ? allow(c, calls_child, BH_COUNT(calls_child)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_THREADS) != 0 ? allow(c, calls_threads, BH_COUNT(calls_threads)) : r;
     r = r != 0 ? r : seccomp_load(c);
     if (c != NULL) {

@@ -117,6 +117,12 @@ lines_fields_parse(struct bh_output *o, const char *setting, const char *text,
         bh_output_say(o, BH_SAY_ERROR, &err);
     }
     for (size_t i = 0; i < ret->count; i++) {
+        if (strcmp(ret->column[i].name, "sensor") == 0) { /* of logs of several; here it is one */
+            memmove(&ret->column[i], &ret->column[i + 1], (ret->count - i - 1) * sizeof ret->column[0]);
+            ret->count--;
+        }
+    }
+    for (size_t i = 0; i < ret->count; i++) {
         ret->needs |= ret->column[i].needs;
     }
     return r;
