@@ -15,7 +15,8 @@
 
 #include "bh_output.h"
 
-const struct bh_output_module *const *bh_modules(size_t *ret_count); /* built in */
+/* All that can be loaded, sorted by name; those that cannot are left out. */
+const struct bh_output_module *const *bh_modules(size_t *ret_count);
 /* Built in, or loaded now. What a table says is checked. */
 BH_NODISCARD int
 bh_module_load(const char *name, const struct bh_output_module **ret, struct bh_error *err);

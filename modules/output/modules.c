@@ -22,13 +22,6 @@ static const struct bh_output_module *const modules[] = { MODULES };
 #define FOLDERS 3U
 #define NAME_MOST 64U
 
-const struct bh_output_module *const *
-bh_modules(size_t *ret_count)
-{
-    *ret_count = BH_COUNT(modules);
-    return modules;
-}
-
 /* ---- folders ---------------------------------------------------------------------------------------------- */
 
 /* From one absolute path to another: how often up, and what down. */
@@ -176,7 +169,7 @@ bh_module_find(const char *name)
     return bh_module_load(name, &m, NULL) == 0 ? m : NULL;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------ */
+/* ---- all ------------------------------------------------------------------------------------------------------ */
 
 static int
 by_name(const void *a, const void *b)
@@ -226,4 +219,25 @@ bh_module_names(char ***ret_names)
         qsort(*ret_names, count, sizeof **ret_names, by_name);
     }
     return count;
+}
+
+const struct bh_output_module *const *
+bh_modules(size_t *ret_count)
+{
+    static const struct bh_output_module *all[128]; /* loaded once, for as long as the program runs */
+    static size_t loaded;
+    if (loaded == 0) {
+        char **names;
+        const size_t count = bh_module_names(&names);
+        for (size_t k = 0; k < count; k++) {
+            const struct bh_output_module *m = bh_module_find(names[k]);
+            if (m != NULL && loaded < BH_COUNT(all)) {
+                all[loaded++] = m;
+            }
+            free(names[k]);
+        }
+        free(names);
+    }
+    *ret_count = loaded;
+    return all;
 }

@@ -213,7 +213,11 @@ on_outputs(const struct bh_args *a, const char *command, bool print, enum bh_lan
         return program_end_stdout(lang);
     }
     struct bh_error err = { 0 };
-    const struct bh_output_module *m = bh_module_find(operands[0]);
+    const struct bh_output_module *m = NULL;
+    const int found = bh_module_load(operands[0], &m, &err);
+    if (found != 0 && found != BH_EUNKNOWN && words == 1) {
+        return program_fail(&err, lang); /* it is there and cannot be loaded */
+    }
     if (m == NULL || words > 1) {
         char **names;
         const size_t count = bh_module_names(&names);
