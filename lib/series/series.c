@@ -98,15 +98,18 @@ is_aside(const struct bh_series *s, const char *name)
 
 struct old {
     char *name;
+    const char *stamp; /* in it */
+    unsigned long same; /* 1: no number; 2 ... */
     uint64_t bytes;
 };
 
-/* By time, then by number: "-2" before "-10". */
+/* By time, then by number: none, then "-2" before "-10". */
 static int
 by_age(const void *a, const void *b)
 {
     const struct old *x = a, *y = b;
-    return strverscmp(x->name, y->name);
+    const int time = memcmp(x->stamp, y->stamp, STAMP_LEN);
+    return time != 0 ? time : (x->same > y->same) - (x->same < y->same);
 }
 
 static size_t
@@ -136,9 +139,14 @@ list_old(struct bh_series *s, struct old **ret)
             }
             *ret = more;
         }
-        (*ret)[n].name = strdup(e->d_name);
-        (*ret)[n].bytes = (uint64_t)st.st_size;
-        n += (*ret)[n].name != NULL;
+        struct old *o = &(*ret)[n];
+        o->name = strdup(e->d_name);
+        if (o->name != NULL) {
+            o->stamp = o->name + s->stem_len + 1;
+            o->same = o->stamp[STAMP_LEN] == '-' ? strtoul(o->stamp + STAMP_LEN + 1, NULL, 10) : 1;
+            o->bytes = (uint64_t)st.st_size;
+            n++;
+        }
     }
     closedir(dir);
     if (n > 0) {

@@ -140,7 +140,7 @@ struct flow_ipfix_config {
 BH_NODISCARD int
 flow_ipfix_new(const struct flow_ipfix_config *cfg, struct flow_ipfix **ret, struct bh_error *err);
 void flow_ipfix_free(struct flow_ipfix *x);
-/* Templates begin the next message: for a new file, and again and again over UDP. */
+/* A message of templates: for a new file, and again and again over UDP. */
 BH_NODISCARD int flow_ipfix_templates(struct flow_ipfix *x, int64_t now_ns, struct bh_error *err);
 BH_NODISCARD int flow_ipfix_add(struct flow_ipfix *x, const struct flow *f, enum flow_end end,
                                 int64_t now_ns, struct bh_error *err);

@@ -118,13 +118,14 @@ flow_ipfix_new(const struct flow_ipfix_config *cfg, struct flow_ipfix **ret, str
     x->model = fbInfoModelAlloc();
     x->session = fbSessionAlloc(x->model);
     fbSessionSetDomain(x->session, cfg->domain);
-    x->exporter = fbExporterAllocBuffer(x->message, (uint16_t)cfg->message_max);
-    x->buf = fBufAllocForExport(x->session, x->exporter);
-    fBufSetAutomaticMode(x->buf, FALSE);
-    if (!add_templates(x, 0, &g) || !add_templates(x, 1, &g)) {
+    if (!add_templates(x, 0, &g) || !add_templates(x, 1, &g)) { /* before there is a buffer they would go into */
+        fbSessionFree(x->session);
         flow_ipfix_free(x);
         return failed(g, err);
     }
+    x->exporter = fbExporterAllocBuffer(x->message, (uint16_t)cfg->message_max);
+    x->buf = fBufAllocForExport(x->session, x->exporter);
+    fBufSetAutomaticMode(x->buf, FALSE);
     *ret = x;
     return 0;
 }
@@ -164,20 +165,42 @@ flow_ipfix_emit(struct flow_ipfix *x, int64_t now_ns, struct bh_error *err)
     return 0;
 }
 
+/* The library asks for another message, because this one is full, or of another kind (templates, records; then it asks
+ * though it is empty). Any other error is one. */
+static int
+next_message(struct flow_ipfix *x, unsigned tries, GError *g, int64_t now_ns, struct bh_error *err)
+{
+    if (tries > 0 || !g_error_matches(g, FB_ERROR_DOMAIN, FB_ERROR_EOM)) {
+        return failed(g, err);
+    }
+    g_clear_error(&g);
+    if (x->any) {
+        return flow_ipfix_emit(x, now_ns, err);
+    }
+    return fBufEmit(x->buf, &g) ? 0 : failed(g, err);
+}
+
 int
 flow_ipfix_templates(struct flow_ipfix *x, int64_t now_ns, struct bh_error *err)
 {
     GError *g = NULL;
-    const int r = flow_ipfix_emit(x, now_ns, err);
+    int r = flow_ipfix_emit(x, now_ns, err);
     if (r != 0) {
         return r;
     }
-    fBufSetExportTime(x->buf, (uint32_t)(now_ns / 1000000000));
-    if (!fbSessionExportTemplates(x->session, &g)) {
-        return failed(g, err);
+    for (unsigned tries = 0; tries < 2; tries++) {
+        fBufSetExportTime(x->buf, (uint32_t)(now_ns / 1000000000));
+        if (fbSessionExportTemplates(x->session, &g)) {
+            x->any = true; /* a message of their own: the next record emits it */
+            return 0;
+        }
+        r = next_message(x, tries, g, now_ns, err);
+        if (r != 0) {
+            return r;
+        }
+        g = NULL;
     }
-    x->any = true;
-    return 0;
+    return failed(NULL, err);
 }
 
 /* The side that `first` is, and its reverse. */
@@ -232,11 +255,7 @@ append(struct flow_ipfix *x, const struct flow *f, struct record *r, int64_t now
             x->any = true;
             return 0;
         }
-        if (!g_error_matches(g, FB_ERROR_DOMAIN, FB_ERROR_EOM) || !x->any) {
-            return failed(g, err);
-        }
-        g_clear_error(&g);
-        const int e = flow_ipfix_emit(x, now_ns, err);
+        const int e = next_message(x, tries, g, now_ns, err);
         if (e != 0) {
             return e;
         }

@@ -282,6 +282,9 @@ payload_write(struct bh_output *o, const struct bh_output_batch *batch)
         m->now_ns = ts > m->now_ns || !m->any_frame ? ts : m->now_ns;
         m->any_frame = true;
         add_frame(m, ts, f, batch->records->direction[i]);
+        if (!bh_series_is_begun(m->series)) {
+            bh_ignore(write_out(m)); /* now it has an age and a size; what fails stays in `out` */
+        }
     }
     m->next = batch->number + 1;
     return 0;
