@@ -101,7 +101,16 @@ flow_ended(void *arg, const struct flow *f, enum flow_end end)
     }
 }
 
-/* A message. What ICMP said of the one before comes back as the error of the next: send it again. */
+static void
+refused(struct flow_module *m)
+{
+    struct bh_error err = { 0 };
+    bh_error_errno(&err, errno, bh_output_text(m->o, "collector"), "cannot send", "送信できません");
+    say(m, BH_SAY_WARNING, &err);
+    bh_output_count(m->o, "messages_refused", 1);
+}
+
+/* A message. ECONNREFUSED is the news (by ICMP) that one before was refused; this one is sent anew. */
 static void
 put_message(void *arg, const uint8_t *message, size_t size)
 {
@@ -113,16 +122,14 @@ put_message(void *arg, const uint8_t *message, size_t size)
     ssize_t n = -1;
     for (unsigned tries = 0; n < 0 && tries < 3; tries++) {
         n = send(m->socket, message, size, MSG_NOSIGNAL);
-        if (n < 0 && errno != ECONNREFUSED && errno != EINTR) {
+        if (n < 0 && errno == ECONNREFUSED) {
+            refused(m);
+        } else if (n < 0 && errno != EINTR) {
+            refused(m);
             break;
         }
     }
-    if (n < 0) {
-        struct bh_error err = { 0 };
-        bh_error_errno(&err, errno, bh_output_text(m->o, "collector"), "cannot send", "送信できません");
-        say(m, BH_SAY_WARNING, &err);
-    }
-    bh_output_count(m->o, n < 0 ? "messages_refused" : "messages_sent", 1);
+    bh_output_count(m->o, "messages_sent", n >= 0);
 }
 
 /* ---- open -------------------------------------------------------------------------------------------- */
@@ -266,7 +273,11 @@ flow_open(struct bh_output *o)
         .ended = flow_ended,
         .arg = m,
     };
+    static const char *const counters[] = { "flows", "flows_ended_early", "messages_sent", "messages_refused" };
     int r = open_sinks(m, &err);
+    for (size_t k = 0; k < (m->socket >= 0 ? 4 : 2); k++) {
+        bh_output_count(o, counters[k], 0); /* also those that stay 0 have a name */
+    }
     if (r == 0 && (m->table = flow_table_new(&cfg)) == NULL) {
         r = bh_error_errno(&err, ENOMEM, bh_output_instance(o), "cannot start", "開始できません");
     }

@@ -238,6 +238,10 @@ payload_open(struct bh_output *o)
         .mode = 0600,
         .mend = pcapng_mend,
     };
+    static const char *const counters[] = { "frames", "octets", "frames_over_rate", "frames_without_interface" };
+    for (size_t k = 0; k < BH_COUNT(counters); k++) {
+        bh_output_count(o, counters[k], 0); /* also those that stay 0 have a name */
+    }
     const int r = bh_series_open(&cfg, &m->series, &err);
     if (r != 0) {
         say(m, BH_SAY_ERROR, &err);
