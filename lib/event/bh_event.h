@@ -232,6 +232,9 @@ struct bh_batch {
     uint32_t connection[BH_BATCH_STRIDE]; /* with bh_track's hold: of a TCP access         */
     uint32_t weight[BH_BATCH_STRIDE];  /* packets this record stands for; valid when has_weight         */
     bool has_weight;
+    const char *const *sensor_names; /* of several logs: sensor[] are indexes of it; NULL: who saw the
+                                      * records is not known. Belongs to who filled the batch */
+    uint16_t sensor[BH_BATCH_STRIDE];
     bool all_inbound; /* an imported log without destinations: every record came to us */
     bool has_country; /* out of a packet log: country[] is a Kobold value of the remote end, as it
                        * was when the record was written                                     */
@@ -295,7 +298,7 @@ struct bh_value {
     bool absent;
     uint64_t number;  /* time: ns as int64_t bits; bool: 0 or 1; MAC: 48 bits */
     struct bh_ip ip;
-    const char *name; /* BH_TYPE_NAME: static text */
+    const char *name; /* BH_TYPE_NAME: static text, or the batch's (sensors) */
 };
 
 struct bh_field {

@@ -45,7 +45,8 @@ enum bh_setting_type {
     BH_SETTING_DIR,      /* a directory it writes into: made, and handed to the sensor's user */
     BH_SETTING_FILE_OUT, /* a file it writes, with others beside it (temporary names, rotation) */
     BH_SETTING_FILE_IN,  /* a file it reads                                                 */
-    BH_SETTING_SECRET,   /* a file whose first line is the value: the module sees the value   */
+    BH_SETTING_SECRET,   /* a file whose first line is the value, or "credential:NAME" of systemd: the
+                          * module sees the value                                             */
     BH_SETTING_PEER,     /* "host:port" or the path of a Unix socket: needs CONNECT           */
     BH_SETTING_COMMAND,  /* a program with its arguments: needs CHILD                         */
 };
@@ -125,11 +126,11 @@ struct bh_gap {
     uint64_t packets;
     uint32_t kind;
 };
-#define BH_GAPS_MAX 64U /* then the two nearest become one */
+#define BH_OUTPUT_GAPS_MAX 64U /* then the two nearest become one */
 struct bh_output_health {
     uint32_t size; /* of this structure */
     uint32_t gap_count;
-    struct bh_gap gap[BH_GAPS_MAX]; /* by start */
+    struct bh_gap gap[BH_OUTPUT_GAPS_MAX]; /* by start */
     uint64_t lost[BH_GAP_KINDS];    /* packets  */
     uint64_t frames;                /* that came to the sensor                          */
     uint64_t own;                   /* of them our own exports, left out                */

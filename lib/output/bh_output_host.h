@@ -27,6 +27,10 @@
 /* What the host asks of a table before it trusts it: ABI, size, names, calls that must be there. */
 BH_NODISCARD int bh_output_module_check(const struct bh_output_module *m, struct bh_error *err);
 
+/* Is `text` a value of this setting? Its number as bh_output_uint() gives it. Opens nothing, reads no secret. */
+BH_NODISCARD int bh_setting_check(const struct bh_setting *s, const char *text,
+                                  uint64_t *ret_number, struct bh_error *err);
+
 /* ---- verdicts ---------------------------------------------------------------------------------------------- */
 
 /*

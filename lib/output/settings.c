@@ -75,10 +75,24 @@ is_choice(const char *choices, const char *text)
     return false;
 }
 
-static int
-read_secret(const char *path, struct setting_value *v, struct bh_error *err)
+/* "credential:NAME" is what systemd handed over as NAME (LoadCredential=, systemd.exec(5)). */
+static const char *
+secret_path(const char *text, char buf[4096])
 {
-    char line[1024];
+    static const char word[] = "credential:";
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    if (strncmp(text, word, sizeof word - 1) != 0 || folder == NULL) {
+        return text;
+    }
+    snprintf(buf, 4096, "%s/%s", folder, text + sizeof word - 1);
+    return buf;
+}
+
+static int
+read_secret(const char *text, struct setting_value *v, struct bh_error *err)
+{
+    char line[1024], buf[4096];
+    const char *path = secret_path(text, buf);
     FILE *f = fopen(path, "re");
     if (f == NULL) {
         return bh_error_errno(err, errno, path, "cannot read", "読めません");
@@ -159,6 +173,18 @@ parse_value(const struct bh_setting *s, const char *text, bool read_secrets,
                             "%s は範囲外です", text);
     }
     return 0;
+}
+
+int
+bh_setting_check(const struct bh_setting *s, const char *text, uint64_t *ret_number,
+                 struct bh_error *err)
+{
+    struct setting_value v = { 0 };
+    const int r = parse_value(s, text, false, &v, err);
+    if (r == 0) {
+        *ret_number = v.number;
+    }
+    return r;
 }
 
 static int

@@ -124,7 +124,7 @@ put_time(struct put *p)
 {
     const struct chunk *c = p->c;
     const int64_t unit = units[p->head.unit];
-    struct code_bits bits = { .out = &p->w->bits };
+    struct code_bits bits = code_bits_begin(&p->w->bits, 64ULL * c->rows);
     int64_t last = c->ts_ns[0];
     for (uint32_t i = 0; i < c->rows; i++) {
         unsigned count;
@@ -142,7 +142,7 @@ put_time(struct put *p)
         }
         last = c->ts_ns[i];
     }
-    code_bits_flush(&bits);
+    code_bits_end(&bits);
     code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
     put_bits_of(p);
     finish_column(p, COLUMN_TIME);
@@ -170,7 +170,7 @@ put_far(struct put *p)
     const struct chunk *c = p->c;
     const struct dict *d = p->d;
     struct block_work *w = p->w;
-    struct code_bits bits = { .out = &w->bits };
+    struct code_bits bits = code_bits_begin(&w->bits, 128ULL * c->rows);
     for (uint32_t i = 0; i < c->rows; i++) {
         __builtin_prefetch(&d->far_out[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
         const uint32_t id = c->far[i];
@@ -190,7 +190,7 @@ put_far(struct put *p)
             put_once(p, &bits, id, f->symbol);
         }
     }
-    code_bits_flush(&bits);
+    code_bits_end(&bits);
     code_put_octets(&w->code, &w->column, w->other, c->rows);
     if (d->country_count > 256) {
         for (uint32_t i = 0; i < c->rows; i++) {
@@ -388,7 +388,7 @@ put_quotes(struct put *p)
     struct bh_buf *out = &p->w->bits;
     for (uint32_t k = 0; k < p->c->quote_count; k++) {
         const struct quote_row *q = &p->c->quote[k];
-        code_put32(out, q->row);
+        code_put32(out, q->row - p->c->side_base);
         code_put8(out, q->quote.kind);
         code_put8(out, q->quote.proto);
         code_put8(out, q->quote.has_ports);
@@ -417,7 +417,7 @@ put_seen(struct put *p)
     struct bh_buf *out = &p->w->bits;
     for (uint32_t k = 0; k < p->c->seen_count; k++) {
         const struct seen_row *s = &p->c->seen[k];
-        code_put32(out, s->row);
+        code_put32(out, s->row - p->c->side_base);
         code_put16(out, s->seen.port);
         code_put8(out, s->seen.port_proto);
         code_put8(out, (uint8_t)(s->seen.has_src4 | s->seen.has_src6 << 1));

@@ -13,6 +13,8 @@
 /* 64 bits over n octets: finds damage, proves nothing against a forger. */
 uint64_t code_sum(const void *data, size_t n);
 
+/* Room for n octets and a NUL behind what is there. */
+bool code_reserve(struct bh_buf *out, size_t n);
 void code_put8(struct bh_buf *out, uint8_t v);
 void code_put16(struct bh_buf *out, uint16_t v);
 void code_put32(struct bh_buf *out, uint32_t v);
@@ -41,10 +43,13 @@ code_get64(struct bh_cur *c)
 
 /* Work space of the writer: lists of up to CODE_LIST_MAX numbers. */
 struct code_work {
-    uint32_t *slot_key, *slot_count; /* 2^17 each: how often a value comes */
+    struct code_slot { /* how often a value comes; then its code */
+        uint32_t value, count;
+    } *slot; /* twice as many as numbers */
+    uint32_t *place, *used, *rest, used_count;
+    uint64_t *chosen;
     uint8_t *plane;
-    uint32_t *rest;
-    void *zstd; /* ZSTD_CCtx, kept for its tables */
+    void *zstd, *zstd_single; /* ZSTD_CCtx; single: for octets without order */
     uint8_t *pressed;
     size_t pressed_cap;
 };
@@ -66,11 +71,14 @@ bool code_get_long(struct bh_cur *c, uint32_t *v, size_t n);
 
 struct code_bits {
     struct bh_buf *out;
+    uint8_t *at; /* NULL: no memory, as `out` says */
     uint64_t word;
     unsigned have;
 };
 
-void code_bits_flush(struct code_bits *b); /* whole octets out */
+/* Room for that many behind what `out` has; it must not be touched before the end. */
+struct code_bits code_bits_begin(struct bh_buf *out, uint64_t most_bits);
+void code_bits_end(struct code_bits *b); /* whole octets */
 
 /* n <= 32 */
 static inline void
@@ -79,9 +87,10 @@ code_bits_put(struct code_bits *b, uint64_t v, unsigned n)
     b->word |= v << b->have;
     b->have += n;
     if (b->have >= 32) {
-        uint8_t octets[4];
-        bh_put_le32(octets, (uint32_t)b->word);
-        bh_buf_add(b->out, octets, 4);
+        if (BH_LIKELY(b->at != NULL)) {
+            bh_put_le32(b->at, (uint32_t)b->word);
+            b->at += 4;
+        }
         b->word >>= 32;
         b->have -= 32;
     }

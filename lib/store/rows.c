@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SPARE_CHUNKS 16U
+/* Tables stay from one segment to the next: most sources come again, and need not be looked up in the
+ * database again. About 60 octets each. */
+#define TABLE_MANY (1U << 19)
+
 int
 rows_init(struct open_rows *o, const kobold *countries, uint64_t key)
 {
@@ -18,7 +23,11 @@ rows_done(struct open_rows *o)
     for (size_t k = 0; k < o->count; k++) {
         chunk_free(o->chunk[k]);
     }
+    for (size_t k = 0; k < o->spare_count; k++) {
+        chunk_free(o->spare[k]);
+    }
     free(o->chunk);
+    free(o->spare);
     terms_done(&o->terms);
     *o = (struct open_rows){ 0 };
 }
@@ -33,14 +42,42 @@ rows_new_chunk(struct open_rows *o, uint32_t flags)
             return NULL;
         }
         o->chunk = p;
+        p = realloc(o->spare, cap * sizeof *p);
+        if (p == NULL) {
+            return NULL;
+        }
+        o->spare = p;
         o->cap = cap;
     }
-    struct chunk *c = chunk_new();
+    struct chunk *c = o->spare_count > 0 ? o->spare[--o->spare_count] : chunk_new();
     if (c != NULL) {
         c->flags = flags;
         o->chunk[o->count++] = c;
     }
     return c;
+}
+
+void
+rows_forget(struct open_rows *o, size_t chunks)
+{
+    for (size_t k = 0; k < chunks; k++) {
+        if (o->spare_count < SPARE_CHUNKS) {
+            chunk_reset(o->chunk[k]);
+            o->spare[o->spare_count++] = o->chunk[k];
+        } else {
+            chunk_free(o->chunk[k]);
+        }
+    }
+    o->count -= chunks;
+    memmove(o->chunk, o->chunk + chunks, o->count * sizeof *o->chunk);
+}
+
+bool
+rows_are_many(const struct open_rows *o)
+{
+    const struct terms *t = &o->terms;
+    return t->far_count > TABLE_MANY || t->near_count > TABLE_MANY || t->form_count > TABLE_MANY ||
+           t->service.count > TABLE_MANY || t->shape.count > TABLE_MANY;
 }
 
 /* A step back further than this begins a block, so that blocks stay short in time and a report of
@@ -96,10 +133,10 @@ rows_seal(const struct open_rows *o, size_t chunks, const char *dir, uint64_t se
     for (size_t k = 0; k < chunks && r == 0; k++) {
         r = segment_block(ret, &dict, &o->terms, o->chunk[k], work, err);
     }
-    r = r != 0 ? r : segment_end(ret, err);
-    dict_done(&dict);
+    r = r != 0 ? r : segment_end(ret, &work->code, err);
     if (r != 0) {
         segment_drop(ret);
     }
+    dict_done(&dict);
     return r;
 }

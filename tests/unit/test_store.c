@@ -136,7 +136,7 @@ static void
 sums_see_every_octet(void **state)
 {
     (void)state;
-    uint8_t data[100];
+    uint8_t data[100] = { 0 };
     for (size_t n = 0; n <= sizeof data; n++) {
         for (size_t i = 0; i < n; i++) {
             data[i] = (uint8_t)dice();
@@ -369,7 +369,7 @@ same_row(const struct bh_batch *a, uint32_t i, const struct bh_batch *b, uint32_
         if (left_out) {
             bh_fields[k].get(b, j, &v);
             assert_true(v.absent);
-        } else if (strcmp(n, "outcome") != 0) {
+        } else if (strcmp(n, "outcome") != 0 && strcmp(n, "sensor") != 0) { /* the reader names it */
             same_value(&bh_fields[k], a, i, b, j);
         }
     }
