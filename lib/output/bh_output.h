@@ -131,9 +131,9 @@ struct bh_output_health {
     uint32_t size; /* of this structure */
     uint32_t gap_count;
     struct bh_gap gap[BH_OUTPUT_GAPS_MAX]; /* by start */
-    uint64_t lost[BH_GAP_KINDS];    /* packets  */
-    uint64_t frames;                /* that came to the sensor                          */
-    uint64_t own;                   /* of them our own exports, left out                */
+    uint64_t lost[BH_GAP_KINDS];           /* packets  */
+    uint64_t frames;                       /* that came to the sensor                          */
+    uint64_t own;                          /* of them our own exports, left out                */
     uint64_t steps_back, clock_steps;
     uint64_t flows_lost, conversations_lost, repeats_lost, held_early; /* bh_track_bounds */
 };

@@ -286,7 +286,8 @@ bh_host_run(struct bh_host *h, const struct bh_output_run *run, const struct bh_
     h->taken = h->settled = 0;
     atomic_store_explicit(&h->o.counters->durable_number, 0, memory_order_relaxed);
     r = h->o.module->run != NULL ? h->o.module->run(&h->o, run) : 0;
-    memset(&h->o.health, 0, sizeof h->o.health); /* not before: the module closes the last run with it */
+    memset(&h->o.health, 0,
+           sizeof h->o.health); /* not before: the module closes the last run with it */
     h->o.health.size = sizeof h->o.health;
     return r;
 }

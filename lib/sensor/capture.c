@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define OPEN_MAX (1U << 19) /* accesses whose verdicts are not final: connection numbers come round after 2^21 */
+#define OPEN_MAX                                                                                   \
+    (1U << 19) /* accesses whose verdicts are not final: connection numbers come round after 2^21 */
 #define VERDICT_NS 30000000000LL
 #define LATE_NS 1000000000LL /* by the clock of day, frames are read within this */
 #define SECOND_NS 1000000000LL
@@ -37,7 +38,8 @@ struct judge {
     struct open_access *open; /* ring: accesses final .. written of the board */
     uint64_t early;
     uint64_t steps_back;
-    int64_t second_ns, stats_ns, offset_ns; /* offset: of the clock of day to the one that only goes forward */
+    int64_t second_ns, stats_ns,
+        offset_ns; /* offset: of the clock of day to the one that only goes forward */
     bool was_down[BH_LIVE_INTERFACES];
     int64_t down_ns[BH_LIVE_INTERFACES];
 };
@@ -59,7 +61,8 @@ add(_Atomic uint64_t *p, uint64_t n) /* one writer: no locked addition */
 static void
 post(struct judge *j, uint64_t number, unsigned outcome)
 {
-    atomic_store_explicit(&j->s->board->outcome[number % BH_BOARD_ACCESSES], (uint8_t)outcome, memory_order_relaxed);
+    atomic_store_explicit(&j->s->board->outcome[number % BH_BOARD_ACCESSES], (uint8_t)outcome,
+                          memory_order_relaxed);
 }
 
 static void
@@ -129,7 +132,8 @@ number_accesses(struct judge *j, const struct bh_batch *b)
         }
         atomic_store_explicit(&board->final, final, memory_order_release);
     }
-    atomic_store_explicit(&board->written, first + n, memory_order_release); /* before they are overwritten */
+    atomic_store_explicit(&board->written, first + n,
+                          memory_order_release); /* before they are overwritten */
     for (uint32_t k = 0; k < n; k++, number++) {
         post(j, number, BH_OUTCOME_NONE);
         j->open[number % OPEN_MAX] = (struct open_access){ b->ts_ns[of[k]], b->connection[of[k]] };
@@ -211,7 +215,8 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     c->batch_first_ns = b->ts_ns[0];
     c->batch_last_ns = b->ts_ns[b->rows - 1];
     bh_live_get_place(j->s->live, &c->after);
-    atomic_signal_fence(memory_order_seq_cst); /* a kill between two lines must find them in this order */
+    atomic_signal_fence(
+        memory_order_seq_cst); /* a kill between two lines must find them in this order */
     c->in_batch = true;
     atomic_signal_fence(memory_order_seq_cst);
     for (size_t k = 0; k < j->s->output_count; k++) {
@@ -237,7 +242,8 @@ inherit(struct judge *j)
     if (any) {
         for (size_t k = 0; k < j->s->output_count; k++) {
             if (c->sent[k].number_end <= c->number) {
-                lose(j, k, (uint32_t)c->batch_rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_DEAD);
+                lose(j, k, (uint32_t)c->batch_rows, c->batch_first_ns, c->batch_last_ns,
+                     BH_GAP_DEAD);
                 c->sent[k].number_end = c->number + 1;
             }
         }
@@ -340,7 +346,8 @@ look_at_clock(struct judge *j, int64_t time_ns, int64_t clock_ns)
             j->s->capture->sent[k].health.clock_steps++;
             j->s->capture->sent[k].health_changed = true;
         }
-        bh_error_set(&said, 0, "", "the clock was set by %+.1f s", "時計が %+.1f 秒変更されました", (double)step * 1e-9);
+        bh_error_set(&said, 0, "", "the clock was set by %+.1f s", "時計が %+.1f 秒変更されました",
+                     (double)step * 1e-9);
         sensor_say(j->s, "capture", BH_SAY_WARNING, &said);
     }
     j->offset_ns = offset;

@@ -59,7 +59,8 @@ give_upto(struct outlet_work *w, const struct mark *m)
 static void
 give_durable(struct outlet_work *w)
 {
-    const uint64_t durable = atomic_load_explicit(&bh_host_counters(w->host)->durable_number, memory_order_acquire);
+    const uint64_t durable =
+        atomic_load_explicit(&bh_host_counters(w->host)->durable_number, memory_order_acquire);
     while (w->marks > 0 && w->mark[w->first_mark].number <= durable) {
         give_upto(w, &w->mark[w->first_mark]);
         w->first_mark = (w->first_mark + 1) % MARKS;
@@ -208,10 +209,17 @@ take_message(struct outlet_work *w)
         return r;
     }
     switch (kind) {
-    case MESSAGE_BATCH: r = take_batch(w, size); break;
-    case MESSAGE_HEALTH: r = take_health(w, size); break;
-    case MESSAGE_END: return 2;
-    default: r = BH_EDAMAGED; break;
+    case MESSAGE_BATCH:
+        r = take_batch(w, size);
+        break;
+    case MESSAGE_HEALTH:
+        r = take_health(w, size);
+        break;
+    case MESSAGE_END:
+        return 2;
+    default:
+        r = BH_EDAMAGED;
+        break;
     }
     if (bh_queue_held(&w->queue) > w->queue.size / 4) {
         give_durable(w);
@@ -298,7 +306,8 @@ outlet_run(struct sensor *s, size_t output)
     }
     r = loop(&w);
     if (r < 0) {
-        bh_error_set(&err, r, w.o->config->name, "what came from capture is damaged", "キャプチャから届いた内容が壊れています");
+        bh_error_set(&err, r, w.o->config->name, "what came from capture is damaged",
+                     "キャプチャから届いた内容が壊れています");
         sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
     }
     uint64_t number;
