@@ -92,6 +92,11 @@ bh_host_run(struct bh_host *h, const struct bh_output_run *run, const struct bh_
  * already: go on. DECIDED: the records are copied and wait. */
 BH_NODISCARD int
 bh_host_offer(struct bh_host *h, struct bh_batch *records, uint64_t number, uint64_t first_access);
+/* The same with the frames of the records, one for each row: only for modules that declare that they need
+ * them; others are not shown them. */
+BH_NODISCARD int bh_host_offer_frames(struct bh_host *h, struct bh_batch *records,
+                                      const struct bh_output_frame *frames, uint64_t number,
+                                      uint64_t first_access);
 void bh_host_health(struct bh_host *h, const struct bh_output_health *health);
 /* Looks at the board: settles, hands out what was held. Returns what bh_host_offer() does. */
 BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
@@ -145,5 +150,20 @@ enum bh_describe_form { BH_DESCRIBE_TEXT, BH_DESCRIBE_MAN, BH_DESCRIBE_JSON };
 void bh_output_describe(const struct bh_output_module *m, enum bh_describe_form form,
                         enum bh_lang lang, struct bh_buf *to);
 const char *bh_setting_argument(const struct bh_setting *s); /* "SIZE", "csv|json" */
+
+/* ---- frames on their way ------------------------------------------------------------------------------------ */
+
+/*
+ * Frames of the rows of a batch as octets, for another process: of the rows that `selected` (NULL: all)
+ * names those that are there, each up to `snap` octets. What comes out of unpack() points into `data`, and
+ * is checked: whatever the octets are, lengths are inside, or it is false. Rows without a frame have data
+ * NULL.
+ */
+size_t bh_output_frames_packed_size(const struct bh_output_frame *frames, uint32_t rows,
+                                    const uint8_t *selected, uint32_t snap);
+void bh_output_frames_pack(const struct bh_output_frame *frames, uint32_t rows,
+                           const uint8_t *selected, uint32_t snap, uint8_t *to);
+BH_NODISCARD bool bh_output_frames_unpack(const uint8_t *data, size_t size, uint32_t rows,
+                                          struct bh_output_frame *ret_frames);
 
 #endif

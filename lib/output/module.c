@@ -16,6 +16,7 @@ bh_output_module_check(const struct bh_output_module *m, struct bh_error *err)
     }
     bool good = m->name != NULL && m->open != NULL && m->write != NULL && m->close != NULL &&
                 m->when <= BH_OUTPUT_AT_ONCE && (m->settings != NULL || m->setting_count == 0);
+    good = good && ((m->needs & BH_OUTPUT_NEEDS_FRAMES) == 0 || m->when == BH_OUTPUT_AT_ONCE);
     for (int lang = 0; lang < BH_LANGS; lang++) {
         good = good && m->summary[lang] != NULL;
     }
