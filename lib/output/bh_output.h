@@ -188,8 +188,8 @@ struct bh_output_module {
      * keeps the others for as long as it has room. Called once a second and before close(). NULL: what
      * was taken is durable. */
     int (*flush)(struct bh_output *o, uint64_t *ret_number);
-    /* Some four times a second, in any state: rotate, reconnect, time out. now_ns only goes forward.
-     * May be NULL. */
+    /* Some four times a second, in any state: rotate, reconnect, time out. now_ns is the time of day (UTC)
+     * and only goes forward. May be NULL. */
     int (*tick)(struct bh_output *o, int64_t now_ns);
     /* The last call; also after an open() that failed, with whatever state it had set. */
     void (*close)(struct bh_output *o);
@@ -205,6 +205,10 @@ const struct bh_output_run *bh_output_run(const struct bh_output *o); /* NULL be
 enum bh_say { BH_SAY_ERROR, BH_SAY_WARNING, BH_SAY_NOTE };
 /* A line for the sensor's log, in both languages; the same line is said at most once a minute. */
 void bh_output_say(struct bh_output *o, enum bh_say level, const struct bh_error *err);
+/* NEEDS_CHILD: where to write to the program that the host started, without waiting (O_NONBLOCK); -1 while
+ * none runs. `broken`: the one that was given takes no more (EPIPE, POLLERR); the host closes it, and
+ * another comes when the program runs again. It stays the same until that is said. */
+int bh_output_child_fd(struct bh_output *o, bool broken);
 /* A counter of the module's own, for `beholder status`: 0 to 3, named in the order of first use. */
 void bh_output_count(struct bh_output *o, const char *name, uint64_t more);
 

@@ -77,6 +77,8 @@ bh_host_new(const struct bh_host_config *cfg, struct bh_host **ret_host, struct 
         .counters = &h->counters,
         .say = cfg->say,
         .say_arg = cfg->say_arg,
+        .child_fd = cfg->child_fd,
+        .child_arg = cfg->child_arg,
     };
     h->hold_bytes = cfg->hold_bytes != 0 ? cfg->hold_bytes : HOLD_BYTES;
     r = settings_parse(cfg, true, &h->o.values, err);

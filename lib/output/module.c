@@ -88,6 +88,12 @@ bh_output_say(struct bh_output *o, enum bh_say level, const struct bh_error *err
     }
 }
 
+int
+bh_output_child_fd(struct bh_output *o, bool broken)
+{
+    return o->child_fd != NULL ? o->child_fd(o->child_arg, broken) : -1;
+}
+
 void
 bh_output_count(struct bh_output *o, const char *name, uint64_t more)
 {

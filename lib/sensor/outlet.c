@@ -37,6 +37,8 @@ struct outlet_work {
     struct mark mark[MARKS];
     size_t first_mark, marks;
     int64_t tick_ns, stop_ns;
+    int64_t day_ns; /* time of day as modules see it */
+    struct bh_child_end child;
     char where[64];
 };
 
@@ -75,15 +77,26 @@ give_durable(struct outlet_work *w)
     }
 }
 
+/* Modules want the time of day, and that it only goes forward. Where the clock was set back it goes at half its
+ * pace until the clock has caught up. */
+static int64_t
+time_of_day(struct outlet_work *w, int64_t passed_ns)
+{
+    const int64_t clock_ns = sensor_time_ns();
+    w->day_ns = w->day_ns == 0 || clock_ns >= w->day_ns ? clock_ns : w->day_ns + passed_ns / 2;
+    return w->day_ns;
+}
+
 static void
 tick(struct outlet_work *w, int64_t now_ns)
 {
+    const int64_t day_ns = time_of_day(w, now_ns - w->tick_ns);
     w->tick_ns = now_ns;
     if (w->marks < MARKS) {
         w->mark[(w->first_mark + w->marks++) % MARKS] =
             (struct mark){ w->number_end, w->rows_end, bh_queue_mark(&w->queue) };
     }
-    bh_ignore(bh_host_tick(w->host, now_ns)); /* what fails is counted there, and offered again */
+    bh_ignore(bh_host_tick(w->host, day_ns)); /* what fails is counted there, and offered again */
     give_durable(w);
 }
 
@@ -288,7 +301,10 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .board = w->s->board,
         .say = hear,
         .say_arg = w,
+        .child_fd = w->o->child != NULL ? bh_child_end_fd : NULL,
+        .child_arg = &w->child,
     };
+    w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
     int r = bh_queue_read_init(&w->queue, w->o->queue, w->o->queue_size);
     if (r != 0) {
         return bh_error_set(err, r, c->name, "its queue is damaged", "のキューが壊れています");

@@ -112,6 +112,8 @@ struct output {
     uint64_t restarts;
     int64_t started_ns, restart_ns; /* monotonic */
     bool ended;
+    struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
+    int child_fd[2];        /* parent's end, output's end                       */
 };
 
 struct sensor {
