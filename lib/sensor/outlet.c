@@ -29,6 +29,8 @@ struct outlet_work {
     struct bh_host *host;
     struct bh_batch *batch;
     uint8_t *message;
+    uint32_t message_max;
+    struct bh_output_frame frame[BH_BATCH_ROWS]; /* in `message` */
     struct bh_output_run run;
     bool has_run, first_batch;
     uint64_t number_end, rows_end; /* of what was handed over, in the run */
@@ -159,10 +161,11 @@ note_dead(struct outlet_work *w, const struct batch_head *h)
 }
 
 static int
-take_batch(struct outlet_work *w, uint32_t size)
+take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
 {
     struct batch_head h;
-    if (!message_batch_get(w->message, size, &h, w->batch)) {
+    if (has_frames ? !message_frames_get(w->message, size, &h, w->batch, w->frame)
+                   : !message_batch_get(w->message, size, &h, w->batch)) {
         return BH_EDAMAGED;
     }
     if (!w->has_run || w->o->outlet->run != h.run) {
@@ -180,7 +183,8 @@ take_batch(struct outlet_work *w, uint32_t size)
     if (h.number < w->number_end) {
         return 0; /* durable already */
     }
-    int r = bh_host_offer(w->host, w->batch, h.number, h.first_access);
+    const struct bh_output_frame *frames = has_frames ? w->frame : NULL;
+    int r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
     while (r == BH_EAGAIN) {
         const int64_t now_ns = sensor_clock_ns();
         if (sensor_stop != 0 && now_ns > w->stop_ns + END_NS) {
@@ -190,7 +194,7 @@ take_batch(struct outlet_work *w, uint32_t size)
         if (now_ns - w->tick_ns >= TICK_NS) {
             tick(w, now_ns);
         }
-        r = bh_host_offer(w->host, w->batch, h.number, h.first_access);
+        r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
     }
     w->number_end = h.number + 1;
     w->rows_end = h.row + h.rows;
@@ -217,13 +221,16 @@ static int
 take_message(struct outlet_work *w)
 {
     uint32_t kind, size;
-    int r = bh_queue_take(&w->queue, w->message, MESSAGE_MAX, &kind, &size);
+    int r = bh_queue_take(&w->queue, w->message, w->message_max, &kind, &size);
     if (r <= 0) {
         return r;
     }
     switch (kind) {
     case MESSAGE_BATCH:
-        r = take_batch(w, size);
+        r = take_batch(w, size, false);
+        break;
+    case MESSAGE_FRAMES:
+        r = take_batch(w, size, true);
         break;
     case MESSAGE_HEALTH:
         r = take_health(w, size);
@@ -281,7 +288,8 @@ work_init(struct outlet_work *w, struct bh_error *err)
 {
     const struct bh_sensor_output *c = w->o->config;
     w->batch = bh_batch_new();
-    w->message = malloc(MESSAGE_MAX);
+    w->message_max = (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
+    w->message = malloc(w->message_max);
     if (w->batch == NULL || w->message == NULL) {
         return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");
     }

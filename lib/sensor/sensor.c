@@ -199,11 +199,16 @@ open_outputs(struct sensor *s, struct bh_error *err)
 static int
 open_all(struct sensor *s, struct bh_error *err)
 {
+    bool whole_frames = false;
+    for (size_t k = 0; k < s->config->output_count; k++) {
+        whole_frames |= (s->config->outputs[k].module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    }
     const struct bh_live_config live = {
         .interfaces = s->config->interfaces,
         .count = s->config->interface_count,
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
+        .whole_frames = whole_frames,
     };
     s->plan = shared_new(sizeof *s->plan);
     s->capture = shared_new(sizeof *s->capture);
