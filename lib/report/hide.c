@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HIDDEN "..." /* words of a user, or rows of a log: they may name addresses */
+#define HIDDEN "***" /* words of a user, or rows of a log: they may name addresses */
 
 static void
 hide_ip(struct bh_anonymize *a, struct bh_ip *ip)
