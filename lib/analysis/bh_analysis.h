@@ -86,7 +86,10 @@ struct bh_silences {
     } silence[BH_GAPS_MAX];
 };
 
+#define BH_TALLY_SENSORS_MAX 512U
+
 struct bh_tally_config {
+    size_t sensor_count; /* batches have sensor[] below it, and it is counted; 0: nobody asks */
     const kobold *countries;
     const struct bh_places *places;
     const struct bh_country_day *days; /* with several databases: instead of countries and filter */
@@ -116,6 +119,8 @@ struct bh_tally_config {
     _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
     uint64_t key;             /* the same for all shards                                       */
     uint64_t sketch_key;      /* of estimates: the same for the same records                   */
+    bool rolled;              /* the rest comes from roll-ups (bh_rolled_new): one shard, verdicts with the
+                               * records, no visits, accesses or sources, no frequent ports             */
 };
 
 struct bh_tally; /* opaque */
@@ -137,6 +142,68 @@ void bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct 
 void bh_tally_two_sided(struct bh_tally *const *tallies, unsigned count);
 /* Add `from` to `into`, which is the first; `from` belongs to it afterwards. */
 BH_NODISCARD int bh_tally_merge(struct bh_tally *into, struct bh_tally *from);
+
+/* ---- from roll-ups ------------------------------------------------------------------------ */
+
+/*
+ * Days whose numbers were added up already (docs/design/rollups.md). A local day comes either from
+ * records, before anything else, or from here. BH_ELIMIT: these numbers do not fit to each
+ * other or not into the tables, and the report has to be made of records alone.
+ *
+ * A part is what has one numbering of sources: the roll-up of a segment. A unit is what is ordered
+ * in time: a whole part, a day of one, or a day of records; numbers of units rise with time.
+ */
+struct bh_rolled;
+struct bh_rolled_part;
+struct bh_rolled_source {
+    uint64_t hi, lo;
+    uint16_t place;
+    uint8_t family; /* 0: not asked for */
+};
+/* Only records inside this period are counted from now on. */
+void bh_tally_set_period(struct bh_tally *t, struct bh_period period);
+BH_NODISCARD int bh_rolled_new(struct bh_tally *t, unsigned ports, uint32_t units, struct bh_rolled **ret);
+void bh_rolled_free(struct bh_rolled *r);
+/* The sources that will be named: their places are looked for once. Belongs to `r`. */
+BH_NODISCARD int bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, uint32_t count,
+                                    struct bh_rolled_part **ret);
+/* Accesses by service, in rising order of keys (key << 3 | outcome); each with its sets. */
+uint32_t bh_rolled_rows_peek(const struct bh_rolled *r); /* what the records have next; UINT32_MAX: nothing */
+BH_NODISCARD int bh_rolled_service(struct bh_rolled *r, uint32_t key);
+void bh_rolled_set(struct bh_rolled *r, struct bh_rolled_part *p, unsigned outcome, const uint32_t *id,
+                   const uint32_t *accesses, uint32_t count);
+/* After all services. */
+BH_NODISCARD int bh_rolled_services_end(struct bh_rolled *r);
+
+struct bh_rolled_sums { /* what adds up */
+    uint64_t frames, packets, inbound, outbound, cut_frames, cut_headers, duplicates, tcp, udp, pings;
+    const uint64_t *cls, *layer, *reason; /* BH_CLASS_COUNT ... */
+};
+void bh_rolled_add_sums(struct bh_rolled *r, const struct bh_rolled_sums *s);
+void bh_rolled_add_ports(struct bh_rolled *r, const uint8_t *bits); /* a bit for each TCP, then for each UDP port */
+void bh_rolled_add_own(struct bh_rolled *r, const struct bh_ip *ip);
+void bh_rolled_add_place(struct bh_rolled *r, unsigned place, int64_t first_ns, int64_t last_ns);
+void bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key, uint64_t count,
+                         int64_t hour_ns);
+#define BH_BURST_LEAST 256U /* accesses of one source to one port in one hour */
+/* False: hours of this zone begin at other times. */
+bool bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t last_ns, uint64_t frames);
+void bh_rolled_hour_place(struct bh_rolled *r, unsigned place, uint64_t accesses); /* of that hour */
+/* How many sources knocked in the day, or the week, of the record at ts_ns. */
+void bh_rolled_day_sources(struct bh_rolled *r, int64_t ts_ns, uint64_t count);
+void bh_rolled_week_sources(struct bh_rolled *r, int64_t ts_ns, uint64_t count);
+/* Distinct sources of several lists, and of the records of local days first to last. */
+void bh_rolled_union_add(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
+void bh_rolled_union_rows(struct bh_rolled *r, int64_t first_day, int64_t last_day);
+uint64_t bh_rolled_union_end(struct bh_rolled *r);
+/* Who pinged, who knocked, in a unit; `then`: a ping, and a knock later in the same unit. */
+void bh_rolled_knocked(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit);
+void bh_rolled_knocked_all(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t unit); /* all with accesses */
+void bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit);
+void bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
+/* `unit_of`: which unit a day of records is; `day_of`: which day a unit begins with. */
+BH_NODISCARD int bh_rolled_end(struct bh_rolled *r, uint32_t (*unit_of)(void *arg, int64_t day), void *arg,
+                               const int64_t *day_of_unit);
 
 /* ---- the result ------------------------------------------------------------------------ */
 
@@ -161,7 +228,7 @@ struct bh_trend_place {
 };
 
 struct bh_trend_cell {
-    uint16_t country; /* index into countries[] */
+    uint16_t country; /* index into countries[], or sensors[] */
     uint64_t count;
     bool top;
 };
@@ -189,6 +256,15 @@ struct bh_trend_bin {
 struct bh_trend_gap {
     int64_t start_ns, end_ns; /* last frame before, first frame after */
     uint64_t regular_sources; /* independent senders seen regularly before and after, but not inside */
+};
+
+/* A sensor, of all it counted: the home country and what has no country too, but no visits. */
+struct bh_trend_sensor {
+    size_t number; /* in the names that the tally was given */
+    uint64_t count, accesses, sources, records;
+    int64_t first_ns, last_ns;   /* of its records; INT64_MAX, INT64_MIN: none */
+    struct bh_trend_port *ports; /* the top ports, ranked: count only           */
+    size_t port_count;
 };
 
 struct bh_trend_visit {
@@ -244,6 +320,10 @@ struct bh_trend {
     struct bh_trend_network *networks; /* ranked; with AS data only */
     size_t network_count, network_total; /* listed, and all there are */
     bool has_networks;
+    struct bh_trend_sensor *sensors; /* ranked; when they were asked for */
+    size_t sensor_count;
+    struct bh_trend_row *sensor_ports; /* ports that are in some sensor's top, by number; every cell */
+    size_t sensor_port_count;
     enum bh_bin bin;
     struct bh_trend_bin *bins;
     size_t bin_count;
@@ -282,6 +362,7 @@ struct bh_trend_options {
     struct bh_period period; /* as asked for; open bounds become first and last record */
     char home_country[3];
     bool by_region;
+    bool sensors_with_records; /* leave those out that have none: the filter chose among them */
 };
 BH_NODISCARD int bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o,
                               const struct bh_track_bounds *bounds, struct bh_trend **ret_trend);

@@ -71,6 +71,7 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     merge_listed(into, from);
     merge_own(into, from);
     networks_merge(&into->networks, &from->networks);
+    sensors_merge(into, from);
     int r = bins_merge(&into->bins, &from->bins);
     if (r != 0) {
         return r;

@@ -2,6 +2,7 @@
 /* The top ports of a place, out of its cells. */
 #include "trend_priv.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* Count descending, then port, then protocol (MEANING.md 4). */
@@ -106,9 +107,8 @@ top_sources(const struct build *b, uint32_t place, struct top *top)
 }
 
 static uint64_t
-top_wide(const struct build *b, uint32_t place, struct top *top)
+top_wide(const struct digits *wide, uint32_t place, struct top *top)
 {
-    const struct digits *wide = &b->t->cells->wide;
     uint64_t distinct = 0;
     for (unsigned level = 0; level < DIGIT_LEVELS / 2; level++) {
         struct digit it = { 0 };
@@ -156,14 +156,30 @@ place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_pla
     }
     enum bh_count_unit unit = b->t->cfg.count;
     const bool wide = unit != BH_COUNT_ACCESSES && unit != BH_COUNT_SOURCES;
-    out->ports_distinct = wide                           ? top_wide(b, place, &top)
+    out->ports_distinct = wide                           ? top_wide(&b->t->cells->wide, place, &top)
                           : unit == BH_COUNT_ACCESSES    ? top_accesses(b, place, &top)
                                                          : top_sources(b, place, &top);
+    if (b->t->ports_distinct != NULL) {
+        out->ports_distinct = b->t->ports_distinct[place];
+    }
     for (size_t i = 0; i < top.count; i++) {
         uint32_t cell = cell_of(place, top.port[i].proto, top.port[i].port);
         top.port[i].sources = cell_sources(b, cell);
         fill_outcomes(b, cell, &top.port[i]);
     }
+    out->ports = top.port;
+    out->port_count = top.count;
+    return 0;
+}
+
+int
+sensor_ports(const struct build *b, uint32_t sensor, size_t k, struct bh_trend_sensor *out)
+{
+    struct top top = { calloc(k + 1, sizeof *top.port), 0, k };
+    if (top.port == NULL) {
+        return -ENOMEM;
+    }
+    top_wide(&b->t->sensors.ports, sensor, &top);
     out->ports = top.port;
     out->port_count = top.count;
     return 0;

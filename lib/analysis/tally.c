@@ -188,7 +188,7 @@ stage_end(struct stage *g)
     g->t->visits += g->visits;
     g->t->pings += g->pings;
     g->t->access_count = g->listed;
-    g->t->rare_count = g->rare;
+    g->t->rare_count = g->t->cfg.rolled ? 0 : g->rare; /* then they are in the log */
     g->t->udp_accesses += g->udp;
     g->t->tcp_accesses += g->knocks - g->udp;
 }
@@ -291,11 +291,17 @@ access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, ui
     if (BH_UNLIKELY(t->cfg.list_sources)) {
         tally_list(t, b, i, (uint16_t)place, weight);
     }
+    if (BH_UNLIKELY(t->cfg.rolled)) {
+        tally_log(t, s, key << 3 | (key >> 16 == 0 ? b->outcome[i] : 0U), ts);
+    }
 }
 
 static BH_ALWAYS_INLINE void
-ping_one(struct stage *g, struct source *s, uint64_t weight)
+ping_one(struct stage *g, uint32_t i, struct source *s, uint64_t weight)
 {
+    if (BH_UNLIKELY(g->t->cfg.rolled)) {
+        tally_log(g->t, s, LOG_PING, g->b->ts_ns[i]);
+    }
     g->pings += weight;
     g->t->ping_sources += (s->flags & SRC_PINGED) == 0;
     s->flags |= SRC_PINGED;
@@ -416,7 +422,7 @@ count_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uin
     if (BH_LIKELY(g->b->cls[i] == BH_CLASS_ACCESS)) {
         access_one(g, i, s, hour_key, hash, weighted);
     } else if (g->b->cls[i] == BH_CLASS_ICMP_ECHO_REQUEST) {
-        ping_one(g, s, weight_of(g->b, i, weighted));
+        ping_one(g, i, s, weight_of(g->b, i, weighted));
     }
 }
 
@@ -922,7 +928,7 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
             cell_add(t->cells, t->rare_cell[j], 0, t->rare_new[j]);
         }
     }
-    if (t->cfg.hold && t->cfg.outcomes) {
+    if (t->cfg.hold && t->cfg.outcomes && !t->cfg.rolled) {
         count_outcomes(t, b);
     }
     if (t->is_wide) {
@@ -934,6 +940,9 @@ bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_mo
     pthread_mutex_unlock(&t->cells->lock);
     if (BH_UNLIKELY(t->networks.cache != NULL) && t->is_wide) {
         networks_count(t, b);
+    }
+    if (BH_UNLIKELY(t->sensors.sum != NULL)) {
+        sensors_count(t, b);
     }
     t->at_frequent_rows += b->rows;
     if (BH_UNLIKELY(t->at_frequent_rows >= POUR_ROWS)) {
@@ -1045,10 +1054,14 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && networks_init(&t->networks, cfg->systems) == 0;
+    ok = ok && sensors_init(&t->sensors, cfg) == 0;
     ok = ok && bins_init(&t->bins) == 0;
     if (!ok) {
         bh_tally_free(t);
         return -ENOMEM;
+    }
+    if (cfg->rolled) { /* slots are numbers in the log: no table moves */
+        sources_reserve(&t->sources, t->sources.limit4, t->sources.limit6);
     }
     if (cfg->start_ns != 0) {
         bins_go(&t->bins, cfg->start_ns); /* every shard's sparkline begins at the same hour */
@@ -1071,6 +1084,7 @@ bh_tally_free(struct bh_tally *t)
     pairs_done(&t->pairs);
     bins_done(&t->bins);
     networks_done(&t->networks);
+    sensors_done(&t->sensors);
     free(t->day_accesses);
     free(t->access_row);
     free(t->rare_hash);
@@ -1081,5 +1095,7 @@ bh_tally_free(struct bh_tally *t)
     free(t->own_set);
     free(t->listed);
     free(t->listed_pairs);
+    free(t->log);
+    free(t->ports_distinct);
     bh_pages_free(t, sizeof *t);
 }

@@ -327,6 +327,28 @@ void networks_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t ro
 void networks_source(struct bh_tally *t, const struct bh_ip *ip, const struct source *s);
 void networks_merge(struct networks *into, const struct networks *from);
 
+/* ---- sensors.c: who saw it ------------------------------------------------------------------------- */
+
+struct sensor_sum {
+    uint64_t records, accesses, count; /* count: packets or octets */
+    uint64_t sources;
+    int64_t first_ns, last_ns;
+};
+struct sensors {
+    struct sensor_sum *sum; /* of each; NULL: nobody asks */
+    size_t count;
+    struct slabs slabs;
+    struct digits ports;       /* [sensor][port]: in the chosen unit */
+    struct pairs pairs;        /* (sensor, source); with --count sources (sensor, port, source) too */
+    struct sketches sketches;  /* beyond them                                                     */
+    uint64_t pairs_over;
+};
+BH_NODISCARD int sensors_init(struct sensors *s, const struct bh_tally_config *cfg);
+void sensors_done(struct sensors *s);
+/* Of a batch that was counted. */
+void sensors_count(struct bh_tally *t, const struct bh_batch *b);
+void sensors_merge(struct bh_tally *into, const struct bh_tally *from);
+
 /* ---- bins.c: hours --------------------------------------------------------------------------------- */
 
 #define HOUR_STEP 4U /* from the id of an hour to that of the next: ids are quarters of an hour */
@@ -430,6 +452,7 @@ struct bh_tally {
     struct pairs pairs;
     struct bins bins;
     struct networks networks;
+    struct sensors sensors;
     struct frequent frequent;
     uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0]: all other ports */
     uint32_t at_frequent_rows; /* since they were added to the cells                   */
@@ -482,7 +505,35 @@ struct bh_tally {
     uint64_t *day_accesses; /* by database, when there are several */
 
     struct bh_tally *more; /* merged: the next tally with sources of its own */
+
+    /* with roll-ups: accesses and pings one by one, see rolled.c */
+    uint64_t *log;
+    size_t log_count, log_cap;
+    bool log_failed;
+    int64_t log_day, log_day_start_s, log_day_end_s; /* of the last entry */
+    uint64_t *ports_distinct; /* [place]: cells hold only what a list may show; NULL: count them */
 };
+
+/* An entry of the log: service and outcome, slot, local day. */
+#define LOG_SLOT_BITS 21U
+#define LOG_DAY_BITS 21U
+#define LOG_PING 7U /* an outcome there is not */
+static inline uint32_t
+log_service(uint64_t x)
+{
+    return (uint32_t)(x >> (LOG_SLOT_BITS + LOG_DAY_BITS));
+}
+static inline uint32_t
+log_slot(uint64_t x)
+{
+    return (uint32_t)(x >> LOG_DAY_BITS) & ((1U << LOG_SLOT_BITS) - 1);
+}
+static inline uint32_t
+log_day(uint64_t x)
+{
+    return (uint32_t)x & ((1U << LOG_DAY_BITS) - 1);
+}
+void tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t ts_ns);
 
 /* --count packets or bytes: an inbound IP packet that is no visit, with or without a port. */
 static inline bool
@@ -519,7 +570,7 @@ void tally_sketch(struct bh_tally *t, const struct bh_batch *b); /* with the cel
 
 void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
                     struct hour *h, uint64_t weight);
-#define BURST_LEAST 256U /* accesses of one source to one port in one hour */
+#define BURST_LEAST BH_BURST_LEAST
 void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
 /* Code of the country (not of the region) of a row's source; "" when it has none. */
 const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);

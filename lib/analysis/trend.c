@@ -325,7 +325,7 @@ build_totals(struct build *b)
         o->countries_total += is_country(&t->cfg.places->place[p]) && t->place[p].accesses > 0;
     }
     o->sources -= t->sources_again < o->sources ? t->sources_again : o->sources;
-    o->approximate = t->pairs_over > 0;
+    o->approximate = t->pairs_over + t->sensors.pairs_over > 0;
     o->approximate_error = o->approximate ? 0.0325 : 0; /* 1.04 / sqrt(1024), of what is beyond */
     o->inbound_packets = t->inbound;
     o->outgoing_packets = t->outbound;
@@ -349,9 +349,9 @@ build_health(struct build *b)
     o->duplicates = t->duplicates;
     o->filter_unknown = t->filter_unknown;
     o->sources_over = t->sources_over;
-    o->pairs_over = t->pairs_over;
+    o->pairs_over = t->pairs_over + t->sensors.pairs_over;
     o->bins_over = t->bins.lost;
-    o->memory_over = cells_lost(t->cells) + t->networks.lost;
+    o->memory_over = cells_lost(t->cells) + t->networks.lost + t->sensors.ports.lost;
     o->places_over = 0;
 }
 
@@ -387,6 +387,7 @@ bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct 
     r = r != 0 ? r : build_crosstab(&b);
     r = r != 0 ? r : build_regions(&b);
     r = r != 0 ? r : build_networks(&b);
+    r = r != 0 ? r : build_sensors(&b);
     r = r != 0 ? r : build_visits(&b);
     r = r != 0 ? r : build_timeline(&b);
     r = r != 0 ? r : build_listed(&b);
@@ -432,6 +433,14 @@ bh_trend_free(struct bh_trend *t)
     free(t->crosstab);
     free(t->regions);
     free(t->networks);
+    for (size_t i = 0; i < t->sensor_count; i++) {
+        free(t->sensors[i].ports);
+    }
+    for (size_t i = 0; i < t->sensor_port_count; i++) {
+        free(t->sensor_ports[i].cells);
+    }
+    free(t->sensors);
+    free(t->sensor_ports);
     free(t->bins);
     free(t->gaps);
     free(t->visits);

@@ -16,6 +16,8 @@ struct build {
     uint64_t outside_sources; /* in the tables, and not among the other addresses */
 };
 
+/* The best k ports of a sensor, of its cells. */
+BH_NODISCARD int sensor_ports(const struct build *b, uint32_t sensor, size_t k, struct bh_trend_sensor *out);
 bool port_before(const struct bh_trend_port *a, const struct bh_trend_port *b);
 BH_NODISCARD int place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_place *out);
 uint64_t cell_sources(const struct build *b, uint32_t cell);
@@ -23,6 +25,7 @@ uint64_t cell_unit(const struct build *b, uint32_t cell);
 BH_NODISCARD int build_sources(struct build *b);  /* one walk over all sources */
 BH_NODISCARD int build_timeline(struct build *b);
 BH_NODISCARD int build_networks(struct build *b); /* after build_sources() */
+BH_NODISCARD int build_sensors(struct build *b);
 BH_NODISCARD int build_listed(struct build *b);
 
 #endif

@@ -232,6 +232,9 @@ struct bh_batch {
     uint32_t connection[BH_BATCH_STRIDE]; /* with bh_track's hold: of a TCP access         */
     uint32_t weight[BH_BATCH_STRIDE];  /* packets this record stands for; valid when has_weight         */
     bool has_weight;
+    const char *const *sensor_names; /* of several logs: sensor[] are indexes of it; NULL: who saw the
+                                      * records is not known. Belongs to who filled the batch */
+    uint16_t sensor[BH_BATCH_STRIDE];
     bool all_inbound; /* an imported log without destinations: every record came to us */
     bool has_country; /* out of a packet log: country[] is a Kobold value of the remote end, as it
                        * was when the record was written                                     */
@@ -254,6 +257,16 @@ void bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_
  * not copied. Returns how many were taken. */
 uint32_t bh_batch_take_rows(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows,
                             uint32_t n);
+
+/*
+ * A judged batch as octets, for another process of this machine (lib/output): the used rows of the columns
+ * that lib/packet (cold ones too) and lib/track fill, quotes and `seen`; not country, counted, connection,
+ * weight and fragments.
+ */
+size_t bh_batch_packed_size(const struct bh_batch *b);
+void bh_batch_pack(const struct bh_batch *b, uint8_t *to); /* that many octets */
+/* Checked: whatever the octets are, indices and names are in range, or it is false and `b` empty. */
+bool bh_batch_unpack(struct bh_batch *b, const uint8_t *data, size_t size);
 
 /* Address of a row; family 0 when the record has none. */
 struct bh_ip bh_batch_src(const struct bh_batch *b, uint32_t row);
@@ -285,7 +298,7 @@ struct bh_value {
     bool absent;
     uint64_t number;  /* time: ns as int64_t bits; bool: 0 or 1; MAC: 48 bits */
     struct bh_ip ip;
-    const char *name; /* BH_TYPE_NAME: static text */
+    const char *name; /* BH_TYPE_NAME: static text, or the batch's (sensors) */
 };
 
 struct bh_field {
@@ -300,6 +313,7 @@ struct bh_field {
 extern const struct bh_field bh_fields[];
 extern const size_t bh_fields_count;
 const struct bh_field *bh_field_find(const char *name, size_t len);
+const struct bh_field *bh_field_by_id(uint16_t id); /* NULL: there is none */
 
 /* IANA keyword in lower case ("tcp"), or the number as text. Returns `buf` or a static text. */
 const char *bh_proto_name(unsigned proto, char buf[8]);

@@ -111,6 +111,7 @@ bh_batch_reset(struct bh_batch *b)
     b->lacks = 0;
     b->has_direction = false;
     b->no_tcp_seq = false;
+    b->sensor_names = NULL;
 }
 
 /* The entries that lie beside the columns: quotes are few, `seen` is sorted by row. */
@@ -169,6 +170,7 @@ bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_t row
     COPY(counted);
     COPY(connection);
     COPY(weight);
+    COPY(sensor);
 #undef COPY
     if (from->kind[row] == BH_KIND_IP6) {
         to->ip6[to->v6_rows] = from->ip6[from->src[row]];
@@ -176,6 +178,7 @@ bh_batch_copy_row(struct bh_batch *to, const struct bh_batch *from, uint32_t row
     }
     copy_side_entries(to, from, row);
     to->has_weight = from->has_weight;
+    to->sensor_names = from->sensor_names;
     to->no_tcp_seq = from->no_tcp_seq;
     to->want = from->want;
     to->lacks = from->lacks;

@@ -2,8 +2,8 @@
 /*
  * The event schema: every field of a record once, with its type, unit and texts, for what shows
  * records (the columns of cciplog carry these names). Ids are permanent: a new field takes
- * the next free one, a field that goes leaves a gap. 2 (sensor), 27 and 28 (countries of both
- * ends) belong to the stages that know them.
+ * the next free one, a field that goes leaves a gap. 27 and 28 (countries of both ends) belong to
+ * the stages that know them.
  */
 #include "bh_event.h"
 
@@ -75,6 +75,13 @@ static void
 get_time(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 {
     number_if(v, (b->marks[row] & BH_MARK_BAD_TIME) == 0, (uint64_t)b->ts_ns[row]);
+}
+
+static void
+get_sensor(const struct bh_batch *b, uint32_t row, struct bh_value *v)
+{
+    const bool known = b->sensor_names != NULL;
+    name_if(v, known, known ? b->sensor[row] : 0, known ? b->sensor_names[b->sensor[row]] : NULL);
 }
 
 static void
@@ -311,6 +318,13 @@ const struct bh_field bh_fields[] = {
       { "when the frame was captured, UTC", "フレームを記録した時刻 (UTC)" },
       false,
       get_time },
+    { 2,
+      "sensor",
+      BH_TYPE_NAME,
+      "",
+      { "who saw the record: the name in its packet log", "記録したセンサー (パケットログにある名前)" },
+      false,
+      get_sensor },
     { 3,
       "interface",
       BH_TYPE_UINT,
@@ -505,6 +519,17 @@ bh_field_find(const char *name, size_t len)
 {
     for (size_t i = 0; i < bh_fields_count; i++) {
         if (strlen(bh_fields[i].name) == len && memcmp(bh_fields[i].name, name, len) == 0) {
+            return &bh_fields[i];
+        }
+    }
+    return NULL;
+}
+
+const struct bh_field *
+bh_field_by_id(uint16_t id)
+{
+    for (size_t i = 0; i < bh_fields_count; i++) {
+        if (bh_fields[i].id == id) {
             return &bh_fields[i];
         }
     }

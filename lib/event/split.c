@@ -94,6 +94,10 @@ bh_batch_take_rows(struct bh_batch *restrict to, const struct bh_batch *restrict
     TAKE(reason)
     to->want = from->want;
     to->all_inbound = from->all_inbound;
+    to->sensor_names = from->sensor_names;
+    if (from->sensor_names != NULL) {
+        TAKE(sensor)
+    }
     if ((from->want & BH_WANT_COLD) != 0) {
         take_cold(to, from, rows, at, n);
     }

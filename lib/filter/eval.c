@@ -334,6 +334,24 @@ tagged_rows(const struct bh_batch *b, uint8_t *restrict out)
     }
 }
 
+/* Rows of one sensor mostly stand side by side: a name is compared where the sensor changes. */
+static void
+sensor_rows(const struct node *n, const struct bh_batch *b, uint8_t *restrict out)
+{
+    const char *wanted = n->text + n->name_at;
+    bool is_it = false;
+    if (b->sensor_names == NULL) {
+        memset(out, UNKNOWN, b->rows);
+        return;
+    }
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (i == 0 || b->sensor[i] != b->sensor[i - 1]) {
+            is_it = strcmp(b->sensor_names[b->sensor[i]], wanted) == 0;
+        }
+        out[i] = pick(true, is_it);
+    }
+}
+
 static void
 leaf_rows(const struct bh_filter *f, const struct node *n, const struct bh_batch *b,
           uint8_t *restrict out)
@@ -378,10 +396,24 @@ leaf_rows(const struct bh_filter *f, const struct node *n, const struct bh_batch
     case OP_NUMBER:
         number_rows(n, b, out);
         break;
+    case OP_SENSOR:
+        sensor_rows(n, b, out);
+        break;
     default: /* OP_ABSENT */
         memset(out, UNKNOWN, b->rows);
         break;
     }
+}
+
+const char *
+bh_filter_sensor(const struct bh_filter *f, size_t index)
+{
+    for (uint32_t k = 0; f != NULL && k < f->count; k++) {
+        if (f->nodes[k].op == OP_SENSOR && index-- == 0) {
+            return f->nodes[k].text + f->nodes[k].name_at;
+        }
+    }
+    return NULL;
 }
 
 /* The verdicts on all rows end up in stack[0]. */

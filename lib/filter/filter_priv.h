@@ -35,6 +35,7 @@ enum op {
     OP_TAGGED,
     OP_NUMBER, /* field compare a                                         */
     OP_AS,     /* the autonomous system of the address is a               */
+    OP_SENSOR, /* the sensor's name is `name`                            */
     OP_ABSENT, /* a field no record of this edition has                   */
     OP_NOT,
     OP_AND,
@@ -55,6 +56,7 @@ struct node {
     uint64_t mask_hi, mask_lo;
     uint8_t *verdict;       /* OP_VALUE: a truth value for every value             */
     char *text;             /* leaves: in the words of the language                */
+    uint32_t name_at;       /* OP_SENSOR: where its name begins in the text             */
     uint32_t left, right;   /* operators: indexes of the operands (not: `right`)    */
     uint32_t parent, first; /* index of the operator above, and of the first leaf below */
 };

@@ -442,13 +442,13 @@ as_value(struct parser *p, enum end end, const struct filter_item *v)
     return filter_push(p, v->token, &n);
 }
 
-/* tag and sensor: read and checked, but no record has these fields yet. */
+/* sensor; and tag, which is read and checked, but no record has it yet. */
 static int
-absent_value(struct parser *p, const struct word *q, const struct filter_item *v)
+name_value(struct parser *p, const struct word *q, const struct filter_item *v)
 {
     const char *s = v->at;
     size_t len = v->len;
-    struct node n = { .op = OP_ABSENT };
+    struct node n = { .op = q->qualifier == Q_SENSOR ? OP_SENSOR : OP_ABSENT };
     for (size_t i = 0; i < len; i++) {
         if (!isalnum((unsigned char)s[i]) && strchr("-_.:@/+", s[i]) == NULL) {
             return filter_fail(p, v->token, BH_EUSAGE,
@@ -457,6 +457,7 @@ absent_value(struct parser *p, const struct word *q, const struct filter_item *v
         }
     }
     n.text = filter_leaf_text("%s %.*s", q->name, (int)len, s);
+    n.name_at = (uint32_t)strlen(q->name) + 1;
     return filter_push(p, v->token, &n);
 }
 
@@ -482,7 +483,7 @@ one_value(struct parser *p, const struct word *q, enum end end, const struct fil
     case Q_ASN:
         return as_value(p, end, v);
     default:
-        return absent_value(p, q, v);
+        return name_value(p, q, v);
     }
 }
 

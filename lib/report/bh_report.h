@@ -13,6 +13,8 @@
 #ifndef BH_REPORT_H
 #define BH_REPORT_H
 
+#include <signal.h>
+
 #include "bh_analysis.h"
 #include "bh_capture.h"
 #include "bh_packet.h"
@@ -29,7 +31,7 @@ struct bh_report_options {
     const char *tz;
     const char *country;       /* --country CC: list its sources */
     const char *port;          /* --port P[/proto]               */
-    bool by_region, crosstab_all, outcomes, all_accesses;
+    bool by_region, by_sensor, crosstab_all, outcomes, all_accesses;
     const char *country_db;
     const char *country_db_dir; /* databases of different days; instead of country_db */
     const char *input_format;  /* auto, pcap, csv, netfilter, zeek, nfdump */
@@ -40,6 +42,8 @@ struct bh_report_options {
     const char *const *decap;
     size_t decap_count;
     unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
+    enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS } plan; /* of packet logs: what
+                                * to read; ROLLUPS also where they gain nothing                */
     int64_t now_ns;            /* for words like "yesterday"      */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
     void *progress_arg;
@@ -51,9 +55,24 @@ struct bh_report_storage {
     uint64_t records, bytes, segments, runs;
     uint64_t damaged_blocks, lost_records, torn_bytes;
     char first_damage[256];
-    char filter[512]; /* what was kept when it was written; "": all            */
-    bool lean;        /* fields for recognising tools were left out            */
+    char filter[512]; /* what was kept when it was written, of several writings joined by ";"; "": all */
+    bool filter_of_all; /* each writing was made with it                        */
+    char home[1024];  /* of all its writings, joined by commas                   */
+    bool lean;        /* fields for recognising tools were left out, at least of some */
     bool judged_again; /* home or options unlike the log's: tracked once more  */
+};
+
+/* Who saw the records of packet logs: told when there are several, or when it is asked for. In order of
+ * their names. */
+struct bh_report_silence {
+    int64_t start_ns, end_ns; /* last record before, first after; INT64_MAX: none came after */
+};
+#define BH_REPORT_SILENCES_MAX 65U
+struct bh_report_sensor {
+    char name[64];
+    char home[1024]; /* its networks, joined by commas; of several writings all of them */
+    uint32_t silence_count;
+    struct bh_report_silence silence[BH_REPORT_SILENCES_MAX];
 };
 
 /* How a home country was found. */
@@ -80,8 +99,29 @@ struct bh_report_data {
     uint32_t share_micro; /* of 1000000 */
 };
 
+/* How a packet log was read. */
+struct bh_plan_file {
+    char path[256];
+    uint64_t rows, rolled_rows; /* of them in the period: taken from its roll-up */
+    uint32_t days, rolled_days;
+    const char *why; /* a word: why not all of it; "": all */
+};
+struct bh_plan {
+    bool rolled;     /* roll-ups were used                                      */
+    const char *why; /* a word: why not; "" when they were                      */
+    uint64_t rolled_rows, read_rows, blocks_read, blocks_skipped;
+    uint32_t columns; /* BH_STORE_...: what was read of blocks                   */
+    struct bh_plan_file *file;
+    size_t files;
+};
+/* A word of a plan as a sentence. */
+const char *bh_plan_why(const char *word, enum bh_lang lang);
+/* The plan in lines. */
+void bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out);
+
 struct bh_report {
     struct bh_trend *trend;
+    struct bh_plan plan; /* of a packet log */
     struct bh_home home;
     char home_country[3];
     enum bh_home_country_from home_country_from;
@@ -100,6 +140,8 @@ struct bh_report {
     char filter_text[512];
     uint64_t input_bytes;
     struct bh_report_storage storage;
+    struct bh_report_sensor *sensors; /* trend->sensors[].number is an index */
+    size_t sensor_count;
     uint64_t import_rows;             /* logs: rows, those that could not be used too */
     uint64_t import_bad_rows;         /* logs: rows that could not be used            */
     uint64_t import_other_lines;      /* logs: lines that are about no packet         */
@@ -114,6 +156,44 @@ void bh_report_free(struct bh_report *r);
 /* Fill r->remarks from r->trend. */
 BH_NODISCARD int bh_report_remark(struct bh_report *r);
 
+/* ---- records with their verdicts -------------------------------------------------------------------- */
+
+/* What of a log was read. */
+struct bh_records_plan {
+    uint64_t segments, journals, blocks, records; /* of the log                        */
+    uint64_t blocks_wanted, blocks_read;          /* the others are outside the period */
+};
+/* What is known beside the records. Pointers are good in begin() and end() only. */
+struct bh_records {
+    const kobold *countries; /* country[] of a batch that has_country are its values */
+    const struct bh_home *home;
+    const struct kobold_meta *country_data;
+    const char *filter_text, *zone;
+    struct bh_period period;
+    int64_t first_ns; /* time of the first record of the input */
+    bool is_log, judged_again, lean;
+    uint64_t read, selected, unknown; /* records; unknown: the filter asks for what they do not have */
+    struct bh_records_plan plan;      /* in end() and after, of a log */
+    struct bh_capture_note *notes;    /* in end() and after           */
+    size_t note_count;
+};
+struct bh_records_config {
+    /* Of these: files, home, country_db, input_*, filter, decap, outcomes, all_accesses, since, until, last,
+     * tz, now_ns, progress. */
+    const struct bh_report_options *input;
+    uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
+     * be NULL. */
+    int (*begin)(void *arg, const struct bh_records *r);
+    /* Rows with counted[] are inside the period and selected. The batch may be changed. */
+    int (*batch)(void *arg, struct bh_batch *b);
+    int (*end)(void *arg, const struct bh_records *r);
+    void *arg;
+};
+/* Read files or packet logs as a report does, judge their records, and hand them out in their order. */
+BH_NODISCARD int bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, struct bh_error *err);
+void bh_records_done(struct bh_records *r);
+
 /* ---- into a packet log ----------------------------------------------------------------------------- */
 
 struct bh_ingest_options {
@@ -124,10 +204,13 @@ struct bh_ingest_options {
     const char *sensor; /* NULL: ""                                                     */
     bool lean;          /* leave out IP ID, sequence number, window and options         */
     uint64_t sync_ns;   /* 0: 10 s                                                      */
+    uint64_t keep_ns, keep_bytes; /* remove the oldest segments; 0: none              */
+    const volatile sig_atomic_t *stop; /* not 0: end here, with what was read           */
 };
 struct bh_ingest_result {
     uint64_t read, written; /* records; the difference was left out by the filter        */
     uint64_t accesses;
+    bool stopped;
     struct bh_home home;
     struct bh_capture_note *notes;
     size_t note_count;
@@ -141,6 +224,7 @@ void bh_ingest_result_done(struct bh_ingest_result *r);
 struct bh_write_options {
     enum bh_lang lang;
     unsigned columns; /* text: terminal width, at least 80 */
+    bool opening_only; /* text: the first paragraph */
     bool color;
 };
 typedef void bh_writer_fn(const struct bh_report *r, const struct bh_write_options *o, struct bh_buf *out);

@@ -92,10 +92,10 @@ feed_open(struct feed *f, const struct bh_report_options *o, struct bh_error *er
             return r;
         }
     }
-    bool is_log;
-    int log = log_is_input(o, &is_log, err);
-    if (log != 0 || is_log) {
-        return log != 0 ? log : bh_store_open(o->files, o->file_count, &f->store, err);
+    int log = log_is_input(o, &f->logs, err);
+    if (log != 0 || f->logs.count > 0) {
+        return log != 0 ? log
+                        : bh_store_open((const char *const *)f->logs.path, f->logs.count, &f->store, err);
     }
     f->frames = bh_frames_new();
     if (f->frames == NULL) {
@@ -118,6 +118,7 @@ feed_close(struct feed *f)
     bh_capture_close(f->capture);
     bh_import_close(f->import);
     bh_store_close(f->store);
+    bh_store_paths_done(&f->logs);
     *f = (struct feed){ 0 };
 }
 

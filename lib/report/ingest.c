@@ -113,6 +113,7 @@ open_writer(struct ingest *g)
         .first_ns = x->feed.first_ns,
     };
     copy(run.sensor, sizeof run.sensor, g->o->sensor);
+    copy(run.zone, sizeof run.zone, bh_zone_name());
     copy(run.source, sizeof run.source, x->o->files[0]);
     copy(run.filter, sizeof run.filter, x->r->filter_text);
     if (h->networks.len >= sizeof run.home) {
@@ -129,7 +130,8 @@ open_writer(struct ingest *g)
         copy(run.decap, sizeof run.decap, x->o->decap[0]);
     }
     struct bh_store_writer_config cfg = {
-        .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns
+        .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns,
+        .keep_ns = g->o->keep_ns, .keep_bytes = g->o->keep_bytes
     };
     return bh_store_writer_open(&cfg, &g->writer, x->err);
 }
@@ -188,6 +190,19 @@ take_notes(struct ingest *g)
             memcpy(to->text[lang], n->error.text[lang], sizeof to->text[lang]);
         }
     }
+}
+
+static void
+note_stop(struct ingest *g)
+{
+    if (g->sums.note_count == BH_STORE_NOTES_MAX) {
+        return;
+    }
+    struct bh_store_note *to = &g->sums.note[g->sums.note_count++];
+    *to = (struct bh_store_note){ .code = -ECANCELED };
+    copy(to->file, sizeof to->file, g->run.o->files[0]);
+    copy(to->text[BH_EN], sizeof to->text[BH_EN], "the import was stopped by hand; what follows is not in the log");
+    copy(to->text[BH_JA], sizeof to->text[BH_JA], "取り込みは途中で止められました。続きはログに入っていません");
 }
 
 /* ---- the way of a batch ------------------------------------------------------------------------------- */
@@ -364,7 +379,7 @@ take_all(struct ingest *g)
     g->kept = bh_batch_new();
     g->sums.served = calloc(65536, sizeof *g->sums.served);
     int r = b == NULL || g->kept == NULL || g->sums.served == NULL ? -ENOMEM : begin_ticks(g);
-    for (unsigned turn = 0; r == 0 && feed_next(&x->feed, &b); turn++) {
+    for (unsigned turn = 0; r == 0 && !g->result->stopped && feed_next(&x->feed, &b); turn++) {
         pthread_mutex_lock(&g->lock);
         r = take_batch(g, b);
         if (turn % 64 == 0) {
@@ -375,6 +390,7 @@ take_all(struct ingest *g)
             *x->err = g->tick_error;
         }
         pthread_mutex_unlock(&g->lock);
+        g->result->stopped = g->o->stop != NULL && *g->o->stop != 0;
     }
     end_ticks(g);
     r = r != 0 ? r : x->feed.failed;
@@ -385,6 +401,9 @@ take_all(struct ingest *g)
         take_sums(g);
         r = run_take_notes(x);
         take_notes(g);
+        if (g->result->stopped) {
+            note_stop(g);
+        }
     }
     return r;
 }

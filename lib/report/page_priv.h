@@ -69,6 +69,7 @@ struct bh_page {
     enum bh_lang lang;
     unsigned columns; /* width to fit in; 0: any */
     bool color;
+    bool opening_only;
     struct bh_buf *out;
     enum bh_block last;    /* what was put last                */
     bool headed;           /* a heading was put                */
@@ -81,6 +82,7 @@ void bh_page_countries(struct bh_page *p);
 void bh_page_ports(struct bh_page *p);
 void bh_page_home(struct bh_page *p);
 void bh_page_crosstab(struct bh_page *p);
+void bh_page_sensors(struct bh_page *p);
 void bh_page_sources(struct bh_page *p);
 void bh_page_visits(struct bh_page *p);
 void bh_page_no_country(struct bh_page *p);

@@ -279,6 +279,7 @@ make_shards(struct run *x)
     x->tally.systems = countries_systems(&x->countries, &x->r->as_data);
     x->tally.places = x->places;
     x->tally.home = &x->r->home;
+    x->tally.sensor_count = x->r->sensor_count;
     x->tally.filter = x->countries.filter;
     x->tally.period = x->period;
     x->tally.count = x->o->count;
@@ -292,6 +293,7 @@ make_shards(struct run *x)
     x->tally.two_sided = x->two_sided;
     x->tally.frequent = x->frequent;
     x->tally.frequent_count = x->frequent_count;
+    x->tally.rolled = x->rolled != NULL;
     x->tally.silences = &x->feed.silences;
     x->tally.shards = x->shards;
     x->tally.pairs_total = x->shards > 1 ? &x->pairs_total : NULL;
@@ -379,7 +381,8 @@ finish(struct run *x, uint64_t calls_lost)
         x->shard[s].tally = NULL; /* belongs to the first now */
     }
     struct bh_trend_options to = { .top = x->o->top, .ports = x->o->ports, .crosstab_all = x->o->crosstab_all,
-                                   .period = x->period, .by_region = x->o->by_region };
+                                   .period = x->period, .by_region = x->o->by_region,
+                                   .sensors_with_records = bh_filter_sensor(countries_words(&x->countries), 0) != NULL };
     memcpy(to.home_country, x->r->home_country, 3);
     int r = bh_trend_new(x->shard[0].tally, &to, &bounds, &x->r->trend);
     if (r != 0) {
@@ -578,16 +581,53 @@ prepare(struct run *x)
     }
     if (x->feed.store != NULL) {
         r = log_find_home(x);
+        r = r != 0 ? r : log_find_sensors(x);
         return r != 0 ? r : log_begin(x);
+    }
+    if (x->o->by_sensor) {
+        return bh_error_set(x->err, BH_EUSAGE, "--by sensor",
+                            "is for packet logs, which say who wrote them; see beholder import --sensor",
+                            "はパケットログ用です (beholder import --sensor で記録元を付けられます)");
     }
     x->feed.decoder.want = (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
     return 0;
 }
 
+/* Of whole days out of roll-ups. */
+static int
+calculate_rolled(struct run *x)
+{
+    find_home_country(x);
+    countries_places(&x->countries, x->places, x->o->by_region, x->r->home_country);
+    int r = make_shards(x);
+    r = r != 0 ? r : rolled_count(x);
+    if (r == BH_ELIMIT || r == BH_EDAMAGED) {
+        bh_track_free(x->shard[0].track);
+        bh_tally_free(x->shard[0].tally);
+        x->shard[0] = (struct shard){ 0 };
+        x->tally.first = NULL;
+        rolled_done(x, r == BH_ELIMIT ? "differs" : "damaged");
+        r = log_begin(x);
+        return r != 0 ? r : 1;
+    }
+    r = r != 0 ? r : finish(x, 0);
+    r = r != 0 ? r : run_take_notes(x);
+    rolled_done(x, NULL);
+    return r;
+}
+
 static int
 calculate(struct run *x)
 {
-    int r = feed_read_ahead(&x->feed);
+    int r = x->feed.store == NULL ? 0 : rolled_choose(x);
+    if (r == 0 && x->rolled != NULL) {
+        r = calculate_rolled(x);
+        if (r <= 0) {
+            return r;
+        }
+        r = 0;
+    }
+    r = r != 0 ? r : feed_read_ahead(&x->feed);
     if (r != 0) {
         return r;
     }
@@ -619,6 +659,9 @@ calculate(struct run *x)
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
     r = r != 0 ? r : work_settle(&w);
     r = r != 0 ? r : finish(x, w.calls_lost);
+    if (x->feed.store != NULL) {
+        rolled_say_read(x);
+    }
     return r != 0 ? r : run_take_notes(x);
 }
 
@@ -634,6 +677,7 @@ run_done(struct run *x)
         bh_batch_free(x->hold->batch[i]);
     }
     free(x->hold);
+    rolled_done(x, NULL);
     feed_close(&x->feed);
     countries_done(&x->countries);
     free(x->places);
@@ -705,8 +749,10 @@ bh_report_free(struct bh_report *r)
     free(r->remarks);
     free(r->notes);
     free(r->data);
+    free(r->sensors);
     free(r->served);
     bh_trend_free(r->trend);
+    free(r->plan.file);
     bh_home_done(&r->home);
     free(r);
 }

@@ -13,6 +13,7 @@ struct feed {
     struct bh_capture *capture; /* or */
     struct bh_import *import;   /* or */
     struct bh_store *store;
+    struct bh_store_paths logs; /* what it was opened of */
     bool decided; /* of a log: its verdicts hold, nothing is tracked again */
     bool by_days; /* --country-db-dir: countries are asked for anew        */
     struct bh_decoder decoder;
@@ -131,6 +132,7 @@ struct run {
     size_t frequent_count;
     _Atomic uint64_t pairs_total;
     uint64_t expected;
+    struct rolled_plan *rolled; /* days come from roll-ups; NULL: all from records */
 };
 
 BH_NODISCARD int run_parse_filter(struct run *x);
@@ -144,13 +146,25 @@ BH_NODISCARD int run_take_notes(struct run *x);
 
 /* ---- log.c: a packet log as the input --------------------------------------------------------------- */
 
-/* Do the files named a log? All or none of them must be directories. */
-BH_NODISCARD int log_is_input(const struct bh_report_options *o, bool *ret_is_log, struct bh_error *err);
+/* The logs that the files name, also by the folder they are in; none: they are other files. All or none
+ * of them must be directories. */
+BH_NODISCARD int log_is_input(const struct bh_report_options *o, struct bh_store_paths *ret_logs, struct bh_error *err);
 /* Home as the log has it; whether its verdicts hold for this report. */
 BH_NODISCARD int log_find_home(struct run *x);
+/* Who saw the records, if that is to be told; is the sensor there that the filter names? */
+BH_NODISCARD int log_find_sensors(struct run *x);
 /* Begin to read: what the period, the filter and the lists need. */
 BH_NODISCARD int log_begin(struct run *x);
+/* Days that come from roll-ups: x->rolled stays NULL when none do. */
+BH_NODISCARD int rolled_choose(struct run *x);
+/* All of it into the tally of the only shard. BH_ELIMIT, BH_EDAMAGED: it has to be made of records. */
+BH_NODISCARD int rolled_count(struct run *x);
+void rolled_done(struct run *x, const char *why); /* `why` it was not used after all; NULL: it was */
+/* Records read without a plan of days. */
+void rolled_say_read(struct run *x);
 /* What the log knows beside its records, into trend and report. */
 BH_NODISCARD int log_finish(struct run *x);
+/* Notes of whoever wrote it, and damage that was found. */
+BH_NODISCARD int log_take_notes(struct run *x);
 
 #endif

@@ -252,10 +252,29 @@ bh_place_in_text(const struct bh_place *p, enum bh_lang lang)
     return t;
 }
 
+#define SENSORS_NAMED 4U
+
+/* "3 sensors (kyoto, osaka, tokyo1)" */
+static void
+sensor_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
+{
+    const struct bh_trend *t = r->trend;
+    bh_say(out, lang, OPEN_SENSORS, bh_num(t->sensor_count).s);
+    for (size_t i = 0; t->sensor_count <= SENSORS_NAMED && i < t->sensor_count; i++) {
+        bh_buf_puts(out, i == 0 ? " (" : bh_word(BH_W_JOIN, lang));
+        bh_buf_puts(out, r->sensors[t->sensors[i].number].name);
+    }
+    bh_buf_puts(out, t->sensor_count <= SENSORS_NAMED ? ")" : "");
+}
+
 void
 bh_home_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *out)
 {
     const struct bh_home *h = &r->home;
+    if (r->trend != NULL && r->trend->sensor_count > 1) {
+        sensor_words(r, lang, out);
+        return;
+    }
     if (h->networks.len == 0) { /* a log without destination addresses */
         bh_buf_puts(out, bh_word(BH_W_HOME_OF_LOG, lang));
         return;

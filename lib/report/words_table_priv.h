@@ -57,6 +57,20 @@ BH_WORD(HEAD_HOME, "Home country: {0}", "自国: {0}")
 BH_WORD(HEAD_SOURCES, "Sources: {0}", "送信元: {0}")
 BH_WORD(HEAD_NETWORKS, "Networks (autonomous systems)", "ネットワーク (自律システム)")
 BH_WORD(NETWORKS_OF, "Data on autonomous systems: {0}.", "自律システムのデータ: {0}。")
+BH_WORD(COL_SENSOR, "sensor", "センサー")
+BH_WORD(COL_SEEN_LAST, "last record", "最後の記録")
+BH_WORD(COL_DARK, "dark", "無記録")
+BH_WORD(HEAD_SENSORS, "Sensors", "センサー")
+BH_WORD(HEAD_SENSOR_PORTS, "Ports by sensor", "センサーとポート")
+BH_WORD(SENSOR_PORTS_MORE, "{0} more {0?port|ports}: a wider terminal shows more, --json all.",
+        "ほかに {0} ポート。端末の幅を広げると増え、--json には全件あります。")
+BH_WORD(SENSORS_COUNT, "Counted are all countries, the home country too. A source that several sensors saw is one source above, and one of each sensor here. Dark: the time without any record, of two hours or more at once.",
+        "自国を含むすべての国を数えています。複数のセンサーに現れた送信元は、全体では 1、ここでは各センサーで 1 と数えます。無記録: 2 時間以上記録のなかった時間の合計。")
+BH_WORD(SENSOR_GAPS, "{0} recorded nothing from {1} to {2} ({3}).", "{0} は {1} から {2} まで ({3}) 記録がありません。")
+BH_WORD(SENSOR_ENDS, "{0} has recorded nothing since {1}, while others went on.",
+        "{0} は {1} を最後に記録がありません (ほかのセンサーは続いています)。")
+BH_WORD(SENSOR_GAPS_MORE, "{0} more {0?silence|silences} of single sensors: see --json.",
+        "個々のセンサーの無記録はほかに {0} 回あります (--json を見てください)。")
 BH_WORD(HEAD_VISITS, "Visits to what is offered", "提供しているサービスへの訪問")
 BH_WORD(HEAD_NO_COUNTRY, "Addresses without a country", "登録国のないアドレス")
 BH_WORD(HEAD_PINGS, "Pings, and what is not an access", "ping と、アクセスでないもの")
@@ -71,11 +85,12 @@ BH_WORD(HEAD_HEALTH, "About this report", "この報告について")
 BH_WORD(OPEN_PERIOD, "From {0} to {1} ({2}, {3})", "{0} から {1} まで ({2}、{3}) の間に")
 BH_WORD(OPEN_DAY, "On {0} ({1})", "{0} ({1}) に")
 BH_WORD(OPEN_KNOCKED, " {0} {0?source|sources} in {1} {1?country|countries} knocked {2} {2?time|times} on {3}",
-        "、{1} か国の {0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、{1} か国の {0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_KNOCKED_REGIONS, " {0} {0?source|sources} knocked {2} {2?time|times} on {3}",
-        "、{0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、{0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_KNOCKED_NOWHERE, " {0} {0?source|sources} without a country knocked {2} {2?time|times} on {3}",
-        "、登録国のない {0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、登録国のない {0} の送信元から {3}へ {2} 件のアクセスがありました")
+BH_WORD(OPEN_SENSORS, "{0} sensors", "{0} 台のセンサー")
 BH_WORD(OPEN_VISITED, ", and paid {0} {0?visit|visits} to what is offered",
         "。提供しているサービスへの訪問は別に {0} 件です")
 BH_WORD(OPEN_MOST, "; abroad, ",
@@ -188,10 +203,11 @@ BH_WORD(HEALTH_HOME, "Home: {0}", "自分のアドレス: {0}")
 BH_WORD(HEALTH_HOME_GUESSED, "Home: {0} (guessed; --home sets it)", "自分のアドレス: {0} (推定。--home で指定できます)")
 BH_WORD(HEALTH_LOG, "From a packet log: {0} {0?record|records} in {1} octets.", "パケットログから集計: 記録 {0} 件、{1} バイト。")
 BH_WORD(HEALTH_LOG_FILTER, "It was written with a filter and holds nothing else: {0}.", "このログは次のフィルターで取り込まれ、ほかの記録はありません: {0}。")
-BH_WORD(HEALTH_LOG_AGAIN, "It was written with another home or other rules; its records were judged again.",
-        "ログ作成時と監視対象または規則が違うため、判定をやり直しました。")
-BH_WORD(HEALTH_LOG_AGAIN_LEAN, "It was written with another home or other rules; its records were judged again, without the sequence numbers that it lacks.",
-        "ログ作成時と監視対象または規則が違うため、判定をやり直しました (このログにはシーケンス番号がありません)。")
+BH_WORD(HEALTH_LOG_FILTER_PART, "A part of it was written with a filter: {0}.", "一部は次のフィルターで取り込まれたものです: {0}。")
+BH_WORD(HEALTH_LOG_AGAIN, "It was written with another home or other rules (home: {0}); its records were judged again.",
+        "ログ作成時 (監視対象 {0}) と監視対象または規則が違うため、判定をやり直しました。")
+BH_WORD(HEALTH_LOG_AGAIN_LEAN, "It was written with another home or other rules (home: {0}); its records were judged again, without the sequence numbers that it lacks.",
+        "ログ作成時 (監視対象 {0}) と監視対象または規則が違うため、判定をやり直しました (このログにはシーケンス番号がありません)。")
 BH_WORD(HEALTH_NOTE, "{0}: {1}", "{0}: {1}")
 BH_WORD(HEALTH_NOTE_AT, "{0}, byte {1}: {2}", "{0}、{1} バイト目: {2}")
 BH_WORD(HEALTH_NOTE_LINE, "{0}, line {1}: {2}", "{0}、{1} 行目: {2}")

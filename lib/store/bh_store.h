@@ -38,6 +38,7 @@ struct bh_store_run {
     char home_text[BH_LANGS][512];
     char filter[512]; /* what was kept; "": all                                    */
     char decap[256];
+    char zone[64]; /* whose days roll-ups are of; "": that of whoever seals */
     bool home_guessed;
     bool lean; /* IP ID, sequence number, window and options were left out  */
     bool two_sided, all_accesses, outcomes;
@@ -57,16 +58,33 @@ struct bh_store_note { /* what was said about the input */
     uint64_t offset, line;
     char text[BH_LANGS][320];
 };
+/* Of a sensor: packets that came in between and are not in the log. */
+enum bh_store_cause {
+    BH_STORE_LOST_KERNEL = 0, /* no room in the ring                           */
+    BH_STORE_LOST_QUEUE,      /* no room on the way to the log                 */
+    BH_STORE_LOST_DEAD,       /* a process of the sensor died with them        */
+    BH_STORE_LOST_DOWN,       /* the interface was down: how many nobody knows */
+    BH_STORE_CAUSES,
+};
+const char *bh_store_cause_name(unsigned cause); /* "kernel" ...; never NULL */
+struct bh_store_gap {
+    int64_t start_ns, end_ns;
+    uint64_t packets;
+    uint32_t cause;
+};
 #define BH_STORE_SILENCES_MAX 64U
+#define BH_STORE_GAPS_MAX 64U
 #define BH_STORE_NOTES_MAX 16U
 
 /* What else is to be known of some of the records, and adds up. */
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
-    uint32_t silence_count, note_count;
+    uint64_t frames, lost[BH_STORE_CAUSES]; /* of a sensor: that came, that did not get here */
+    uint32_t silence_count, note_count, gap_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];
+    struct bh_store_gap gap[BH_STORE_GAPS_MAX];
     uint32_t *served; /* [port] connections that carried payload; NULL: none */
 };
 /* Adds `from` to `into`; `served` is allocated when it is needed. */
@@ -81,6 +99,7 @@ struct bh_store_writer_config {
     struct bh_store_run run; /* id 0: a random one                                         */
     uint64_t sync_ns;        /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks; /* of 65,536 records; 0: 16                                   */
+    uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
 };
 
 struct bh_store_writer; /* opaque */
@@ -88,6 +107,9 @@ struct bh_store_writer; /* opaque */
  * in its journal is sealed first. */
 BH_NODISCARD int bh_store_writer_open(const struct bh_store_writer_config *cfg,
                                       struct bh_store_writer **ret_writer, struct bh_error *err);
+/* After an error of write, tick or close nothing that was flushed is lost. Where the disk had no room
+ * (-ENOSPC, -EDQUOT, -EAGAIN) the batch was not taken and may be offered again, and the next tick tries
+ * again; any other error stays, and the writer can only be closed, and opened anew. */
 /* Take all rows of a batch. The outcome of a TCP access may still be open: then outcome[] is
  * BH_OUTCOME_NONE and connection[] what bh_store_settle() gives back. */
 BH_NODISCARD int
@@ -120,8 +142,37 @@ void bh_store_close(struct bh_store *s);
 /* Is it a directory that somebody writes a log into, or has? */
 bool bh_store_is_log(const char *path);
 
+/* All logs at a path: itself, or those in the folders below, four deep, in the order of their names.
+ * Adds to `p`; nothing when there is none. */
+struct bh_store_paths {
+    char **path;
+    size_t count;
+};
+BH_NODISCARD int bh_store_find_logs(const char *path, struct bh_store_paths *p);
+void bh_store_paths_done(struct bh_store_paths *p);
+
+/* The log of whoever does not name one: what the variable says; else of root /var/log/beholder, of others
+ * $XDG_STATE_HOME/beholder or ~/.local/state/beholder. To read, /var/log/beholder too when that is none.
+ * Both return `ret`; there may be nothing. */
+#define BH_STORE_DIR_VARIABLE "BEHOLDER_LOG_DIR"
+const char *bh_store_default_dir(char *ret, size_t size);
+const char *bh_store_default_log(char *ret, size_t size);
+
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);
+/* Who saw the records: each name once. That of a run which does not say is the name of its log's folder.
+ * Records carry them (bh_batch.sensor_names). */
+#define BH_STORE_SENSORS_MAX 512U
+size_t bh_store_sensor_count(const struct bh_store *s);
+const char *bh_store_sensor(const struct bh_store *s, size_t index);
+size_t bh_store_sensor_of_run(const struct bh_store *s, size_t run);
+/* When no record of a sensor came for at least so long, between two of its records; of all sensors with
+ * BH_STORE_SENSORS_MAX: then nobody saw anything. */
+uint32_t bh_store_silences(const struct bh_store *s, size_t sensor, uint64_t least_ns,
+                           struct bh_store_silence *ret, uint32_t max);
+/* First and last record of a sensor. INT64_MAX, INT64_MIN: it has none with a time. */
+void bh_store_sensor_times(const struct bh_store *s, size_t sensor, int64_t *ret_first_ns,
+                           int64_t *ret_last_ns);
 /* Sums over all runs. */
 const struct bh_store_sums *bh_store_get_sums(const struct bh_store *s);
 
@@ -159,6 +210,113 @@ BH_NODISCARD int bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh
 /* Of the blocks that the query wants. */
 void bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_done);
 
+/* ---- roll-ups ------------------------------------------------------------------------------------------ */
+
+/* What a report over whole days needs of the records of a segment, added up when it was written:
+ * docs/design/rollups.md. A segment may have none, and a report then reads its records. */
+
+/* Sums over the records of a day. */
+struct bh_rollup_sums {
+    uint64_t rows, packets, inbound, outbound, cut_frames, cut_headers, duplicates;
+    uint64_t tcp, udp, pings; /* accesses; echo requests */
+    uint64_t cls[32], layer[16], reason[32];
+};
+struct bh_rollup_cell {
+    uint16_t country; /* of the segment's */
+    uint32_t tcp, udp;
+};
+struct bh_rollup_hour {
+    int64_t start_ns, first_ns, last_ns; /* of its records */
+    uint64_t frames;
+    uint32_t busiest; /* accesses of the source that had most of them in it */
+    uint32_t cell_at, cells;
+};
+struct bh_rollup_place {
+    uint16_t country;
+    int64_t first_ns, last_ns; /* of accesses */
+};
+struct bh_rollup_burst { /* many accesses of one source to what it asked for first in its hour */
+    int64_t hour_ns;
+    uint32_t source, key, count;
+};
+#define BH_ROLLUP_BURST_LEAST 128U
+#define BH_ROLLUP_PORTS 16384U /* octets: a bit for each TCP port, then for each UDP port */
+/* Sources are numbers below bh_rollup.sources; lists of them rise. */
+struct bh_rollup_ids {
+    uint32_t *id;
+    uint32_t count;
+};
+struct bh_rollup_day {
+    int64_t start_ns, end_ns;
+    struct bh_rollup_sums sums;
+    struct bh_rollup_hour *hour;
+    struct bh_rollup_cell *cell;
+    struct bh_rollup_place *place;
+    struct bh_rollup_burst *burst;
+    uint32_t hours, cells, places, bursts;
+    struct bh_rollup_ids knocked, pinged, then, other, own; /* then: pinged, and knocked later; other:
+                                                             * inbound without either; own: of `own` */
+    uint8_t *dst_ports;
+};
+
+/* Which sources had an access of a kind, and how many. */
+struct bh_rollup_sets; /* opaque */
+struct bh_rollup_set {
+    uint32_t key;     /* UDP << 16 | port */
+    uint8_t outcome;
+    uint32_t count;
+    const uint32_t *id, *accesses;
+};
+struct bh_rollup;
+struct bh_store;
+/* Of all days, or of one; BH_EDAMAGED, -ENOMEM. */
+BH_NODISCARD int bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day,
+                                    struct bh_rollup_sets **ret_sets);
+#define BH_ROLLUP_ALL_DAYS UINT32_MAX
+void bh_rollup_sets_free(struct bh_rollup_sets *s);
+/* Key << 3 | outcome of the next set, they rise; UINT32_MAX: no more. */
+uint32_t bh_rollup_sets_peek(const struct bh_rollup_sets *s);
+/* The next set; lasts until the next call. 0, or BH_EDAMAGED. */
+BH_NODISCARD int bh_rollup_sets_next(struct bh_rollup_sets *s, struct bh_rollup_set *ret);
+
+struct bh_rollup {
+    uint32_t sources, countries, days, own_count;
+    struct bh_ip *own;           /* addresses that sent what did not come to us from outside */
+    const struct bh_store_country *country;
+    struct bh_rollup_ids silent; /* far ends that sent nothing to us from outside      */
+    struct bh_rollup_ids then;   /* who pinged, and knocked later, on whatever day     */
+    void *priv;
+};
+/* Address and country of a source. */
+void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family,
+                      uint64_t *ret_hi, uint64_t *ret_lo, uint16_t *ret_country);
+/* Without `knocked_too` only their number is told. */
+BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, bool knocked_too,
+                                   struct bh_rollup_day *ret);
+void bh_rollup_day_done(struct bh_rollup_day *d);
+
+/* The files of a log, as a plan of a query sees them. */
+struct bh_store_file {
+    const char *path;
+    size_t run;
+    bool is_segment;
+    uint64_t rows;
+    int64_t first_ns, last_ns; /* of its records */
+    const char *no_rollup;     /* why it has none; NULL: it has */
+    uint32_t days;             /* of its roll-up */
+};
+size_t bh_store_file_count(const struct bh_store *s);
+void bh_store_get_file(const struct bh_store *s, size_t file, struct bh_store_file *ret);
+void bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
+                            int64_t *ret_end_ns, uint64_t *ret_rows);
+/* A value of the query's database (bh_store_read_begin) that means the same; 0: none. */
+uint16_t bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country);
+/* BH_EDAMAGED: its sums are not right. It lasts until the store is closed or bh_rollup_close(). */
+BH_NODISCARD int bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret);
+void bh_rollup_close(struct bh_rollup *r);
+/* Blocks of a file by time: is there one that has records between these two? */
+bool bh_store_file_has(const struct bh_store *s, size_t file, int64_t start_ns, int64_t end_ns);
+
 /* ---- looking after it --------------------------------------------------------------------------------- */
 
 struct bh_store_column_size {
@@ -169,17 +327,17 @@ struct bh_store_column_size {
 #define BH_STORE_COLUMN_SIZES 40U
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max);
+typedef bool bh_store_progress_fn(void *arg, uint64_t done, uint64_t total); /* false: stop, -ECANCELED */
 /* Reads everything and compares all sums; damage is in the health afterwards. */
 BH_NODISCARD int
-bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
-                void *arg, struct bh_error *err);
+bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg, struct bh_error *err);
 
 /* These lock the log as a writer does. */
 
-typedef void bh_store_progress_fn(void *arg, uint64_t done, uint64_t total);
 struct bh_store_done {
     uint64_t files_before, files_after, bytes_before, bytes_after;
     uint64_t records, lost_records; /* kept; gone for good */
+    uint64_t files_left;            /* by compaction, as they are damaged */
 };
 /* Join neighbouring small segments of one run, up to `rows` records each (0: 16 million). */
 BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress,
@@ -187,13 +345,32 @@ BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progr
 /* Seal what killed writers left, and write damaged segments anew without what is lost. */
 BH_NODISCARD int bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
                                  struct bh_store_done *ret_done, struct bh_error *err);
-/* Remove segments that end more than keep_ns before the newest record (0: none), then the oldest
- * until no more than keep_bytes are left (0: any). */
+/* Remove segments that end more than keep_ns before the newest block begins (0: none), then the oldest
+ * until no more than keep_bytes are left (0: any). The last one written stays. */
 BH_NODISCARD int bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
                                  struct bh_store_done *ret_done, struct bh_error *err);
-/* Append the records of other logs, which stay as they are. */
+/* Append the records of other logs, which stay as they are. All, or after an error nothing. */
 BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size_t count,
                                 bh_store_progress_fn *progress, void *arg,
                                 struct bh_store_done *ret_done, struct bh_error *err);
+
+/* ---- copies (lib/push) ------------------------------------------------------------------------------ */
+
+/* In a copy of a log: what has arrived. Only push writes segments there; retain and repair may. */
+#define BH_STORE_LEDGER "pushed"
+
+/* A sealed segment that counts. */
+struct bh_store_segment {
+    uint64_t first_sequence, last_sequence; /* a compacted one stands for several          */
+    uint64_t run, identity;                 /* identity: of its content; 0: it is damaged  */
+    uint64_t bytes, records;
+};
+/* In the order of their numbers; the caller frees. */
+BH_NODISCARD int bh_store_segments(const char *dir, struct bh_store_segment **ret_list,
+                                   size_t *ret_count, struct bh_error *err);
+/* A descriptor of it, or -errno; -ESTALE: another file has its name by now. */
+BH_NODISCARD int bh_store_segment_open(const char *dir, const struct bh_store_segment *s);
+/* As writers do, while *ret_fd is open. */
+BH_NODISCARD int bh_store_lock_copy(const char *dir, int *ret_fd, struct bh_error *err);
 
 #endif

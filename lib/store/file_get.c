@@ -68,10 +68,18 @@ void
 frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size,
           uint64_t body_size)
 {
+    frame_put_at(out, kind, head, head_size, body_size, 0);
+}
+
+void
+frame_put_at(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size,
+             uint64_t body_size, uint32_t first_row)
+{
     memset(out, 0, FRAME_SIZE);
     memcpy(out, magic_frame, 4);
     bh_put_le16(out + 4, (uint16_t)kind);
     bh_put_le32(out + 8, head_size);
+    bh_put_le32(out + 12, first_row);
     bh_put_le64(out + 16, body_size);
     bh_put_le64(out + 24, code_sum(head, head_size));
     bh_put_le64(out + 32, code_sum(out, 32));
@@ -89,6 +97,7 @@ frame_get(const uint8_t *data, uint64_t size, uint64_t at, struct frame *ret)
     }
     struct frame f = { .kind = bh_get_le16(p + 4),
                        .head_size = bh_get_le32(p + 8),
+                       .first_row = bh_get_le32(p + 12),
                        .body_size = bh_get_le64(p + 16),
                        .head_sum = bh_get_le64(p + 24) };
     const uint64_t left = size - at - FRAME_SIZE;
@@ -141,12 +150,26 @@ add_dict(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t b
     return 0;
 }
 
+/* Behind a gap in a journal a block must not be read by the dictionary of those before. */
+static int
+lose_dict(struct log_file *f)
+{
+    void *p = more(f->dict, f->dict_count, &f->dict_cap, sizeof *f->dict);
+    if (p == NULL) {
+        return -ENOMEM;
+    }
+    f->dict = p;
+    f->dict[f->dict_count++] = (struct dict_ref){ 0 };
+    return 0;
+}
+
 static int
 add_block(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at,
           uint64_t body_size)
 {
     struct block_head h;
-    if (block_head_get(head, head_size, &h) != 0 || h.body_size > body_size || f->dict_count == 0) {
+    if (block_head_get(head, head_size, &h) != 0 || h.body_size > body_size || f->dict_count == 0 ||
+        (f->type == FILE_JOURNAL && f->row_space + h.rows > JOURNAL_ROWS_MAX)) {
         f->damaged++;
         return 0;
     }
@@ -156,9 +179,47 @@ add_block(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t 
     }
     f->block = p;
     f->block[f->block_count++] =
-        (struct block_ref){ h, body_at, (uint32_t)(f->dict_count - 1), f->rows };
+        (struct block_ref){ h, body_at, (uint32_t)(f->dict_count - 1), f->row_space };
     f->rows += h.rows;
+    f->row_space += h.rows;
     return 0;
+}
+
+/* Rows between the last block and this one are lost; verdicts count them all the same. */
+static void
+skip_lost_rows(struct log_file *f, uint32_t first_row)
+{
+    if (f->type == FILE_JOURNAL && first_row > f->row_space && first_row < JOURNAL_ROWS_MAX) {
+        f->lost_rows += first_row - f->row_space;
+        f->row_space = first_row;
+    }
+}
+
+/* Octets of `verdict` for all rows so far; what came since the last list of verdicts has none yet. */
+static int
+grow_verdicts(struct log_file *f)
+{
+    uint8_t *p = realloc(f->verdict, (size_t)f->row_space + 32);
+    if (p == NULL) {
+        return -ENOMEM;
+    }
+    memset(p + f->verdict_rows, VERDICT_NONE, (size_t)(f->row_space - f->verdict_rows));
+    f->verdict_rows = f->row_space;
+    f->verdict = p;
+    return 0;
+}
+
+/* What is wrong with it costs nothing but time. */
+static int
+add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+{
+    rollup_head_done(&f->rollup);
+    int r = rollup_head_get(head, head_size, body_size, f->rows, &f->rollup);
+    f->rollup_known = true;
+    f->rollup_damaged = r == BH_EDAMAGED;
+    f->rollup_at = body_at;
+    f->rollup_size = head_size + body_size;
+    return r == -ENOMEM ? r : 0;
 }
 
 /* Outcomes of the rows first .. first + n. */
@@ -168,24 +229,20 @@ add_verdicts(struct log_file *f, const uint8_t *head, uint32_t head_size)
     struct bh_cur c = bh_cur_over(head, head_size);
     const uint64_t first = code_get64(&c);
     const uint32_t n = code_get32(&c);
-    if (c.bad || first > f->rows || n > f->rows - first) {
+    if (c.bad || n > BLOCK_ROWS || first > JOURNAL_ROWS_MAX || first + n > JOURNAL_ROWS_MAX) {
         f->damaged++;
         return 0;
     }
-    uint8_t *p = realloc(f->verdict, (size_t)f->rows + 32);
-    if (p == NULL) {
+    skip_lost_rows(f, (uint32_t)(first + n)); /* the last block before it is lost */
+    if (grow_verdicts(f) != 0) {
         return -ENOMEM;
     }
-    /* What came since the last list of verdicts has none yet. */
-    memset(p + f->verdict_rows, VERDICT_NONE, (size_t)(f->rows - f->verdict_rows));
-    f->verdict_rows = f->rows;
-    f->verdict = p;
     uint8_t *v = malloc(n + 16UL);
     if (v == NULL) {
         return -ENOMEM;
     }
     if (code_get_octets(&c, v, n)) {
-        memcpy(p + first, v, n);
+        memcpy(f->verdict + first, v, n);
     } else {
         f->damaged++;
     }
@@ -210,7 +267,10 @@ take_frame(struct log_file *f, const struct frame *frame, uint64_t at)
     case FRAME_DICT:
         return add_dict(f, head, frame->head_size, body_at, frame->body_size);
     case FRAME_BLOCK:
+        skip_lost_rows(f, frame->first_row);
         return add_block(f, head, frame->head_size, body_at, frame->body_size);
+    case FRAME_ROLLUP:
+        return f->type == FILE_SEGMENT ? add_rollup(f, head, frame->head_size, body_at, frame->body_size) : 0;
     case FRAME_VERDICTS:
         return f->type == FILE_JOURNAL ? add_verdicts(f, head, frame->head_size) : 0;
     default:
@@ -220,9 +280,10 @@ take_frame(struct log_file *f, const struct frame *frame, uint64_t at)
 
 /* ---- walking -------------------------------------------------------------------------------------------- */
 
-/* The next place from `at` on where a sound frame stands; size: none. */
+/* The next place from `at` on where a sound frame stands; size: none. Whoever fills a file with heads
+ * that go to its end must not make us add up its square: so much is looked at, and no more. */
 static uint64_t
-find_frame(const struct log_file *f, uint64_t at)
+find_frame(struct log_file *f, uint64_t at)
 {
     struct frame frame;
     while (at + FRAME_SIZE <= f->size) {
@@ -234,9 +295,59 @@ find_frame(const struct log_file *f, uint64_t at)
         if (frame_get(f->data, f->size, at, &frame)) {
             return at;
         }
+        if (f->size - at >= FRAME_SIZE && memcmp(p, magic_frame, 4) == 0) {
+            const uint32_t head = bh_get_le32(p + 8);
+            f->searched += head < f->size - at ? head : f->size - at;
+            if (f->searched > 8 * f->size) {
+                break;
+            }
+        }
         at++;
     }
     return f->size;
+}
+
+static bool
+is_zero(const uint8_t *p, uint64_t n)
+{
+    while (n > 0 && *p == 0) {
+        p++;
+        n--;
+    }
+    return n == 0;
+}
+
+/* Is what stands here until the end a frame whose writer was stopped: the beginning of a sound one, or
+ * what some file systems leave after a power failure, zeros? Anything else is damage. */
+static bool
+is_torn(const struct log_file *f, uint64_t at)
+{
+    const uint8_t *p = f->data + at;
+    const uint64_t left = f->size - at;
+    if (f->type != FILE_JOURNAL || is_zero(p, left)) {
+        return f->type == FILE_JOURNAL;
+    }
+    if (left < FRAME_SIZE) {
+        return memcmp(p, magic_frame, left < 4 ? (size_t)left : 4) == 0;
+    }
+    const uint64_t head = bh_get_le32(p + 8), body = bh_get_le64(p + 16);
+    return memcmp(p, magic_frame, 4) == 0 && bh_get_le64(p + 32) == code_sum(p, 32) &&
+           (head > left - FRAME_SIZE || body > left - FRAME_SIZE - head ||
+            (left > 64 && is_zero(p + left - 64, 64))); /* a hole at the end of the last one */
+}
+
+/* Where a frame is damaged the next one is looked for. */
+static int
+pass_gap(struct log_file *f, uint64_t *at)
+{
+    const uint64_t next = find_frame(f, *at + 1);
+    if (next == f->size && is_torn(f, *at)) {
+        f->torn = f->size - *at;
+    } else {
+        f->damaged++;
+    }
+    *at = next;
+    return f->type == FILE_JOURNAL ? lose_dict(f) : 0;
 }
 
 static int
@@ -247,13 +358,7 @@ walk_frames(struct log_file *f)
     struct frame frame;
     while (at < f->size && r == 0) {
         if (!frame_get(f->data, f->size, at, &frame)) {
-            const uint64_t next = find_frame(f, at + 1);
-            if (next == f->size) {
-                f->torn = f->size - at;
-                break;
-            }
-            f->damaged++;
-            at = next;
+            r = pass_gap(f, &at);
             continue;
         }
         if (frame.kind == FRAME_INDEX) {
@@ -262,14 +367,8 @@ walk_frames(struct log_file *f)
         r = take_frame(f, &frame, at);
         at += FRAME_SIZE + frame.head_size + frame.body_size;
     }
-    if (f->verdict != NULL) { /* rows behind the last verdicts */
-        uint8_t *p = realloc(f->verdict, (size_t)f->rows + 32);
-        if (p == NULL) {
-            return -ENOMEM;
-        }
-        memset(p + f->verdict_rows, VERDICT_NONE, (size_t)(f->rows - f->verdict_rows));
-        f->verdict = p;
-        f->verdict_rows = f->rows;
+    if (r == 0 && f->verdict != NULL) { /* rows behind the last verdicts */
+        r = grow_verdicts(f);
     }
     return r;
 }
@@ -314,22 +413,48 @@ take_index(struct log_file *f, const uint8_t *data, size_t size)
         }
         r = add_block(f, head, head_size, at, body);
     }
+    if (r == 0 && bh_cur_left(&c) > 0) { /* not in files of before there were roll-ups */
+        if (!part_get(&c, &head, &head_size)) {
+            return BH_EDAMAGED;
+        }
+        const uint64_t at = code_get64(&c), body = code_get64(&c);
+        if (c.bad || at > f->size || body > f->size - at) {
+            return BH_EDAMAGED;
+        }
+        r = add_rollup(f, head, head_size, at, body);
+    }
     return r;
+}
+
+/* Of a segment that is whole at its end. */
+static const uint8_t *
+sound_trailer(const struct log_file *f)
+{
+    if (f->type != FILE_SEGMENT || f->size < FILE_HEADER_SIZE + TRAILER_SIZE) {
+        return NULL;
+    }
+    const uint8_t *p = f->data + f->size - TRAILER_SIZE;
+    return memcmp(p, magic_end, 8) == 0 && bh_get_le64(p + 24) == code_sum(p, 24) ? p : NULL;
+}
+
+static uint64_t
+records_of_trailer(const struct log_file *f)
+{
+    const uint8_t *p = sound_trailer(f);
+    return p == NULL ? 0 : bh_get_le64(p + 16);
 }
 
 static int
 find_index(struct log_file *f)
 {
-    if (f->size < FILE_HEADER_SIZE + TRAILER_SIZE) {
-        return BH_EDAMAGED;
-    }
-    const uint8_t *p = f->data + f->size - TRAILER_SIZE;
+    const uint8_t *p = sound_trailer(f);
     struct frame frame;
-    const uint64_t at = bh_get_le64(p + 8);
-    if (memcmp(p, magic_end, 8) != 0 || bh_get_le64(p + 24) != code_sum(p, 24) ||
+    const uint64_t at = p == NULL ? 0 : bh_get_le64(p + 8);
+    if (p == NULL ||
         !frame_get(f->data, f->size, at, &frame) || frame.kind != FRAME_INDEX) {
         return BH_EDAMAGED;
     }
+    f->identity = frame.head_sum;
     return take_index(f, f->data + at + FRAME_SIZE, frame.head_size);
 }
 
@@ -341,9 +466,11 @@ forget(struct log_file *f)
     f->block = NULL;
     f->dict = NULL;
     f->block_count = f->block_cap = f->dict_count = f->dict_cap = 0;
-    f->rows = 0;
+    f->rows = f->row_space = 0;
     f->dict_bytes = 0;
     bh_store_sums_done(&f->sums);
+    rollup_head_done(&f->rollup);
+    f->rollup_known = f->rollup_damaged = false;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
@@ -352,6 +479,13 @@ static int
 check_header(struct log_file *f, const char *where, struct bh_error *err)
 {
     const bool journal = f->type == FILE_JOURNAL;
+    /* Its writer was stopped before it had written anything. */
+    if (journal && (is_zero(f->data, f->size) ||
+                    (f->size < FILE_HEADER_SIZE &&
+                     memcmp(f->data, magic_journal, f->size < 8 ? (size_t)f->size : 8) == 0))) {
+        f->torn = f->size;
+        return 0;
+    }
     if (f->size < FILE_HEADER_SIZE ||
         memcmp(f->data, journal ? magic_journal : magic_segment, 8) != 0 ||
         bh_get_le64(f->data + 56) != code_sum(f->data, 56)) {
@@ -385,7 +519,13 @@ log_file_parse(struct log_file *f, const uint8_t *data, uint64_t size, struct bh
         f->damaged++;
         forget(f);
     }
-    return size < FILE_HEADER_SIZE ? 0 : walk_frames(f);
+    if (size < FILE_HEADER_SIZE || (f->type == FILE_JOURNAL && is_zero(data, size))) {
+        return 0;
+    }
+    r = walk_frames(f);
+    const uint64_t records = records_of_trailer(f);
+    f->lost_rows = records > f->rows ? records - f->rows : f->lost_rows;
+    return r;
 }
 
 static int
@@ -463,6 +603,7 @@ log_file_close(struct log_file *f)
     free(f->dict);
     free(f->verdict);
     bh_store_sums_done(&f->sums);
+    rollup_head_done(&f->rollup);
     *f = (struct log_file){ 0 };
 }
 
@@ -587,6 +728,9 @@ log_file_frames_are_sound(const struct log_file *f)
         if (!parity_is_sound(f, k)) {
             return false;
         }
+    }
+    if (f->rollup_damaged || !rollup_is_sound(&f->rollup, f->data + f->rollup_at)) {
+        return false;
     }
     return at + TRAILER_SIZE == f->size;
 }

@@ -6,6 +6,7 @@
 #ifndef STORE_FILE_PRIV_H
 #define STORE_FILE_PRIV_H
 
+#include "rollup_priv.h"
 #include "store_priv.h"
 
 #define FILE_HEADER_SIZE 64U
@@ -20,16 +21,23 @@ enum frame_kind {
     FRAME_BLOCK = 4,
     FRAME_INDEX = 5,    /* all heads again, at the end                  */
     FRAME_VERDICTS = 6, /* journals: outcomes that came later           */
+    FRAME_ROLLUP = 7,   /* segments: what was added up                  */
 };
 
 struct frame {
     uint16_t kind;
     uint32_t head_size;
+    uint32_t first_row; /* blocks of journals: how many rows came before, also when those are lost */
     uint64_t body_size, head_sum;
 };
+/* No journal has more; what says so is damaged. Its verdicts have an octet for each row. */
+#define JOURNAL_ROWS_MAX (1U << 24)
 
 void frame_put(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head, uint32_t head_size,
                uint64_t body_size);
+/* The same of a block in a journal. */
+void frame_put_at(uint8_t out[FRAME_SIZE], enum frame_kind kind, const void *head,
+                  uint32_t head_size, uint64_t body_size, uint32_t first_row);
 /* False: no frame stands here, or it is damaged, or it goes beyond `size`. */
 bool frame_get(const uint8_t *data, uint64_t size, uint64_t at, struct frame *ret);
 
@@ -76,10 +84,18 @@ struct log_file {
     struct dict_ref *dict;
     size_t block_count, block_cap, dict_count, dict_cap;
     uint8_t *index_copy; /* heads of dictionaries, when they came out of the index */
-    uint64_t rows, torn, damaged;
+    uint64_t rows, row_space; /* row_space: the numbers of rows, with those that are lost */
+    uint64_t lost_rows;       /* known to have been there                                 */
+    uint64_t torn, damaged;
+    uint64_t identity; /* of a sound segment: the sum of its index, which has the sums of all else */
+    uint64_t searched; /* octets of heads that were none */
     uint8_t *verdict; /* journals: by row; VERDICT_NONE: as in the block */
     uint64_t verdict_rows;
     uint64_t dict_bytes;
+    struct rollup_head rollup; /* days 0: none, or it is damaged */
+    bool rollup_known;         /* there is a frame that says it, or why there is none */
+    bool rollup_damaged;
+    uint64_t rollup_at, rollup_size;
 };
 #define VERDICT_NONE 255U
 #define PIECE_SIZE 16384U
@@ -97,6 +113,8 @@ BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct di
 
 /* Of a segment: also what stands twice, and is not looked at as long as its other copy is sound. */
 bool log_file_frames_are_sound(const struct log_file *f);
+/* Its roll-up, opened. */
+BH_NODISCARD int rollup_open(const struct log_file *f, struct bh_rollup **ret);
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
@@ -116,6 +134,7 @@ struct segment_out {
     uint64_t dict_head_at;
     uint32_t blocks;
     size_t blocks_at; /* in index */
+    struct rollup_out *rollup;
 };
 BH_NODISCARD int
 segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last,
@@ -124,14 +143,17 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
 BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
                                const struct chunk *c, struct block_work *w, struct bh_error *err);
 /* Synced to the disk, not yet in its place. */
-BH_NODISCARD int segment_end(struct segment_out *o, struct bh_error *err);
+BH_NODISCARD int segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err);
 /* Into its place: from now on it counts. */
 BH_NODISCARD int segment_place(struct segment_out *o, const char *dir, struct bh_error *err);
 void segment_drop(struct segment_out *o); /* after an error, or when it is done */
 
 BH_NODISCARD int
 write_all(int fd, const void *data, size_t size, const char *path, struct bh_error *err);
+/* "cannot write", why, and what helps; returns -saved. */
+int write_failed(struct bh_error *err, int saved, const char *path);
 BH_NODISCARD int sync_dir(const char *dir, struct bh_error *err);
+BH_NODISCARD int make_dir(const char *dir, struct bh_error *err);
 
 /* ---- the directory -------------------------------------------------------------------------------------- */
 
@@ -144,6 +166,11 @@ BH_NODISCARD int
 list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
 /* The lock of writers, held while the descriptor is open. */
 BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+/* A copy that push fills; an error when it is. */
+bool is_copy(const char *dir);
+BH_NODISCARD int refuse_copy(const char *dir, struct bh_error *err);
+/* An error when the lock, or all of the directory, was removed. */
+BH_NODISCARD int check_lock(const char *dir, int fd, struct bh_error *err);
 BH_NODISCARD int
 unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err);
 /* All files of a log that is locked: `ret_files` of `ret_count`, closed by files_close(). */

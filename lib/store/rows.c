@@ -133,10 +133,10 @@ rows_seal(const struct open_rows *o, size_t chunks, const char *dir, uint64_t se
     for (size_t k = 0; k < chunks && r == 0; k++) {
         r = segment_block(ret, &dict, &o->terms, o->chunk[k], work, err);
     }
-    r = r != 0 ? r : segment_end(ret, err);
-    dict_done(&dict);
+    r = r != 0 ? r : segment_end(ret, &work->code, err);
     if (r != 0) {
         segment_drop(ret);
     }
+    dict_done(&dict);
     return r;
 }

@@ -34,4 +34,8 @@ rows_seal(const struct open_rows *o, size_t chunks, const char *dir, uint64_t se
 /* Outcomes that came after the rows of a journal: `row` is the first of the batch in its file. */
 void apply_verdicts(const struct log_file *f, uint64_t row, struct bh_batch *b);
 
+/* What bh_store_retain() does, of a log that is locked. */
+BH_NODISCARD int retain_files(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
+                              struct bh_store_done *ret_done, struct bh_error *err);
+
 #endif

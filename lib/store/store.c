@@ -5,6 +5,7 @@
  * captures are, and inside a run the order is kept.
  */
 #include "rows_priv.h"
+#include "sensors_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ struct cursor {
     uint32_t row;
     uint64_t file_row; /* of the next row of the open block */
     bool ended;
+    uint16_t sensor;
+    const struct bh_store_sums *sums; /* of the run; NULL: none known */
 };
 
 struct bh_store {
@@ -31,8 +34,10 @@ struct bh_store {
     struct bh_store_run *run;
     size_t runs;
     struct cursor *cursor; /* one a run */
+    struct sensor_names sensors;
     struct bh_store_sums sums;
     struct bh_store_health health;
+    uint64_t lost_of_files; /* where their frames were damaged: known from the start */
     struct bh_store_query query;
     struct kobold_value *value; /* of the query's database */
     uint64_t blocks_done;
@@ -164,7 +169,7 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
         return bh_error_errno(err, EAGAIN, dir, "changes too fast to be read",
                               "変化が速すぎて読めません");
     }
-    if (r == 0 && s->files == before) {
+    if (r == 0 && s->files == before && !bh_store_is_log(dir)) { /* else its writer has only begun */
         return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
                             "このディレクトリにはパケットログがありません");
     }
@@ -186,6 +191,10 @@ find_runs(struct bh_store *s)
         while (at < s->runs && s->run[at].id != f->run.id) {
             at++;
         }
+        if (!f->run_known && f->rows == 0 && f->torn == f->size && s->files > 1) {
+            s->health.torn_bytes += f->torn;
+            continue; /* a journal whose writer had not begun */
+        }
         struct cursor *c = &s->cursor[at];
         if (at == s->runs) {
             s->run[s->runs++] = f->run;
@@ -197,6 +206,7 @@ find_runs(struct bh_store *s)
         c->file[c->files++] = k;
         s->health.torn_bytes += f->torn;
         s->health.damaged_files += f->damaged > 0;
+        s->lost_of_files += f->lost_rows;
         if (f->damaged > 0) {
             note_damage(s, f, 0);
         }
@@ -208,8 +218,34 @@ find_runs(struct bh_store *s)
         while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
             last--;
         }
-        r = last == 0 ? 0 : bh_store_sums_add(&s->sums, &s->file[c->file[last - 1]].sums);
+        if (last > 0) {
+            s->cursor[at].sums = &s->file[c->file[last - 1]].sums;
+            r = bh_store_sums_add(&s->sums, s->cursor[at].sums);
+        }
     }
+    return r;
+}
+
+static int
+find_sensors(struct bh_store *s, struct bh_error *err)
+{
+    char **dir = calloc(s->runs + 1, sizeof *dir);
+    int r = dir == NULL ? -ENOMEM : 0;
+    for (size_t k = 0; k < s->runs && r == 0; k++) {
+        dir[k] = strdup(s->file[s->cursor[k].file[0]].path);
+        char *slash = dir[k] == NULL ? NULL : strrchr(dir[k], '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        r = dir[k] == NULL ? -ENOMEM : 0;
+    }
+    r = r != 0 ? bh_error_errno(err, ENOMEM, "", "cannot read", "読めません")
+               : sensor_names_init(&s->sensors, s->run, dir, s->runs, err);
+    for (size_t k = 0; k < s->runs; k++) {
+        s->cursor[k].sensor = r == 0 ? s->sensors.of_run[k] : 0;
+        free(dir == NULL ? NULL : dir[k]);
+    }
+    free(dir);
     return r;
 }
 
@@ -225,6 +261,7 @@ bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store
     if (r == 0 && find_runs(s) != 0) {
         r = bh_error_errno(err, ENOMEM, dirs[0], "cannot read", "読めません");
     }
+    r = r != 0 ? r : find_sensors(s, err);
     if (r != 0) {
         bh_store_close(s);
         return r;
@@ -263,6 +300,7 @@ bh_store_close(struct bh_store *s)
         log_file_close(&s->file[k]);
     }
     bh_store_sums_done(&s->sums);
+    sensor_names_done(&s->sensors);
     free(s->file);
     free(s->run);
     free(s->cursor);
@@ -282,6 +320,77 @@ const struct bh_store_run *
 bh_store_run(const struct bh_store *s, size_t index)
 {
     return &s->run[index];
+}
+
+size_t
+bh_store_sensor_count(const struct bh_store *s)
+{
+    return s->sensors.count;
+}
+
+const char *
+bh_store_sensor(const struct bh_store *s, size_t index)
+{
+    return s->sensors.name[index];
+}
+
+size_t
+bh_store_sensor_of_run(const struct bh_store *s, size_t run)
+{
+    return s->sensors.of_run[run];
+}
+
+/* First and last record of a run, by its blocks. */
+static void
+times_of_run(const struct bh_store *s, const struct cursor *c, int64_t *first_ns, int64_t *last_ns)
+{
+    for (size_t k = 0; k < c->files; k++) {
+        const struct log_file *f = &s->file[c->file[k]];
+        for (size_t b = 0; b < f->block_count; b++) {
+            const struct block_head *h = &f->block[b].head;
+            *first_ns = h->min_ns < *first_ns ? h->min_ns : *first_ns;
+            *last_ns = h->max_ns > *last_ns ? h->max_ns : *last_ns;
+        }
+    }
+}
+
+void
+bh_store_sensor_times(const struct bh_store *s, size_t sensor, int64_t *ret_first_ns,
+                      int64_t *ret_last_ns)
+{
+    *ret_first_ns = INT64_MAX;
+    *ret_last_ns = INT64_MIN;
+    for (size_t k = 0; k < s->runs; k++) {
+        if (s->sensors.of_run[k] == sensor) {
+            times_of_run(s, &s->cursor[k], ret_first_ns, ret_last_ns);
+        }
+    }
+}
+
+uint32_t
+bh_store_silences(const struct bh_store *s, size_t sensor, uint64_t least_ns,
+                  struct bh_store_silence *ret, uint32_t max)
+{
+    struct run_silences *all = calloc(s->runs + 1, sizeof *all);
+    size_t n = 0;
+    for (size_t k = 0; all != NULL && k < s->runs; k++) {
+        const struct bh_store_sums *sums = s->cursor[k].sums;
+        struct run_silences one = { .first_ns = INT64_MAX,
+                                    .last_ns = INT64_MIN,
+                                    .edges_known = !s->run[k].is_import && s->run[k].filter[0] == '\0' };
+        if (sensor < BH_STORE_SENSORS_MAX && s->sensors.of_run[k] != sensor) {
+            continue;
+        }
+        times_of_run(s, &s->cursor[k], &one.first_ns, &one.last_ns);
+        one.silence = sums == NULL ? NULL : sums->silence;
+        one.count = sums == NULL ? 0 : sums->silence_count;
+        if (one.first_ns <= one.last_ns) { /* a run without records says nothing */
+            all[n++] = one;
+        }
+    }
+    const uint32_t found = silences_meet(all, n, least_ns, ret, max);
+    free(all);
+    return found;
 }
 
 const struct bh_store_sums *
@@ -320,13 +429,14 @@ bh_store_get_health(const struct bh_store *s, struct bh_store_health *ret)
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max)
 {
-    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0;
+    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0, rollups = 0;
     for (size_t k = 0; k < s->files; k++) {
         const struct log_file *f = &s->file[k];
         if (f->type != FILE_SEGMENT) {
             continue;
         }
-        rest += f->size - f->dict_bytes;
+        rest += f->size - f->dict_bytes - f->rollup_size;
+        rollups += f->rollup_size;
         dicts += f->dict_bytes;
         for (size_t b = 0; b < f->block_count; b++) {
             for (unsigned c = 0; c < COLUMNS; c++) {
@@ -343,6 +453,9 @@ bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret
     }
     if (n < max) {
         ret[n++] = (struct bh_store_column_size){ "dictionary", dicts };
+    }
+    if (n < max && rollups > 0) {
+        ret[n++] = (struct bh_store_column_size){ "rollup", rollups };
     }
     if (n < max) {
         ret[n++] = (struct bh_store_column_size){ "index", rest };
@@ -376,6 +489,19 @@ next_block(const struct bh_store *s, struct cursor *c)
     return NULL;
 }
 
+uint16_t
+bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country)
+{
+    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
+    for (unsigned v = 0; v < values; v++) {
+        if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
+            strcmp(s->value[v].class_name, country->class_name) == 0 && strcmp(s->value[v].rfc, country->rfc) == 0) {
+            return (uint16_t)v;
+        }
+    }
+    return 0;
+}
+
 /* What the countries of a dictionary are in the query's database. */
 static int
 map_countries(const struct bh_store *s, struct cursor *c)
@@ -385,17 +511,8 @@ map_countries(const struct bh_store *s, struct cursor *c)
     if (c->value_of_country == NULL) {
         return -ENOMEM;
     }
-    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
     for (uint32_t k = 0; k < c->dict.country_count; k++) {
-        const struct bh_store_country *country = &c->dict.country[k];
-        for (unsigned v = 0; v < values; v++) {
-            if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
-                strcmp(s->value[v].class_name, country->class_name) == 0 &&
-                strcmp(s->value[v].rfc, country->rfc) == 0) {
-                c->value_of_country[k] = (uint16_t)v;
-                break;
-            }
-        }
+        c->value_of_country[k] = bh_store_country_value(s, &c->dict.country[k]);
     }
     return 0;
 }
@@ -433,6 +550,10 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
     for (;;) {
         if (c->is_open && block_next(c->rows, c->value_of_country, b)) {
             apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
+            b->sensor_names = s->sensors.name;
+            for (uint32_t i = 0; i < b->rows; i++) {
+                b->sensor[i] = c->sensor;
+            }
             c->file_row += b->rows;
             return 1;
         }
@@ -478,7 +599,8 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 {
     s->query = *q;
     s->blocks_done = 0;
-    s->health.damaged_blocks = s->health.lost_records = 0;
+    s->health.damaged_blocks = 0;
+    s->health.lost_records = s->lost_of_files;
     free(s->value);
     s->value = calloc(KOBOLD_VALUES_MAX, sizeof *s->value);
     if (s->value == NULL) {
@@ -538,18 +660,27 @@ first_cursor(struct bh_store *s, int64_t *ret_limit)
     return first;
 }
 
+/* What a batch says of all its rows. */
+static bool
+go_together(const struct bh_batch *a, const struct bh_batch *b)
+{
+    return a->want == b->want && a->lacks == b->lacks && a->has_weight == b->has_weight &&
+           a->all_inbound == b->all_inbound && a->no_tcp_seq == b->no_tcp_seq;
+}
+
 /* Rows of one run until one of another comes first. */
 static void
 take_rows(struct cursor *c, int64_t limit, struct bh_batch *b)
 {
     const struct bh_batch *from = c->batch;
+    const uint32_t first = c->row; /* comes first in any case */
     b->want = from->want;
     b->lacks = from->lacks;
     b->all_inbound = from->all_inbound;
     b->no_tcp_seq = from->no_tcp_seq;
     b->has_country = true;
     while (c->row < from->rows && b->rows < BH_BATCH_ROWS && b->quote_rows < BH_BATCH_QUOTES &&
-           (b->rows == 0 || from->ts_ns[c->row] <= limit)) {
+           (c->row == first || from->ts_ns[c->row] <= limit)) {
         bh_batch_copy_row(b, from, c->row++);
     }
 }
@@ -563,11 +694,17 @@ bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
         int64_t limit;
         struct cursor *c = first_cursor(s, &limit);
         if (c == NULL) {
-            return 0;
+            return b->rows > 0;
         }
         if (c->batch != NULL && c->row < c->batch->rows) {
-            take_rows(c, limit, b);
-            return 1;
+            const uint32_t rows = b->rows;
+            if (rows == 0 || go_together(b, c->batch)) {
+                take_rows(c, limit, b);
+            }
+            if (b->rows == rows || b->rows == BH_BATCH_ROWS) {
+                return 1; /* another kind of batch, or a full one */
+            }
+            continue;
         }
         if (!c->is_open && s->runs > 1) {
             const struct block_ref *block = next_block(s, c);
@@ -578,6 +715,9 @@ bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
         }
         /* Alone in its time: straight into the hands of who asks. */
         const bool alone = c->batch == NULL || limit == INT64_MAX;
+        if (alone && b->rows > 0) {
+            return 1;
+        }
         r = cursor_next(s, c, alone ? b : c->batch);
         c->row = 0;
         if (r < 0) {
@@ -605,17 +745,91 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
     *ret_done = s->blocks_done;
 }
 
+/* ---- files, as a plan sees them --------------------------------------------------------------------------- */
+
+size_t
+bh_store_file_count(const struct bh_store *s)
+{
+    return s->files;
+}
+
+static const char *
+why_no_rollup(const struct log_file *f)
+{
+    static const char *const why[] = {
+        [ROLLUP_WRITTEN] = "none",        [ROLLUP_WEIGHTS] = "weights", [ROLLUP_TIMES] = "times",
+        [ROLLUP_ORDER] = "order",         [ROLLUP_MANY] = "many",       [ROLLUP_NO_GAIN] = "small",
+    };
+    if (f->rollup.days > 0 && f->damaged == 0) {
+        return NULL;
+    }
+    return f->type != FILE_SEGMENT   ? "journal"
+           : f->rollup_damaged || f->damaged > 0 ? "damaged"
+           : !f->rollup_known                    ? "none"
+           : f->rollup.reason < BH_COUNT(why)    ? why[f->rollup.reason]
+                                                 : "newer";
+}
+
+void
+bh_store_get_file(const struct bh_store *s, size_t file, struct bh_store_file *ret)
+{
+    const struct log_file *f = &s->file[file];
+    *ret = (struct bh_store_file){ .path = f->path,
+                                   .is_segment = f->type == FILE_SEGMENT,
+                                   .rows = f->rows,
+                                   .first_ns = INT64_MAX,
+                                   .last_ns = INT64_MIN,
+                                   .no_rollup = why_no_rollup(f),
+                                   .days = f->rollup.days };
+    while (ret->run < s->runs && s->run[ret->run].id != f->run.id) {
+        ret->run++;
+    }
+    for (size_t k = 0; k < f->block_count; k++) {
+        const struct block_head *h = &f->block[k].head;
+        ret->first_ns = h->min_ns < ret->first_ns ? h->min_ns : ret->first_ns;
+        ret->last_ns = h->max_ns > ret->last_ns ? h->max_ns : ret->last_ns;
+    }
+}
+
+void
+bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
+                       int64_t *ret_end_ns, uint64_t *ret_rows)
+{
+    const struct rollup_day_ref *d = &s->file[file].rollup.day[day];
+    *ret_start_ns = d->start_ns;
+    *ret_end_ns = d->end_ns;
+    *ret_rows = d->rows;
+}
+
+int
+bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret)
+{
+    return rollup_open(&s->file[file], ret);
+}
+
+bool
+bh_store_file_has(const struct bh_store *s, size_t file, int64_t start_ns, int64_t end_ns)
+{
+    const struct log_file *f = &s->file[file];
+    for (size_t k = 0; k < f->block_count; k++) {
+        if (f->block[k].head.max_ns >= start_ns && f->block[k].head.min_ns < end_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- whole files -------------------------------------------------------------------------------------------- */
 
 /* Every column of every block, and every dictionary. */
 int
-bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, uint64_t total),
-                void *arg, struct bh_error *err)
+bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg, struct bh_error *err)
 {
     struct block_rows *rows = block_rows_new();
     uint64_t total = 0, done = 0;
     int r = rows == NULL ? -ENOMEM : 0;
-    s->health.damaged_blocks = s->health.lost_records = 0;
+    s->health.damaged_blocks = 0;
+    s->health.lost_records = s->lost_of_files;
     for (size_t k = 0; k < s->files; k++) {
         total += s->file[k].block_count;
     }
@@ -641,12 +855,16 @@ bh_store_verify(struct bh_store *s, void (*progress)(void *arg, uint64_t done, u
                 note_damage(s, f, ref->body_at);
                 r = 0;
             }
-            if (progress != NULL) {
-                progress(arg, ++done, total);
+            if (r == 0 && progress != NULL && !progress(arg, ++done, total)) {
+                r = -ECANCELED;
             }
         }
         dict_done(&d);
     }
     block_rows_free(rows);
+    if (r == -ECANCELED) {
+        return bh_error_set(err, r, "", "stopped before all was read",
+                            "すべてを読む前に中断しました");
+    }
     return r == 0 ? 0 : bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
 }

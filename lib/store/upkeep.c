@@ -8,85 +8,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "bh_zone.h"
+
 #define COMPACT_ROWS (16U << 20)
-
-int
-unlink_file(const char *dir, uint64_t sequence, enum file_type type, struct bh_error *err)
-{
-    char name[NAME_SIZE], path[4096];
-    name_put(name, sequence, type);
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (unlink(path) != 0 && errno != ENOENT) {
-        return bh_error_errno(err, errno, path, "cannot remove", "削除できません");
-    }
-    return 0;
-}
-
-bool
-is_superseded(const struct log_file *files, size_t count, size_t index)
-{
-    const struct log_file *f = &files[index];
-    for (size_t k = 0; k < count; k++) {
-        const struct log_file *o = &files[k];
-        const uint64_t mine = f->last_sequence - f->first_sequence,
-                       its = o->last_sequence - o->first_sequence;
-        if (k != index && o->type == FILE_SEGMENT && o->first_sequence <= f->first_sequence &&
-            f->last_sequence <= o->last_sequence && its > mine) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int
-files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err)
-{
-    struct listed *list = NULL;
-    size_t n = 0, opened = 0;
-    int r = list_dir(dir, &list, &n, err);
-    struct log_file *files = calloc(n + 1, sizeof *files);
-    r = r == 0 && files == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot read", "読めません") : r;
-    for (size_t k = 0; k < n && r == 0; k++) {
-        char name[NAME_SIZE], path[4096];
-        if (list[k].type == FILE_UNFINISHED) {
-            continue;
-        }
-        name_put(name, list[k].sequence, list[k].type);
-        snprintf(path, sizeof path, "%s/%s", dir, name);
-        r = log_file_open(path, list[k].type, list[k].sequence, &files[opened], err);
-        opened += r == 0;
-    }
-    free(list);
-    if (r != 0) {
-        files_close(files, opened);
-        return r;
-    }
-    *ret_files = files;
-    *ret_count = opened;
-    return 0;
-}
-
-void
-files_close(struct log_file *files, size_t count)
-{
-    for (size_t k = 0; k < count; k++) {
-        log_file_close(&files[k]);
-    }
-    free(files);
-}
-
-uint64_t
-next_sequence(const struct log_file *files, size_t count)
-{
-    uint64_t next = 1;
-    for (size_t k = 0; k < count; k++) {
-        next = files[k].last_sequence >= next ? files[k].last_sequence + 1 : next;
-        next = files[k].first_sequence >= next ? files[k].first_sequence + 1 : next;
-    }
-    return next;
-}
 
 /* ---- writing files anew --------------------------------------------------------------------------------- */
 
@@ -99,6 +26,7 @@ struct rewrite {
     struct dict dict;
     struct segment_out out;
     bool coding;
+    bool whole; /* not when some of it is lost: 1 then, and nothing is changed */
     uint64_t lost, kept;
     bh_store_progress_fn *progress;
     void *arg;
@@ -178,10 +106,12 @@ pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, 
                 r = take_batch(x, b, ref->head.flags >> CHUNK_LACKS_SHIFT, map);
             }
         }
-        if (x->progress != NULL) {
-            x->progress(x->arg, ++x->done, x->total);
+        if (r == 0 && x->progress != NULL && !x->progress(x->arg, ++x->done, x->total)) {
+            r = bh_error_set(x->err, -ECANCELED, "", "stopped; the log is as before",
+                             "中断しました。ログは元のままです");
         }
     }
+    x->lost += x->coding ? f->lost_rows : 0;
     dict_done(&d);
     return r;
 }
@@ -197,12 +127,32 @@ pass(struct rewrite *x, const struct log_file *const *files, size_t count, struc
     return r != 0 ? r : take_chunk(x);
 }
 
-/* The records of files of one run as one segment, that stands for the numbers first to last. */
+static int write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+                         uint64_t first, uint64_t last);
+
+/* The records of files of one run as one segment, that stands for the numbers first to last. Its days are
+ * those of the zone it was written in, whatever is set here. */
 static int
 write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
            uint64_t first, uint64_t last)
 {
+    char before[64];
+    snprintf(before, sizeof before, "%s", bh_zone_name());
+    const char *zone = files[count - 1]->run.zone;
+    const bool other = zone[0] != '\0' && strcmp(zone, before) != 0 && bh_zone_set(zone, NULL) == 0;
+    int r = write_in_zone(x, dir, files, count, first, last);
+    if (other) {
+        bh_ignore(bh_zone_set(before, NULL)); /* it was set a moment ago */
+    }
+    return r;
+}
+
+static int
+write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
+           uint64_t first, uint64_t last)
+{
     const struct log_file *newest = files[count - 1];
+    const uint64_t lost = x->lost;
     struct block_rows *rows = block_rows_new();
     struct bh_batch *b = bh_batch_new();
     int r = rows == NULL || b == NULL ? -ENOMEM : rows_init(&x->rows, NULL, bh_random_key());
@@ -216,7 +166,8 @@ write_anew(struct rewrite *x, const char *dir, const struct log_file *const *fil
         r = segment_begin(&x->out, dir, first, last, &newest->run, &newest->sums, &x->dict,
                           &x->work->code, x->err);
         r = r != 0 ? r : pass(x, files, count, rows, b);
-        r = r != 0 ? r : segment_end(&x->out, x->err);
+        r = r != 0 ? r : segment_end(&x->out, &x->work->code, x->err);
+        r = r == 0 && x->whole && x->lost > lost ? 1 : r;
         r = r != 0 ? r : segment_place(&x->out, dir, x->err);
         segment_drop(&x->out);
     }
@@ -248,6 +199,26 @@ remove_unfinished(const char *dir, struct bh_error *err)
     return r;
 }
 
+/* What a journal has becomes a segment. Where it is damaged the octets are kept under another name: some of
+ * them may be worth a look, and nobody else has them. */
+static int
+seal_journal(const char *dir, const struct log_file *f, struct block_work *work, struct bh_error *err)
+{
+    struct rewrite x = { .work = work, .err = err };
+    char name[NAME_SIZE], path[4096], kept[4096];
+    int r = 0;
+    if (f->rows > 0 || f->sums_known) {
+        r = write_anew(&x, dir, &f, 1, f->first_sequence, f->first_sequence);
+    }
+    name_put(name, f->first_sequence, FILE_JOURNAL);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(kept, sizeof kept, "%s/%s.damaged", dir, name);
+    if (r == 0 && f->damaged > 0 && rename(path, kept) == 0) {
+        return 0;
+    }
+    return r != 0 ? r : unlink_file(dir, f->first_sequence, FILE_JOURNAL, err);
+}
+
 int
 recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence,
                  struct bh_error *err)
@@ -258,17 +229,24 @@ recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_
     int r = remove_unfinished(dir, err);
     r = r != 0 ? r : files_open(dir, &files, &n, err);
     *ret_sequence = r == 0 ? next_sequence(files, n) : 1;
+    /* First those that do not count. One that goes on from another would begin to count when that one is
+     * sealed, and its records stand in there already: it must be gone from the disk before. */
+    bool *left = calloc(n + 1, sizeof *left), any = false;
+    r = r == 0 && left == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
     for (size_t k = 0; k < n && r == 0; k++) {
-        if (files[k].type != FILE_JOURNAL) {
-            continue;
+        left[k] = files[k].type == FILE_JOURNAL && journal_counts(files, n, k);
+        if (files[k].type == FILE_JOURNAL && !left[k]) {
+            r = unlink_file(dir, files[k].first_sequence, FILE_JOURNAL, err);
+            any = true;
         }
-        if (journal_counts(files, n, k) && (files[k].rows > 0 || files[k].sums_known)) {
-            struct rewrite x = { .work = work, .err = err };
-            const struct log_file *one = &files[k];
-            r = write_anew(&x, dir, &one, 1, files[k].first_sequence, files[k].first_sequence);
-        }
-        r = r != 0 ? r : unlink_file(dir, files[k].first_sequence, FILE_JOURNAL, err);
     }
+    r = r == 0 && any ? sync_dir(dir, err) : r;
+    for (size_t k = 0; k < n && r == 0; k++) {
+        if (left[k]) {
+            r = seal_journal(dir, &files[k], work, err);
+        }
+    }
+    free(left);
     /* What compaction had joined already. */
     for (size_t k = 0; k < n && r == 0; k++) {
         if (files[k].type == FILE_SEGMENT && is_superseded(files, n, k)) {
@@ -298,6 +276,12 @@ care_begin(struct care *c, const char *dir, struct bh_error *err)
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
+    if (r == 0 && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+        struct stat st;
+        r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                                               "このディレクトリにはパケットログがありません");
+    }
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
     return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
@@ -364,9 +348,16 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
                  struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = refuse_copy(dir, err);
+    if (r != 0) {
+        return r;
+    }
+    r = care_begin(&c, dir, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
-    struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
+    struct rewrite x = {
+        .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
+    };
+    uint64_t left = 0;
     *ret_done = (struct bh_store_done){ 0 };
     most = most == 0 ? COMPACT_ROWS : most;
     for (size_t k = 0; r == 0 && k < c.count; k++) {
@@ -379,16 +370,19 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
         for (size_t k = 0; k < n; k++) {
             group[k] = &c.files[at + k];
         }
-        if (n > 1) {
+        /* A segment alone is written again when it was written before there were roll-ups. */
+        if (n > 1 || (c.files[at].type == FILE_SEGMENT && !c.files[at].rollup_known)) {
             r = write_anew(&x, dir, group, n, group[0]->first_sequence,
                            group[n - 1]->last_sequence);
             for (size_t k = 1; k < n && r == 0; k++) {
                 r = unlink_file(dir, group[k]->first_sequence, FILE_SEGMENT, err);
             }
+            left += r == 1 ? n : 0; /* damaged: that is a matter for repair */
+            r = r == 1 ? 0 : r;
         }
         at += n;
     }
-    ret_done->lost_records = x.lost;
+    ret_done->files_left = left;
     free(group);
     return finish(&c, r, ret_done, err);
 }
@@ -428,23 +422,14 @@ bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
         if (is_damaged(one, rows)) {
             r = write_anew(&x, dir, &one, 1, one->first_sequence, one->last_sequence);
         }
-        if (progress != NULL) {
-            progress(arg, k + 1, c.count);
+        if (r == 0 && progress != NULL && !progress(arg, k + 1, c.count)) {
+            r = bh_error_set(err, -ECANCELED, dir, "stopped; what was repaired is in place",
+                             "中断しました。修復済みの分は有効です");
         }
     }
     ret_done->lost_records = x.lost;
     block_rows_free(rows);
     return finish(&c, r, ret_done, err);
-}
-
-static int64_t
-newest_of(const struct log_file *f)
-{
-    int64_t newest = INT64_MIN;
-    for (size_t b = 0; b < f->block_count; b++) {
-        newest = f->block[b].head.max_ns > newest ? f->block[b].head.max_ns : newest;
-    }
-    return newest;
 }
 
 int
@@ -453,71 +438,59 @@ bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
 {
     struct care c;
     int r = care_begin(&c, dir, err);
-    int64_t newest = INT64_MIN;
-    uint64_t bytes = 0;
     *ret_done = (struct bh_store_done){ 0 };
-    for (size_t k = 0; r == 0 && k < c.count; k++) {
-        const int64_t t = newest_of(&c.files[k]);
-        newest = t > newest ? t : newest;
-        bytes += c.files[k].size;
-    }
-    bool *gone = calloc(c.count + 1, sizeof *gone);
-    r = r == 0 && gone == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
-                               : r;
-    for (size_t k = 0; r == 0 && k < c.count; k++) {
-        const int64_t t = newest_of(&c.files[k]);
-        if (keep_ns > 0 && t < newest && (uint64_t)newest - (uint64_t)t > keep_ns) {
-            gone[k] = true;
-            bytes -= c.files[k].size;
-        }
-    }
-    while (r == 0 && keep_bytes > 0 && bytes > keep_bytes) {
-        size_t oldest = SIZE_MAX;
-        for (size_t k = 0; k < c.count; k++) {
-            if (!gone[k] &&
-                (oldest == SIZE_MAX || newest_of(&c.files[k]) < newest_of(&c.files[oldest]))) {
-                oldest = k;
-            }
-        }
-        if (oldest == SIZE_MAX) {
-            break;
-        }
-        gone[oldest] = true;
-        bytes -= c.files[oldest].size;
-    }
-    for (size_t k = 0; r == 0 && k < c.count; k++) {
-        if (gone[k]) {
-            ret_done->lost_records += c.files[k].rows;
-            r = unlink_file(dir, c.files[k].first_sequence, FILE_SEGMENT, err);
-        }
-    }
-    free(gone);
-    r = r != 0 ? r : sync_dir(dir, err);
+    r = r != 0 ? r : retain_files(dir, keep_ns, keep_bytes, ret_done, err);
     return finish(&c, r, ret_done, err);
 }
 
 /* The files of another log that count, each as a segment of this one. */
 static int
-merge_log(struct rewrite *x, const char *dir, const char *other, uint64_t *sequence)
+merge_log(struct rewrite *x, const char *dir, const struct log_file *files, size_t n,
+          uint64_t *sequence)
 {
-    struct log_file *files = NULL;
-    size_t n = 0;
-    int r = files_open(other, &files, &n, x->err);
+    int r = 0;
     for (size_t k = 0; k < n && r == 0; k++) {
         const bool counts = files[k].type == FILE_JOURNAL ? journal_counts(files, n, k)
                                                           : !is_superseded(files, n, k);
         const struct log_file *one = &files[k];
-        if (counts) {
+        if (counts && (one->rows > 0 || one->sums_known)) {
             r = write_anew(x, dir, &one, 1, *sequence, *sequence);
             ++*sequence;
         }
     }
-    if (r == 0 && n == 0) {
-        r = bh_error_set(x->err, BH_EFORMAT, other, "this directory holds no packet log",
-                         "このディレクトリにはパケットログがありません");
-    }
-    files_close(files, n);
     return r;
+}
+
+/* Another log may be written to meanwhile. */
+static int
+open_other(const char *dir, const char *other, struct log_file **ret_files, size_t *ret_count,
+           struct bh_error *err)
+{
+    struct stat a, b;
+    if (stat(dir, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+        return bh_error_set(err, BH_EUSAGE, other, "is the log to append to",
+                            "は追加先のログそのものです");
+    }
+    int r = -ENOENT;
+    for (unsigned tries = 0; r == -ENOENT && tries < 20; tries++) {
+        r = files_open(other, ret_files, ret_count, err);
+    }
+    if (r == 0 && *ret_count == 0) {
+        files_close(*ret_files, 0);
+        return bh_error_set(err, BH_EFORMAT, other, "this directory holds no packet log",
+                            "このディレクトリにはパケットログがありません");
+    }
+    return r;
+}
+
+/* Together or not at all: what was appended goes again when it cannot be finished, so that who asks once
+ * more does not have it twice. */
+static void
+take_back(const char *dir, uint64_t from, uint64_t to)
+{
+    while (to > from) {
+        bh_ignore(unlink_file(dir, --to, FILE_SEGMENT, NULL));
+    }
 }
 
 int
@@ -526,16 +499,35 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
                struct bh_error *err)
 {
     struct care c;
+    struct {
+        struct log_file *file;
+        size_t count;
+    } *log = calloc(count + 1, sizeof *log);
     int r = care_begin(&c, dir, err);
-    struct rewrite x = { .work = &c.work, .err = err };
-    uint64_t sequence = next_sequence(c.files, c.count);
+    r = r != 0 ? r : refuse_copy(dir, err);
+    struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
+    const uint64_t first = next_sequence(c.files, c.count);
+    uint64_t sequence = first;
     *ret_done = (struct bh_store_done){ 0 };
+    r = r == 0 && log == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
     for (size_t k = 0; k < count && r == 0; k++) {
-        r = merge_log(&x, dir, others[k], &sequence);
-        if (progress != NULL) {
-            progress(arg, k + 1, count);
+        r = open_other(dir, others[k], &log[k].file, &log[k].count, err);
+        for (size_t i = 0; r == 0 && i < log[k].count; i++) {
+            x.total += 2 * log[k].file[i].block_count;
         }
     }
+    for (size_t k = 0; k < count && r == 0; k++) {
+        r = merge_log(&x, dir, log[k].file, log[k].count, &sequence);
+    }
+    if (r != 0) {
+        take_back(dir, first, sequence);
+    }
+    for (size_t k = 0; log != NULL && k < count; k++) {
+        if (log[k].file != NULL) {
+            files_close(log[k].file, log[k].count);
+        }
+    }
+    free(log);
     ret_done->lost_records = x.lost;
     return finish(&c, r, ret_done, err);
 }

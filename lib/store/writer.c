@@ -9,7 +9,7 @@
  * journal that were not sealed stand in the next journal before that, which says whose rows it goes on
  * with. Whatever moment the machine stops at, each row counts once (journal_counts()).
  */
-#include "rows_priv.h"
+#include "writer_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,44 +21,7 @@
 #define SYNC_NS 10000000000ULL
 #define FLUSH_NS 1000000000LL
 
-struct bh_store_writer {
-    char *dir;
-    struct bh_store_run run;
-    const kobold *countries;
-    uint64_t sync_ns, key, sequence; /* of the segment to come */
-    uint32_t segment_blocks;
-    int lock_fd;
-
-    struct open_rows open;
-    uint64_t base;    /* rows before those of open.chunk[0]          */
-    uint64_t rows;    /* all that came                               */
-    uint64_t settled; /* of them                                     */
-    size_t settle_chunk;
-    uint32_t settle_row;
-
-    int journal_fd;
-    char journal_path[4096];
-    uint64_t journal_size, flushed,
-        judged; /* judged: rows whose outcomes in the journal are final */
-    int64_t flush_ns, synced_ns;
-    bool any_tick;
-
-    struct bh_store_sums sums;
-    struct block_work work;
-    struct census census; /* of what goes into the journal */
-    bool failed;
-};
-
 /* ---- opening --------------------------------------------------------------------------------------- */
-
-static int
-make_dir(const char *dir, struct bh_error *err)
-{
-    if (mkdir(dir, 0777) == 0 || errno == EEXIST) {
-        return 0;
-    }
-    return bh_error_errno(err, errno, dir, "cannot make", "作れません");
-}
 
 static void
 writer_free(struct bh_store_writer *w)
@@ -90,6 +53,8 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->countries = cfg->countries;
     w->sync_ns = cfg->sync_ns != 0 ? cfg->sync_ns : SYNC_NS;
     w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : SEGMENT_BLOCKS;
+    w->keep_ns = cfg->keep_ns;
+    w->keep_bytes = cfg->keep_bytes;
     w->key = bh_random_key();
     w->dir = strdup(cfg->dir);
     if (cfg->countries != NULL) {
@@ -105,176 +70,21 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
                 ? bh_error_errno(err, ENOMEM, cfg->dir, "cannot write", "書けません")
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
+    r = r != 0 ? r : refuse_copy(w->dir, err);
     r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
     r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
     if (r != 0) {
         writer_free(w);
         return r;
     }
-    if (w->run.id == 0) { /* another one for each writing, also where tests hold the dice */
-        w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid(), (uint64_t)w->run.first_ns ^ w->sequence << 32);
+    struct stat lock;
+    if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
+        /* Another one for each writing and each log, also where tests hold the dice. */
+        w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid() ^ (uint64_t)lock.st_ino << 20,
+                             (uint64_t)w->run.first_ns ^ w->sequence << 32);
     }
     *ret_writer = w;
     return 0;
-}
-
-/* ---- the journal ------------------------------------------------------------------------------------- */
-
-static int
-journal_open(struct bh_store_writer *w, uint64_t after, struct bh_error *err)
-{
-    char name[NAME_SIZE];
-    uint8_t header[FILE_HEADER_SIZE], frame[FRAME_SIZE];
-    struct bh_buf run = { 0 }, out = { 0 };
-    name_put(name, w->sequence, FILE_JOURNAL);
-    snprintf(w->journal_path, sizeof w->journal_path, "%s/%s", w->dir, name);
-    w->journal_fd = open(w->journal_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (w->journal_fd < 0) {
-        return bh_error_errno(err, errno, w->journal_path, "cannot write", "書けません");
-    }
-    file_header_put(header, FILE_JOURNAL, w->sequence, w->sequence, after);
-    run_put(&w->run, &run);
-    frame_put(frame, FRAME_RUN, run.data, (uint32_t)run.len, 0);
-    bh_buf_add(&out, header, sizeof header);
-    bh_buf_add(&out, frame, sizeof frame);
-    bh_buf_add(&out, run.data, run.len);
-    int r = out.failed ? bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません")
-                       : write_all(w->journal_fd, out.data, out.len, w->journal_path, err);
-    w->journal_size = out.len;
-    bh_buf_done(&run);
-    bh_buf_done(&out);
-    if (r != 0) { /* a journal without its beginning is worse than none */
-        unlink(w->journal_path);
-        close(w->journal_fd);
-        w->journal_fd = -1;
-    }
-    return r;
-}
-
-static void
-put_frame(struct bh_buf *out, enum frame_kind kind, const struct bh_buf *head,
-          const struct bh_buf *body)
-{
-    uint8_t frame[FRAME_SIZE];
-    const size_t body_size = body == NULL ? 0 : body->len;
-    frame_put(frame, kind, head->data, (uint32_t)head->len, body_size);
-    bh_buf_add(out, frame, sizeof frame);
-    bh_buf_add(out, head->data, head->len);
-    if (body_size > 0) {
-        bh_buf_add(out, body->data, body_size);
-    }
-    out->failed |= head->failed | (body != NULL && body->failed);
-}
-
-/* Rows first..first + n of a chunk, with a dictionary of their own. */
-static int
-put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n,
-         struct bh_buf *out)
-{
-    struct dict d = { 0 };
-    struct bh_buf octets = { 0 }, head = { 0 }, body = { 0 };
-    const struct chunk part = chunk_part(c, first, n);
-    census_reset(&w->census);
-    int r = census_add(&w->census, &w->open.terms, &part);
-    r = r != 0 ? r : dict_build(&d, &w->open.terms, &w->census);
-    if (r == 0) {
-        dict_put(&d, &w->work.code, &octets);
-        dict_frame_put(&octets, false, &head, &body);
-        put_frame(out, FRAME_DICT, &head, &body);
-        head.len = body.len = 0;
-        block_put(&d, &w->open.terms, &part, &w->work, &head, &body);
-        put_frame(out, FRAME_BLOCK, &head, &body);
-        dict_done(&d);
-    }
-    bh_buf_done(&octets);
-    bh_buf_done(&head);
-    bh_buf_done(&body);
-    return r != 0 ? r : out->failed ? -ENOMEM : 0;
-}
-
-static bool
-is_open_knock(const struct chunk *c, uint32_t row)
-{
-    return c->outcome[row] == BH_OUTCOME_NONE && c->stream[row] == STREAM_KNOCK;
-}
-
-/* The outcomes of the rows from..to as far as they are known; `from` is counted in the journal. */
-static void
-put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_verdict_fn *verdict,
-             void *arg, struct bh_buf *out)
-{
-    uint8_t *v = malloc(BLOCK_ROWS);
-    struct bh_buf head = { 0 };
-    uint64_t first = w->base;
-    if (v == NULL) {
-        out->failed = true;
-        return;
-    }
-    for (size_t k = 0; k < w->open.count; k++) {
-        const struct chunk *c = w->open.chunk[k];
-        const uint32_t a =
-            from > first ? (uint32_t)(from - first < c->rows ? from - first : c->rows) : 0;
-        const uint32_t z = to > first ? (uint32_t)(to - first < c->rows ? to - first : c->rows) : 0;
-        for (uint32_t i = a; i < z; i++) {
-            const bool open = is_open_knock(c, i);
-            v[i - a] = open && verdict != NULL
-                           ? (uint8_t)verdict(arg, c->connection[i], c->ts_ns[i])
-                       : c->outcome[i] != 0 ? c->outcome[i]
-                                            : (uint8_t)VERDICT_NONE;
-        }
-        if (z > a) {
-            head.len = 0;
-            code_put64(&head, first + a - w->base);
-            code_put32(&head, z - a);
-            code_put_octets(&w->work.code, &head, v, z - a);
-            put_frame(out, FRAME_VERDICTS, &head, NULL);
-        }
-        first += c->rows;
-    }
-    bh_buf_done(&head);
-    free(v);
-}
-
-/* Everything that came into the journal. */
-static int
-journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict, void *arg,
-              struct bh_error *err)
-{
-    struct bh_buf out = { 0 }, sums = { 0 };
-    uint64_t first = w->base;
-    int r = w->journal_fd >= 0 ? 0 : journal_open(w, 0, err);
-    if (r != 0) {
-        return r;
-    }
-    for (size_t k = 0; k < w->open.count && r == 0; k++) {
-        const struct chunk *c = w->open.chunk[k];
-        const uint64_t from = w->flushed > first ? w->flushed : first,
-                       to = first + c->rows < upto ? first + c->rows : upto;
-        if (from < to) {
-            r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), &out);
-        }
-        first += c->rows;
-    }
-    put_verdicts(w, w->judged > w->base ? w->judged : w->base, upto, verdict, arg, &out);
-    sums_put(&w->sums, &sums);
-    if (sums.len > 0) {
-        put_frame(&out, FRAME_SUMS, &sums, NULL);
-    }
-    if (r != 0 || out.failed) {
-        r = bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません");
-    } else {
-        r = write_all(w->journal_fd, out.data, out.len, w->journal_path, err);
-        if (r != 0) { /* what is half there goes again: readers take it for torn anyway */
-            bh_ignore(ftruncate(w->journal_fd, (off_t)w->journal_size));
-        } else {
-            w->journal_size += out.len;
-            w->flushed = upto;
-            w->judged = w->settled < upto ? w->settled : upto;
-        }
-    }
-    bh_buf_done(&sums);
-    bh_buf_done(&out);
-    return r;
 }
 
 /* ---- sealing --------------------------------------------------------------------------------------------- */
@@ -336,7 +146,7 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
         rows_done(&next);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
-    const int old_fd = w->journal_fd;
+    const int old_fd = w->journal_fd; /* from here on an error leaves memory and files apart */
     const uint64_t old = w->sequence++, announced = w->flushed;
     if (anew) {
         rows_done(&w->open);
@@ -353,15 +163,18 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
         w->judged = w->base;
         r = journal_open(w, old, err);
         r = r != 0 ? r : journal_flush(w, announced, NULL, NULL, err);
-        if (r == 0 && fdatasync(w->journal_fd) != 0) {
-            r = bh_error_errno(err, errno, w->journal_path, "cannot write", "書けません");
-        }
+        r = r != 0 ? r : journal_sync(w, err);
     }
     r = r != 0 ? r : segment_place(&out, w->dir, err);
     segment_drop(&out);
     if (old_fd >= 0) {
         close(old_fd);
         r = r != 0 ? r : unlink_file(w->dir, old, FILE_JOURNAL, err);
+    }
+    w->failed |= r != 0;
+    if (r == 0 && (w->keep_ns > 0 || w->keep_bytes > 0)) {
+        struct bh_store_done done;
+        r = retain_files(w->dir, w->keep_ns, w->keep_bytes, &done, err);
     }
     return r;
 }
@@ -382,7 +195,42 @@ seal_when_full(struct bh_store_writer *w, struct bh_error *err)
     }
     const bool full =
         rows >= (uint64_t)w->segment_blocks * BLOCK_ROWS || k >= 16UL * w->segment_blocks;
-    return full ? seal(w, k, err) : 0;
+    if (!full) {
+        return 0;
+    }
+    /* To seal takes a while, and what came before must not wait for that in memory only; at full speed,
+     * when that is as much as is sealed, it may wait a little. */
+    int r = 0;
+    const uint64_t waiting = w->rows - (w->flushed > w->base ? w->flushed : w->base);
+    if (w->any_tick && waiting > 0 &&
+        (waiting <= BLOCK_ROWS || w->now_ns - w->flush_ns >= FLUSH_NS / 2)) {
+        r = journal_flush(w, w->rows, NULL, NULL, err);
+        w->flush_ns = w->now_ns;
+    }
+    r = r != 0 ? r : seal(w, k, err);
+    w->seal_waits = r != 0;
+    return r;
+}
+
+/* What is said again and again after an error that cannot be mended. */
+static int
+end_with(struct bh_store_writer *w, int r, struct bh_error *err)
+{
+    struct bh_error none = { 0 };
+    if (w->failed && w->error.code == 0) {
+        w->error = err != NULL ? *err : none;
+        w->error.code = r;
+    }
+    return r;
+}
+
+static int
+say_failed(const struct bh_store_writer *w, struct bh_error *err)
+{
+    if (err != NULL) {
+        *err = w->error;
+    }
+    return w->error.code;
 }
 
 /* ---- what is called -------------------------------------------------------------------------------------- */
@@ -392,13 +240,25 @@ bh_store_write(struct bh_store_writer *w, const struct bh_batch *b, struct bh_er
 {
     const uint32_t lacks =
         w->run.lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
-    int r = w->failed ? -EIO : seal_when_full(w, err);
+    if (w->failed) {
+        return say_failed(w, err);
+    }
+    if (w->seal_waits) {
+        return bh_error_set(err, -EAGAIN, w->dir, "waits until there is room to write",
+                            "書き込めるようになるのを待っています");
+    }
+    if (w->rows - w->base > JOURNAL_ROWS_MAX - 2 * BLOCK_ROWS) {
+        return bh_error_set(err, BH_ELIMIT, w->dir, "%u records wait for their verdicts, no more can",
+                            "判定待ちの記録が %u 件あり、これ以上は待てません",
+                            JOURNAL_ROWS_MAX - 2 * BLOCK_ROWS);
+    }
+    int r = seal_when_full(w, err);
     if (r == 0 && rows_add(&w->open, b, lacks, NULL) != 0) {
         r = bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
+        w->failed = true; /* some of the batch may have been added */
     }
     w->rows += r == 0 ? b->rows : 0;
-    w->failed |= r != 0;
-    return r;
+    return end_with(w, r, err);
 }
 
 void
@@ -433,10 +293,20 @@ bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_s
         w->any_tick = true;
         w->flush_ns = w->synced_ns = now_ns;
     }
-    if (w->failed || now_ns - w->flush_ns < FLUSH_NS) {
-        return w->failed ? -EIO : 0;
+    if (now_ns < w->now_ns) { /* it should only go forward; when it does not, nothing may wait for it */
+        w->flush_ns = now_ns - FLUSH_NS;
+        w->synced_ns = now_ns - (int64_t)w->sync_ns;
+    }
+    w->now_ns = now_ns;
+    if (w->failed) {
+        return say_failed(w, err);
+    }
+    if (now_ns - w->flush_ns < FLUSH_NS) {
+        return 0;
     }
     w->flush_ns = now_ns;
+    int r = check_lock(w->dir, w->lock_fd, err);
+    w->failed = r != 0;
     if (sums != NULL) {
         struct bh_store_sums copy = { 0 };
         if (bh_store_sums_add(&copy, sums) != 0) {
@@ -445,18 +315,16 @@ bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_s
         bh_store_sums_done(&w->sums);
         w->sums = copy;
     }
-    int r = seal_when_full(w, err);
+    /* First what is small: when there is room for no segment, there may be for this. */
     if (r == 0 && (w->flushed < w->rows || w->judged < w->settled)) {
         r = journal_flush(w, w->rows, verdict, arg, err);
     }
+    r = r != 0 ? r : seal_when_full(w, err);
     if (r == 0 && w->journal_fd >= 0 && (uint64_t)(now_ns - w->synced_ns) >= w->sync_ns) {
         w->synced_ns = now_ns;
-        if (fdatasync(w->journal_fd) != 0) {
-            r = bh_error_errno(err, errno, w->journal_path, "cannot write", "書けません");
-        }
+        r = journal_sync(w, err);
     }
-    w->failed |= r != 0;
-    return r;
+    return end_with(w, r, err);
 }
 
 uint64_t
@@ -483,6 +351,9 @@ bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sum
                 w->open.count < w->segment_blocks ? w->open.count : w->segment_blocks;
             r = r != 0 ? r : seal(w, chunks, err);
         } while (r == 0 && w->open.count > 0);
+        if (r != 0 && !w->failed && w->flushed < w->rows) {
+            bh_ignore(journal_flush(w, w->rows, NULL, NULL, NULL)); /* `err` says why it is not sealed */
+        }
     }
     writer_free(w);
     return r;

@@ -2,6 +2,7 @@
 /* beholder import: files into a packet log. */
 #include "beholder.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -37,6 +38,23 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_ingest
     o->input.decap_count = bh_arg_all(a, "decap", &o->input.decap);
 }
 
+/* A name that the filter can say. */
+static int
+check_sensor(const struct bh_args *a, struct bh_error *err)
+{
+    const char *name = bh_arg_given(a, "sensor") ? bh_arg(a, "sensor") : "-";
+    size_t n = 0;
+    while (isalnum((unsigned char)name[n]) || (name[n] != '\0' && strchr("-_.:@/+", name[n]) != NULL)) {
+        n++;
+    }
+    if (n > 0 && n < 64 && name[n] == '\0') {
+        return 0;
+    }
+    return bh_error_set(err, BH_EUSAGE, "--sensor",
+                        "a name is up to 63 letters, digits and - _ . : @ / +",
+                        "名前に使えるのは英数字と - _ . : @ / + で、63 文字までです");
+}
+
 static void
 say_summary(const struct bh_ingest_result *r, const char *dir, enum bh_lang lang)
 {
@@ -53,6 +71,19 @@ say_summary(const struct bh_ingest_result *r, const char *dir, enum bh_lang lang
     }
 }
 
+static void
+say_stopped(const struct bh_ingest_result *r, const struct bh_ingest_options *o, enum bh_lang lang)
+{
+    char line[1200];
+    struct bh_error text = { 0 };
+    bh_error_set(&text, 0, o->log_dir,
+                 "stopped; the first %" PRIu64 " records are in the log (to import the file again would count them twice)",
+                 "中断しました。最初の %" PRIu64
+                 " 件の記録はログに入っています (同じファイルをもう一度取り込むと二重に数えられます)",
+                 r->written);
+    fprintf(stderr, "beholder: %s\n", bh_error_line(&text, lang, line, sizeof line));
+}
+
 static int
 import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
 {
@@ -62,6 +93,11 @@ import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
     struct bar bar;
     const bool quiet = bh_arg_given(a, "quiet");
     fill_options(a, w, &o);
+    if (program_keep(a, &o.keep_ns, &o.keep_bytes, &err) != 0) {
+        return program_fail(&err, lang);
+    }
+    program_catch_stop();
+    o.stop = &program_stopped;
     if (bar_begin(&bar, quiet)) {
         o.input.progress = bar_draw;
         o.input.progress_arg = &bar;
@@ -79,7 +115,10 @@ import(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
         }
     } else {
         code = program_notes(r.notes, r.note_count, lang, quiet);
-        if (!quiet) {
+        if (r.stopped) {
+            say_stopped(&r, &o, lang);
+            code = 128 + program_stopped;
+        } else if (!quiet) {
             say_summary(&r, o.log_dir, lang);
         }
     }
@@ -109,6 +148,8 @@ verb_import(int argc, char **argv)
     } else if (!bh_arg_given(a, "write")) {
         bh_error_set(&err, BH_EUSAGE, "beholder import", "say where to: -w LOGDIR",
                      "取り込み先を -w LOGDIR で指定してください");
+        code = program_fail(&err, lang);
+    } else if (check_sensor(a, &err) != 0) {
         code = program_fail(&err, lang);
     } else {
         code = import(a, &w, lang);

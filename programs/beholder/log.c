@@ -2,13 +2,23 @@
 /* beholder log: looking after a packet log. */
 #include "beholder.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "bh_push.h"
 #include "bh_store.h"
 #include "bh_zone.h"
 #include "beholder_log_command.h"
+
+static bool
+draw_or_stop(void *arg, uint64_t done, uint64_t total)
+{
+    struct bar *bar = arg;
+    if (bar->is_wanted) {
+        bar_draw(bar, done, total);
+    }
+    return program_stopped == 0;
+}
 
 struct asked {
     const struct bh_args *args;
@@ -215,8 +225,8 @@ log_verify(const struct asked *q, struct bh_error *err)
     if (r != 0) {
         return r;
     }
-    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
-    r = bh_store_verify(s, draw ? bar_draw : NULL, &bar, err);
+    bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    r = bh_store_verify(s, draw_or_stop, &bar, err);
     bar_end(&bar);
     bh_store_get_totals(s, &t);
     bh_store_get_health(s, &h);
@@ -269,9 +279,9 @@ log_repair(const struct asked *q, struct bh_error *err)
 {
     struct bh_store_done d = { 0 };
     struct bar bar;
-    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    bar_begin(&bar, bh_arg_given(q->args, "quiet"));
     int r = only_one(q, err);
-    r = r != 0 ? r : bh_store_repair(q->dirs[0], draw ? bar_draw : NULL, &bar, &d, err);
+    r = r != 0 ? r : bh_store_repair(q->dirs[0], draw_or_stop, &bar, &d, err);
     bar_end(&bar);
     return r != 0 ? r
                   : say_done(q, &d, "%" PRIu64 " records could not be saved\n",
@@ -283,13 +293,19 @@ log_compact(const struct asked *q, struct bh_error *err)
 {
     struct bh_store_done d = { 0 };
     struct bar bar;
-    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    bar_begin(&bar, bh_arg_given(q->args, "quiet"));
     int r = only_one(q, err);
-    r = r != 0 ? r : bh_store_compact(q->dirs[0], 0, draw ? bar_draw : NULL, &bar, &d, err);
+    r = r != 0 ? r : bh_store_compact(q->dirs[0], 0, draw_or_stop, &bar, &d, err);
     bar_end(&bar);
-    return r != 0 ? r
-                  : say_done(q, &d, "%" PRIu64 " records were damaged and are gone\n",
-                             "%" PRIu64 " 件の記録は壊れていたため失われました\n", err);
+    if (r == 0 && d.files_left > 0) {
+        d.lost_records = d.files_left;
+        r = say_done(q, &d, "%" PRIu64 " files were left as they are: something is damaged (beholder log repair)\n",
+                     "壊れたところがあるため、%" PRIu64
+                     " 個のファイルはそのままにしました (beholder log repair)\n",
+                     err);
+        return r != 0 ? r : 1;
+    }
+    return r != 0 ? r : say_done(q, &d, "", "", err);
 }
 
 static int
@@ -302,54 +318,68 @@ log_merge(const struct asked *q, struct bh_error *err)
                             "name the log to append to, then the others",
                             "追加先のログと、ほかのログを指定してください");
     }
-    const bool draw = bar_begin(&bar, bh_arg_given(q->args, "quiet"));
+    bar_begin(&bar, bh_arg_given(q->args, "quiet"));
     int r = bh_store_merge(q->dirs[0], (const char *const *)q->dirs + 1, q->dir_count - 1,
-                           draw ? bar_draw : NULL, &bar, &d, err);
+                           draw_or_stop, &bar, &d, err);
     bar_end(&bar);
     return r != 0 ? r
                   : say_done(q, &d, "%" PRIu64 " records were damaged and left out\n",
                              "%" PRIu64 " 件の記録は壊れていたため除外しました\n", err);
 }
 
-/* "400d", "56w", "12h"; "500M", "20G": a number and the letter of its unit. */
-static int
-parse_amount(const char *option, const char *text, const char *letters, const uint64_t *units,
-             uint64_t *ret, struct bh_error *err)
-{
-    char where[64], *end = NULL;
-    snprintf(where, sizeof where, "--%s %.32s", option, text);
-    errno = 0;
-    const unsigned long long n = strtoull(text, &end, 10);
-    const char *letter = end[0] != '\0' ? strchr(letters, end[0]) : NULL;
-    if (text[0] < '0' || text[0] > '9' || errno != 0 || letter == NULL || end[1] != '\0' ||
-        n == 0 || n > UINT64_MAX / units[letter - letters]) {
-        return bh_error_set(err, BH_EUSAGE, where, "give a number with one of the units %s",
-                            "数に単位 (%s のどれか) を付けて指定してください", letters);
-    }
-    *ret = n * units[letter - letters];
-    return 0;
-}
-
 static int
 log_retain(const struct asked *q, struct bh_error *err)
 {
-    static const uint64_t spans[] = { 3600000000000ULL, 86400000000000ULL, 604800000000000ULL };
-    static const uint64_t sizes[] = { 1ULL << 10, 1ULL << 20, 1ULL << 30, 1ULL << 40 };
-    const char *keep = bh_arg(q->args, "keep"), *size = bh_arg(q->args, "keep-size");
+    const bool any = bh_arg_given(q->args, "keep") || bh_arg_given(q->args, "keep-size");
     uint64_t ns = 0, bytes = 0;
     struct bh_store_done d = { 0 };
     int r = only_one(q, err);
-    if (r == 0 && keep == NULL && size == NULL) {
+    if (r == 0 && !any) {
         r = bh_error_set(err, BH_EUSAGE, "beholder log retain",
                          "say how much to keep: --keep 400d, --keep-size 20G",
                          "残す量を指定してください: --keep 400d、--keep-size 20G");
     }
-    r = r == 0 && keep != NULL ? parse_amount("keep", keep, "hdw", spans, &ns, err) : r;
-    r = r == 0 && size != NULL ? parse_amount("keep-size", size, "KMGT", sizes, &bytes, err) : r;
+    r = r != 0 ? r : program_keep(q->args, &ns, &bytes, err);
     r = r != 0 ? r : bh_store_retain(q->dirs[0], ns, bytes, &d, err);
     return r != 0 ? r
                   : say_done(q, &d, "%" PRIu64 " records were removed\n",
                              "%" PRIu64 " 件の記録を削除しました\n", err);
+}
+
+static int
+log_push(const struct asked *q, struct bh_error *err)
+{
+    struct bh_push_result d;
+    struct bar bar;
+    if (q->dir_count != 2) {
+        return bh_error_set(err, BH_EUSAGE, "beholder log push", "name the log, then the directory or HOST:DIRECTORY of its copy",
+                            "ログと、写しを置くディレクトリまたはホスト:ディレクトリを指定してください");
+    }
+    struct bh_push_options o = { .log = q->dirs[0], .target = q->dirs[1], .sftp = bh_arg(q->args, "sftp"),
+                                 .again = bh_arg_given(q->args, "again"), .progress = draw_or_stop,
+                                 .progress_arg = &bar };
+    const bool quiet = bh_arg_given(q->args, "quiet");
+    bar_begin(&bar, quiet);
+    int r = bh_push_run(&o, &d, err);
+    bar_end(&bar);
+    if (r != 0) {
+        return r;
+    }
+    struct bh_buf out = { 0 };
+    if (!quiet) {
+        bh_buf_printf(&out,
+                      word(q, "%" PRIu64 " segments with %" PRIu64 " records sent (%" PRIu64 " octets, %" PRIu64
+                           " of them by a push before); %" PRIu64 " had arrived already\n",
+                           "セグメント %" PRIu64 " 個 (記録 %" PRIu64 " 件) を送りました (%" PRIu64 " バイト、うち前回までに %"
+                           PRIu64 ")。%" PRIu64 " 個は到着済みでした\n"),
+                      d.segments, d.records, d.bytes, d.resumed_bytes, d.there);
+    }
+    if (d.damaged > 0) {
+        bh_buf_printf(&out, word(q, "%" PRIu64 " segments are damaged and were not sent (beholder log repair)\n",
+                                 "セグメント %" PRIu64 " 個は壊れているため送りませんでした (beholder log repair)\n"),
+                      d.damaged);
+    }
+    return finish(&out, d.damaged > 0 ? 1 : 0, err);
 }
 
 /* ---- the verb ---------------------------------------------------------------------------------------------- */
@@ -360,6 +390,7 @@ static const struct {
 } actions[] = {
     { "info", log_info },       { "verify", log_verify }, { "repair", log_repair },
     { "compact", log_compact }, { "retain", log_retain }, { "merge", log_merge },
+    { "push", log_push },
 };
 
 static int
@@ -411,8 +442,10 @@ verb_log(int argc, char **argv)
     } else {
         q.args = a;
         q.dir_count = bh_arg_operands(a, &q.dirs);
+        program_catch_stop();
         code = choose(&q, &err);
         code = code < 0 ? program_fail(&err, q.lang) : code;
+        code = code != 0 && program_stopped != 0 ? 128 + program_stopped : code;
     }
     bh_args_free(a);
     return code;

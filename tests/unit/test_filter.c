@@ -1257,6 +1257,48 @@ narrowed(void **state)
     }
 }
 
+/* Names of sensors are compared whole; of records without a sensor nothing is known. */
+static void
+sensors(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "kyoto", "osaka", "osaka/2" };
+    static const struct {
+        const char *text, *rows; /* of the sensors 0 1 1 2 0 */
+    } cases[] = {
+        { "sensor osaka", "01100" },        { "sensor kyoto,osaka/2", "10011" },
+        { "not sensor osaka", "10011" },    { "sensor osak", "00000" },
+        { "sensor OSAKA", "00000" },        { "sensor osaka and sensor kyoto", "00000" },
+        { "sensor osaka or kyoto", "11101" },
+    };
+    for (size_t k = 0; k < BH_COUNT(cases); k++) {
+        struct bh_filter *f = parse(cases[k].text);
+        struct bh_batch *b = bh_batch_new();
+        uint8_t selected[BH_BATCH_ROWS];
+        static const uint16_t of[] = { 0, 1, 1, 2, 0 };
+        memcpy(b->sensor, of, sizeof of);
+        b->rows = BH_COUNT(of);
+        assert_int_equal(bh_filter_batch(f, b, selected), 5); /* nobody says who saw them */
+        for (uint32_t i = 0; i < b->rows; i++) {
+            assert_int_equal(selected[i], 0);
+        }
+        b->sensor_names = names;
+        assert_int_equal(bh_filter_batch(f, b, selected), 0);
+        for (uint32_t i = 0; i < b->rows; i++) {
+            assert_int_equal(selected[i], cases[k].rows[i] - '0');
+        }
+        bh_filter_free(f);
+        bh_batch_free(b);
+    }
+    struct bh_filter *f = parse("tcp and (sensor osaka,kyoto or not sensor nara)");
+    assert_string_equal(bh_filter_sensor(f, 0), "osaka");
+    assert_string_equal(bh_filter_sensor(f, 1), "kyoto");
+    assert_string_equal(bh_filter_sensor(f, 2), "nara");
+    assert_null(bh_filter_sensor(f, 3));
+    assert_null(bh_filter_sensor(NULL, 0));
+    bh_filter_free(f);
+}
+
 int
 main(void)
 {
@@ -1268,7 +1310,7 @@ main(void)
         cmocka_unit_test(every_protocol),     cmocka_unit_test(needs),
         cmocka_unit_test(every_error),        cmocka_unit_test(bounds),
         cmocka_unit_test(random_filters),     cmocka_unit_test(full_batch),
-        cmocka_unit_test(narrowed),
+        cmocka_unit_test(narrowed),           cmocka_unit_test(sensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

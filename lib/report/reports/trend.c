@@ -290,6 +290,87 @@ walk_outcomes(const struct bh_trend *t, struct bh_walk *w)
     bh_walk_list_end(w);
 }
 
+/* ---- sensors ------------------------------------------------------------------------------- */
+
+static void
+walk_silences(const struct bh_report_sensor *s, struct bh_walk *w)
+{
+    bh_walk_list(w, "gaps");
+    for (uint32_t i = 0; i < s->silence_count; i++) {
+        bh_walk_object(w, NULL);
+        bh_walk_time(w, "start", s->silence[i].start_ns);
+        if (s->silence[i].end_ns == INT64_MAX) {
+            bh_walk_null(w, "end");
+        } else {
+            bh_walk_time(w, "end", s->silence[i].end_ns);
+        }
+        bh_walk_object_end(w);
+    }
+    bh_walk_list_end(w);
+}
+
+static void
+walk_sensor(const struct bh_report *r, struct bh_walk *w, size_t rank)
+{
+    const struct bh_trend_sensor *x = &r->trend->sensors[rank];
+    const struct bh_report_sensor *s = &r->sensors[x->number];
+    bh_walk_object(w, NULL);
+    bh_walk_uint(w, "rank", rank + 1);
+    bh_walk_text(w, "sensor", s->name);
+    bh_walk_words(w, "home", s->home);
+    bh_walk_uint(w, "count", x->count);
+    bh_walk_micro(w, "share", bh_micro_share(x->count, r->trend->count_total));
+    bh_walk_uint(w, "accesses", x->accesses);
+    bh_walk_uint(w, "sources", x->sources);
+    bh_walk_uint(w, "records", x->records);
+    if (x->first_ns <= x->last_ns) {
+        bh_walk_time(w, "first", x->first_ns);
+        bh_walk_time(w, "last", x->last_ns);
+    } else {
+        bh_walk_null(w, "first");
+        bh_walk_null(w, "last");
+    }
+    bh_walk_list(w, "ports");
+    for (size_t i = 0; i < x->port_count; i++) {
+        bh_walk_object(w, NULL);
+        bh_walk_port_keys(r, w, x->ports[i].port, x->ports[i].proto);
+        bh_walk_uint(w, "count", x->ports[i].count);
+        bh_walk_micro(w, "share", bh_micro_share(x->ports[i].count, x->count));
+        bh_walk_object_end(w);
+    }
+    bh_walk_list_end(w);
+    walk_silences(s, w);
+    bh_walk_object_end(w);
+}
+
+static void
+walk_sensors(const struct bh_report *r, struct bh_walk *w)
+{
+    const struct bh_trend *t = r->trend;
+    bh_walk_list(w, "sensors");
+    for (size_t i = 0; i < t->sensor_count; i++) {
+        walk_sensor(r, w, i);
+    }
+    bh_walk_list_end(w);
+    bh_walk_list(w, "sensor_ports");
+    for (size_t i = 0; i < t->sensor_port_count; i++) {
+        const struct bh_trend_row *row = &t->sensor_ports[i];
+        bh_walk_object(w, NULL);
+        bh_walk_port_keys(r, w, row->port, row->proto);
+        bh_walk_list(w, "sensors");
+        for (size_t c = 0; c < row->cell_count; c++) {
+            bh_walk_object(w, NULL);
+            bh_walk_text(w, "sensor", r->sensors[t->sensors[row->cells[c].country].number].name);
+            bh_walk_uint(w, "count", row->cells[c].count);
+            bh_walk_bool(w, "top", row->cells[c].top);
+            bh_walk_object_end(w);
+        }
+        bh_walk_list_end(w);
+        bh_walk_object_end(w);
+    }
+    bh_walk_list_end(w);
+}
+
 /* ---- visits and sources -------------------------------------------------------------------- */
 
 static void
@@ -354,6 +435,7 @@ bh_walk_trend(const struct bh_report *r, struct bh_walk *w)
     walk_timeline(t, w);
     walk_regions(t, w);
     walk_networks(t, w);
+    walk_sensors(r, w);
     walk_outcomes(t, w);
     bh_walk_object(w, "pings");
     bh_walk_uint(w, "count", t->pings);

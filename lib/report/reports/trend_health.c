@@ -235,6 +235,8 @@ walk_storage(const struct bh_report *r, struct bh_walk *w)
         bh_walk_uint(w, "runs", g->runs);
         bh_walk_text(w, "profile", g->lean ? "lean" : "full");
         bh_walk_text(w, "filter", g->filter);
+        bh_walk_bool(w, "filter_of_all", g->filter[0] != '\0' && g->filter_of_all);
+        bh_walk_words(w, "home", g->home);
         bh_walk_bool(w, "judged_again", g->judged_again);
         bh_walk_uint(w, "damaged_blocks", g->damaged_blocks);
         bh_walk_uint(w, "lost_records", g->lost_records);

@@ -21,12 +21,21 @@ bh_page_trend(struct bh_page *p)
     }
     bh_page_paragraph(p, &opening);
     bh_buf_done(&opening);
+    if (p->opening_only) {
+        return;
+    }
     bh_page_sources(p);
+    if (p->report->options.by_sensor) {
+        bh_page_sensors(p);
+    }
     if (!nothing) {
         bh_page_countries(p);
         bh_page_ports(p);
         bh_page_crosstab(p);
         bh_page_home(p);
+    }
+    if (!p->report->options.by_sensor) {
+        bh_page_sensors(p);
     }
     bh_page_networks(p);
     bh_page_visits(p);

@@ -318,11 +318,13 @@ say_storage(const struct bh_page *p, struct bh_buf *out)
     bh_say(out, p->lang, HEALTH_LOG, bh_num(g->records).s, bh_num(g->bytes).s);
     if (g->filter[0] != '\0') {
         between(p, out);
-        bh_say(out, p->lang, HEALTH_LOG_FILTER, g->filter);
+        bh_say_args(out, bh_word(g->filter_of_all ? BH_W_HEALTH_LOG_FILTER : BH_W_HEALTH_LOG_FILTER_PART, p->lang),
+                    (const char *const[]){ g->filter }, 1);
     }
     if (g->judged_again) {
         between(p, out);
-        bh_buf_puts(out, bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang));
+        bh_say_args(out, bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang),
+                    (const char *const[]){ g->home }, 1);
     }
 }
 

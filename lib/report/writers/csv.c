@@ -30,7 +30,7 @@ static const struct {
     int column;
 } columns[] = {
     { "code", CODE },    { "country", CODE }, { "name", NAME },       { "class", NAME },
-    { "address", NAME }, { "id", NAME },      { "offered_to", NAME }, { "bound", NAME },
+    { "address", NAME }, { "sensor", CODE }, { "id", NAME },      { "offered_to", NAME }, { "bound", NAME },
     { "file", NAME },    { "port", PORT },    { "proto", PROTO },     { "service", SERVICE },
     { "count", COUNT },  { "share", SHARE },  { "sources", SOURCES }, { "first", FIRST },
     { "last", LAST },    { "start", FIRST },  { "end", LAST },

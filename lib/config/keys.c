@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What beholder.conf knows beside the settings of modules. The manual's tables are made of these. */
+#include "config_priv.h"
+
+const char *const section_names[BH_CONFIG_SECTIONS] = { "site", "capture", "output" };
+
+static const struct bh_setting site[] = {
+    { "sensor", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
+      { "name of this sensor in records and reports; else the host's name",
+        "記録とレポートでのこのセンサーの名前。指定がなければホスト名" } },
+    { "home", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
+      { "what is watched: ADDR[/LEN],...; else the addresses of the interfaces",
+        "監視対象: ADDR[/LEN],...。指定がなければインターフェースのアドレス" } },
+    { "country-db", BH_SETTING_FILE_IN, "", NULL, NULL, 0, 0, false,
+      { "country database to use instead of the installed one",
+        "インストール済みのものの代わりに使う国データベース" } },
+    { "log-dir", BH_SETTING_DIR, "", "/var/lib/beholder/log", NULL, 0, 0, false,
+      { "the packet log, for an output without a directory of its own and for `beholder report`",
+        "パケットログのディレクトリ。出力に指定がないときと `beholder report` が使う" } },
+    { "user", BH_SETTING_TEXT, "", "beholder", NULL, 0, 0, false,
+      { "who the sensor becomes after it was started by root; nobody when there is no such user",
+        "root で起動したあとのユーザー。いなければ nobody" } },
+    { "lang", BH_SETTING_CHOICE, "", NULL, "en|ja", 0, 0, false,
+      { "language of messages; else that of the environment",
+        "メッセージの言語。指定がなければ環境による" } },
+};
+
+static const struct bh_setting capture[] = {
+    { "interface", BH_SETTING_TEXT, "", "any", NULL, 0, 0, false,
+      { "interfaces, with commas in between; any: all of them",
+        "インターフェース (コンマ区切り)。any はすべて" } },
+    { "capture", BH_SETTING_CHOICE, "", "auto", "auto|ring|libpcap", 0, 0, false,
+      { "how packets are taken from the system; auto: the ring where there is one",
+        "パケットの受け取り方。auto は、あればリング" } },
+    { "threads", BH_SETTING_UINT, "", "1", NULL, 1, 64, false,
+      { "rings and threads per interface", "インターフェースごとのリングとスレッドの数" } },
+    { "ring", BH_SETTING_SIZE, "octets", "32M", NULL, 1U << 20, 1ULL << 34, false,
+      { "memory of each ring", "各リングの大きさ" } },
+    { "promiscuous", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
+      { "see what is for others on the link too", "リンク上の他者宛てのものも見る" } },
+    { "filter", BH_SETTING_TEXT, "", "", NULL, 0, 0, false,
+      { "what is recorded at all, in filter words", "記録するもの (フィルター語)" } },
+    { "decap", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
+      { "tunnels to look into: KIND[@SENDER/LEN],...", "内側を記録するトンネル: 種類[@送信元/LEN],..." } },
+    { "outcomes", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
+      { "decide what became of TCP accesses", "TCP アクセスの結末を判定する" } },
+    { "status", BH_SETTING_FILE_OUT, "", "/run/beholder/status", NULL, 0, 0, false,
+      { "socket that `beholder status` asks", "`beholder status` が問い合わせるソケット" } },
+    { "metrics-file", BH_SETTING_FILE_OUT, "", NULL, NULL, 0, 0, false,
+      { "counters as OpenMetrics text, written anew every 15 s",
+        "OpenMetrics テキストのカウンター。15 秒ごとに書き直す" } },
+    { "metrics-port", BH_SETTING_UINT, "", NULL, NULL, 1, 65535, false,
+      { "the same on 127.0.0.1, for a collector to fetch",
+        "同じものを 127.0.0.1 のこのポートで返す" } },
+};
+
+static const struct bh_setting output[] = {
+    { "module", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, true,
+      { "which module: `beholder outputs` lists them", "モジュール名 (`beholder outputs` で一覧)" } },
+    { "filter", BH_SETTING_TEXT, "", "", NULL, 0, 0, false,
+      { "what of the records it is given, in filter words", "渡す記録 (フィルター語)" } },
+    { "queue", BH_SETTING_SIZE, "octets", "16M", NULL, 1U << 16, 1ULL << 32, false,
+      { "memory for what it has not taken yet", "まだ受け取られていない記録のためのメモリ" } },
+};
+
+const struct bh_setting *
+bh_config_keys(enum bh_config_section section, size_t *ret_count)
+{
+    static const struct {
+        const struct bh_setting *keys;
+        size_t count;
+    } tables[BH_CONFIG_SECTIONS] = {
+        { site, BH_COUNT(site) },
+        { capture, BH_COUNT(capture) },
+        { output, BH_COUNT(output) },
+    };
+    *ret_count = tables[section].count;
+    return tables[section].keys;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_live.h - frames out of network interfaces, as they come: AF_PACKET rings (TPACKET_V3).
+ *
+ * Two halves, for two processes. bh_live_open() makes sockets and rings and needs CAP_NET_RAW; the object
+ * then lives on both sides of a fork(). The process that reads calls bh_live_attach(), which maps the
+ * rings, and needs no privilege from then on. As long as any process has the sockets open, a ring keeps
+ * what the kernel put there: who attaches next goes on where the one before ended.
+ *
+ * Frames are handed out as bh_capture.h has them: a block of pointers into the ring, in order of time over
+ * all interfaces. Payload does not leave the kernel (docs/design/sensor.md, "Header-only").
+ *
+ * Threads:   one.
+ * Ownership: frames are valid until the next read.
+ * Errors:    an interface that is down, or not there yet, is no error: it is waited for.
+ */
+#ifndef BH_LIVE_H
+#define BH_LIVE_H
+
+#include "bh_capture.h"
+
+#define BH_LIVE_INTERFACES 16U
+#define BH_LIVE_SNAP 262144U /* with whole frames */
+
+struct bh_live_config {
+    const char *const *interfaces; /* names, or "any"                                        */
+    size_t count;
+    uint64_t ring_bytes; /* of each; 0: 32 MiB                                              */
+    bool promiscuous;
+    bool whole_frames; /* payload too, for modules that need frames                        */
+};
+
+struct bh_live; /* opaque */
+BH_NODISCARD int
+bh_live_open(const struct bh_live_config *cfg, struct bh_live **ret_live, struct bh_error *err);
+void bh_live_close(struct bh_live *l);
+
+/* Interfaces that were not there, or went: bind those that are there now. Cheap; the parent calls it when
+ * netlink says that something changed. */
+void bh_live_rebind(struct bh_live *l);
+/* Is it there, and up? */
+bool bh_live_is_up(const struct bh_live *l, size_t interface);
+const char *bh_live_name(const struct bh_live *l, size_t interface);
+size_t bh_live_count(const struct bh_live *l);
+uint64_t bh_live_ring_bytes(const struct bh_live *l); /* of all rings, as they were made */
+
+/* In the process that reads. `place` (may be NULL): where it is to go on, in a block that was not given
+ * back. */
+struct bh_live_place {
+    struct {
+        uint64_t block; /* its number, from 1 */
+        uint32_t frames; /* of it, that were read */
+    } ring[BH_LIVE_INTERFACES];
+};
+BH_NODISCARD int bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
+/* Where the next read goes on. */
+void bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret);
+/* The next 1 .. `most` frames, of one interface; 0: none are ready. */
+unsigned bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f);
+/* Give back the blocks that were read to their ends: their octets are gone. */
+void bh_live_done(struct bh_live *l);
+/* Until frames are ready, `fd` (-1: none) is readable, or so many ms have passed. True: `fd` is readable. */
+bool bh_live_wait(struct bh_live *l, int fd, int timeout_ms);
+
+/* Since the last call: frames that passed the filter, and of them those that found no room. `full`: such a
+ * loss is going on, or the ring is nearly full. */
+struct bh_live_stats {
+    uint64_t frames, dropped;
+};
+void bh_live_take_stats(struct bh_live *l, struct bh_live_stats *ret);
+
+/* ---- how much of a frame is headers ------------------------------------------------------------------- */
+
+enum bh_live_link { BH_LIVE_ETHERNET, BH_LIVE_RAW_IP, BH_LIVE_ANY };
+struct bh_live_instruction { /* as struct sock_filter */
+    uint16_t code;
+    uint8_t jt, jf;
+    uint32_t k;
+};
+#define BH_LIVE_PROGRAM_MAX 1536U
+/* The socket filter that answers with the length of the headers. Returns how many instructions. */
+unsigned
+bh_live_header_program(enum bh_live_link link, struct bh_live_instruction ret[BH_LIVE_PROGRAM_MAX]);
+/* The same program run here over a frame, as the kernel would (ancillary words are those given). For tests,
+ * and for sources of frames without a filter in the kernel. */
+struct bh_live_aux {
+    uint32_t pkttype, hatype, protocol;
+};
+uint32_t bh_live_run(const struct bh_live_instruction *program, unsigned count, const uint8_t *data,
+                     uint32_t len, const struct bh_live_aux *aux);
+
+#endif

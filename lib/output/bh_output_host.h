@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_output_host.h - the other side of bh_output.h: what runs one instance of a module.
+ *
+ * A host is settings, a filter, a table of verdicts to ask, counters and the order of calls. It knows no
+ * processes and no queues: lib/sensor feeds it from the queue, unit tests feed it directly, and a module
+ * cannot tell which. The order of calls is that of bh_output.h whatever happens.
+ *
+ *     bh_host_new(&cfg, &h, err)            settings checked, module opened
+ *     bh_host_run(h, &run)                  a run begins
+ *     bh_host_offer(h, records, ...)        a batch; BH_EAGAIN: offer the same again
+ *     bh_host_tick(h, now_ns)               settle, flush once a second, tick
+ *     bh_host_free(h)                       flush, close
+ *
+ * Threads:   one thread per host.
+ * Ownership: the caller's; module, settings, countries and board are borrowed until free.
+ * Errors:    what a module says goes to `say`; what it returns is counted.
+ */
+#ifndef BH_OUTPUT_HOST_H
+#define BH_OUTPUT_HOST_H
+
+#include <stdatomic.h>
+
+#include "bh_filter.h"
+#include "bh_output.h"
+
+/* What the host asks of a table before it trusts it: ABI, size, names, calls that must be there. */
+BH_NODISCARD int bh_output_module_check(const struct bh_output_module *m, struct bh_error *err);
+
+/* Is `text` a value of this setting? Its number as bh_output_uint() gives it. Opens nothing, reads no secret. */
+BH_NODISCARD int bh_setting_check(const struct bh_setting *s, const char *text,
+                                  uint64_t *ret_number, struct bh_error *err);
+
+/* ---- verdicts ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Outcomes of TCP accesses come up to 30 s after their records, which are long on their way by then. They
+ * are written on a board that all outputs read: one octet an access, by its number. Below `final` they
+ * stay; from there to `written` they may change. Whoever comes later than BH_BOARD_ACCESSES accesses finds
+ * them overwritten: `unknown`, counted.
+ */
+#define BH_BOARD_ACCESSES (1U << 20)
+struct bh_board {
+    _Atomic uint64_t written, final;
+    _Atomic uint32_t has_served;
+    uint32_t served[65536];
+    _Atomic uint8_t outcome[BH_BOARD_ACCESSES];
+};
+
+/* ---- one instance ------------------------------------------------------------------------------------------ */
+
+struct bh_host_setting {
+    const char *name, *value;
+};
+struct bh_host_config {
+    const struct bh_output_module *module;
+    const char *instance; /* "log"                                         */
+    const struct bh_host_setting *settings;
+    size_t setting_count;
+    const struct bh_board *board; /* NULL: nothing is ever decided (tests)        */
+    size_t hold_bytes;            /* DECIDED: batches that wait; 0: 64 MiB         */
+    void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
+    void *say_arg; /* may be NULL */
+};
+
+struct bh_host_counters {
+    _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;
+    _Atomic uint64_t missed_verdicts;
+    _Atomic uint64_t durable_number; /* of the run: below are durable */
+    _Atomic uint64_t own[4];         /* bh_output_count()             */
+    _Atomic uint64_t last_ns;        /* time of the newest record written */
+};
+
+struct bh_host; /* opaque; a struct bh_output lies in it */
+BH_NODISCARD int
+bh_host_new(const struct bh_host_config *cfg, struct bh_host **ret_host, struct bh_error *err);
+/* Flushes (what is held is decided now), closes the module. */
+void bh_host_free(struct bh_host *h);
+
+/* Check settings without opening anything: for check-config. */
+BH_NODISCARD int bh_host_check(const struct bh_host_config *cfg, struct bh_error *err);
+
+/* `run` and what it points to stays as it is until the next run or free. `filter` (may be NULL) selects
+ * what of it the instance gets; borrowed as well. */
+BH_NODISCARD int
+bh_host_run(struct bh_host *h, const struct bh_output_run *run, const struct bh_filter *filter);
+/* Batch `number` of the run, of which the first TCP access has number `first_access` on the board and the
+ * others count on. 0, BH_EAGAIN (offer it again, unchanged), or the module's error, which is counted
+ * already: go on. DECIDED: the records are copied and wait. */
+BH_NODISCARD int
+bh_host_offer(struct bh_host *h, struct bh_batch *records, uint64_t number, uint64_t first_access);
+void bh_host_health(struct bh_host *h, const struct bh_output_health *health);
+/* Looks at the board: settles, hands out what was held. Returns what bh_host_offer() does. */
+BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
+/* Flush now. Returns the module's answer; *ret_number as in bh_output_module.flush. */
+BH_NODISCARD int bh_host_flush(struct bh_host *h, uint64_t *ret_number);
+struct bh_host_counters *bh_host_counters(struct bh_host *h);
+/* Count in shared memory instead, where the parent sees it. */
+void bh_host_count_in(struct bh_host *h, struct bh_host_counters *shared);
+struct bh_output *bh_host_output(struct bh_host *h);
+
+#endif

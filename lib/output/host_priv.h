@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BH_OUTPUT_HOST_PRIV_H
+#define BH_OUTPUT_HOST_PRIV_H
+
+#include "bh_output_host.h"
+
+/* A setting as the module sees it. */
+struct setting_value {
+    const struct bh_setting *setting;
+    const char *text; /* borrowed, or `own` */
+    char *own;
+    uint64_t number;
+};
+
+BH_NODISCARD int settings_parse(const struct bh_host_config *cfg, bool read_secrets,
+                                struct setting_value **ret, struct bh_error *err);
+void settings_free(struct setting_value *v, size_t count);
+
+#define OWN_COUNTERS 4U
+struct bh_output {
+    const struct bh_output_module *module;
+    const char *instance;
+    struct setting_value *values;
+    void *state;
+    const struct bh_output_run *run;
+    struct bh_output_health health;
+    const struct bh_board *board;
+    struct bh_host_counters *counters;
+    const char *own_name[OWN_COUNTERS];
+    void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
+    void *say_arg;
+};
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a packet log was read, in words. */
+#include "bh_report.h"
+
+#include <inttypes.h>
+
+static const struct {
+    const char *word, *text[BH_LANGS];
+} words[] = {
+    { "asked", { "it was asked to", "指定によります" } },
+    { "judged", { "its records are judged again, as for another home", "自分側などの条件が異なるため、記録を判定し直しました" } },
+    { "databases", { "countries come from several databases", "国データベースを複数使います" } },
+    { "filter", { "there is a filter", "フィルターがあります" } },
+    { "list", { "sources are listed", "送信元を一覧します" } },
+    { "served", { "visits are told apart", "訪問を区別します" } },
+    { "sensors", { "several sensors are told apart", "複数のセンサーを区別します" } },
+    { "unit", { "packets or octets are counted", "パケット数またはバイト数を数えます" } },
+    { "nothing", { "there are none for whole days of the period", "期間内にまる 1 日分の集計がありません" } },
+    { "short", { "a time line by hours needs records", "1 時間ごとの推移には記録が必要です" } },
+    { "gain", { "reading the records is as fast", "記録を読んでも同じくらい速いためです" } },
+    { "differs", { "a source changed its country, or there are too many", "国の変わった送信元があるか、送信元が多すぎます" } },
+    { "damaged", { "damaged", "壊れています" } },
+    { "days", { "days at an end of the period, near a silence or shared with others", "期間の端、途切れの前後、またはほかのファイルと重なる日" } },
+    { "outside", { "outside of the period", "期間外" } },
+    { "zone", { "its days are those of another time zone", "別の時間帯の日で集計されています" } },
+    { "journal", { "not sealed yet", "まだ封じられていません" } },
+    { "none", { "has none (beholder log compact makes it)", "集計がありません (beholder log compact で作れます)" } },
+    { "weights", { "records stand for several packets", "1 件が複数のパケットを表します" } },
+    { "times", { "times are not known", "時刻が不明です" } },
+    { "order", { "records stand far from their order in time", "記録が時刻の順から大きく外れています" } },
+    { "many", { "too many days or hours for its records", "記録の数に対して日や時間が多すぎます" } },
+    { "small", { "it would be large beside its records", "記録に比べて集計が大きくなります" } },
+    { "newer", { "of a newer version", "より新しい版のものです" } },
+};
+
+const char *
+bh_plan_why(const char *word, enum bh_lang lang)
+{
+    for (size_t k = 0; word != NULL && k < BH_COUNT(words); k++) {
+        if (strcmp(words[k].word, word) == 0) {
+            return words[k].text[lang];
+        }
+    }
+    return "";
+}
+
+static void
+say_file(const struct bh_plan_file *f, enum bh_lang lang, struct bh_buf *out)
+{
+    const bool ja = lang == BH_JA;
+    const char *why = bh_plan_why(f->why, lang);
+    bh_buf_printf(out, "  %s: ", f->path);
+    if (f->rolled_days > 0) {
+        bh_buf_printf(out, ja ? "集計から %" PRIu32 " / %" PRIu32 " 日 (記録 %" PRIu64 " 件)" : "%" PRIu32 " of %" PRIu32 " days from its roll-up (%" PRIu64 " records)",
+                      f->rolled_days, f->days, f->rolled_rows);
+    } else {
+        bh_buf_puts(out, strcmp(f->why, "outside") == 0 ? (ja ? "読みません" : "not read") : ja ? "ブロックから" : "from its blocks");
+    }
+    if (why[0] != '\0') {
+        bh_buf_printf(out, ja ? "。%s" : "; %s", why);
+    }
+    bh_buf_puts(out, "\n");
+}
+
+void
+bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out)
+{
+    const bool ja = lang == BH_JA;
+    if (p->rolled) {
+        bh_buf_printf(out, ja ? "集計を使用: 記録 %" PRIu64 " 件分\n" : "roll-ups: used, for %" PRIu64 " records\n", p->rolled_rows);
+    } else {
+        bh_buf_printf(out, ja ? "集計は不使用: %s\n" : "roll-ups: not used: %s\n", bh_plan_why(p->why, lang));
+    }
+    bh_buf_printf(out, ja ? "ブロック: 読み取り %" PRIu64 "、省略 %" PRIu64 "\n" : "blocks: %" PRIu64 " read, %" PRIu64 " skipped\n", p->blocks_read,
+                  p->blocks_skipped);
+    for (size_t k = 0; k < p->files; k++) {
+        say_file(&p->file[k], lang, out);
+    }
+}

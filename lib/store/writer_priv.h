@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the writer and its journal share. */
+#ifndef STORE_WRITER_PRIV_H
+#define STORE_WRITER_PRIV_H
+
+#include "rows_priv.h"
+
+struct bh_store_writer {
+    char *dir;
+    struct bh_store_run run;
+    const kobold *countries;
+    uint64_t sync_ns, key, sequence; /* of the segment to come */
+    uint32_t segment_blocks;
+    int lock_fd;
+
+    struct open_rows open;
+    uint64_t base;    /* rows before those of open.chunk[0]          */
+    uint64_t rows;    /* all that came                               */
+    uint64_t settled; /* of them                                     */
+    size_t settle_chunk;
+    uint32_t settle_row;
+
+    int journal_fd;
+    char journal_path[4096];
+    uint64_t journal_size, flushed,
+        judged; /* judged: rows whose outcomes in the journal are final */
+    int64_t now_ns, flush_ns, synced_ns; /* clock of the last tick, flush, sync */
+    bool any_tick;
+    bool journal_is_named; /* its name is on the disk */
+
+    struct bh_store_sums sums;
+    struct block_work work;
+    struct census census; /* of what goes into the journal */
+    uint64_t keep_ns, keep_bytes;
+    /* Not full, not sealed: what a disk without room can be asked again for, at the next tick. */
+    bool seal_waits;
+    bool failed;           /* what is in memory and what is in files no longer agree: only close */
+    struct bh_error error; /* why */
+};
+
+/* A new journal for the sequence of the segment to come. `after`: whose unsealed rows it begins with. */
+BH_NODISCARD int journal_open(struct bh_store_writer *w, uint64_t after, struct bh_error *err);
+/* Everything up to the row `upto` that came, into the journal. When it fails the journal is as before,
+ * and it can be tried again. */
+BH_NODISCARD int journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict,
+                               void *arg, struct bh_error *err);
+/* To the disk; of a new one its name too. */
+BH_NODISCARD int journal_sync(struct bh_store_writer *w, struct bh_error *err);
+/* Its outcome is not known yet. */
+bool is_open_knock(const struct chunk *c, uint32_t row);
+
+#endif
