@@ -19,6 +19,7 @@
 #include "bh_anonymize.h"
 #include "bh_capture.h"
 #include "bh_packet.h"
+#include "bh_store.h"
 
 struct bh_report_options {
     const char *const *files;
@@ -56,6 +57,9 @@ struct bh_report_storage {
     bool is_log;
     uint64_t records, bytes, segments, runs;
     uint64_t damaged_blocks, lost_records, torn_bytes;
+    uint64_t lost[BH_STORE_CAUSES]; /* packets a sensor saw, or should have, that are not in the log */
+    size_t gap_count;
+    struct bh_store_gap gap[BH_STORE_GAPS_MAX];
     char first_damage[256];
     char filter[512]; /* what was kept when it was written, of several writings joined by ";"; "": all */
     bool filter_of_all; /* each writing was made with it                        */
