@@ -33,7 +33,8 @@ struct bh_anonymize {
 };
 
 int
-bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret, struct bh_error *err)
+bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret,
+                 struct bh_error *err)
 {
     struct bh_anonymize *a = calloc(1, sizeof *a);
     if (a == NULL) {
@@ -47,13 +48,16 @@ bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret,
 
 /* What is added to the first `bits` bits (at most 64) of (hi, lo), of which `before` stand before them. */
 static uint64_t
-one_time_bits(const struct bh_anonymize *a, uint64_t hi, uint64_t lo, unsigned before, unsigned bits)
+one_time_bits(const struct bh_anonymize *a, uint64_t hi, uint64_t lo, unsigned before,
+              unsigned bits)
 {
     const uint64_t pad_hi = bh_get_be64(a->pad), pad_lo = bh_get_be64(a->pad + 8);
     uint8_t block[64 * 16];
     for (unsigned i = 0; i < bits; i++) {
         const unsigned kept = before + i;
-        const uint64_t mask_hi = kept == 0 ? 0 : kept >= 64 ? UINT64_MAX : UINT64_MAX << (64 - kept);
+        const uint64_t mask_hi = kept == 0    ? 0
+                                 : kept >= 64 ? UINT64_MAX
+                                              : UINT64_MAX << (64 - kept);
         const uint64_t mask_lo = kept <= 64 ? 0 : UINT64_MAX << (128 - kept);
         bh_put_be64(block + (size_t)16 * i, (hi & mask_hi) | (pad_hi & ~mask_hi));
         bh_put_be64(block + (size_t)16 * i + 8, (lo & mask_lo) | (pad_lo & ~mask_lo));
@@ -85,7 +89,8 @@ bh_anonymize_v6(struct bh_anonymize *a, uint64_t *hi, uint64_t *lo)
     const size_t at = bh_mix64(*hi, *lo) & (KNOWN - 1);
     struct known6 *k = &a->v6[at];
     if (!a->is_known[KNOWN + at] || k->from_hi != *hi || k->from_lo != *lo) {
-        *k = (struct known6){ *hi, *lo, *hi ^ one_time_bits(a, *hi, *lo, 0, 64), *lo ^ one_time_bits(a, *hi, *lo, 64, 64) };
+        *k = (struct known6){ *hi, *lo, *hi ^ one_time_bits(a, *hi, *lo, 0, 64),
+                              *lo ^ one_time_bits(a, *hi, *lo, 64, 64) };
         a->is_known[KNOWN + at] = true;
     }
     *hi = k->to_hi;
@@ -99,11 +104,13 @@ struct bh_anonymize {
 };
 
 int
-bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret, struct bh_error *err)
+bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret,
+                 struct bh_error *err)
 {
     (void)key;
     (void)ret;
-    return bh_error_set(err, BH_EUNKNOWN, "--anonymize", "is not in this build: it was made without nettle",
+    return bh_error_set(err, BH_EUNKNOWN, "--anonymize",
+                        "is not in this build: it was made without nettle",
                         "はこのビルドにはありません (nettle なしで作られています)");
 }
 
@@ -135,7 +142,10 @@ bh_anonymize_free(struct bh_anonymize *a)
 static int
 hex_of(uint8_t c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool
@@ -191,10 +201,11 @@ bh_anonymize_open(const char *path, struct bh_anonymize **ret, struct bh_error *
     if (r == 0 && size == BH_ANONYMIZE_KEY) {
         memcpy(key, text, sizeof key);
     } else if (r == 0 && !key_of_text(text, size, key)) {
-        r = bh_error_set(err, BH_EFORMAT, path,
-                         "is no key: %u octets, or as many in hexadecimal digits (head -c 32 /dev/urandom > KEYFILE)",
-                         "は鍵ではありません。%u バイト、またはその 16 進表記です (head -c 32 /dev/urandom > 鍵ファイル)",
-                         BH_ANONYMIZE_KEY);
+        r = bh_error_set(
+            err, BH_EFORMAT, path,
+            "is no key: %u octets, or as many in hexadecimal digits (head -c 32 /dev/urandom > KEYFILE)",
+            "は鍵ではありません。%u バイト、またはその 16 進表記です (head -c 32 /dev/urandom > 鍵ファイル)",
+            BH_ANONYMIZE_KEY);
     }
     r = r != 0 ? r : bh_anonymize_new(key, ret, err);
     explicit_bzero(text, sizeof text);
@@ -262,13 +273,15 @@ static void
 put_network(struct bh_anonymize *a, const struct bh_ip *ip, const char *length, struct bh_buf *out)
 {
     struct bh_ip to = bh_anonymize_ip(a, ip);
-    const unsigned long bits = length[0] == '\0' ? 128 : strtoul(length + 1, NULL, 10), size = ip->family == 4 ? 4 : 16;
-    bool is_network = length[0] != '\0'; /* "203.0.113.60/24" is one host in its network, and stays one */
+    const unsigned long bits = length[0] == '\0' ? 128 : strtoul(length + 1, NULL, 10),
+                        size = ip->family == 4 ? 4 : 16;
+    bool is_network =
+        length[0] != '\0'; /* "203.0.113.60/24" is one host in its network, and stays one */
     for (unsigned long i = bits; i < 8 * size && is_network; i++) {
         is_network = (ip->octets[i / 8] >> (7 - i % 8) & 1) == 0;
     }
     for (unsigned long i = bits; i < 8 * size && is_network; i++) {
-        to.octets[i / 8] &= (uint8_t)~(0x80U >> (i % 8));
+        to.octets[i / 8] &= (uint8_t) ~(0x80U >> (i % 8));
     }
     bool is_zero = length[0] != '\0';
     for (unsigned long i = bits; i < 8 * size; i++) {
@@ -288,7 +301,9 @@ bh_anonymize_networks(struct bh_anonymize *a, const char *text, struct bh_buf *o
 {
     while (*text != '\0') {
         const size_t word = strcspn(text, ",");
-        const char *colon = strncmp(text, "host:", 5) == 0 ? text + 5 : strncmp(text, "net:", 4) == 0 ? text + 4 : text;
+        const char *colon = strncmp(text, "host:", 5) == 0  ? text + 5
+                            : strncmp(text, "net:", 4) == 0 ? text + 4
+                                                            : text;
         const size_t address = strcspn(colon, "/,");
         const char *length = colon + address;
         char number[8] = "";

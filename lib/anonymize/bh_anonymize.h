@@ -20,8 +20,10 @@
 struct bh_anonymize; /* opaque */
 
 /* The key is in the file as 32 octets, or as 64 hexadecimal digits. */
-BH_NODISCARD int bh_anonymize_open(const char *path, struct bh_anonymize **ret, struct bh_error *err);
-BH_NODISCARD int bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret, struct bh_error *err);
+BH_NODISCARD int
+bh_anonymize_open(const char *path, struct bh_anonymize **ret, struct bh_error *err);
+BH_NODISCARD int bh_anonymize_new(const uint8_t key[BH_ANONYMIZE_KEY], struct bh_anonymize **ret,
+                                  struct bh_error *err);
 void bh_anonymize_free(struct bh_anonymize *a);
 
 uint32_t bh_anonymize_v4(struct bh_anonymize *a, uint32_t host_order);

@@ -18,7 +18,13 @@
 #define BH_COUNT_KEYS 8U
 #define BH_COUNT_BYTES_MAX (128U << 20)
 
-enum bh_counted { BH_COUNTED_ACCESSES, BH_COUNTED_SOURCES, BH_COUNTED_PACKETS, BH_COUNTED_BYTES, BH_COUNTED_RECORDS };
+enum bh_counted {
+    BH_COUNTED_ACCESSES,
+    BH_COUNTED_SOURCES,
+    BH_COUNTED_PACKETS,
+    BH_COUNTED_BYTES,
+    BH_COUNTED_RECORDS
+};
 
 enum bh_cut { BH_CUT_NONE, BH_CUT_PREFIX, BH_CUT_HOUR, BH_CUT_DAY, BH_CUT_MONTH, BH_CUT_WEEKDAY };
 struct bh_count_key {
@@ -28,8 +34,9 @@ struct bh_count_key {
     unsigned bits; /* of BH_CUT_PREFIX */
 };
 /* "country,port" (a port is two keys: its number and its protocol). */
-BH_NODISCARD int bh_count_keys(const char *option, const char *text, struct bh_count_key ret[BH_COUNT_KEYS], size_t *ret_count,
-                               struct bh_error *err);
+BH_NODISCARD int
+bh_count_keys(const char *option, const char *text, struct bh_count_key ret[BH_COUNT_KEYS],
+              size_t *ret_count, struct bh_error *err);
 
 struct bh_count_config {
     const struct bh_count_key *keys;
@@ -42,18 +49,26 @@ struct bh_count_config {
 struct bh_count; /* opaque */
 /* BH_NEEDS_... of records. */
 uint32_t bh_count_needs(const struct bh_count_config *cfg);
-BH_NODISCARD int bh_count_new(const struct bh_count_config *cfg, struct bh_count **ret, struct bh_error *err);
+BH_NODISCARD int
+bh_count_new(const struct bh_count_config *cfg, struct bh_count **ret, struct bh_error *err);
 void bh_count_free(struct bh_count *c);
 /* The rows with counted[]. */
 BH_NODISCARD int bh_count_batch(struct bh_count *c, struct bh_batch *b);
 
 /* ---- the answer -------------------------------------------------------------------------------------- */
 
-enum bh_count_form { BH_COUNT_TEXT, BH_COUNT_JSON, BH_COUNT_NDJSON, BH_COUNT_CSV, BH_COUNT_MARKDOWN, BH_COUNT_HTML };
+enum bh_count_form {
+    BH_COUNT_TEXT,
+    BH_COUNT_JSON,
+    BH_COUNT_NDJSON,
+    BH_COUNT_CSV,
+    BH_COUNT_MARKDOWN,
+    BH_COUNT_HTML
+};
 struct bh_count_answer {
     enum bh_count_form form;
-    uint64_t top;   /* 0: all                                    */
-    bool by_key;    /* in the order of keys, not of counts       */
+    uint64_t top; /* 0: all                                    */
+    bool by_key;  /* in the order of keys, not of counts       */
     /* What is said of the input: */
     const char *home, *filter, *zone, *data_name, *data_date;
     int64_t start_ns, end_ns; /* asked for; INT64_MIN, INT64_MAX: first and last record */

@@ -376,8 +376,11 @@ bh_count_new(const struct bh_count_config *cfg, struct bh_count **ret, struct bh
     c->calendar.quarter = INT64_MIN;
     c->first_ns = INT64_MAX;
     c->last_ns = INT64_MIN;
-    c->group_most = (uint32_t)(BH_COUNT_BYTES_MAX / (cfg->key_count * (sizeof *c->cells + sizeof *c->names) + sizeof *c->counts));
-    int r = bh_sight_new(cfg->countries, cfg->lang, bh_count_needs(cfg), cfg->anonymize, &c->sight, err);
+    c->group_most =
+        (uint32_t)(BH_COUNT_BYTES_MAX /
+                   (cfg->key_count * (sizeof *c->cells + sizeof *c->names) + sizeof *c->counts));
+    int r = bh_sight_new(cfg->countries, cfg->lang, bh_count_needs(cfg), cfg->anonymize, &c->sight,
+                         err);
     if (r == 0 && grow_groups(c) != 0) {
         r = bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
@@ -461,7 +464,8 @@ count_order(const struct bh_count *c, bool keys)
         order[g] = g;
     }
     if (order != NULL) {
-        qsort_r(order, c->group_count, sizeof *order, keys ? by_key : by_count, (void *)(uintptr_t)c);
+        qsort_r(order, c->group_count, sizeof *order, keys ? by_key : by_count,
+                (void *)(uintptr_t)c);
     }
     return order;
 }

@@ -22,10 +22,10 @@ static const struct word {
     const char *word, *column;
     enum bh_cut cut;
 } words[] = {
-    { "port", "dst_port", BH_CUT_NONE },
-    { "source", "src", BH_CUT_NONE },     { "destination", "dst", BH_CUT_NONE }, { "flags", "tcp_flags", BH_CUT_NONE },
-    { "hour", "time", BH_CUT_HOUR },      { "day", "time", BH_CUT_DAY },         { "month", "time", BH_CUT_MONTH },
-    { "weekday", "time", BH_CUT_WEEKDAY },
+    { "port", "dst_port", BH_CUT_NONE },   { "source", "src", BH_CUT_NONE },
+    { "destination", "dst", BH_CUT_NONE }, { "flags", "tcp_flags", BH_CUT_NONE },
+    { "hour", "time", BH_CUT_HOUR },       { "day", "time", BH_CUT_DAY },
+    { "month", "time", BH_CUT_MONTH },     { "weekday", "time", BH_CUT_WEEKDAY },
 };
 
 static int
@@ -42,23 +42,30 @@ no_such(const char *option, const char *word, struct bh_error *err)
     }
     snprintf(where, sizeof where, "%s %s", option, word);
     const char *near = bh_nearest(word, names, n);
-    return bh_error_set(err, BH_EUSAGE, where, near != NULL ? "no such key; did you mean %s?" : "no such key; see beholder count --help%.0s",
-                        near != NULL ? "そのキーはありません。%s のことですか?" : "そのキーはありません。beholder count --help をご覧ください%.0s",
+    return bh_error_set(err, BH_EUSAGE, where,
+                        near != NULL ? "no such key; did you mean %s?"
+                                     : "no such key; see beholder count --help%.0s",
+                        near != NULL
+                            ? "そのキーはありません。%s のことですか?"
+                            : "そのキーはありません。beholder count --help をご覧ください%.0s",
                         near != NULL ? near : "");
 }
 
 /* "/24" behind an address. */
 static int
-parse_bits(const char *option, const char *word, const char *bits, struct bh_count_key *key, struct bh_error *err)
+parse_bits(const char *option, const char *word, const char *bits, struct bh_count_key *key,
+           struct bh_error *err)
 {
     char where[96], *end = NULL;
     snprintf(where, sizeof where, "%s %s", option, word);
     if (key->column.type != BH_TYPE_ADDRESS) {
-        return bh_error_set(err, BH_EUSAGE, where, "only addresses have networks: source/24%s", "ネットワークにまとめられるのはアドレスだけです: source/24%s", "");
+        return bh_error_set(err, BH_EUSAGE, where, "only addresses have networks: source/24%s",
+                            "ネットワークにまとめられるのはアドレスだけです: source/24%s", "");
     }
     const unsigned long n = strtoul(bits, &end, 10);
     if (bits[0] < '0' || bits[0] > '9' || *end != '\0' || n < 1 || n > 128) {
-        return bh_error_set(err, BH_EUSAGE, where, "a network is 1 to 128 bits long%s", "ネットワークの長さは 1 から 128 ビットです%s", "");
+        return bh_error_set(err, BH_EUSAGE, where, "a network is 1 to 128 bits long%s",
+                            "ネットワークの長さは 1 から 128 ビットです%s", "");
     }
     key->cut = BH_CUT_PREFIX;
     key->bits = (unsigned)n;
@@ -87,7 +94,8 @@ parse_key(const char *option, const char *word, struct bh_count_key *ret, struct
 }
 
 static int
-add_key(const char *option, const char *word, struct bh_count_key ret[BH_COUNT_KEYS], size_t *count, struct bh_error *err)
+add_key(const char *option, const char *word, struct bh_count_key ret[BH_COUNT_KEYS], size_t *count,
+        struct bh_error *err)
 {
     for (size_t i = 0; i < *count; i++) {
         if (strcmp(ret[i].name, word) == 0) {
@@ -95,7 +103,8 @@ add_key(const char *option, const char *word, struct bh_count_key ret[BH_COUNT_K
         }
     }
     if (*count == BH_COUNT_KEYS) {
-        return bh_error_set(err, BH_ELIMIT, option, "takes no more than %u keys", "のキーは %u 個までです", BH_COUNT_KEYS);
+        return bh_error_set(err, BH_ELIMIT, option, "takes no more than %u keys",
+                            "のキーは %u 個までです", BH_COUNT_KEYS);
     }
     int r = parse_key(option, word, &ret[*count], err);
     *count += r == 0;
@@ -103,7 +112,8 @@ add_key(const char *option, const char *word, struct bh_count_key ret[BH_COUNT_K
 }
 
 int
-bh_count_keys(const char *option, const char *text, struct bh_count_key ret[BH_COUNT_KEYS], size_t *ret_count, struct bh_error *err)
+bh_count_keys(const char *option, const char *text, struct bh_count_key ret[BH_COUNT_KEYS],
+              size_t *ret_count, struct bh_error *err)
 {
     size_t n = 0;
     int r = 0;

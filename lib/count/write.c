@@ -48,7 +48,8 @@ micro_share(uint64_t part, uint64_t whole)
 static void
 put_weekday(struct bh_buf *out, uint64_t day, bool ja, bool for_people)
 {
-    static const char *const en[] = { "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday" };
+    static const char *const en[] = { "monday", "tuesday",  "wednesday", "thursday",
+                                      "friday", "saturday", "sunday" };
     static const char *const words[] = { "月", "火", "水", "木", "金", "土", "日" };
     bh_buf_puts(out, ja && for_people ? words[day % 7] : en[day % 7]);
 }
@@ -57,16 +58,20 @@ static void
 put_date(struct bh_buf *out, int64_t day)
 {
     /* Of a day's number, not of a time: no zone. Days since 0000-03-01, when months count from March. */
-    const int64_t z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-    const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    const int64_t z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097,
+                  doe = z - era * 146097;
+    const int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365,
+                  doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     const int64_t mp = (5 * doy + 2) / 153, m = mp < 10 ? mp + 3 : mp - 9;
-    bh_buf_printf(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64, yoe + era * 400 + (m <= 2), m, doy - (153 * mp + 2) / 5 + 1);
+    bh_buf_printf(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64, yoe + era * 400 + (m <= 2), m,
+                  doy - (153 * mp + 2) / 5 + 1);
 }
 
 static void
 put_address(struct bh_buf *out, const struct cell *x, const struct bh_count_key *key)
 {
-    const struct bh_ip ip = x->tag == TAG_IP4 ? bh_ip_from_v4((uint32_t)x->lo) : bh_ip_from_v6(x->hi, x->lo);
+    const struct bh_ip ip =
+        x->tag == TAG_IP4 ? bh_ip_from_v4((uint32_t)x->lo) : bh_ip_from_v6(x->hi, x->lo);
     char text[BH_IP_TEXT_MAX];
     bh_ip_format(&ip, text);
     bh_buf_puts(out, text);
@@ -84,14 +89,17 @@ put_time(struct writing *w, const struct cell *x, const struct bh_count_key *key
         if (for_people) {
             bh_buf_puts(&w->cell, bh_zone_format_short((int64_t)x->lo * 1000000000, text));
         } else {
-            bh_buf_add(&w->cell, text, (size_t)(bh_clock_put(&w->clock, text, (int64_t)x->lo * 1000000000, 0) - text));
+            bh_buf_add(
+                &w->cell, text,
+                (size_t)(bh_clock_put(&w->clock, text, (int64_t)x->lo * 1000000000, 0) - text));
         }
         break;
     case BH_CUT_DAY:
         put_date(&w->cell, (int64_t)x->lo);
         break;
     case BH_CUT_MONTH:
-        bh_buf_printf(&w->cell, "%04" PRId64 "-%02" PRId64, (int64_t)x->lo / 12, (int64_t)x->lo % 12 + 1);
+        bh_buf_printf(&w->cell, "%04" PRId64 "-%02" PRId64, (int64_t)x->lo / 12,
+                      (int64_t)x->lo % 12 + 1);
         break;
     case BH_CUT_WEEKDAY:
         put_weekday(&w->cell, x->lo, is_ja(w), for_people);
@@ -99,7 +107,8 @@ put_time(struct writing *w, const struct cell *x, const struct bh_count_key *key
     case BH_CUT_NONE:
     case BH_CUT_PREFIX: {
         const int64_t ts = (int64_t)x->lo;
-        bh_buf_add(&w->cell, text, (size_t)(bh_clock_put(&w->clock, text, ts, bh_clock_digits(ts)) - text));
+        bh_buf_add(&w->cell, text,
+                   (size_t)(bh_clock_put(&w->clock, text, ts, bh_clock_digits(ts)) - text));
     }
     }
 }
@@ -125,7 +134,8 @@ make_cell(struct writing *w, size_t k, uint32_t g, bool for_people)
         put_address(&w->cell, x, key);
     } else {
         const struct bh_value v = { .number = x->lo };
-        bh_buf_add(&w->cell, text, (size_t)(bh_value_put(text, key->column.type, &v, &w->clock) - text));
+        bh_buf_add(&w->cell, text,
+                   (size_t)(bh_value_put(text, key->column.type, &v, &w->clock) - text));
     }
     return !w->cell.failed && w->cell.data != NULL;
 }
@@ -135,7 +145,8 @@ static bool
 has_label(const struct writing *w, size_t k)
 {
     const unsigned id = w->c->keys[k].column.id;
-    return id == ID_COUNTRY || id == ID_SRC_COUNTRY || id == ID_DST_COUNTRY || id == ID_REGION || id == ID_ASN;
+    return id == ID_COUNTRY || id == ID_SRC_COUNTRY || id == ID_DST_COUNTRY || id == ID_REGION ||
+           id == ID_ASN;
 }
 
 static bool
@@ -187,7 +198,8 @@ put_key(struct writing *w, const char *key, bool first)
 static bool
 is_number(const struct bh_count_key *key)
 {
-    return (key->column.type == BH_TYPE_UINT || key->column.type == BH_TYPE_BOOL) && key->cut == BH_CUT_NONE;
+    return (key->column.type == BH_TYPE_UINT || key->column.type == BH_TYPE_BOOL) &&
+           key->cut == BH_CUT_NONE;
 }
 
 static void
@@ -257,7 +269,8 @@ write_json(struct writing *w)
         bh_buf_puts(w->out, k > 0 ? ", " : "");
         bh_buf_put_json(w->out, c->keys[k].name, strlen(c->keys[k].name));
     }
-    bh_buf_printf(w->out, "],\n  \"count\": \"%s\",\n  \"period\": {\"start\": \"%s\", ", what_word(w, false), bh_zone_format(start, text));
+    bh_buf_printf(w->out, "],\n  \"count\": \"%s\",\n  \"period\": {\"start\": \"%s\", ",
+                  what_word(w, false), bh_zone_format(start, text));
     bh_buf_printf(w->out, "\"end\": \"%s\", \"timezone\": ", bh_zone_format(end, text));
     bh_buf_put_json(w->out, w->a->zone, strlen(w->a->zone));
     bh_buf_puts(w->out, "},\n");
@@ -267,8 +280,11 @@ write_json(struct writing *w)
     bh_buf_put_json(w->out, w->a->data_name, strlen(w->a->data_name));
     bh_buf_puts(w->out, ", \"date\": ");
     bh_buf_put_json(w->out, w->a->data_date, strlen(w->a->data_date));
-    bh_buf_printf(w->out, "},\n  \"total\": %" PRIu64 ",\n  \"groups\": %" PRIu32 ",\n  \"approximate\": %s,\n  \"rows\": [", c->total,
-                  c->group_count, c->over_count > 0 || c->pairs_lost > 0 ? "true" : "false");
+    bh_buf_printf(w->out,
+                  "},\n  \"total\": %" PRIu64 ",\n  \"groups\": %" PRIu32
+                  ",\n  \"approximate\": %s,\n  \"rows\": [",
+                  c->total, c->group_count,
+                  c->over_count > 0 || c->pairs_lost > 0 ? "true" : "false");
     for (uint32_t i = 0; i < w->shown; i++) {
         bh_buf_puts(w->out, i > 0 ? ",\n    " : "\n    ");
         put_object(w, w->order[i]);
@@ -349,9 +365,11 @@ key_word(const struct writing *w, size_t k)
     static const struct {
         const char *name, *ja;
     } words[] = {
-        { "country", "登録国" }, { "region", "地域" },   { "port", "ポート" },  { "proto", "プロトコル" }, { "source", "送信元" },
-        { "hour", "時間帯" },    { "day", "日" },        { "month", "月" },     { "weekday", "曜日" },     { "sensor", "センサー" },
-        { "flags", "フラグ" },   { "outcome", "結末" },  { "class", "判定" },   { "direction", "向き" },   { "destination", "宛先" },
+        { "country", "登録国" },   { "region", "地域" },    { "port", "ポート" },
+        { "proto", "プロトコル" }, { "source", "送信元" },  { "hour", "時間帯" },
+        { "day", "日" },           { "month", "月" },       { "weekday", "曜日" },
+        { "sensor", "センサー" },  { "flags", "フラグ" },   { "outcome", "結末" },
+        { "class", "判定" },       { "direction", "向き" }, { "destination", "宛先" },
     };
     for (size_t i = 0; is_ja(w) && i < BH_COUNT(words); i++) {
         if (strcmp(words[i].name, w->c->keys[k].name) == 0) {
@@ -371,8 +389,8 @@ put_opening(struct writing *w, struct bh_buf *out)
     put_grouped(out, c->total);
     bh_buf_printf(out, is_ja(w) ? " 件 (%s)、グループ " : " %s in ", what_word(w, true));
     put_grouped(out, c->group_count);
-    bh_buf_printf(out, is_ja(w) ? " 個。%s から %s まで (%s)" : " groups, %s to %s (%s)", bh_zone_format_short(start, from),
-                  bh_zone_format_short(end, to), w->a->zone);
+    bh_buf_printf(out, is_ja(w) ? " 個。%s から %s まで (%s)" : " groups, %s to %s (%s)",
+                  bh_zone_format_short(start, from), bh_zone_format_short(end, to), w->a->zone);
     if (w->a->filter != NULL && w->a->filter[0] != '\0') {
         bh_buf_puts(out, is_ja(w) ? "。フィルター: " : "; filter: ");
         bh_buf_put_safe(out, w->a->filter, strlen(w->a->filter));
@@ -397,7 +415,8 @@ put_rest(struct writing *w, struct bh_buf *out)
         }
     }
     if (c->over_count > 0 || c->pairs_lost > 0) {
-        bh_buf_puts(out, is_ja(w) ? " (上限に達したため正確ではありません)" : " (a bound was reached: not exact)");
+        bh_buf_puts(out, is_ja(w) ? " (上限に達したため正確ではありません)"
+                                  : " (a bound was reached: not exact)");
     }
     return true;
 }
@@ -577,13 +596,14 @@ write_page(struct writing *w)
     struct bh_buf text = { 0 };
     void (*put)(struct bh_buf *, const char *) = html ? put_html : put_markdown;
     if (html) {
-        bh_buf_printf(w->out,
-                      "<!DOCTYPE html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\">"
-                      "<meta name=\"viewport\" content=\"width=device-width\"><title>beholder count</title>\n"
-                      "<style>body{font:16px/1.5 sans-serif;margin:1em auto;max-width:60em;padding:0 1em}"
-                      "table{border-collapse:collapse}th,td{padding:.1em .7em;border-bottom:1px solid #ccc;text-align:left}"
-                      ".n{text-align:right;font-variant-numeric:tabular-nums}</style></head><body>\n<p>",
-                      is_ja(w) ? "ja" : "en");
+        bh_buf_printf(
+            w->out,
+            "<!DOCTYPE html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\">"
+            "<meta name=\"viewport\" content=\"width=device-width\"><title>beholder count</title>\n"
+            "<style>body{font:16px/1.5 sans-serif;margin:1em auto;max-width:60em;padding:0 1em}"
+            "table{border-collapse:collapse}th,td{padding:.1em .7em;border-bottom:1px solid #ccc;text-align:left}"
+            ".n{text-align:right;font-variant-numeric:tabular-nums}</style></head><body>\n<p>",
+            is_ja(w) ? "ja" : "en");
     }
     put_opening(w, &text);
     put(w->out, text_of(&text));
@@ -593,8 +613,10 @@ write_page(struct writing *w)
         put(w->out, key_word(w, k));
         bh_buf_puts(w->out, html ? "</th>" : " |");
     }
-    bh_buf_printf(w->out, html ? "<th class=\"n\">%s</th><th class=\"n\">%s</th></tr></thead><tbody>\n" : " %s | %s |\n|", what_word(w, true),
-                  is_ja(w) ? "割合" : "share");
+    bh_buf_printf(w->out,
+                  html ? "<th class=\"n\">%s</th><th class=\"n\">%s</th></tr></thead><tbody>\n"
+                       : " %s | %s |\n|",
+                  what_word(w, true), is_ja(w) ? "割合" : "share");
     for (size_t k = 0; !html && k < c->cfg.key_count; k++) {
         bh_buf_puts(w->out, is_right(w, k) ? " --: |" : " --- |");
     }
@@ -621,8 +643,9 @@ void
 bh_count_write(struct bh_count *c, const struct bh_count_answer *a, struct bh_buf *out)
 {
     static void (*const writers[])(struct writing *) = {
-        [BH_COUNT_TEXT] = write_text, [BH_COUNT_JSON] = write_json,     [BH_COUNT_NDJSON] = write_ndjson,
-        [BH_COUNT_CSV] = write_csv,   [BH_COUNT_MARKDOWN] = write_page, [BH_COUNT_HTML] = write_page,
+        [BH_COUNT_TEXT] = write_text,     [BH_COUNT_JSON] = write_json,
+        [BH_COUNT_NDJSON] = write_ndjson, [BH_COUNT_CSV] = write_csv,
+        [BH_COUNT_MARKDOWN] = write_page, [BH_COUNT_HTML] = write_page,
     };
     uint32_t *order = count_order(c, a->by_key);
     struct writing w = { .c = c, .a = a, .out = out, .order = order };

@@ -10,16 +10,34 @@
  * Where fragments lie in their datagram is not kept. They are taken to come in order: each begins
  * where the one before ended, and the one that completed its datagram (its layers say so) is the last.
  */
-#include "frame_priv.h"
+#include "bh_export.h"
+
+#include <stdlib.h>
+
+#define PIECES 1024U
+
+struct piece { /* a datagram whose fragments come */
+    uint64_t key;
+    uint32_t end;
+};
+
+struct bh_frame_maker {
+    struct piece pieces[PIECES];
+    uint32_t quote_at, seen_at; /* in the batch */
+    uint32_t dirty;             /* octets of `data` that may not be zero */
+    uint8_t data[BH_FRAME_MAX];
+};
 
 enum { ETHER = 14, TAG = 4, IP4 = 20, IP6 = 40, TCP = 20, UDP = 8, ICMP = 8 };
 enum { MORE_FRAGMENTS = 0x2000, OPTIONS_HEADER = 60, FRAGMENT_HEADER = 44, NO_NEXT = 59 };
 
 /* Of a frame that was cut behind its headers. */
 #define HEADERS_KEPT 256U
+/* Headers of one frame end before this, whatever a record says: Ethernet, IP, 2048 of extension headers, TCP. */
+#define DIRTY_MOST 4096U
 
 struct making {
-    struct frame_maker *m;
+    struct bh_frame_maker *m;
     const struct bh_batch *b;
     uint32_t row;
     const struct bh_quote *quote;
@@ -91,8 +109,10 @@ put_tcp(struct making *k, uint32_t len, uint32_t options)
     const uint32_t row = k->row;
     uint8_t *p = k->m->data + k->at;
     const bool is_bad = b->reason[row] == BH_REASON_TCP_OFFSET;
-    const bool guessed = has_mark(k, BH_MARK_NO_FLAGS); /* a log without flags: by what it was counted as */
-    const unsigned flags = guessed ? b->cls[row] == BH_CLASS_ACCESS ? BH_TCP_SYN : BH_TCP_ACK : b->tcp_flags[row];
+    const bool guessed =
+        has_mark(k, BH_MARK_NO_FLAGS); /* a log without flags: by what it was counted as */
+    const unsigned flags =
+        guessed ? b->cls[row] == BH_CLASS_ACCESS ? BH_TCP_SYN : BH_TCP_ACK : b->tcp_flags[row];
     if (has_mark(k, BH_MARK_NO_PORTS)) {
         if (k->seen.port_proto == BH_PROTO_TCP) {
             bh_put_be16(p + 2, k->seen.port);
@@ -199,13 +219,16 @@ put_icmp(struct making *k, uint32_t len, unsigned proto)
     if (k->quote != NULL) {
         uint8_t quoted[IP6 + 8] = { 0 };
         uint32_t size = put_quote(k->quote, quoted);
-        n += len < ICMP ? 0 : size < len - ICMP ? size : len - ICMP; /* of ports four octets are enough */
+        n += len < ICMP          ? 0
+             : size < len - ICMP ? size
+                                 : len - ICMP; /* of ports four octets are enough */
         memcpy(p + ICMP, quoted, n - ICMP);
     }
     if (has_mark(k, BH_MARK_TRUNCATED)) {
         cut_at(k, 2);
     } else if (len >= ICMP) {
-        const uint32_t sum = proto == BH_PROTO_ICMP6 ? sum16(proto + len, k->pseudo, k->pseudo_len) : 0;
+        const uint32_t sum =
+            proto == BH_PROTO_ICMP6 ? sum16(proto + len, k->pseudo, k->pseudo_len) : 0;
         bh_put_be16(p + 2, fold(sum16(sum, p, n)));
     }
     k->at += len;
@@ -221,7 +244,8 @@ least_of(unsigned proto)
 static bool
 has_transport(unsigned proto)
 {
-    return proto == BH_PROTO_TCP || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6;
+    return proto == BH_PROTO_TCP || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP ||
+           proto == BH_PROTO_ICMP6;
 }
 
 /* Octets of headers beyond the fixed ones. */
@@ -231,9 +255,10 @@ extra_of(const struct making *k, uint32_t ip_header)
     const struct bh_batch *b = k->b;
     const uint32_t row = k->row;
     const uint32_t least = ip_header + least_of(b->proto[row]) + b->payload_len[row];
-    const bool known = has_transport(b->proto[row]) &&
-                       !has_mark(k, BH_MARK_NO_PORTS | BH_MARK_TRUNCATED | BH_MARK_MALFORMED | BH_MARK_FRAGMENT) &&
-                       b->payload_len[row] != UINT16_MAX;
+    const bool known =
+        has_transport(b->proto[row]) &&
+        !has_mark(k, BH_MARK_NO_PORTS | BH_MARK_TRUNCATED | BH_MARK_MALFORMED | BH_MARK_FRAGMENT) &&
+        b->payload_len[row] != UINT16_MAX;
     return known && b->ip_len[row] > least ? b->ip_len[row] - least : 0;
 }
 
@@ -264,9 +289,9 @@ put_transport(struct making *k, uint32_t len, uint32_t options)
 static uint16_t
 transport_layer(unsigned proto)
 {
-    return proto == BH_PROTO_TCP    ? BH_LAYER_TCP
-           : proto == BH_PROTO_UDP  ? BH_LAYER_UDP
-           : proto == BH_PROTO_ICMP ? BH_LAYER_ICMP
+    return proto == BH_PROTO_TCP     ? BH_LAYER_TCP
+           : proto == BH_PROTO_UDP   ? BH_LAYER_UDP
+           : proto == BH_PROTO_ICMP  ? BH_LAYER_ICMP
            : proto == BH_PROTO_ICMP6 ? BH_LAYER_ICMP6
                                      : 0;
 }
@@ -279,12 +304,13 @@ piece_of(struct making *k, uint64_t *ret_key)
     uint64_t key = (uint64_t)b->ip_id[row] << 8 | b->proto[row];
     if (b->kind[row] == BH_KIND_IP6) {
         const struct bh_ip6_pair *p = &b->ip6[b->src[row]];
-        key = bh_mix64(bh_mix64(p->src_hi, p->src_lo), bh_mix64(p->dst_hi, p->dst_lo)) ^ b->proto[row];
+        key = bh_mix64(bh_mix64(p->src_hi, p->src_lo), bh_mix64(p->dst_hi, p->dst_lo)) ^
+              b->proto[row];
     } else {
         key = bh_mix64(key, (uint64_t)b->src[row] << 32 | b->dst[row]);
     }
     *ret_key = key;
-    return &k->m->pieces[key % FRAME_PIECES];
+    return &k->m->pieces[key % PIECES];
 }
 
 /* Flags and offset as IPv4 has them, offset in units of 8 octets; 0: no fragment. `len`: its payload. */
@@ -297,7 +323,8 @@ fragment_field(struct making *k, uint32_t len)
     struct piece *p = piece_of(k, &key);
     if (!has_mark(k, BH_MARK_FRAGMENT)) {
         /* Whose transport layer was counted later, where the datagram completed. */
-        const bool is_first = layer != 0 && !has_mark(k, BH_MARK_NO_PORTS) && (b->layers[k->row] & layer) == 0;
+        const bool is_first =
+            layer != 0 && !has_mark(k, BH_MARK_NO_PORTS) && (b->layers[k->row] & layer) == 0;
         if (is_first) {
             *p = (struct piece){ key, len };
         }
@@ -321,13 +348,15 @@ put_ip4(struct making *k)
     const uint32_t tcp_options = is_tcp ? (extra < 40 ? extra : 40) & ~3U : 0;
     uint32_t ip_options = extra - tcp_options;
     ip_options = (ip_options < 40 ? ip_options : 40) & ~3U;
-    const bool is_cut_in_options = has_mark(k, BH_MARK_TRUNCATED) && has_mark(k, BH_MARK_NO_PORTS) && !has_transport(b->proto[row]);
+    const bool is_cut_in_options = has_mark(k, BH_MARK_TRUNCATED) &&
+                                   has_mark(k, BH_MARK_NO_PORTS) && !has_transport(b->proto[row]);
     uint32_t len = b->ip_len[row] < IP4 + ip_options ? 0 : b->ip_len[row] - IP4 - ip_options;
     uint8_t *p = take(k, IP4 + ip_options);
     p[0] = (uint8_t)(0x40 | (5 + ip_options / 4 + (is_cut_in_options ? 1U : 0U)));
     bh_put_be16(p + 2, b->ip_len[row] <= UINT16_MAX ? (uint16_t)b->ip_len[row] : 0);
     bh_put_be16(p + 4, cold ? b->ip_id[row] : 0);
-    bh_put_be16(p + 6, (uint16_t)((cold && b->df[row] != 0 ? 0x4000U : 0U) | fragment_field(k, len)));
+    bh_put_be16(p + 6,
+                (uint16_t)((cold && b->df[row] != 0 ? 0x4000U : 0U) | fragment_field(k, len)));
     p[8] = cold ? b->ttl[row] : 64;
     p[9] = b->proto[row];
     bh_put_be32(p + 12, b->src[row]);
@@ -461,7 +490,10 @@ put_unread(struct making *k)
         if (!known && type == 0) {
             k->at = 6; /* within the hardware addresses */
         }
-        return (layers & BH_LAYER_IPV4) != 0 ? 0x0800 : (layers & BH_LAYER_IPV6) != 0 ? 0x86dd : (layers & BH_LAYER_ARP) != 0 ? 0x0806 : type;
+        return (layers & BH_LAYER_IPV4) != 0   ? 0x0800
+               : (layers & BH_LAYER_IPV6) != 0 ? 0x86dd
+               : (layers & BH_LAYER_ARP) != 0  ? 0x0806
+                                               : type;
     }
     switch (reason) {
     case BH_REASON_IP_VERSION:
@@ -504,8 +536,9 @@ put_unread(struct making *k)
 static bool
 is_looked_into(uint16_t type)
 {
-    static const uint16_t types[] = { 0x0800, 0x86dd, 0x0806, 0x8035, 0x8100, 0x9100, 0x88a8, 0x8847, 0x8848, 0x8864, 0x880b,
-                                      0x6558, 0x8870, 0x8926, 0x893f, 0x8903, 0xd28b, 0x894f };
+    static const uint16_t types[] = { 0x0800, 0x86dd, 0x0806, 0x8035, 0x8100, 0x9100,
+                                      0x88a8, 0x8847, 0x8848, 0x8864, 0x880b, 0x6558,
+                                      0x8870, 0x8926, 0x893f, 0x8903, 0xd28b, 0x894f };
     for (size_t i = 0; i < BH_COUNT(types); i++) {
         if (types[i] == type) {
             return true;
@@ -554,22 +587,43 @@ put_ether(struct making *k)
     bh_put_be16(type_at, type);
 }
 
+struct bh_frame_maker *
+bh_frame_maker_new(void)
+{
+    return calloc(1, sizeof(struct bh_frame_maker));
+}
+
 void
-frame_make(struct frame_maker *m, const struct bh_batch *b, uint32_t row, uint32_t *quote_at, uint32_t *seen_at,
-           struct made_frame *ret)
+bh_frame_maker_free(struct bh_frame_maker *m)
+{
+    free(m);
+}
+
+void
+bh_frame_begin(struct bh_frame_maker *m)
+{
+    m->quote_at = m->seen_at = 0;
+}
+
+void
+bh_frame_make(struct bh_frame_maker *m, const struct bh_batch *b, uint32_t row,
+              struct bh_made_frame *ret)
 {
     struct making k = { .m = m, .b = b, .row = row, .there = UINT32_MAX };
-    while (*quote_at < b->quote_rows && b->quotes[*quote_at].row < row) {
-        (*quote_at)++;
+    while (m->quote_at < b->quote_rows && b->quotes[m->quote_at].row < row) {
+        m->quote_at++;
     }
-    k.quote = *quote_at < b->quote_rows && b->quotes[*quote_at].row == row ? &b->quotes[*quote_at] : NULL;
-    k.seen = bh_batch_seen(b, row, seen_at);
+    k.quote = m->quote_at < b->quote_rows && b->quotes[m->quote_at].row == row
+                  ? &b->quotes[m->quote_at]
+                  : NULL;
+    k.seen = bh_batch_seen(b, row, &m->seen_at);
     memset(m->data, 0, m->dirty);
-    *ret = (struct made_frame){ .is_unknown_link = b->reason[row] == BH_REASON_LINK_UNKNOWN };
+    *ret = (struct bh_made_frame){ .data = m->data,
+                                   .is_unknown_link = b->reason[row] == BH_REASON_LINK_UNKNOWN };
     if (!ret->is_unknown_link) {
         put_ether(&k);
     }
-    m->dirty = FRAME_MAX < 4096 ? FRAME_MAX : 4096; /* headers and quotes; payload is zeros already */
+    m->dirty = DIRTY_MOST; /* headers and quotes; payload is zeros already */
     const uint32_t wire_len = (b->want & BH_WANT_COLD) != 0 ? b->wire_len[row] : 0;
     const bool is_short = b->reason[row] == BH_REASON_LINK_SHORT;
     /* Of segments that the network card was to cut the frame's length is the packet's. */
@@ -578,8 +632,9 @@ frame_make(struct frame_maker *m, const struct bh_batch *b, uint32_t row, uint32
     ret->cap_len = ret->wire_len;
     if ((b->layers[row] & BH_LAYER_CUT) != 0) {
         ret->cap_len = k.there != UINT32_MAX ? k.there : k.at < HEADERS_KEPT ? k.at : HEADERS_KEPT;
-        ret->cap_len = ret->cap_len < ret->wire_len ? ret->cap_len : ret->wire_len - (ret->wire_len > 0);
+        ret->cap_len =
+            ret->cap_len < ret->wire_len ? ret->cap_len : ret->wire_len - (ret->wire_len > 0);
         ret->wire_len = ret->wire_len > ret->cap_len ? ret->wire_len : ret->cap_len + 1;
     }
-    ret->cap_len = ret->cap_len < FRAME_MAX ? ret->cap_len : FRAME_MAX;
+    ret->cap_len = ret->cap_len < BH_FRAME_MAX ? ret->cap_len : BH_FRAME_MAX;
 }

@@ -35,9 +35,9 @@ struct chunk {
     uint8_t *defined;     /* [GROUP_ROWS]                                     */
     uint64_t *numbers;    /* of values in a row; of texts numbers of entries  */
     /* Distinct values, in the order they came. */
-    uint32_t *slots; /* entry + 1; emptied by group    */
-    uint64_t *entries;   /* numbers; of texts hashes   */
-    uint32_t *text_at;   /* in texts, of texts         */
+    uint32_t *slots;   /* entry + 1; emptied by group    */
+    uint64_t *entries; /* numbers; of texts hashes   */
+    uint32_t *text_at; /* in texts, of texts         */
     uint32_t entry_count;
     struct bh_buf texts; /* length (4) and octets: as PLAIN has them */
 };
@@ -61,7 +61,10 @@ struct bh_export_parquet {
 static int32_t
 type_of(enum bh_type type)
 {
-    return type == BH_TYPE_TIME ? INT64 : type == BH_TYPE_UINT ? INT32 : type == BH_TYPE_BOOL ? BOOLEAN : BYTE_ARRAY;
+    return type == BH_TYPE_TIME   ? INT64
+           : type == BH_TYPE_UINT ? INT32
+           : type == BH_TYPE_BOOL ? BOOLEAN
+                                  : BYTE_ARRAY;
 }
 
 /* The entry of a value; GROUP_ROWS: none any more. */
@@ -96,7 +99,8 @@ entry_of_text(struct chunk *c, uint64_t key, const char *text, size_t len)
         hash = bh_mix64(hash ^ word, i + 1);
     }
     uint32_t at = (uint32_t)hash & (SLOTS - 1);
-    while (c->slots[at] != 0 && !(c->entries[c->slots[at] - 1] == hash && is_text(c, c->slots[at] - 1, text, len))) {
+    while (c->slots[at] != 0 &&
+           !(c->entries[c->slots[at] - 1] == hash && is_text(c, c->slots[at] - 1, text, len))) {
         at = (at + 1) & (SLOTS - 1);
     }
     if (c->slots[at] == 0) {
@@ -149,7 +153,8 @@ gather(struct bh_export_parquet *x, uint32_t row)
         }
         c->numbers[c->value_count++] = v.number;
         if (c->type != BOOLEAN && c->entry_count <= DICTIONARY_MOST) {
-            bh_ignore((int)entry_of_number(c, x->hash_key, v.number)); /* counted; looked up again when it pays */
+            bh_ignore((int)entry_of_number(c, x->hash_key,
+                                           v.number)); /* counted; looked up again when it pays */
         }
     }
     x->rows++;
@@ -260,7 +265,8 @@ struct written {
 
 /* x->page as a page. */
 static int
-write_page(struct bh_export_parquet *x, int32_t kind, uint32_t values, int32_t encoding, struct written *w)
+write_page(struct bh_export_parquet *x, int32_t kind, uint32_t values, int32_t encoding,
+           struct written *w)
 {
     struct thrift t = { .out = &x->head };
     compress(x);
@@ -351,7 +357,8 @@ put_entries(struct bh_export_parquet *x, struct chunk *c, uint32_t *scratch)
         width++;
     }
     for (uint32_t i = 0; i < c->value_count; i++) {
-        scratch[i] = c->type == BYTE_ARRAY ? (uint32_t)c->numbers[i] : entry_of_number(c, x->hash_key, c->numbers[i]);
+        scratch[i] = c->type == BYTE_ARRAY ? (uint32_t)c->numbers[i]
+                                           : entry_of_number(c, x->hash_key, c->numbers[i]);
     }
     bh_buf_putc(&x->page, (char)width);
     put_hybrid(&x->page, scratch, c->value_count, width);
@@ -361,7 +368,8 @@ put_entries(struct bh_export_parquet *x, struct chunk *c, uint32_t *scratch)
 static bool
 has_dictionary(const struct chunk *c)
 {
-    return c->type != BOOLEAN && c->entry_count > 0 && c->entry_count <= DICTIONARY_MOST && c->entry_count <= c->value_count / 2;
+    return c->type != BOOLEAN && c->entry_count > 0 && c->entry_count <= DICTIONARY_MOST &&
+           c->entry_count <= c->value_count / 2;
 }
 
 static void
@@ -548,8 +556,9 @@ chunk_init(struct chunk *c, const struct bh_column *column)
 }
 
 int
-bh_export_parquet_new(struct bh_out *out, const struct bh_column *columns, size_t count, const kobold *countries,
-                      enum bh_lang lang, struct bh_anonymize *anonymize, struct bh_export_parquet **ret, struct bh_error *err)
+bh_export_parquet_new(struct bh_out *out, const struct bh_column *columns, size_t count,
+                      const kobold *countries, enum bh_lang lang, struct bh_anonymize *anonymize,
+                      struct bh_export_parquet **ret, struct bh_error *err)
 {
     struct bh_export_parquet *x = calloc(1, sizeof *x);
     uint32_t needs = 0;

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "frame_priv.h"
-
 enum { SECTION = 0x0a0d0d0a, INTERFACE = 1, PACKET = 6 };
 enum { OPT_END = 0, OPT_COMMENT = 1, OPT_IF_DESCRIPTION = 3, OPT_USERAPPL = 4, OPT_IF_TSRESOL = 9 };
 enum { LINK_ETHERNET = 1, LINK_USER0 = 147 };
@@ -20,7 +18,7 @@ struct bh_export_pcap {
     struct bh_anonymize *anonymize;
     bool has_unknown_link;
     uint64_t flows;
-    struct frame_maker maker;
+    struct bh_frame_maker *maker;
 };
 
 /* ---- blocks --------------------------------------------------------------------------------------------- */
@@ -80,10 +78,14 @@ write_section(struct bh_out *out, const char *home, bool anonymized)
     put16(&b, 0);
     put32(&b, UINT32_MAX); /* how long it is nobody knows yet */
     put32(&b, UINT32_MAX);
-    bh_buf_puts(&text, "Rebuilt by beholder export from records: this is no recording. Headers say what the records say, "
-                       "checksums were computed, payload and what records do not keep are zeros.");
+    bh_buf_puts(
+        &text,
+        "Rebuilt by beholder export from records: this is no recording. Headers say what the records say, "
+        "checksums were computed, payload and what records do not keep are zeros.");
     if (anonymized) {
-        bh_buf_puts(&text, " Addresses are replaced by others that keep their prefixes in common (Crypto-PAn).");
+        bh_buf_puts(
+            &text,
+            " Addresses are replaced by others that keep their prefixes in common (Crypto-PAn).");
     }
     if (home != NULL && home[0] != '\0') {
         bh_buf_printf(&text, " Home: %s", home);
@@ -110,7 +112,8 @@ write_interface(struct bh_out *out, uint16_t link, const char *text)
 }
 
 static int
-write_frame(struct bh_export_pcap *x, uint64_t ts, uint32_t interface, const struct made_frame *f)
+write_frame(struct bh_export_pcap *x, uint64_t ts, uint32_t interface,
+            const struct bh_made_frame *f)
 {
     uint8_t head[28], tail[8] = { 0 };
     const uint32_t padding = (4 - f->cap_len % 4) % 4, size = 32 + f->cap_len + padding;
@@ -123,19 +126,20 @@ write_frame(struct bh_export_pcap *x, uint64_t ts, uint32_t interface, const str
     bh_put_le32(head + 24, f->wire_len);
     bh_put_le32(tail + padding, size);
     int r = bh_out_write(x->out, head, sizeof head);
-    r = r != 0 ? r : bh_out_write(x->out, x->maker.data, f->cap_len);
+    r = r != 0 ? r : bh_out_write(x->out, f->data, f->cap_len);
     return r != 0 ? r : bh_out_write(x->out, tail, padding + 4);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------ */
 
 static int
-put_row(struct bh_export_pcap *x, const struct bh_batch *b, uint32_t row, uint32_t *quote_at, uint32_t *seen_at)
+put_row(struct bh_export_pcap *x, const struct bh_batch *b, uint32_t row)
 {
-    struct made_frame f;
-    frame_make(&x->maker, b, row, quote_at, seen_at, &f);
+    struct bh_made_frame f;
+    bh_frame_make(x->maker, b, row, &f);
     if (f.is_unknown_link && !x->has_unknown_link) {
-        int r = write_interface(x->out, LINK_USER0, "rebuilt: frames of link types that were not read");
+        int r =
+            write_interface(x->out, LINK_USER0, "rebuilt: frames of link types that were not read");
         if (r != 0) {
             return r;
         }
@@ -151,13 +155,13 @@ put_row(struct bh_export_pcap *x, const struct bh_batch *b, uint32_t row, uint32
 int
 bh_export_pcap_put(struct bh_export_pcap *x, struct bh_batch *b)
 {
-    uint32_t quote_at = 0, seen_at = 0;
     int r = 0;
+    bh_frame_begin(x->maker);
     if (x->anonymize != NULL) {
         bh_anonymize_batch(x->anonymize, b);
     }
     for (uint32_t row = 0; row < b->rows && r == 0; row++) {
-        r = b->counted[row] == 0 ? 0 : put_row(x, b, row, &quote_at, &seen_at);
+        r = b->counted[row] == 0 ? 0 : put_row(x, b, row);
     }
     return r;
 }
@@ -169,19 +173,21 @@ bh_export_pcap_flows(const struct bh_export_pcap *x)
 }
 
 int
-bh_export_pcap_new(struct bh_out *out, const char *home, struct bh_anonymize *anonymize, struct bh_export_pcap **ret,
-                   struct bh_error *err)
+bh_export_pcap_new(struct bh_out *out, const char *home, struct bh_anonymize *anonymize,
+                   struct bh_export_pcap **ret, struct bh_error *err)
 {
     struct bh_export_pcap *x = calloc(1, sizeof *x);
-    if (x == NULL) {
+    if (x == NULL || (x->maker = bh_frame_maker_new()) == NULL) {
+        free(x);
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
     x->out = out;
     x->anonymize = anonymize;
     int r = write_section(out, home, anonymize != NULL);
-    r = r != 0 ? r : write_interface(out, LINK_ETHERNET, "rebuilt: Ethernet frames made of records");
+    r = r != 0 ? r
+               : write_interface(out, LINK_ETHERNET, "rebuilt: Ethernet frames made of records");
     if (r != 0) {
-        free(x);
+        bh_export_pcap_free(x);
         return r == -ENOMEM ? bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません") : r;
     }
     *ret = x;
@@ -191,5 +197,8 @@ bh_export_pcap_new(struct bh_out *out, const char *home, struct bh_anonymize *an
 void
 bh_export_pcap_free(struct bh_export_pcap *x)
 {
-    free(x);
+    if (x != NULL) {
+        bh_frame_maker_free(x->maker);
+        free(x);
+    }
 }

@@ -5,7 +5,16 @@
 
 #include "bh_base.h"
 
-enum { THRIFT_TRUE = 1, THRIFT_FALSE = 2, THRIFT_I8 = 3, THRIFT_I32 = 5, THRIFT_I64 = 6, THRIFT_BINARY = 8, THRIFT_LIST = 9, THRIFT_STRUCT = 12 };
+enum {
+    THRIFT_TRUE = 1,
+    THRIFT_FALSE = 2,
+    THRIFT_I8 = 3,
+    THRIFT_I32 = 5,
+    THRIFT_I64 = 6,
+    THRIFT_BINARY = 8,
+    THRIFT_LIST = 9,
+    THRIFT_STRUCT = 12
+};
 
 struct thrift {
     struct bh_buf *out;

@@ -91,8 +91,10 @@ hide_home(struct bh_anonymize *a, struct bh_home *h, struct bh_error *err)
     if (h->networks.len == 0) {
         return 0; /* a log without destinations */
     }
-    int r = bh_anonymize_networks(a, h->networks.data, &networks) && !networks.failed ? 0 : BH_EFORMAT;
-    r = r != 0 ? bh_error_set(err, r, "--anonymize", "cannot replace the addresses of home%s", "自分側のアドレスを置き換えられません%s", "")
+    int r =
+        bh_anonymize_networks(a, h->networks.data, &networks) && !networks.failed ? 0 : BH_EFORMAT;
+    r = r != 0 ? bh_error_set(err, r, "--anonymize", "cannot replace the addresses of home%s",
+                              "自分側のアドレスを置き換えられません%s", "")
                : bh_home_parse(networks.data, &other, err);
     bh_buf_done(&networks);
     if (r == 0) {
@@ -129,8 +131,8 @@ report_hide(struct bh_report *r, struct bh_anonymize *a, struct bh_error *err)
     for (size_t i = 0; i < r->note_count; i++) {
         struct bh_error *e = &r->notes[i].error;
         if (e->code == BH_EFORMAT && r->import_rows > 0) { /* it shows a row */
-            bh_error_set(e, e->code, e->where, "%llu rows could not be used", "%llu 行を取り込めませんでした",
-                         (unsigned long long)r->import_bad_rows);
+            bh_error_set(e, e->code, e->where, "%llu rows could not be used",
+                         "%llu 行を取り込めませんでした", (unsigned long long)r->import_bad_rows);
         }
     }
     return hide_home(a, &r->home, err);

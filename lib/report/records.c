@@ -56,9 +56,11 @@ release_one(struct records *g)
     struct hold *h = x->hold;
     struct bh_batch *b = h->batch[h->first];
     for (uint32_t i = 0; i < b->rows; i++) {
-        const bool is_open = x->o->outcomes && b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP;
-        b->outcome[i] = is_open ? (uint8_t)bh_track_verdict(x->shard[0].track, b->connection[i], b->ts_ns[i])
-                                : (uint8_t)BH_OUTCOME_NONE;
+        const bool is_open =
+            x->o->outcomes && b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP;
+        b->outcome[i] =
+            is_open ? (uint8_t)bh_track_verdict(x->shard[0].track, b->connection[i], b->ts_ns[i])
+                    : (uint8_t)BH_OUTCOME_NONE;
     }
     h->first = (h->first + 1) % HELD_MAX;
     h->count--;
@@ -85,7 +87,8 @@ judge(struct records *g, struct bh_batch **b)
     bh_track_flows(x->shard[0].track, *b, &moves);
     const int64_t now = (*b)->rows == 0 ? INT64_MIN : (*b)->ts_ns[(*b)->rows - 1];
     int r = 0;
-    while (r == 0 && !g->enough && h->count > 0 && (h->count == HELD_MAX || !is_open(h->batch[h->first], now))) {
+    while (r == 0 && !g->enough && h->count > 0 &&
+           (h->count == HELD_MAX || !is_open(h->batch[h->first], now))) {
         r = release_one(g);
     }
     if (h->count == HELD_MAX) {
@@ -139,11 +142,16 @@ begin_log(struct records *g)
         return r;
     }
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
-    struct bh_store_query q = { .countries = x->countries.one, .start_ns = INT64_MIN, .end_ns = INT64_MAX };
+    struct bh_store_query q = { .countries = x->countries.one,
+                                .start_ns = INT64_MIN,
+                                .end_ns = INT64_MAX };
     if (x->feed.decided) {
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
-        q.want = g->cfg->want | (countries_words(&x->countries) != NULL ? (unsigned)(BH_STORE_NEAR | BH_STORE_KNOCK_PORT) : 0U) |
+        q.want = g->cfg->want |
+                 (countries_words(&x->countries) != NULL
+                      ? (unsigned)(BH_STORE_NEAR | BH_STORE_KNOCK_PORT)
+                      : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
     } else {
         q.want = BH_STORE_ALL;
@@ -171,7 +179,8 @@ begin_track(struct records *g)
     if (x->feed.decided) {
         return 0;
     }
-    if (x->feed.store != NULL) { /* judged again: the log says when it begins, but nothing is read ahead yet */
+    if (x->feed.store !=
+        NULL) { /* judged again: the log says when it begins, but nothing is read ahead yet */
         int r = feed_read_ahead(&x->feed);
         if (r != 0) {
             return r;
@@ -196,7 +205,9 @@ prepare(struct records *g)
 {
     struct run *x = &g->run;
     int r = bh_zone_set(x->o->tz, x->err);
-    r = r != 0 ? r : bh_period_parse(x->o->since, x->o->until, x->o->last, x->o->now_ns, &x->period, x->err);
+    r = r != 0 ? r
+               : bh_period_parse(x->o->since, x->o->until, x->o->last, x->o->now_ns, &x->period,
+                                 x->err);
     r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
     r = r != 0 ? r : run_parse_filter(x);
     r = r != 0 ? r : newest_of_input(x);
@@ -271,7 +282,8 @@ explain_log(struct records *g)
     }
     const bool by_period = g->run.feed.decided;
     for (size_t k = 0; k < bh_store_file_count(s); k++) {
-        p->files_wanted += !by_period || bh_store_file_has(s, k, g->run.period.start_ns, g->run.period.end_ns);
+        p->files_wanted +=
+            !by_period || bh_store_file_has(s, k, g->run.period.start_ns, g->run.period.end_ns);
     }
 }
 
@@ -316,7 +328,8 @@ bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, stru
         if (x->feed.error.code != 0) {
             *x->err = x->feed.error;
         } else {
-            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot read on", "読み続けられません");
+            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot read on",
+                           "読み続けられません");
         }
     }
     records_end(g);

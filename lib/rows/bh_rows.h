@@ -25,7 +25,7 @@
 enum {
     BH_NEEDS_COLD = 1 << 0,
     BH_NEEDS_SEQ = 1 << 1,
-    BH_NEEDS_NEAR = 1 << 2,     /* both addresses, not only the far end's */
+    BH_NEEDS_NEAR = 1 << 2, /* both addresses, not only the far end's */
     BH_NEEDS_SRC_PORT = 1 << 3,
     BH_NEEDS_SRC_COUNTRY = 1 << 4,
     BH_NEEDS_DST_COUNTRY = 1 << 5,
@@ -52,21 +52,23 @@ size_t bh_column_count(void);
 struct bh_column bh_column_at(size_t index);
 bool bh_column_find(const char *name, size_t len, struct bh_column *ret);
 /* "time,src,dst_port", or "all". BH_EUSAGE names the nearest. */
-BH_NODISCARD int bh_columns_parse(const char *option, const char *text, struct bh_column *ret, size_t max,
-                                  size_t *ret_count, struct bh_error *err);
+BH_NODISCARD int bh_columns_parse(const char *option, const char *text, struct bh_column *ret,
+                                  size_t max, size_t *ret_count, struct bh_error *err);
 /* "time"; never NULL. */
 const char *bh_type_name(enum bh_type type);
 
 /* ---- a batch, looked at -------------------------------------------------------------------------- */
 
-BH_NODISCARD int bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs,
-                              struct bh_anonymize *anonymize, struct bh_sight **ret, struct bh_error *err);
+BH_NODISCARD int
+bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs,
+             struct bh_anonymize *anonymize, struct bh_sight **ret, struct bh_error *err);
 void bh_sight_free(struct bh_sight *s);
 /* The batch stays the sight's until the next one. */
 void bh_sight_set(struct bh_sight *s, struct bh_batch *b);
 const struct bh_batch *bh_sight_batch(const struct bh_sight *s);
 /* Texts live as long as the sight, or for those of the schema as long as the batch says. */
-void bh_sight_get(const struct bh_sight *s, const struct bh_column *c, uint32_t row, struct bh_value *ret_value);
+void bh_sight_get(const struct bh_sight *s, const struct bh_column *c, uint32_t row,
+                  struct bh_value *ret_value);
 
 /* ---- values as text ------------------------------------------------------------------------------- */
 
@@ -92,7 +94,8 @@ struct bh_rows_config {
 struct bh_rows; /* opaque */
 /* What its lines need of records, BH_NEEDS_... */
 uint32_t bh_rows_needs(const struct bh_rows_config *cfg);
-BH_NODISCARD int bh_rows_new(const struct bh_rows_config *cfg, struct bh_rows **ret, struct bh_error *err);
+BH_NODISCARD int
+bh_rows_new(const struct bh_rows_config *cfg, struct bh_rows **ret, struct bh_error *err);
 void bh_rows_free(struct bh_rows *r);
 /* The rows with counted[]. 1: `most` are written; negative: writing failed. */
 BH_NODISCARD int bh_rows_put(struct bh_rows *r, struct bh_batch *b);

@@ -10,7 +10,8 @@
 #include "bh_option.h"
 
 static void
-get_of_place(const struct bh_sight *s, uint16_t value, bool present, bool is_name, struct bh_value *ret)
+get_of_place(const struct bh_sight *s, uint16_t value, bool present, bool is_name,
+             struct bh_value *ret)
 {
     const struct place *p = &s->places[value < s->place_count ? value : 0];
     present = present && s->place_count > 0;
@@ -85,30 +86,67 @@ get_as_name(const struct bh_sight *s, uint32_t row, struct bh_value *ret)
 
 #define FAR BH_NEEDS_FAR_COUNTRY
 static const struct bh_column looked_up[] = {
-    { .id = 27, .name = "src_country", .type = BH_TYPE_NAME, .unit = "",
-      .text = { "registered country of the source, or the class of its address", "送信元の登録国、またはアドレスの種類" },
-      .needs = BH_NEEDS_SRC_COUNTRY | BH_NEEDS_NEAR, .get = get_src_country },
-    { .id = 28, .name = "dst_country", .type = BH_TYPE_NAME, .unit = "",
-      .text = { "registered country of the destination, or the class of its address", "宛先の登録国、またはアドレスの種類" },
-      .needs = BH_NEEDS_DST_COUNTRY | BH_NEEDS_NEAR, .get = get_dst_country },
-    { .id = 41, .name = "country", .type = BH_TYPE_NAME, .unit = "",
-      .text = { "registered country of the far end, as in the report", "相手側の登録国 (レポートと同じ)" },
-      .needs = FAR, .get = get_country },
-    { .id = 42, .name = "country_name", .type = BH_TYPE_NAME, .unit = "",
+    { .id = 27,
+      .name = "src_country",
+      .type = BH_TYPE_NAME,
+      .unit = "",
+      .text = { "registered country of the source, or the class of its address",
+                "送信元の登録国、またはアドレスの種類" },
+      .needs = BH_NEEDS_SRC_COUNTRY | BH_NEEDS_NEAR,
+      .get = get_src_country },
+    { .id = 28,
+      .name = "dst_country",
+      .type = BH_TYPE_NAME,
+      .unit = "",
+      .text = { "registered country of the destination, or the class of its address",
+                "宛先の登録国、またはアドレスの種類" },
+      .needs = BH_NEEDS_DST_COUNTRY | BH_NEEDS_NEAR,
+      .get = get_dst_country },
+    { .id = 41,
+      .name = "country",
+      .type = BH_TYPE_NAME,
+      .unit = "",
+      .text = { "registered country of the far end, as in the report",
+                "相手側の登録国 (レポートと同じ)" },
+      .needs = FAR,
+      .get = get_country },
+    { .id = 42,
+      .name = "country_name",
+      .type = BH_TYPE_NAME,
+      .unit = "",
       .text = { "name of that country, in the language of texts", "その国の名前 (表示言語による)" },
-      .needs = FAR, .get = get_country_name },
-    { .id = 43, .name = "region", .type = BH_TYPE_NAME, .unit = "",
+      .needs = FAR,
+      .get = get_country_name },
+    { .id = 43,
+      .name = "region",
+      .type = BH_TYPE_NAME,
+      .unit = "",
       .text = { "region of that country, number of UN M49", "その国の地域 (国連 M49 の番号)" },
-      .needs = FAR, .get = get_region },
-    { .id = 44, .name = "region_name", .type = BH_TYPE_NAME, .unit = "",
-      .text = { "name of that region, in the language of texts", "その地域の名前 (表示言語による)" },
-      .needs = FAR, .get = get_region_name },
-    { .id = 45, .name = "asn", .type = BH_TYPE_UINT, .unit = "",
-      .text = { "autonomous system that announces the far end", "相手側のアドレスを広告する AS の番号" },
-      .needs = BH_NEEDS_SYSTEM, .get = get_asn },
-    { .id = 46, .name = "as_name", .type = BH_TYPE_NAME, .unit = "",
+      .needs = FAR,
+      .get = get_region },
+    { .id = 44,
+      .name = "region_name",
+      .type = BH_TYPE_NAME,
+      .unit = "",
+      .text = { "name of that region, in the language of texts",
+                "その地域の名前 (表示言語による)" },
+      .needs = FAR,
+      .get = get_region_name },
+    { .id = 45,
+      .name = "asn",
+      .type = BH_TYPE_UINT,
+      .unit = "",
+      .text = { "autonomous system that announces the far end",
+                "相手側のアドレスを広告する AS の番号" },
+      .needs = BH_NEEDS_SYSTEM,
+      .get = get_asn },
+    { .id = 46,
+      .name = "as_name",
+      .type = BH_TYPE_NAME,
+      .unit = "",
       .text = { "name of that autonomous system", "その AS の名前" },
-      .needs = BH_NEEDS_SYSTEM, .get = get_as_name },
+      .needs = BH_NEEDS_SYSTEM,
+      .get = get_as_name },
 };
 #undef FAR
 
@@ -123,7 +161,8 @@ column_of_field(const struct bh_field *f)
         .type = f->type,
         .unit = f->unit,
         .text = { f->text[BH_EN], f->text[BH_JA] },
-        .needs = (f->cold ? (unsigned)BH_NEEDS_COLD : 0U) | (f->id == ID_TCP_SEQ ? (unsigned)BH_NEEDS_SEQ : 0U) |
+        .needs = (f->cold ? (unsigned)BH_NEEDS_COLD : 0U) |
+                 (f->id == ID_TCP_SEQ ? (unsigned)BH_NEEDS_SEQ : 0U) |
                  (f->id == ID_SRC || f->id == ID_DST ? (unsigned)BH_NEEDS_NEAR : 0U) |
                  (f->id == ID_SRC_PORT ? (unsigned)BH_NEEDS_SRC_PORT : 0U),
         .field = f,
@@ -140,7 +179,8 @@ bh_column_count(void)
 struct bh_column
 bh_column_at(size_t index)
 {
-    return index < bh_fields_count ? column_of_field(&bh_fields[index]) : looked_up[index - bh_fields_count];
+    return index < bh_fields_count ? column_of_field(&bh_fields[index])
+                                   : looked_up[index - bh_fields_count];
 }
 
 bool
@@ -169,14 +209,16 @@ no_such(const char *option, const char *word, size_t len, struct bh_error *err)
     snprintf(where, sizeof where, "%s %s", option, text);
     const char *near = bh_nearest(text, names, n);
     return bh_error_set(err, BH_EUSAGE, where,
-                        near != NULL ? "no such column; did you mean %s?" : "no such column; see beholder fields%.0s",
-                        near != NULL ? "その列はありません。%s のことですか?" : "その列はありません。beholder fields で一覧できます%.0s",
+                        near != NULL ? "no such column; did you mean %s?"
+                                     : "no such column; see beholder fields%.0s",
+                        near != NULL ? "その列はありません。%s のことですか?"
+                                     : "その列はありません。beholder fields で一覧できます%.0s",
                         near != NULL ? near : "");
 }
 
 int
-bh_columns_parse(const char *option, const char *text, struct bh_column *ret, size_t max, size_t *ret_count,
-                 struct bh_error *err)
+bh_columns_parse(const char *option, const char *text, struct bh_column *ret, size_t max,
+                 size_t *ret_count, struct bh_error *err)
 {
     size_t n = 0;
     for (const char *at = text;; at++) {
@@ -186,7 +228,8 @@ bh_columns_parse(const char *option, const char *text, struct bh_column *ret, si
             ret[n++] = bh_column_at(i);
         }
         if (!all && n == max) {
-            return bh_error_set(err, BH_ELIMIT, option, "takes no more than %zu columns", "の列は %zu 個までです", max);
+            return bh_error_set(err, BH_ELIMIT, option, "takes no more than %zu columns",
+                                "の列は %zu 個までです", max);
         }
         if (!all && !bh_column_find(at, len, &ret[n])) {
             return no_such(option, at, len, err);
@@ -204,6 +247,8 @@ bh_columns_parse(const char *option, const char *text, struct bh_column *ret, si
 const char *
 bh_type_name(enum bh_type type)
 {
-    static const char *const names[] = { "time", "address", "uint", "bool", "name", "flags", "mac" };
+    static const char *const names[] = {
+        "time", "address", "uint", "bool", "name", "flags", "mac"
+    };
     return (unsigned)type < BH_COUNT(names) ? names[type] : "";
 }

@@ -41,8 +41,8 @@ is_plain(const char *name, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         const char c = name[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-              (i > 0 && (c == ' ' || c == '-' || c == '.')))) {
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || (i > 0 && (c == ' ' || c == '-' || c == '.')))) {
             return false;
         }
     }
@@ -164,7 +164,8 @@ put_aligned(struct bh_rows *r, char *at, uint32_t row)
 static bool
 has_ports(const struct bh_batch *b, uint32_t row)
 {
-    return (b->proto[row] == BH_PROTO_TCP || b->proto[row] == BH_PROTO_UDP) && (b->marks[row] & BH_MARK_NO_PORTS) == 0;
+    return (b->proto[row] == BH_PROTO_TCP || b->proto[row] == BH_PROTO_UDP) &&
+           (b->marks[row] & BH_MARK_NO_PORTS) == 0;
 }
 
 static char *
@@ -174,7 +175,8 @@ put_ip(char *at, const struct bh_batch *b, uint32_t row, bool is_src)
         return bh_put_v4(at, is_src ? b->src[row] : b->dst[row]);
     }
     const struct bh_ip6_pair *p = &b->ip6[b->src[row]];
-    const struct bh_ip ip = is_src ? bh_ip_from_v6(p->src_hi, p->src_lo) : bh_ip_from_v6(p->dst_hi, p->dst_lo);
+    const struct bh_ip ip =
+        is_src ? bh_ip_from_v6(p->src_hi, p->src_lo) : bh_ip_from_v6(p->dst_hi, p->dst_lo);
     return at + bh_ip_format(&ip, at);
 }
 
@@ -186,7 +188,8 @@ put_end(const struct bh_rows *r, char *at, uint32_t row, bool is_src)
     const struct bh_batch *b = s->batch;
     const uint16_t value = is_src ? s->src_value[row] : s->dst_value[row];
     const char *code = s->places[value < s->place_count ? value : 0].code;
-    const bool is_country = code[0] >= 'A' && code[0] <= 'Z' && code[1] >= 'A' && code[1] <= 'Z' && code[2] == '\0';
+    const bool is_country =
+        code[0] >= 'A' && code[0] <= 'Z' && code[1] >= 'A' && code[1] <= 'Z' && code[2] == '\0';
     at = is_country ? bh_put_text(at, code, 2) : BH_PUT(at, "--");
     *at++ = ' ';
     at = put_ip(at, b, row, is_src);
@@ -277,7 +280,9 @@ put_arp(char *at, const struct bh_batch *b, uint32_t row)
     at = put_ip(at, b, row, true);
     at = BH_PUT(at, " > -- ");
     at = put_ip(at, b, row, false);
-    at = b->ports[row] == 1 ? BH_PUT(at, "  arp request") : b->ports[row] == 2 ? BH_PUT(at, "  arp reply") : BH_PUT(at, "  arp");
+    at = b->ports[row] == 1   ? BH_PUT(at, "  arp request")
+         : b->ports[row] == 2 ? BH_PUT(at, "  arp reply")
+                              : BH_PUT(at, "  arp");
     return put_marks(at, b, row);
 }
 
@@ -306,7 +311,9 @@ put_tcpdump(struct bh_rows *r, char *at, uint32_t row)
         at = bh_clock_put(&r->clock, at, b->ts_ns[row], r->digits);
     }
     at = BH_PUT(at, "  ");
-    return b->kind[row] >= BH_KIND_IP4 ? put_packet(r, at, row) : b->kind[row] == BH_KIND_ARP ? put_arp(at, b, row) : put_other(at, b, row);
+    return b->kind[row] >= BH_KIND_IP4   ? put_packet(r, at, row)
+           : b->kind[row] == BH_KIND_ARP ? put_arp(at, b, row)
+                                         : put_other(at, b, row);
 }
 
 /* ---- the object ------------------------------------------------------------------------------------------------ */
@@ -320,7 +327,8 @@ is_tcpdump(const struct bh_rows_config *cfg)
 uint32_t
 bh_rows_needs(const struct bh_rows_config *cfg)
 {
-    uint32_t needs = is_tcpdump(cfg) ? BH_NEEDS_SRC_COUNTRY | BH_NEEDS_DST_COUNTRY | BH_NEEDS_FAR_COUNTRY | BH_NEEDS_NEAR | BH_NEEDS_SRC_PORT
+    uint32_t needs = is_tcpdump(cfg) ? BH_NEEDS_SRC_COUNTRY | BH_NEEDS_DST_COUNTRY |
+                                           BH_NEEDS_FAR_COUNTRY | BH_NEEDS_NEAR | BH_NEEDS_SRC_PORT
                                      : 0U;
     for (size_t i = 0; i < cfg->column_count; i++) {
         needs |= cfg->columns[i].needs;
@@ -375,7 +383,8 @@ bh_rows_new(const struct bh_rows_config *cfg, struct bh_rows **ret, struct bh_er
     for (size_t i = 0; i < cfg->column_count; i++) {
         set_column(&r->column[i], &cfg->columns[i]);
     }
-    int code = bh_sight_new(cfg->countries, cfg->lang, bh_rows_needs(cfg), cfg->anonymize, &r->sight, err);
+    int code =
+        bh_sight_new(cfg->countries, cfg->lang, bh_rows_needs(cfg), cfg->anonymize, &r->sight, err);
     if (code == 0 && cfg->column_count > 0 && cfg->form != BH_ROWS_NDJSON) {
         code = put_header(r); /* an error shows again at the first row */
         code = 0;
@@ -410,7 +419,7 @@ bh_rows_put(struct bh_rows *r, struct bh_batch *b)
         if (r->cfg.most > 0 && r->written == r->cfg.most) {
             return 1;
         }
-        char *at = tcpdump                            ? put_tcpdump(r, r->line, row)
+        char *at = tcpdump                         ? put_tcpdump(r, r->line, row)
                    : r->cfg.form == BH_ROWS_NDJSON ? put_json(r, r->line, row)
                    : r->cfg.form == BH_ROWS_CSV    ? put_csv(r, r->line, row)
                                                    : put_aligned(r, r->line, row);

@@ -67,8 +67,8 @@ region_of(const struct place *p)
 }
 
 int
-bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs, struct bh_anonymize *anonymize,
-             struct bh_sight **ret, struct bh_error *err)
+bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs,
+             struct bh_anonymize *anonymize, struct bh_sight **ret, struct bh_error *err)
 {
     struct bh_sight *s = calloc(1, sizeof *s);
     const unsigned count = countries != NULL ? kobold_value_count(countries) : 0; /* NULL: no country is known */
@@ -166,7 +166,8 @@ look_up(const struct bh_sight *s, const struct bh_batch *b, bool is_src, uint16_
     for (uint32_t i = 0; b->v6_rows > 0 && i < b->rows; i++) {
         if (b->kind[i] == BH_KIND_IP6) {
             const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-            ret[i] = is_src ? kobold_v6(s->countries, p->src_hi, p->src_lo) : kobold_v6(s->countries, p->dst_hi, p->dst_lo);
+            ret[i] = is_src ? kobold_v6(s->countries, p->src_hi, p->src_lo)
+                            : kobold_v6(s->countries, p->dst_hi, p->dst_lo);
         }
     }
 }
@@ -211,7 +212,8 @@ look_up_systems(struct bh_sight *s, const struct bh_batch *b)
             s->system[i] = kobold_as_v4(s->countries, sent ? b->dst[i] : b->src[i]);
         } else if (b->kind[i] == BH_KIND_IP6) {
             const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-            s->system[i] = sent ? kobold_as_v6(s->countries, p->dst_hi, p->dst_lo) : kobold_as_v6(s->countries, p->src_hi, p->src_lo);
+            s->system[i] = sent ? kobold_as_v6(s->countries, p->dst_hi, p->dst_lo)
+                                : kobold_as_v6(s->countries, p->src_hi, p->src_lo);
         } else {
             s->system[i] = 0;
         }
@@ -240,7 +242,8 @@ bh_sight_batch(const struct bh_sight *s)
 }
 
 void
-bh_sight_get(const struct bh_sight *s, const struct bh_column *c, uint32_t row, struct bh_value *ret_value)
+bh_sight_get(const struct bh_sight *s, const struct bh_column *c, uint32_t row,
+             struct bh_value *ret_value)
 {
     if (c->field != NULL) {
         c->field->get(s->batch, row, ret_value);

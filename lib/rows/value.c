@@ -43,7 +43,8 @@ bh_value_put(char *at, enum bh_type type, const struct bh_value *v, struct bh_cl
     case BH_TYPE_TIME:
         return bh_clock_put(clock, at, (int64_t)v->number, bh_clock_digits((int64_t)v->number));
     case BH_TYPE_ADDRESS:
-        return v->ip.family == 4 ? bh_put_v4(at, bh_get_be32(v->ip.octets)) : at + bh_ip_format(&v->ip, at);
+        return v->ip.family == 4 ? bh_put_v4(at, bh_get_be32(v->ip.octets))
+                                 : at + bh_ip_format(&v->ip, at);
     case BH_TYPE_BOOL:
         return v->number != 0 ? BH_PUT(at, "true") : BH_PUT(at, "false");
     case BH_TYPE_FLAGS:

@@ -47,7 +47,8 @@ static bool
 is_by_key(const struct counting *x)
 {
     const char *sort = bh_arg(x->q->args, "sort");
-    return strcmp(sort, "key") == 0 || (strcmp(sort, "auto") == 0 && x->keys[0].column.type == BH_TYPE_TIME);
+    return strcmp(sort, "key") == 0 ||
+           (strcmp(sort, "auto") == 0 && x->keys[0].column.type == BH_TYPE_TIME);
 }
 
 /* The input is still open: names come from its country data. */
@@ -90,10 +91,13 @@ count(struct asked_records *q)
     struct counting x = { .q = q };
     struct bh_error err = { 0 };
     struct bh_records records = { 0 };
-    struct bh_records_config cfg = { .begin = count_begin, .batch = count_batch, .end = count_end, .arg = &x };
+    struct bh_records_config cfg = {
+        .begin = count_begin, .batch = count_batch, .end = count_end, .arg = &x
+    };
     int code = 0;
     x.cfg = (struct bh_count_config){ .keys = x.keys,
-                                      .what = (enum bh_counted)place_in(bh_arg(q->args, "count"), whats, BH_COUNT(whats)),
+                                      .what = (enum bh_counted)place_in(bh_arg(q->args, "count"),
+                                                                        whats, BH_COUNT(whats)),
                                       .lang = q->lang,
                                       .anonymize = q->anonymize };
     int r = bh_count_keys("--by", bh_arg(q->args, "by"), x.keys, &x.cfg.key_count, &err);

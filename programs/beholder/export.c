@@ -40,8 +40,9 @@ form_of_name(const char *path)
     static const struct {
         const char *end;
         enum form form;
-    } endings[] = { { ".pcapng", FORM_PCAP }, { ".pcap", FORM_PCAP },     { ".parquet", FORM_PARQUET }, { ".csv", FORM_CSV },
-                    { ".ndjson", FORM_NDJSON }, { ".jsonl", FORM_NDJSON } };
+    } endings[] = { { ".pcapng", FORM_PCAP },     { ".pcap", FORM_PCAP },
+                    { ".parquet", FORM_PARQUET }, { ".csv", FORM_CSV },
+                    { ".ndjson", FORM_NDJSON },   { ".jsonl", FORM_NDJSON } };
     for (size_t i = 0; path != NULL && i < BH_COUNT(endings); i++) {
         if (ends_with(path, endings[i].end)) {
             return endings[i].form;
@@ -59,16 +60,21 @@ choose_form(struct exporting *x, struct bh_error *err)
         x->form = strcmp(word, forms[i]) == 0 ? (enum form)i : x->form;
     }
     if (x->form == FORM_NONE) {
-        return bh_error_set(err, BH_EUSAGE, "beholder export", "say what to write: --format pcap, parquet, csv or ndjson%s",
-                            "--format で pcap、parquet、csv、ndjson のどれかを指定してください%s", "");
+        return bh_error_set(err, BH_EUSAGE, "beholder export",
+                            "say what to write: --format pcap, parquet, csv or ndjson%s",
+                            "--format で pcap、parquet、csv、ndjson のどれかを指定してください%s",
+                            "");
     }
-    if ((path == NULL || strcmp(path, "-") == 0) && x->form <= FORM_PARQUET && isatty(STDOUT_FILENO) == 1) {
-        return bh_error_set(err, BH_EUSAGE, "beholder export", "no terminal can show this: give --write FILE%s",
+    if ((path == NULL || strcmp(path, "-") == 0) && x->form <= FORM_PARQUET &&
+        isatty(STDOUT_FILENO) == 1) {
+        return bh_error_set(err, BH_EUSAGE, "beholder export",
+                            "no terminal can show this: give --write FILE%s",
                             "端末には表示できません。--write ファイル を指定してください%s", "");
     }
-    return x->form == FORM_PCAP ? 0
-                                : bh_columns_parse("--columns", bh_arg(x->q->args, "columns"), x->columns, BH_COUNT(x->columns),
-                                                   &x->column_count, err);
+    return x->form == FORM_PCAP
+               ? 0
+               : bh_columns_parse("--columns", bh_arg(x->q->args, "columns"), x->columns,
+                                  BH_COUNT(x->columns), &x->column_count, err);
 }
 
 static uint32_t
@@ -106,7 +112,8 @@ export_begin(void *arg, const struct bh_records *r)
         return begin_pcap(x, r, &err);
     }
     if (x->form == FORM_PARQUET) {
-        return bh_export_parquet_new(x->out, x->columns, x->column_count, r->countries, x->q->lang, x->q->anonymize, &x->parquet, &err);
+        return bh_export_parquet_new(x->out, x->columns, x->column_count, r->countries, x->q->lang,
+                                     x->q->anonymize, &x->parquet, &err);
     }
     const struct bh_rows_config cfg = { .form = x->form == FORM_CSV ? BH_ROWS_CSV : BH_ROWS_NDJSON,
                                         .lang = x->q->lang,
@@ -163,22 +170,25 @@ say_losses(const struct exporting *x)
         return;
     }
     if (x->flows > 0) {
-        say(x, "%llu records stand for several packets, and are one frame each", "%llu 件の記録は複数のパケットを表しますが、1 フレームずつ書きました",
+        say(x, "%llu records stand for several packets, and are one frame each",
+            "%llu 件の記録は複数のパケットを表しますが、1 フレームずつ書きました",
             (unsigned long long)x->flows);
     }
     if (x->lean) {
-        say(x, "the log is lean: sequence numbers, IP IDs and windows are zeros in the frames%.0llu",
+        say(x,
+            "the log is lean: sequence numbers, IP IDs and windows are zeros in the frames%.0llu",
             "ログが lean なので、フレームのシーケンス番号、IP ID、ウィンドウは 0 です%.0llu", 0ULL);
     }
 }
 
-static int
-export(struct asked_records *q)
+static int export(struct asked_records *q)
 {
     struct exporting x = { .q = q };
     struct bh_error err = { 0 };
     struct bh_records records = { 0 };
-    struct bh_records_config cfg = { .begin = export_begin, .batch = export_batch, .end = export_end, .arg = &x };
+    struct bh_records_config cfg = {
+        .begin = export_begin, .batch = export_batch, .end = export_end, .arg = &x
+    };
     int code = 0;
     int r = choose_form(&x, &err);
     r = r != 0 ? r : bh_out_open(bh_arg(q->args, "write"), &x.out, &err);
@@ -191,7 +201,8 @@ export(struct asked_records *q)
     bh_export_pcap_free(x.pcap);
     if (r == 0 && x.written != 0) {
         const char *path = bh_arg(q->args, "write");
-        r = bh_error_errno(&err, -x.written, path != NULL ? path : "stdout", "cannot write", "書けません");
+        r = bh_error_errno(&err, -x.written, path != NULL ? path : "stdout", "cannot write",
+                           "書けません");
     }
     struct bh_error close_err = { 0 };
     const int closed = bh_out_close(x.out, r == 0 && !program_is_interrupted(), &close_err);

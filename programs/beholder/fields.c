@@ -21,8 +21,8 @@ put_json(struct bh_buf *out)
     bh_buf_puts(out, "{\n  \"schema\": \"beholder.fields/1\",\n  \"fields\": [");
     for (size_t i = 0; i < bh_column_count(); i++) {
         const struct bh_column c = bh_column_at(i);
-        bh_buf_printf(out, "%s\n    {\"id\": %u, \"name\": \"%s\", \"type\": \"%s\", \"unit\": ", i > 0 ? "," : "", c.id, c.name,
-                      bh_type_name(c.type));
+        bh_buf_printf(out, "%s\n    {\"id\": %u, \"name\": \"%s\", \"type\": \"%s\", \"unit\": ",
+                      i > 0 ? "," : "", c.id, c.name, bh_type_name(c.type));
         bh_buf_put_json(out, c.unit, strlen(c.unit));
         bh_buf_puts(out, ", \"text\": {\"en\": ");
         bh_buf_put_json(out, c.text[BH_EN], strlen(c.text[BH_EN]));
@@ -36,7 +36,8 @@ put_json(struct bh_buf *out)
 static void
 put_text(struct bh_buf *out, enum bh_lang lang)
 {
-    static const char *const heads[BH_LANGS][4] = { { "id", "name", "type", "unit" }, { "番号", "名前", "型", "単位" } };
+    static const char *const heads[BH_LANGS][4] = { { "id", "name", "type", "unit" },
+                                                    { "番号", "名前", "型", "単位" } };
     put_padded(out, heads[lang][0], 5);
     put_padded(out, heads[lang][1], 16);
     put_padded(out, heads[lang][2], 9);
@@ -72,7 +73,8 @@ verb_fields(int argc, char **argv)
         puts("beholder " BH_VERSION);
         code = program_end_stdout(lang);
     } else if (bh_arg_operands(a, &operands) > 0) {
-        bh_error_set(&err, BH_EUSAGE, operands[0], "beholder fields takes no files%s", "beholder fields にファイルは要りません%s", "");
+        bh_error_set(&err, BH_EUSAGE, operands[0], "beholder fields takes no files%s",
+                     "beholder fields にファイルは要りません%s", "");
         code = program_fail(&err, lang);
     } else {
         if (bh_arg_given(a, "json")) {

@@ -78,7 +78,8 @@ fill_input(struct asked_records *q)
 }
 
 int
-program_records(int argc, char **argv, const struct bh_command *command, int (*run)(struct asked_records *q))
+program_records(int argc, char **argv, const struct bh_command *command,
+                int (*run)(struct asked_records *q))
 {
     struct asked_records q = { .lang = bh_lang_of_args(argc, argv) };
     struct bh_error err = { 0 };
@@ -95,7 +96,8 @@ program_records(int argc, char **argv, const struct bh_command *command, int (*r
         puts("beholder " BH_VERSION);
         code = program_end_stdout(q.lang);
     } else if (program_operands_or_log(a, command->name, &q.words, &err) != 0 ||
-               (bh_arg_given(a, "anonymize") && bh_anonymize_open(bh_arg(a, "anonymize"), &q.anonymize, &err) != 0)) {
+               (bh_arg_given(a, "anonymize") &&
+                bh_anonymize_open(bh_arg(a, "anonymize"), &q.anonymize, &err) != 0)) {
         code = program_fail(&err, q.lang);
     } else {
         fill_input(&q);
@@ -113,15 +115,16 @@ program_records(int argc, char **argv, const struct bh_command *command, int (*r
 static uint32_t
 want_of(uint32_t needs)
 {
-    return ((needs & BH_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U) | ((needs & BH_NEEDS_SEQ) != 0 ? (unsigned)BH_STORE_SEQ : 0U) |
+    return ((needs & BH_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U) |
+           ((needs & BH_NEEDS_SEQ) != 0 ? (unsigned)BH_STORE_SEQ : 0U) |
            ((needs & BH_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
            ((needs & BH_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
            ((needs & BH_NEEDS_ALL) == BH_NEEDS_ALL ? (unsigned)BH_STORE_ALL : 0U);
 }
 
 int
-program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs, struct bh_records *ret,
-                     int *ret_code, struct bh_error *err)
+program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs,
+                     struct bh_records *ret, int *ret_code, struct bh_error *err)
 {
     struct bar bar;
     const bool quiet = bh_arg_given(q->args, "quiet");
@@ -141,8 +144,10 @@ program_read_records(struct asked_records *q, struct bh_records_config *cfg, uin
     if (!quiet && ret->unknown > 0) {
         char line[1200];
         struct bh_error text = { 0 };
-        bh_error_set(&text, 0, "", "%llu records do not have what the filter asks for, and were left out",
-                     "フィルターが問う項目を持たない記録 %llu 件を除外しました", (unsigned long long)ret->unknown);
+        bh_error_set(&text, 0, "",
+                     "%llu records do not have what the filter asks for, and were left out",
+                     "フィルターが問う項目を持たない記録 %llu 件を除外しました",
+                     (unsigned long long)ret->unknown);
         fprintf(stderr, "beholder: %s\n", bh_error_line(&text, q->lang, line, sizeof line));
     }
     return 0;

@@ -57,12 +57,14 @@ show_end(void *arg, const struct bh_records *r)
 static enum bh_rows_form
 form_of(const char *word)
 {
-    return strcmp(word, "ndjson") == 0 ? BH_ROWS_NDJSON : strcmp(word, "csv") == 0 ? BH_ROWS_CSV : BH_ROWS_TEXT;
+    return strcmp(word, "ndjson") == 0 ? BH_ROWS_NDJSON
+           : strcmp(word, "csv") == 0  ? BH_ROWS_CSV
+                                       : BH_ROWS_TEXT;
 }
 
 /* For programs, what most ask for; whoever wants less or more says so. */
-#define USUAL                                                                                                          \
-    "time,direction,src,src_port,dst,dst_port,proto,tcp_flags,icmp_type,icmp_code,ip_len,weight,class,outcome,"        \
+#define USUAL                                                                                                   \
+    "time,direction,src,src_port,dst,dst_port,proto,tcp_flags,icmp_type,icmp_code,ip_len,weight,class,outcome," \
     "country,country_name,fragment,truncated,reason"
 
 static int
@@ -73,7 +75,8 @@ choose_columns(struct show *s, struct bh_error *err)
         return 0;
     }
     s->rows.columns = s->columns;
-    return bh_columns_parse("--columns", text != NULL ? text : USUAL, s->columns, BH_COUNT(s->columns), &s->rows.column_count, err);
+    return bh_columns_parse("--columns", text != NULL ? text : USUAL, s->columns,
+                            BH_COUNT(s->columns), &s->rows.column_count, err);
 }
 
 /* ---- --explain ------------------------------------------------------------------------------------------ */
@@ -90,7 +93,9 @@ explain_columns(const struct bh_records_plan *p, bool read, bool ja)
                   { BH_STORE_SEQ, "tcp_seq" },
                   { BH_STORE_QUOTES, "quotes of ICMP errors" } };
     bool any = read;
-    fprintf(stderr, "%s%s", read ? (ja ? "読んだ列: " : "columns read: ") : (ja ? "読まなかった列: " : "columns skipped: "),
+    fprintf(stderr, "%s%s",
+            read ? (ja ? "読んだ列: " : "columns read: ")
+                 : (ja ? "読まなかった列: " : "columns skipped: "),
             read ? "time, country, far end, service, shape, outcome" : "");
     for (size_t i = 0; i < BH_COUNT(parts); i++) {
         if (((p->columns & parts[i].column) != 0) == read) {
@@ -107,23 +112,33 @@ explain(const struct show *s, const struct bh_records *r)
     const bool ja = s->q->lang == BH_JA;
     const struct bh_records_plan *p = &r->plan;
     if (!r->is_log) {
-        fprintf(stderr, ja ? "ファイル: ログではないので先頭から読みました\n" : "files: no packet log, read from the beginning\n");
+        fprintf(stderr, ja ? "ファイル: ログではないので先頭から読みました\n"
+                           : "files: no packet log, read from the beginning\n");
     } else {
         const uint64_t files = p->segments + p->journals;
-        fprintf(stderr, ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64 " 個は期間外なので読みませんでした\n"
-                           : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64 " skipped as outside the period\n",
+        fprintf(stderr,
+                ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
+                     " 個は期間外なので読みませんでした\n"
+                   : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
+                     " skipped as outside the period\n",
                 p->segments, p->journals, files - p->files_wanted);
         fprintf(stderr,
-                ja ? "ブロック: %" PRIu64 " 個のうち %" PRIu64 " 個を読み、期間外の %" PRIu64 " 個と、足りたあとの %" PRIu64 " 個は読みませんでした\n"
-                   : "blocks: %" PRIu64 ", of them %" PRIu64 " read, %" PRIu64 " skipped as outside the period, %" PRIu64 " left when there was enough\n",
-                p->blocks, p->blocks_read, p->blocks - p->blocks_wanted, p->blocks_wanted - p->blocks_read);
+                ja ? "ブロック: %" PRIu64 " 個のうち %" PRIu64 " 個を読み、期間外の %" PRIu64
+                     " 個と、足りたあとの %" PRIu64 " 個は読みませんでした\n"
+                   : "blocks: %" PRIu64 ", of them %" PRIu64 " read, %" PRIu64
+                     " skipped as outside the period, %" PRIu64 " left when there was enough\n",
+                p->blocks, p->blocks_read, p->blocks - p->blocks_wanted,
+                p->blocks_wanted - p->blocks_read);
         explain_columns(p, true, ja);
         explain_columns(p, false, ja);
         if (r->judged_again) {
-            fprintf(stderr, ja ? "判定: 自分側や規則がログと違うため、もう一度判定しました\n" : "verdicts: made again, as home or rules are not the log's\n");
+            fprintf(stderr, ja ? "判定: 自分側や規則がログと違うため、もう一度判定しました\n"
+                               : "verdicts: made again, as home or rules are not the log's\n");
         }
     }
-    fprintf(stderr, ja ? "記録: %" PRIu64 " 件を調べ、%" PRIu64 " 件を選びました\n" : "records: %" PRIu64 " looked at, %" PRIu64 " selected\n",
+    fprintf(stderr,
+            ja ? "記録: %" PRIu64 " 件を調べ、%" PRIu64 " 件を選びました\n"
+               : "records: %" PRIu64 " looked at, %" PRIu64 " selected\n",
             r->read, r->selected);
 }
 
@@ -140,7 +155,9 @@ show(struct asked_records *q)
                       .is_terminal = isatty(STDOUT_FILENO) == 1 };
     struct bh_error err = { 0 };
     struct bh_records records = { 0 };
-    struct bh_records_config cfg = { .begin = show_begin, .batch = show_batch, .end = show_end, .arg = &s };
+    struct bh_records_config cfg = {
+        .begin = show_begin, .batch = show_batch, .end = show_end, .arg = &s
+    };
     int code = 0;
     int r = choose_columns(&s, &err);
     r = r != 0 ? r : bh_out_open(NULL, &s.rows.out, &err);
@@ -154,7 +171,8 @@ show(struct asked_records *q)
         code = program_fail(&err, q->lang);
     }
     r = bh_out_close(s.rows.out, s.written == 0, &err);
-    r = s.written != 0 ? bh_error_errno(&err, -s.written, "stdout", "cannot write", "書けません") : r;
+    r = s.written != 0 ? bh_error_errno(&err, -s.written, "stdout", "cannot write", "書けません")
+                       : r;
     if (r == -EPIPE) {
         code = 0; /* the reader had enough (head): nothing to say */
     } else if (r != 0) {
