@@ -48,11 +48,12 @@ uint64_t bh_live_ring_bytes(const struct bh_live *l); /* of all rings, as they w
  * back. */
 struct bh_live_place {
     struct {
-        uint64_t block; /* its number, from 1 */
+        uint64_t block;  /* its number, from 1 */
         uint32_t frames; /* of it, that were read */
     } ring[BH_LIVE_INTERFACES];
 };
-BH_NODISCARD int bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
+BH_NODISCARD int
+bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
 /* Where the next read goes on. */
 void bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret);
 /* The next 1 .. `most` frames, of one interface; 0: none are ready. */

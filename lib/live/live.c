@@ -49,7 +49,7 @@ struct ring {
     uint32_t at;         /* block                                    */
     const uint8_t *next; /* frame header in it; NULL: not looked at */
     uint32_t left;       /* frames from there on                     */
-    uint32_t skip; /* of the block to come: whoever was before us read them */
+    uint32_t skip;       /* of the block to come: whoever was before us read them */
     uint32_t done;       /* blocks before `at` that were read and not given back */
 };
 
@@ -311,7 +311,8 @@ bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_e
 {
     for (size_t k = 0; k < l->count; k++) {
         struct ring *r = &l->ring[k];
-        void *p = mmap(NULL, (size_t)r->block_bytes * r->blocks, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+        void *p = mmap(NULL, (size_t)r->block_bytes * r->blocks, PROT_READ | PROT_WRITE, MAP_SHARED,
+                       r->fd, 0);
         if (p == MAP_FAILED) {
             return fail(-errno, r->name, err);
         }

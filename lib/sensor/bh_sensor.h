@@ -34,11 +34,16 @@ struct bh_sensor_counters {
     struct {
         const char *name;
         bool runs;
-        uint64_t queued, written, retried, failed, lost, held, early, restarts, queue_used, queue_size;
+        uint64_t queued, written, retried, failed, lost, held, early, restarts, queue_used,
+            queue_size;
     } output[BH_SENSOR_OUTPUTS];
 };
 
-enum bh_sandbox { BH_SANDBOX_ON, BH_SANDBOX_OFF, BH_SANDBOX_KILL /* tests: what is not allowed kills */ };
+enum bh_sandbox {
+    BH_SANDBOX_ON,
+    BH_SANDBOX_OFF,
+    BH_SANDBOX_KILL /* tests: what is not allowed kills */
+};
 
 struct bh_sensor_config {
     const char *const *interfaces;
@@ -49,7 +54,8 @@ struct bh_sensor_config {
     const char *home;       /* NULL: the addresses of the interfaces, followed               */
     const char *country_db; /* NULL: the installed one                                        */
     bool all_accesses, outcomes;
-    const char *user; /* who to become when started by root; NULL: beholder, who called sudo, or nobody */
+    const char
+        *user; /* who to become when started by root; NULL: beholder, who called sudo, or nobody */
     enum bh_sandbox sandbox;
     const struct bh_sensor_output *outputs;
     size_t output_count;
@@ -62,7 +68,7 @@ struct bh_sensor_config {
     void (*started)(void *arg, const char *user, const char *home);
 };
 
-BH_NODISCARD int bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret_counters,
-                               struct bh_error *err);
+BH_NODISCARD int bh_sensor_run(const struct bh_sensor_config *cfg,
+                               struct bh_sensor_counters *ret_counters, struct bh_error *err);
 
 #endif

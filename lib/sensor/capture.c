@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define OPEN_MAX (1U << 19) /* accesses whose verdicts are not final: connection numbers come round after 2^21 */
+#define OPEN_MAX                                                                                   \
+    (1U << 19) /* accesses whose verdicts are not final: connection numbers come round after 2^21 */
 #define VERDICT_NS 30000000000LL
 #define LATE_NS 1000000000LL /* by the clock of day, frames are read within this */
 #define SECOND_NS 1000000000LL
@@ -33,11 +34,15 @@ struct judge {
     struct bh_frames *frames;
     struct bh_batch *batch;
     uint8_t *packed;
+    bool whole_frames;                           /* some output needs them */
+    struct bh_output_frame frame[BH_BATCH_ROWS]; /* of the rows of the batch */
+    uint8_t selected[BH_BATCH_ROWS];             /* by an output's filter  */
     struct bh_queue queue[BH_SENSOR_OUTPUTS];
     struct open_access *open; /* ring: accesses final .. written of the board */
     uint64_t early;
     uint64_t steps_back;
-    int64_t second_ns, stats_ns, offset_ns; /* offset: of the clock of day to the one that only goes forward */
+    int64_t second_ns, stats_ns,
+        offset_ns; /* offset: of the clock of day to the one that only goes forward */
     bool was_down[BH_LIVE_INTERFACES];
     int64_t down_ns[BH_LIVE_INTERFACES];
 };
@@ -59,7 +64,8 @@ add(_Atomic uint64_t *p, uint64_t n) /* one writer: no locked addition */
 static void
 post(struct judge *j, uint64_t number, unsigned outcome)
 {
-    atomic_store_explicit(&j->s->board->outcome[number % BH_BOARD_ACCESSES], (uint8_t)outcome, memory_order_relaxed);
+    atomic_store_explicit(&j->s->board->outcome[number % BH_BOARD_ACCESSES], (uint8_t)outcome,
+                          memory_order_relaxed);
 }
 
 static void
@@ -129,7 +135,8 @@ number_accesses(struct judge *j, const struct bh_batch *b)
         }
         atomic_store_explicit(&board->final, final, memory_order_release);
     }
-    atomic_store_explicit(&board->written, first + n, memory_order_release); /* before they are overwritten */
+    atomic_store_explicit(&board->written, first + n,
+                          memory_order_release); /* before they are overwritten */
     for (uint32_t k = 0; k < n; k++, number++) {
         post(j, number, BH_OUTCOME_NONE);
         j->open[number % OPEN_MAX] = (struct open_access){ b->ts_ns[of[k]], b->connection[of[k]] };
@@ -173,23 +180,61 @@ send_health(struct judge *j, size_t k)
     return true;
 }
 
-/* To one output; `packed` without the head, or NULL: pack it here and remember where. */
+/* With the frames that its filter selects. NULL: no room. */
+static uint8_t *
+begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *head, uint32_t size,
+             uint32_t *ret_len)
+{
+    const struct bh_filter *filter = j->s->output[k].filter;
+    const uint32_t fixed = (uint32_t)(sizeof *head + sizeof size) + size;
+    const uint64_t quarter = j->queue[k].size / 4;
+    const uint64_t most = quarter < MESSAGE_FRAMES_MAX ? quarter : MESSAGE_FRAMES_MAX;
+    memset(j->selected, 1, b->rows);
+    if (filter != NULL) {
+        bh_filter_batch(filter, b, j->selected);
+    }
+    /* 64: what the queue itself writes around a message */
+    const uint32_t snap = message_frames_snap(j->frame, b->rows, j->selected, most > fixed + 64U ? most - fixed - 64U : 0);
+    const size_t frames = bh_output_frames_packed_size(j->frame, b->rows, j->selected, snap);
+    *ret_len = fixed + (uint32_t)frames;
+    uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
+    if (to != NULL) {
+        memcpy(to, head, sizeof *head);
+        memcpy(to + sizeof *head, &size, sizeof size);
+        memcpy(to + sizeof *head + sizeof size, j->packed, size);
+        bh_output_frames_pack(j->frame, b->rows, j->selected, snap, to + fixed);
+    }
+    return to;
+}
+
+static uint8_t *
+begin_batch(struct judge *j, size_t k, const struct batch_head *head, uint32_t size, uint32_t *ret_len)
+{
+    *ret_len = (uint32_t)sizeof *head + size;
+    uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
+    if (to != NULL) {
+        memcpy(to, head, sizeof *head);
+        memcpy(to + sizeof *head, j->packed, size);
+    }
+    return to;
+}
+
+/* To one output what was packed, of `size` octets. */
 static void
-send_batch(struct judge *j, size_t k, const struct batch_head *h, size_t size)
+send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *h, uint32_t size)
 {
     struct capture *c = j->s->capture;
     struct sent *t = &c->sent[k];
     struct batch_head head = *h;
     head.row = t->row;
-    uint8_t *to = bh_queue_begin(&j->queue[k], (uint32_t)(sizeof head + size));
-    if (to == NULL) {
+    const bool frames = (j->s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    uint32_t len;
+    if ((frames ? begin_frames(j, k, b, &head, size, &len) : begin_batch(j, k, &head, size, &len)) == NULL) {
         lose(j, k, h->rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_QUEUE);
         t->number_end = h->number + 1;
         return;
     }
-    memcpy(to, &head, sizeof head);
-    memcpy(to + sizeof head, j->packed, size);
-    const bool sleeps = bh_queue_end(&j->queue[k], MESSAGE_BATCH, (uint32_t)(sizeof head + size));
+    const bool sleeps = bh_queue_end(&j->queue[k], frames ? MESSAGE_FRAMES : MESSAGE_BATCH, len);
     t->number_end = h->number + 1; /* at once: who comes after us must not send it again */
     t->row += h->rows;
     add(&t->rows, h->rows);
@@ -205,17 +250,18 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     const struct batch_head head = {
         .run = c->run, .rows = b->rows, .number = c->number, .first_access = first_access
     };
-    const size_t size = bh_batch_packed_size(b);
+    const uint32_t size = (uint32_t)bh_batch_packed_size(b);
     bh_batch_pack(b, j->packed);
     c->batch_rows = b->rows;
     c->batch_first_ns = b->ts_ns[0];
     c->batch_last_ns = b->ts_ns[b->rows - 1];
     bh_live_get_place(j->s->live, &c->after);
-    atomic_signal_fence(memory_order_seq_cst); /* a kill between two lines must find them in this order */
+    atomic_signal_fence(
+        memory_order_seq_cst); /* a kill between two lines must find them in this order */
     c->in_batch = true;
     atomic_signal_fence(memory_order_seq_cst);
     for (size_t k = 0; k < j->s->output_count; k++) {
-        send_batch(j, k, &head, size);
+        send_batch(j, k, b, &head, size);
     }
     atomic_signal_fence(memory_order_seq_cst);
     c->before = c->after;
@@ -237,7 +283,8 @@ inherit(struct judge *j)
     if (any) {
         for (size_t k = 0; k < j->s->output_count; k++) {
             if (c->sent[k].number_end <= c->number) {
-                lose(j, k, (uint32_t)c->batch_rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_DEAD);
+                lose(j, k, (uint32_t)c->batch_rows, c->batch_first_ns, c->batch_last_ns,
+                     BH_GAP_DEAD);
                 c->sent[k].number_end = c->number + 1;
             }
         }
@@ -340,7 +387,8 @@ look_at_clock(struct judge *j, int64_t time_ns, int64_t clock_ns)
             j->s->capture->sent[k].health.clock_steps++;
             j->s->capture->sent[k].health_changed = true;
         }
-        bh_error_set(&said, 0, "", "the clock was set by %+.1f s", "時計が %+.1f 秒変更されました", (double)step * 1e-9);
+        bh_error_set(&said, 0, "", "the clock was set by %+.1f s", "時計が %+.1f 秒変更されました",
+                     (double)step * 1e-9);
         sensor_say(j->s, "capture", BH_SAY_WARNING, &said);
     }
     j->offset_ns = offset;
@@ -387,6 +435,16 @@ forget_our_cuts(struct bh_batch *b)
     }
 }
 
+/* Of its rows: each frame made one. */
+static void
+keep_frames(struct judge *j, uint32_t first, uint32_t rows)
+{
+    for (uint32_t i = 0; j->whole_frames && i < rows; i++) {
+        const struct bh_frame *f = &j->frames->frame[first + i];
+        j->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type, f->interface };
+    }
+}
+
 static void
 judge_batch(struct judge *j, struct bh_batch *b)
 {
@@ -420,8 +478,10 @@ take_batch(struct judge *j)
         return false;
     }
     for (uint32_t at = 0; at < j->frames->count;) { /* once, unless very many quote packets */
+        const uint32_t first = at;
         bh_batch_reset(b);
         bh_packet_decode(&j->decoder, j->frames, &at, b);
+        keep_frames(j, first, b->rows);
         judge_batch(j, b);
     }
     bh_live_done(j->s->live);
@@ -468,6 +528,7 @@ judge_init(struct judge *j, struct bh_error *err)
     int r = 0;
     for (size_t k = 0; r == 0 && k < s->output_count; k++) {
         r = bh_queue_write_init(&j->queue[k], s->output[k].queue, s->output[k].queue_size);
+        j->whole_frames |= (s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
     }
     if (r != 0) {
         return bh_error_set(err, r, "capture", "a queue is damaged", "キューが壊れています");

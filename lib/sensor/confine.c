@@ -45,9 +45,10 @@ confine_find_user(struct sensor *s, struct bh_error *err)
     s->gid = getgid();
     s->drops = geteuid() == 0;
     if (!s->drops) {
-        return asked == NULL ? 0
-                             : bh_error_set(err, BH_EUSAGE, "--user", "only root can become somebody else",
-                                            "ほかのユーザーになれるのは root だけです");
+        return asked == NULL
+                   ? 0
+                   : bh_error_set(err, BH_EUSAGE, "--user", "only root can become somebody else",
+                                  "ほかのユーザーになれるのは root だけです");
     }
     p = asked != NULL ? getpwnam(asked) : getpwnam("beholder");
     if (p == NULL && asked == NULL && sudo != NULL && strcmp(sudo, "root") != 0) {
@@ -57,9 +58,10 @@ confine_find_user(struct sensor *s, struct bh_error *err)
         p = getpwnam("nobody");
     }
     if (p == NULL || p->pw_uid == 0) {
-        return bh_error_set(err, BH_EUSAGE, asked != NULL ? asked : "nobody",
-                            p == NULL ? "there is no such user%s" : "the sensor does not run as root%s",
-                            p == NULL ? "というユーザーはいません%s" : "センサーは root では動きません%s", "");
+        return bh_error_set(
+            err, BH_EUSAGE, asked != NULL ? asked : "nobody",
+            p == NULL ? "there is no such user%s" : "the sensor does not run as root%s",
+            p == NULL ? "というユーザーはいません%s" : "センサーは root では動きません%s", "");
     }
     s->uid = p->pw_uid;
     s->gid = p->pw_gid;
@@ -178,7 +180,8 @@ confine_drop(struct sensor *s, struct bh_error *err)
     if (r == 0 && s->drops && (setuid(0) == 0 || getuid() == 0)) {
         r = -EPERM; /* it must not come back */
     }
-    return r == 0 ? 0 : bh_error_errno(err, -r, "", "cannot give up root", "root 権限を手放せません");
+    return r == 0 ? 0
+                  : bh_error_errno(err, -r, "", "cannot give up root", "root 権限を手放せません");
 }
 
 /* ---- Landlock -------------------------------------------------------------------------------------------------- */
@@ -199,7 +202,8 @@ enum {
     FS_ALL_1 = (1 << 13) - 1,
     FS_REFER = 1 << 13,    /* ABI 2 */
     FS_TRUNCATE = 1 << 14, /* ABI 3 */
-    NET_BIND = 1, NET_CONNECT = 2, /* ABI 4 */
+    NET_BIND = 1,
+    NET_CONNECT = 2, /* ABI 4 */
 };
 struct ruleset {
     uint64_t fs, net;
@@ -220,7 +224,8 @@ allow_path(int ruleset, const char *path, uint64_t rights, bool is_dir)
         return errno == ENOENT ? 0 : -errno;
     }
     const uint64_t of_files = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE;
-    const struct path_rule rule = { .allowed = is_dir ? rights : rights & of_files, .parent_fd = fd };
+    const struct path_rule rule = { .allowed = is_dir ? rights : rights & of_files,
+                                    .parent_fd = fd };
     const int r = syscall(ADD_RULE, ruleset, RULE_PATH, &rule, 0) != 0 ? -errno : 0;
     close(fd);
     return r;
@@ -255,13 +260,21 @@ allow_settings(int ruleset, uint64_t known, const struct bh_sensor_output *o)
             continue;
         }
         switch (setting->type) {
-        case BH_SETTING_DIR: r = allow_path(ruleset, path, WRITES & known, true); break;
-        case BH_SETTING_FILE_OUT: r = strcmp(path, "-") == 0 ? 0 : allow_parent(ruleset, path, WRITES & known); break;
-        case BH_SETTING_FILE_IN: r = allow_path(ruleset, path, READS & known, false); break;
-        case BH_SETTING_PEER:
-            r = path[0] == '/' ? allow_path(ruleset, path, (READS | FS_WRITE_FILE) & known, false) : 0;
+        case BH_SETTING_DIR:
+            r = allow_path(ruleset, path, WRITES & known, true);
             break;
-        default: break;
+        case BH_SETTING_FILE_OUT:
+            r = strcmp(path, "-") == 0 ? 0 : allow_parent(ruleset, path, WRITES & known);
+            break;
+        case BH_SETTING_FILE_IN:
+            r = allow_path(ruleset, path, READS & known, false);
+            break;
+        case BH_SETTING_PEER:
+            r = path[0] == '/' ? allow_path(ruleset, path, (READS | FS_WRITE_FILE) & known, false)
+                               : 0;
+            break;
+        default:
+            break;
         }
     }
     if (r == 0 && (o->module->needs & BH_OUTPUT_NEEDS_RESOLVE) != 0) {
@@ -280,8 +293,10 @@ landlock(enum role role, const struct bh_sensor_output *output)
         return -errno;
     }
     const uint64_t known = FS_ALL_1 | (abi >= 2 ? FS_REFER : 0U) | (abi >= 3 ? FS_TRUNCATE : 0U);
-    const bool connects = role == ROLE_OUTPUT && (output->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
-    const struct ruleset set = { .fs = known, .net = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0 };
+    const bool connects =
+        role == ROLE_OUTPUT && (output->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
+    const struct ruleset set = { .fs = known,
+                                 .net = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0 };
     const int fd = (int)syscall(CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     int r = fd < 0 ? -errno : role == ROLE_OUTPUT ? allow_settings(fd, known, output) : 0;
     if (r == 0 && syscall(RESTRICT_SELF, fd, 0) != 0) {
@@ -300,28 +315,61 @@ landlock(enum role role, const struct bh_sensor_output *output)
 
 /* Memory, time, waiting, the end. */
 static const int calls_all[] = {
-    CALL(read), CALL(write), CALL(close), CALL(poll), CALL(ppoll), CALL(mmap), CALL(munmap), CALL(mremap),
-    CALL(madvise), CALL(brk), CALL(futex), CALL(clock_gettime), CALL(clock_nanosleep), CALL(nanosleep),
-    CALL(gettimeofday), CALL(restart_syscall), CALL(rt_sigreturn), CALL(rt_sigprocmask), CALL(rt_sigaction),
-    CALL(exit), CALL(exit_group), CALL(getpid), CALL(gettid), CALL(tgkill), CALL(getrandom), CALL(sched_yield),
-    CALL(sendto), CALL(fstat), CALL(newfstatat), CALL(sysinfo) /* qsort() */,
+    CALL(read),
+    CALL(write),
+    CALL(close),
+    CALL(poll),
+    CALL(ppoll),
+    CALL(mmap),
+    CALL(munmap),
+    CALL(mremap),
+    CALL(madvise),
+    CALL(brk),
+    CALL(futex),
+    CALL(clock_gettime),
+    CALL(clock_nanosleep),
+    CALL(nanosleep),
+    CALL(gettimeofday),
+    CALL(restart_syscall),
+    CALL(rt_sigreturn),
+    CALL(rt_sigprocmask),
+    CALL(rt_sigaction),
+    CALL(exit),
+    CALL(exit_group),
+    CALL(getpid),
+    CALL(gettid),
+    CALL(tgkill),
+    CALL(getrandom),
+    CALL(sched_yield),
+    CALL(sendto),
+    CALL(fstat),
+    CALL(newfstatat),
+    CALL(sysinfo) /* qsort() */,
 };
 static const int calls_capture[] = { CALL(getsockopt) };
 /* Landlock says which files. */
 static const int calls_output[] = {
-    CALL(openat), CALL(open), CALL(lseek), CALL(pread64), CALL(pwrite64), CALL(writev), CALL(readv), CALL(fsync),
-    CALL(fdatasync), CALL(ftruncate), CALL(fallocate), CALL(rename), CALL(renameat), CALL(renameat2), CALL(unlink),
-    CALL(unlinkat), CALL(mkdir), CALL(mkdirat), CALL(getdents64), CALL(fcntl), CALL(flock), CALL(stat), CALL(lstat),
-    CALL(statx), CALL(statfs), CALL(fstatfs), CALL(access), CALL(faccessat), CALL(faccessat2), CALL(readlink), CALL(getcwd), CALL(umask),
-    CALL(fadvise64), CALL(sync_file_range), CALL(dup), CALL(dup3), CALL(fchmod), CALL(link), CALL(linkat), CALL(geteuid), CALL(getuid), CALL(ioctl),
+    CALL(openat),    CALL(open),   CALL(lseek),     CALL(pread64),         CALL(pwrite64),
+    CALL(writev),    CALL(readv),  CALL(fsync),     CALL(fdatasync),       CALL(ftruncate),
+    CALL(fallocate), CALL(rename), CALL(renameat),  CALL(renameat2),       CALL(unlink),
+    CALL(unlinkat),  CALL(mkdir),  CALL(mkdirat),   CALL(getdents64),      CALL(fcntl),
+    CALL(flock),     CALL(stat),   CALL(lstat),     CALL(statx),           CALL(statfs),
+    CALL(fstatfs),   CALL(access), CALL(faccessat), CALL(faccessat2),      CALL(readlink),
+    CALL(getcwd),    CALL(umask),  CALL(fadvise64), CALL(sync_file_range), CALL(dup),
+    CALL(dup3),      CALL(fchmod), CALL(link),      CALL(linkat),          CALL(geteuid),
+    CALL(getuid),    CALL(ioctl),
 };
 static const int calls_connect[] = {
-    CALL(socket), CALL(connect), CALL(sendmsg), CALL(sendmmsg), CALL(recvfrom), CALL(recvmsg), CALL(shutdown),
-    CALL(setsockopt), CALL(getsockopt), CALL(getsockname), CALL(getpeername), CALL(select), CALL(pselect6),
-    CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_wait), CALL(epoll_pwait), CALL(bind), CALL(uname),
+    CALL(socket),      CALL(connect),     CALL(sendmsg),    CALL(sendmmsg),      CALL(recvfrom),
+    CALL(recvmsg),     CALL(shutdown),    CALL(setsockopt), CALL(getsockopt),    CALL(getsockname),
+    CALL(getpeername), CALL(select),      CALL(pselect6),   CALL(epoll_create1), CALL(epoll_ctl),
+    CALL(epoll_wait),  CALL(epoll_pwait), CALL(bind),       CALL(uname),
 };
+static const int calls_child[] = { CALL(recvmsg) }; /* descriptors of its program */
 static const int calls_threads[] = {
-    CALL(clone), CALL(clone3), CALL(set_robust_list), CALL(rseq), CALL(mprotect), CALL(sched_getaffinity), CALL(prctl),
+    CALL(clone), CALL(clone3),   CALL(set_robust_list),
+    CALL(rseq),  CALL(mprotect), CALL(sched_getaffinity),
+    CALL(prctl),
 };
 
 static int
@@ -338,16 +386,24 @@ static int
 seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *output)
 {
     const uint32_t needs = role == ROLE_OUTPUT ? output->module->needs : 0;
-    const uint32_t otherwise = s->config->sandbox == BH_SANDBOX_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
+    const uint32_t otherwise =
+        s->config->sandbox == BH_SANDBOX_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
     scmp_filter_ctx c = seccomp_init(otherwise);
     int r = c == NULL ? -ENOMEM : allow(c, calls_all, BH_COUNT(calls_all));
     /* New memory is never code. */
     r = r != 0 ? r
-               : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
+               : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                                  SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
-    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0 ? allow(c, calls_connect, BH_COUNT(calls_connect)) : r;
-    r = r == 0 && (needs & BH_OUTPUT_NEEDS_THREADS) != 0 ? allow(c, calls_threads, BH_COUNT(calls_threads)) : r;
+    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0
+            ? allow(c, calls_connect, BH_COUNT(calls_connect))
+            : r;
+    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CHILD) != 0 ? allow(c, calls_child, BH_COUNT(calls_child))
+                                                          : r;
+    r = r == 0 && (needs & BH_OUTPUT_NEEDS_THREADS) != 0
+            ? allow(c, calls_threads, BH_COUNT(calls_threads))
+            : r;
     r = r != 0 ? r : seccomp_load(c);
     if (c != NULL) {
         seccomp_release(c);
@@ -366,13 +422,15 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
 #endif
 
 int
-confine_role(const struct sensor *s, enum role role, const struct bh_sensor_output *output, struct bh_error *err)
+confine_role(const struct sensor *s, enum role role, const struct bh_sensor_output *output,
+             struct bh_error *err)
 {
     const char *who = role == ROLE_CAPTURE ? "capture" : output->name;
     struct bh_error said = { 0 };
     int r = set_capabilities(0);
     if (r != 0) {
-        return bh_error_errno(err, -r, who, "cannot give up its capabilities", "権限を手放せません");
+        return bh_error_errno(err, -r, who, "cannot give up its capabilities",
+                              "権限を手放せません");
     }
     if (s->config->sandbox == BH_SANDBOX_OFF || !CONFINES) {
         return 0; /* the parent has said so, loudly */
@@ -383,7 +441,8 @@ confine_role(const struct sensor *s, enum role role, const struct bh_sensor_outp
                      "このカーネルに Landlock がないため、ファイルは制限されません");
         sensor_say(s, who, BH_SAY_WARNING, &said);
     } else if (r != 0) {
-        return bh_error_errno(err, -r, who, "cannot be confined (Landlock)", "制限できません (Landlock)");
+        return bh_error_errno(err, -r, who, "cannot be confined (Landlock)",
+                              "制限できません (Landlock)");
     }
     r = seccomp(s, role, output);
     if (r == -ENOSYS) {
@@ -392,5 +451,7 @@ confine_role(const struct sensor *s, enum role role, const struct bh_sensor_outp
         sensor_say(s, who, BH_SAY_WARNING, &said);
         return 0;
     }
-    return r == 0 ? 0 : bh_error_errno(err, -r, who, "cannot be confined (seccomp)", "制限できません (seccomp)");
+    return r == 0 ? 0
+                  : bh_error_errno(err, -r, who, "cannot be confined (seccomp)",
+                                   "制限できません (seccomp)");
 }

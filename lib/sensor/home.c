@@ -65,7 +65,8 @@ put_address(const struct ifaddrs *a, char *to, size_t size)
     }
     bh_ip_format(&ip, text);
     /* host: also where the address looks like that of a network */
-    return snprintf(to, size, "%s%s/%u", len == (ip.family == 4 ? 32U : 128U) ? "host:" : "", text, len) < (int)size;
+    return snprintf(to, size, "%s%s/%u", len == (ip.family == 4 ? 32U : 128U) ? "host:" : "", text,
+                    len) < (int)size;
 }
 
 void

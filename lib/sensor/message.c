@@ -19,14 +19,53 @@ message_batch_put(uint8_t *to, const struct batch_head *h, const struct bh_batch
 }
 
 bool
-message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret)
+message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
+                  struct bh_batch *ret)
 {
     if (size < sizeof *ret_head) {
         return false;
     }
     memcpy(ret_head, data, sizeof *ret_head);
-    return bh_batch_unpack(ret, data + sizeof *ret_head, size - sizeof *ret_head) && ret->rows == ret_head->rows &&
-           ret->rows > 0;
+    return bh_batch_unpack(ret, data + sizeof *ret_head, size - sizeof *ret_head) &&
+           ret->rows == ret_head->rows && ret->rows > 0;
+}
+
+bool
+message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret,
+                   struct bh_output_frame *ret_frame)
+{
+    struct batch_head h;
+    uint32_t batch;
+    if (size < sizeof h + sizeof batch) {
+        return false;
+    }
+    memcpy(&h, data, sizeof h);
+    memcpy(&batch, data + sizeof h, sizeof batch);
+    data += sizeof h + sizeof batch;
+    size -= (uint32_t)(sizeof h + sizeof batch);
+    if (batch > size || !bh_batch_unpack(ret, data, batch) || ret->rows != h.rows || ret->rows == 0) {
+        return false;
+    }
+    *ret_head = h;
+    return bh_output_frames_unpack(data + batch, size - batch, ret->rows, ret_frame);
+}
+
+uint32_t
+message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected, size_t room)
+{
+    uint32_t fits = 0, most = BH_LIVE_SNAP;
+    if (bh_output_frames_packed_size(frame, rows, selected, most) <= room) {
+        return most;
+    }
+    while (most - fits > 1) {
+        const uint32_t middle = fits + (most - fits) / 2;
+        if (bh_output_frames_packed_size(frame, rows, selected, middle) <= room) {
+            fits = middle;
+        } else {
+            most = middle;
+        }
+    }
+    return fits;
 }
 
 bool
@@ -60,7 +99,8 @@ join(struct bh_output_health *h, uint32_t at)
     struct bh_gap *a = &h->gap[at], *b = &h->gap[at + 1];
     a->end_ns = b->end_ns > a->end_ns ? b->end_ns : a->end_ns;
     a->start_ns = b->start_ns < a->start_ns ? b->start_ns : a->start_ns;
-    a->kind = b->packets > a->packets ? b->kind : a->kind; /* that of most of them; the sums stay exact */
+    a->kind =
+        b->packets > a->packets ? b->kind : a->kind; /* that of most of them; the sums stay exact */
     a->packets += b->packets;
     memmove(b, b + 1, (h->gap_count - at - 2) * sizeof *b);
     h->gap_count--;
@@ -83,7 +123,8 @@ make_room(struct bh_output_health *h)
 }
 
 void
-gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets)
+gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
+        uint64_t packets)
 {
     end_ns = end_ns < start_ns ? start_ns : end_ns;
     h->lost[kind] += packets;
@@ -103,5 +144,6 @@ gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end
     for (; at > 0 && h->gap[at - 1].start_ns > start_ns; at--) {
         h->gap[at] = h->gap[at - 1];
     }
-    h->gap[at] = (struct bh_gap){ .start_ns = start_ns, .end_ns = end_ns, .packets = packets, .kind = kind };
+    h->gap[at] =
+        (struct bh_gap){ .start_ns = start_ns, .end_ns = end_ns, .packets = packets, .kind = kind };
 }

@@ -85,7 +85,8 @@ sensor_say(const struct sensor *s, const char *who, enum bh_say level, const str
     }
     struct said said = { .level = level, .err = *err };
     snprintf(said.who, sizeof said.who, "%s", who);
-    bh_ignore((int)send(s->say_fd[1], &said, sizeof said, MSG_DONTWAIT | MSG_NOSIGNAL)); /* full: enough was said */
+    bh_ignore((int)send(s->say_fd[1], &said, sizeof said,
+                        MSG_DONTWAIT | MSG_NOSIGNAL)); /* full: enough was said */
 }
 
 static void
@@ -101,7 +102,8 @@ pass_on(struct sensor *s)
         uint8_t truth;
         memcpy(&truth, &said.err.has_offset, 1);
         said.err.has_offset = truth == 1;
-        s->config->say(s->config->say_arg, said.who, said.level <= BH_SAY_NOTE ? (enum bh_say)said.level : BH_SAY_NOTE,
+        s->config->say(s->config->say_arg, said.who,
+                       said.level <= BH_SAY_NOTE ? (enum bh_say)said.level : BH_SAY_NOTE,
                        &said.err);
     }
 }
@@ -123,30 +125,68 @@ shared_new(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static void
+hear_child(void *arg, const char *instance, enum bh_say level, const struct bh_error *err)
+{
+    sensor_say(arg, instance, level, err);
+}
+
+/* The program of an output that writes to one. It is started later, by the parent when it has given up root. */
+static int
+open_child(struct sensor *s, struct output *o, struct bh_error *err)
+{
+    const struct bh_sensor_output *c = o->config;
+    const char *command = NULL;
+    for (uint32_t k = 0; k < c->module->setting_count; k++) {
+        for (size_t g = 0; c->module->settings[k].type == BH_SETTING_COMMAND && g < c->setting_count; g++) {
+            command = strcmp(c->settings[g].name, c->module->settings[k].name) == 0 ? c->settings[g].value : command;
+        }
+    }
+    if ((c->module->needs & BH_OUTPUT_NEEDS_CHILD) == 0 || command == NULL) {
+        return 0;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, o->child_fd) != 0) {
+        return bh_error_errno(err, errno, c->name, "cannot start", "開始できません");
+    }
+    const struct bh_child_config child = { .command = command,
+                                           .instance = c->name,
+                                           .sensor = s->config->sensor,
+                                           .hand_to = o->child_fd[0],
+                                           .say = hear_child,
+                                           .say_arg = s };
+    return bh_child_new(&child, &o->child, err);
+}
+
 static int
 open_outputs(struct sensor *s, struct bh_error *err)
 {
     for (size_t k = 0; k < s->config->output_count; k++) {
         const struct bh_sensor_output *c = &s->config->outputs[k];
         struct output *o = &s->output[s->output_count++];
-        const struct bh_host_config host = {
-            .module = c->module, .instance = c->name, .settings = c->settings, .setting_count = c->setting_count
-        };
+        const struct bh_host_config host = { .module = c->module,
+                                             .instance = c->name,
+                                             .settings = c->settings,
+                                             .setting_count = c->setting_count };
         o->config = c;
-        o->wake_fd = -1;
+        o->wake_fd = o->child_fd[0] = o->child_fd[1] = -1;
         int r = bh_host_check(&host, err);
-        r = r != 0 ? r : bh_filter_parse(c->filter_words, c->filter_count, s->countries[0], &o->filter, err);
+        r = r != 0 ? r
+                   : bh_filter_parse(c->filter_words, c->filter_count, s->countries[0], &o->filter,
+                                     err);
         if (r == 0 && c->module->when == BH_OUTPUT_AT_ONCE && o->filter != NULL &&
             (bh_filter_needs(o->filter) & BH_FILTER_NEEDS_OUTCOME) != 0) {
-            r = bh_error_set(err, BH_EUSAGE, "outcome",
-                             "is not known yet when a record is written; keep all and ask for it in the report",
-                             "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
+            r = bh_error_set(
+                err, BH_EUSAGE, "outcome",
+                "is not known yet when a record is written; keep all and ask for it in the report",
+                "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
         }
         r = r != 0 ? r : confine_hand_over(s, c, err);
+        r = r != 0 ? r : open_child(s, o, err);
         if (r != 0) {
             return r;
         }
-        o->queue = bh_queue_memory_new(c->queue_bytes != 0 ? c->queue_bytes : QUEUE_BYTES, &o->queue_size);
+        o->queue =
+            bh_queue_memory_new(c->queue_bytes != 0 ? c->queue_bytes : QUEUE_BYTES, &o->queue_size);
         o->outlet = shared_new(sizeof *o->outlet);
         o->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (o->queue == NULL || o->outlet == NULL || o->wake_fd < 0) {
@@ -159,11 +199,16 @@ open_outputs(struct sensor *s, struct bh_error *err)
 static int
 open_all(struct sensor *s, struct bh_error *err)
 {
+    bool whole_frames = false;
+    for (size_t k = 0; k < s->config->output_count; k++) {
+        whole_frames |= (s->config->outputs[k].module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    }
     const struct bh_live_config live = {
         .interfaces = s->config->interfaces,
         .count = s->config->interface_count,
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
+        .whole_frames = whole_frames,
     };
     s->plan = shared_new(sizeof *s->plan);
     s->capture = shared_new(sizeof *s->capture);
@@ -178,11 +223,12 @@ open_all(struct sensor *s, struct bh_error *err)
     }
     r = kobold_open(s->config->country_db, &s->countries[0]);
     if (r != 0 && s->config->country_db != NULL) {
-        return bh_error_set(err, r, s->config->country_db, "%s%.0s", "%.0s%s", kobold_strerror(r, BH_EN),
-                            kobold_strerror(r, BH_JA));
+        return bh_error_set(err, r, s->config->country_db, "%s%.0s", "%.0s%s",
+                            kobold_strerror(r, BH_EN), kobold_strerror(r, BH_JA));
     }
     if (r != 0) {
-        say(s, "beholder", BH_SAY_WARNING, "there is no country database: records will have no country",
+        say(s, "beholder", BH_SAY_WARNING,
+            "there is no country database: records will have no country",
             "国データベースがありません。記録に国は付きません");
     }
     s->netlink_fd = home_listen();
@@ -194,6 +240,12 @@ close_all(struct sensor *s)
 {
     for (size_t k = 0; k < s->output_count; k++) {
         struct output *o = &s->output[k];
+        bh_child_free(o->child);
+        for (size_t end = 0; end < 2; end++) {
+            if (o->child_fd[end] >= 0) {
+                close(o->child_fd[end]);
+            }
+        }
         bh_queue_memory_free(o->queue, o->queue_size);
         bh_filter_free(o->filter);
         if (o->wake_fd >= 0) {
@@ -239,19 +291,24 @@ plan_run(struct sensor *s, const char *home, bool guessed, uint32_t countries, s
     struct bh_home h = { 0 };
     int r = bh_home_parse(home, &h, err);
     if (r == 0 && h.networks.len >= sizeof p->home) {
-        r = bh_error_set(err, BH_ELIMIT, "--home", "names too many networks for a log (%u octets of text)",
-                         "のネットワークが多すぎてログに書けません (%u オクテットまで)", (unsigned)sizeof p->home - 1);
+        r = bh_error_set(err, BH_ELIMIT, "--home",
+                         "names too many networks for a log (%u octets of text)",
+                         "のネットワークが多すぎてログに書けません (%u オクテットまで)",
+                         (unsigned)sizeof p->home - 1);
     }
     if (r != 0) {
         bh_home_done(&h);
         return r;
     }
-    *p = (struct plan_run){ .start_ns = sensor_time_ns(), .home_guessed = guessed, .countries = countries };
+    *p = (struct plan_run){ .start_ns = sensor_time_ns(),
+                            .home_guessed = guessed,
+                            .countries = countries };
     snprintf(p->sensor, sizeof p->sensor, "%s", s->config->sensor != NULL ? s->config->sensor : "");
     snprintf(p->home, sizeof p->home, "%s", h.networks.data);
     join_names(s, p->source, sizeof p->source);
     for (int lang = 0; lang < BH_LANGS; lang++) {
-        snprintf(p->home_text[lang], sizeof p->home_text[lang], "%s", h.text[lang].data != NULL ? h.text[lang].data : "");
+        snprintf(p->home_text[lang], sizeof p->home_text[lang], "%s",
+                 h.text[lang].data != NULL ? h.text[lang].data : "");
         bh_text_trim(p->home_text[lang]);
     }
     bh_home_done(&h);
@@ -275,9 +332,10 @@ first_run(struct sensor *s, struct bh_error *err)
         any_there |= bh_live_is_up(s->live, k);
     }
     if (home[0] == '\0' && any_there) {
-        return bh_error_set(err, BH_EUSAGE, bh_live_name(s->live, 0),
-                            "has no address: say what is watched with --home ADDR[/LEN],...",
-                            "にアドレスがありません。監視対象を --home アドレス[/長さ],... で指定してください");
+        return bh_error_set(
+            err, BH_EUSAGE, bh_live_name(s->live, 0),
+            "has no address: say what is watched with --home ADDR[/LEN],...",
+            "にアドレスがありません。監視対象を --home アドレス[/長さ],... で指定してください");
     }
     return plan_run(s, home[0] != '\0' ? home : NO_HOME, false, 0, err);
 }
@@ -291,7 +349,8 @@ look_at_interfaces(struct sensor *s, bool changed)
     for (size_t k = 0; k < bh_live_count(s->live); k++) {
         const uint32_t up = bh_live_is_up(s->live, k);
         if (atomic_exchange(&s->plan->up[k], up) != up && changed) {
-            say(s, bh_live_name(s->live, k), BH_SAY_WARNING, up ? "is up" : "is down; waiting for it",
+            say(s, bh_live_name(s->live, k), BH_SAY_WARNING,
+                up ? "is up" : "is down; waiting for it",
                 up ? "が使えるようになりました" : "が停止しています。再開を待ちます");
         }
     }
@@ -325,6 +384,12 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
     }
     for (size_t k = 0; k < s->output_count; k++) {
         struct output *o = &s->output[k];
+        if (o->child != NULL) {
+            close(o->child_fd[0]);
+            if (is_capture || k != mine) {
+                close(o->child_fd[1]);
+            }
+        }
         if (is_capture) {
             munmap(o->outlet, sizeof *o->outlet);
         } else if (k != mine) {
@@ -343,7 +408,8 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
 static void
 become_child(struct sensor *s)
 {
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* whoever starts us again starts with no old children about */
+    prctl(PR_SET_PDEATHSIG,
+          SIGTERM); /* whoever starts us again starts with no old children about */
     if (getppid() != s->parent_pid) {
         _exit(1);
     }
@@ -384,11 +450,11 @@ say_ended(struct sensor *s, const char *who, int status)
 {
     struct bh_error e = { 0 };
     if (WIFSIGNALED(status)) {
-        bh_error_set(&e, 0, "", "was killed by signal %d; it is started again", "シグナル %d で終了しました。再起動します",
-                     WTERMSIG(status));
+        bh_error_set(&e, 0, "", "was killed by signal %d; it is started again",
+                     "シグナル %d で終了しました。再起動します", WTERMSIG(status));
     } else {
-        bh_error_set(&e, 0, "", "ended with code %d; it is started again", "終了コード %d で終了しました。再起動します",
-                     WEXITSTATUS(status));
+        bh_error_set(&e, 0, "", "ended with code %d; it is started again",
+                     "終了コード %d で終了しました。再起動します", WEXITSTATUS(status));
     }
     sensor_say(s, who, BH_SAY_ERROR, &e);
 }
@@ -409,7 +475,7 @@ reap(struct sensor *s, bool stopping)
         }
         for (size_t k = 0; k < s->output_count; k++) {
             struct output *o = &s->output[k];
-            if (pid != o->pid) {
+            if (bh_child_ended(o->child, pid, status, now_ns) || pid != o->pid) {
                 continue;
             }
             o->pid = 0;
@@ -417,7 +483,9 @@ reap(struct sensor *s, bool stopping)
                 continue;
             }
             say_ended(s, o->config->name, status);
-            int64_t wait_ns = now_ns - o->started_ns > HEALTHY_NS ? 0 : SECOND_NS << (o->restarts < 6 ? o->restarts : 6);
+            int64_t wait_ns = now_ns - o->started_ns > HEALTHY_NS
+                                  ? 0
+                                  : SECOND_NS << (o->restarts < 6 ? o->restarts : 6);
             wait_ns = wait_ns > BACK_OFF_MAX_NS ? BACK_OFF_MAX_NS : wait_ns;
             o->restarts = wait_ns == 0 ? 1 : o->restarts + 1;
             o->restart_ns = now_ns + wait_ns;
@@ -526,8 +594,8 @@ reload(struct sensor *s)
     int r = kobold_open(s->config->country_db, &k);
     if (r != 0) {
         bh_error_set(&err, r, s->config->country_db != NULL ? s->config->country_db : "country.kdb",
-                     "%s%.0s; the one in use stays", "%.0s%s。今のものを使い続けます", kobold_strerror(r, BH_EN),
-                     kobold_strerror(r, BH_JA));
+                     "%s%.0s; the one in use stays", "%.0s%s。今のものを使い続けます",
+                     kobold_strerror(r, BH_EN), kobold_strerror(r, BH_JA));
         sensor_say(s, "beholder", BH_SAY_ERROR, &err);
         return;
     }
@@ -563,12 +631,18 @@ look_after(struct sensor *s)
 {
     int64_t second_ns = 0, interfaces_ns = 0;
     while (sensor_stop == 0) {
-        struct pollfd p[2] = { { .fd = s->say_fd[0], .events = POLLIN }, { .fd = s->netlink_fd, .events = POLLIN } };
+        struct pollfd p[2] = { { .fd = s->say_fd[0], .events = POLLIN },
+                               { .fd = s->netlink_fd, .events = POLLIN } };
         bh_ignore(poll(p, 2, 200));
         const int64_t now_ns = sensor_clock_ns();
         pass_on(s);
         reap(s, false);
         start_again(s);
+        for (size_t k = 0; k < s->output_count; k++) {
+            if (s->output[k].child != NULL) {
+                bh_child_tick(s->output[k].child, now_ns);
+            }
+        }
         if (s->netlink_fd >= 0 && home_changed(s->netlink_fd)) {
             interfaces_ns = now_ns + SECOND_NS / 5; /* changes come in swarms */
         }
@@ -596,11 +670,14 @@ start_all(struct sensor *s, struct bh_error *err)
         r = start_output(s, k);
     }
     r = r != 0 ? r : start_capture(s);
-    return r == 0 ? 0 : bh_error_errno(err, -r, "", "cannot start a process", "プロセスを開始できません");
+    return r == 0
+               ? 0
+               : bh_error_errno(err, -r, "", "cannot start a process", "プロセスを開始できません");
 }
 
 int
-bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret_counters, struct bh_error *err)
+bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret_counters,
+              struct bh_error *err)
 {
     struct sensor *s = calloc(1, sizeof *s);
     if (s == NULL || cfg->output_count > BH_SENSOR_OUTPUTS) {

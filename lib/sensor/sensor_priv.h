@@ -50,9 +50,9 @@ struct capture {
     _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded;
     /* For who comes after: */
     uint32_t run;
-    uint64_t number;      /* of the batch at hand */
-    uint64_t batch_rows;  /* its rows: sent to some outputs, when it dies in between */
-    bool in_batch;        /* ... which is now */
+    uint64_t number;     /* of the batch at hand */
+    uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
+    bool in_batch;       /* ... which is now */
     struct bh_live_place before, after; /* the ring before and after that batch */
     int64_t last_ns, batch_first_ns, batch_last_ns;
     struct sent sent[BH_SENSOR_OUTPUTS];
@@ -61,31 +61,43 @@ struct capture {
 /* Of an output, as itself sees it. */
 struct outlet {
     struct bh_host_counters counters;
-    uint32_t run;          /* that its numbers are of */
+    uint32_t run;                  /* that its numbers are of */
     _Atomic uint64_t rows_durable; /* rows of the run that need not come again */
     uint64_t number_durable;
-    struct bh_gap dead;    /* what a predecessor had taken and not made durable */
+    struct bh_gap dead; /* what a predecessor had taken and not made durable */
     uint64_t dead_rows;
 };
 
 /* ---- messages (message.c) ---------------------------------------------------------------------------------- */
 
-enum message { MESSAGE_BATCH = 1, MESSAGE_HEALTH, MESSAGE_END };
+enum message { MESSAGE_BATCH = 1, MESSAGE_HEALTH, MESSAGE_END, MESSAGE_FRAMES };
 
 struct batch_head {
     uint32_t run, rows;
-    uint64_t number, first_access, row; /* row: rows of the run that were sent to this output before */
+    uint64_t number, first_access,
+        row; /* row: rows of the run that were sent to this output before */
 };
 #define MESSAGE_MAX 65536U /* a whole batch of IPv6 is half of it */
+/* FRAMES, only for an output whose module declares that it needs them: head, octets of the packed batch (32
+ * bits), the batch, the frames. At most so long, and a quarter of the queue: when very many large frames
+ * come at once, the largest of them are cut, all at the same length. */
+#define MESSAGE_FRAMES_MAX BH_QUEUE_MESSAGE_MAX
 
 size_t message_batch_size(const struct bh_batch *b);
 void message_batch_put(uint8_t *to, const struct batch_head *h, const struct bh_batch *b);
 /* Checked. */
-bool message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret);
+bool message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
+                       struct bh_batch *ret);
+/* FRAMES. `frame` (BH_BATCH_ROWS of them) points into `data`. */
+bool message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret,
+                        struct bh_output_frame *ret_frame);
+/* The longest frames may be so that those `selected` take at most `room` octets. */
+uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected, size_t room);
 bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
-void gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
+void gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
+             uint64_t packets);
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
@@ -100,6 +112,8 @@ struct output {
     uint64_t restarts;
     int64_t started_ns, restart_ns; /* monotonic */
     bool ended;
+    struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
+    int child_fd[2];        /* parent's end, output's end                       */
 };
 
 struct sensor {
@@ -114,7 +128,7 @@ struct sensor {
     pid_t capture_pid, parent_pid;
     uint64_t capture_restarts;
     int64_t capture_restart_ns;
-    int say_fd[2];   /* what children say: lines, to the parent */
+    int say_fd[2]; /* what children say: lines, to the parent */
     int netlink_fd;
     uid_t uid;
     gid_t gid;
@@ -129,7 +143,8 @@ void sensor_catch(void);
 int64_t sensor_clock_ns(void); /* only goes forward */
 int64_t sensor_time_ns(void);  /* of day */
 /* From a child to the parent's say(). */
-void sensor_say(const struct sensor *s, const char *who, enum bh_say level, const struct bh_error *err);
+void
+sensor_say(const struct sensor *s, const char *who, enum bh_say level, const struct bh_error *err);
 
 /* The processes: never return. `ready_fd` is closed when the process is confined. */
 _Noreturn void capture_run(struct sensor *s);
@@ -143,16 +158,18 @@ BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 /* In the parent, when all is open: no root from here on, CAP_NET_RAW stays when there is one to keep. */
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
 /* In a child: no capability, no new one, and the role's system calls and paths. */
-BH_NODISCARD int confine_role(const struct sensor *s, enum role role, const struct bh_sensor_output *output,
-                              struct bh_error *err);
+BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
+                              const struct bh_sensor_output *output, struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
-BH_NODISCARD int confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
+BH_NODISCARD int
+confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
 
 /* ---- addresses of interfaces (home.c) --------------------------------------------------------------------------- */
 
 /* As bh_home_parse() reads it; empty: there is none. */
 void home_of_interfaces(const struct sensor *s, char *ret, size_t size);
-BH_NODISCARD int home_listen(void); /* a netlink socket that is readable when something changed; or negative */
+BH_NODISCARD int
+home_listen(void); /* a netlink socket that is readable when something changed; or negative */
 bool home_changed(int fd);
 
 #endif

@@ -67,8 +67,11 @@ progress(void *arg, const struct bh_sensor_counters *c)
     if (!f->draws) {
         return;
     }
-    bh_error_set(&text, 0, "", "%" PRIu64 " packets/s, %" PRIu64 " records, %" PRIu64 " accesses, %" PRIu64 " lost",
-                 "毎秒 %" PRIu64 " パケット、記録 %" PRIu64 " 件、アクセス %" PRIu64 " 件、欠落 %" PRIu64 " 件",
+    bh_error_set(&text, 0, "",
+                 "%" PRIu64 " packets/s, %" PRIu64 " records, %" PRIu64 " accesses, %" PRIu64
+                 " lost",
+                 "毎秒 %" PRIu64 " パケット、記録 %" PRIu64 " 件、アクセス %" PRIu64
+                 " 件、欠落 %" PRIu64 " 件",
                  c->records - f->frames, c->records, c->accesses, lost_of(c));
     f->frames = c->records;
     fprintf(stderr, "\r%s\033[K", bh_error_line(&text, f->lang, line, sizeof line));
@@ -84,12 +87,15 @@ started(void *arg, const char *user, const char *home)
         return;
     }
     if (user[0] != '\0') {
-        bh_error_set(&text, 0, f->log, "belongs to the user %s from here on, and so does this process",
+        bh_error_set(&text, 0, f->log,
+                     "belongs to the user %s from here on, and so does this process",
                      "は以後ユーザー %s のものです。このプロセスも同じユーザーで動きます", user);
         say_plain(f, &text);
     }
-    bh_error_set(&text, 0, "", "watching %s; see it: beholder report%s%s", "%s を監視しています。見るには: beholder report%s%s", home,
-                 strcmp(f->log, "/var/log/beholder") == 0 ? "" : " ", strcmp(f->log, "/var/log/beholder") == 0 ? "" : f->log);
+    bh_error_set(&text, 0, "", "watching %s; see it: beholder report%s%s",
+                 "%s を監視しています。見るには: beholder report%s%s", home,
+                 strcmp(f->log, "/var/log/beholder") == 0 ? "" : " ",
+                 strcmp(f->log, "/var/log/beholder") == 0 ? "" : f->log);
     say_plain(f, &text);
 }
 
@@ -98,8 +104,10 @@ say_summary(struct face *f, const struct bh_sensor_counters *c)
 {
     struct bh_error text = { 0 };
     bh_error_set(&text, 0, f->log,
-                 "%" PRIu64 " records, %" PRIu64 " accesses; lost: %" PRIu64 " in the kernel, %" PRIu64 " on the way",
-                 "記録 %" PRIu64 " 件、アクセス %" PRIu64 " 件。欠落: カーネル内 %" PRIu64 " 件、途中 %" PRIu64 " 件",
+                 "%" PRIu64 " records, %" PRIu64 " accesses; lost: %" PRIu64
+                 " in the kernel, %" PRIu64 " on the way",
+                 "記録 %" PRIu64 " 件、アクセス %" PRIu64 " 件。欠落: カーネル内 %" PRIu64
+                 " 件、途中 %" PRIu64 " 件",
                  c->output[0].written, c->accesses, c->kernel_lost, lost_of(c) - c->kernel_lost);
     say_plain(f, &text);
 }
@@ -116,12 +124,14 @@ check_log(const char *dir, struct bh_error *err)
         const size_t e = strlen(endings[k]);
         file |= n > e && strcmp(dir + n - e, endings[k]) == 0;
     }
-    return file ? bh_error_set(err, BH_EUSAGE, dir,
-                               "is no packet log: -w names a directory of records; whole frames are for the output module "
-                               "payload (beholder outputs payload), or tcpdump",
-                               "はパケットログではありません。-w は記録のディレクトリーです。フレーム全体は出力モジュール "
-                               "payload (beholder outputs payload) か tcpdump で保存してください")
-                : 0;
+    return file
+               ? bh_error_set(
+                     err, BH_EUSAGE, dir,
+                     "is no packet log: -w names a directory of records; whole frames are for the output module "
+                     "payload (beholder outputs payload), or tcpdump",
+                     "はパケットログではありません。-w は記録のディレクトリーです。フレーム全体は出力モジュール "
+                     "payload (beholder outputs payload) か tcpdump で保存してください")
+               : 0;
 }
 
 static int
@@ -133,14 +143,15 @@ capture(const struct bh_args *a, struct face *f, struct bh_error *err)
     const size_t interface_count = bh_arg_all(a, "interface", &interfaces);
     const size_t word_count = bh_arg_operands(a, &words);
     if (interface_count == 0) {
-        return bh_error_set(err, BH_EUSAGE, "beholder capture", "say what to watch: -i IF (see: ip link)",
+        return bh_error_set(err, BH_EUSAGE, "beholder capture",
+                            "say what to watch: -i IF (see: ip link)",
                             "監視するインターフェースを -i で指定してください (一覧は ip link)");
     }
     gethostname(host, sizeof host - 1);
     snprintf(sync, sizeof sync, "%" PRIu64 "s", bh_arg_uint(a, "sync"));
-    const struct bh_host_setting settings[] = {
-        { "directory", f->log }, { "profile", bh_arg(a, "profile") }, { "sync", sync }
-    };
+    const struct bh_host_setting settings[] = { { "directory", f->log },
+                                                { "profile", bh_arg(a, "profile") },
+                                                { "sync", sync } };
     const struct bh_sensor_output log = {
         .name = "log",
         .module = bh_module_find("iplog"),
@@ -161,7 +172,9 @@ capture(const struct bh_args *a, struct face *f, struct bh_error *err)
         .country_db = bh_arg(a, "country-db"),
         .outcomes = strcmp(bh_arg(a, "outcomes"), "yes") == 0,
         .user = bh_arg(a, "user"),
-        .sandbox = bh_arg_given(a, "no-sandbox") ? BH_SANDBOX_OFF : kills ? BH_SANDBOX_KILL : BH_SANDBOX_ON,
+        .sandbox = bh_arg_given(a, "no-sandbox") ? BH_SANDBOX_OFF
+                   : kills                       ? BH_SANDBOX_KILL
+                                                 : BH_SANDBOX_ON,
         .outputs = &log,
         .output_count = 1,
         .say = say,
@@ -172,7 +185,8 @@ capture(const struct bh_args *a, struct face *f, struct bh_error *err)
     };
     if (cfg.sandbox == BH_SANDBOX_OFF) {
         struct bh_error text = { 0 };
-        bh_error_set(&text, 0, "--no-sandbox", "the processes are NOT confined: a fault in them is a way into this machine",
+        bh_error_set(&text, 0, "--no-sandbox",
+                     "the processes are NOT confined: a fault in them is a way into this machine",
                      "プロセスは制限されません。不具合があれば、このマシンへの侵入口になります");
         say(f, "beholder", BH_SAY_WARNING, &text);
     }

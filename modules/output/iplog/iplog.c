@@ -41,13 +41,15 @@ static const struct bh_setting settings[] = {
       .type = BH_SETTING_CHOICE,
       .default_text = "full",
       .choices = "full|lean",
-      .text = { "lean leaves out what recognising tools takes", "lean はツールの識別に使う項目を省く" } },
+      .text = { "lean leaves out what recognising tools takes",
+                "lean はツールの識別に使う項目を省く" } },
     { .name = "sync",
       .type = BH_SETTING_DURATION,
       .default_text = "10s",
       .least = 1000000000ULL,
       .most = 86400000000000ULL,
-      .text = { "a power failure costs at most this much", "停電で失われるのは最大でもこの時間分" } },
+      .text = { "a power failure costs at most this much",
+                "停電で失われるのは最大でもこの時間分" } },
 };
 
 static int
@@ -74,7 +76,8 @@ fail(struct bh_output *o, int code, const struct bh_error *err)
 
 /* ---- what is not records ----------------------------------------------------------------------------- */
 
-_Static_assert((int)BH_GAP_KINDS == (int)BH_STORE_CAUSES && (int)BH_GAP_DOWN == (int)BH_STORE_LOST_DOWN,
+_Static_assert((int)BH_GAP_KINDS == (int)BH_STORE_CAUSES &&
+                   (int)BH_GAP_DOWN == (int)BH_STORE_LOST_DOWN,
                "the log names the causes of losses as the contract does");
 
 static void
@@ -251,7 +254,8 @@ iplog_flush(struct bh_output *o, uint64_t *ret_number)
         return -EIO;
     }
     take_sums(o);
-    int r = bh_store_tick(g->writer, g->now_ns, &g->sums, bh_output_run(o)->outcomes ? verdict : NULL, o, &err);
+    int r = bh_store_tick(g->writer, g->now_ns, &g->sums,
+                          bh_output_run(o)->outcomes ? verdict : NULL, o, &err);
     if (r != 0) {
         return fail(o, r, &err);
     }
@@ -287,7 +291,8 @@ const struct bh_output_module bh_output_module_iplog = {
     .abi_major = BH_OUTPUT_ABI,
     .size = sizeof(struct bh_output_module),
     .name = "iplog",
-    .summary = { "the packet log, for reports over months", "パケットログ (数か月にわたるレポートの元)" },
+    .summary = { "the packet log, for reports over months",
+                 "パケットログ (数か月にわたるレポートの元)" },
     .settings = settings,
     .setting_count = BH_COUNT(settings),
     .when = BH_OUTPUT_AT_ONCE,
