@@ -68,15 +68,14 @@ read_sets(const struct bh_rollup *r, uint32_t day)
     if (bh_rollup_sets_new(r, day, &s) != 0) {
         return;
     }
-    for (uint32_t n = 0; bh_rollup_sets_peek(s) != UINT32_MAX; n++) {
+    int more = 0;
+    for (uint32_t n = 0; more == 0 && bh_rollup_sets_peek(s).list != UINT32_MAX; n++) {
         struct bh_rollup_set set;
-        const uint32_t list = bh_rollup_sets_peek(s);
+        const uint32_t list = bh_rollup_sets_peek(s).list;
         CHECK(n == 0 || list > last);
         last = list;
-        if (bh_rollup_sets_next(s, &set) != 0) {
-            break;
-        }
-        CHECK(set.key == list >> 3 && set.outcome < BH_OUTCOME_COUNT && set.count > 0);
+        more = bh_rollup_sets_next(s, &set);
+        CHECK(set.list == list && set.key == list >> 3 && set.outcome < BH_OUTCOME_COUNT && set.count > 0);
         for (uint32_t k = 0; k < set.count; k++) {
             CHECK(set.id[k] < r->sources && set.accesses[k] > 0 && (k == 0 || set.id[k] > set.id[k - 1]));
         }
