@@ -69,7 +69,9 @@ rows_forget(struct open_rows *o, size_t chunks)
         }
     }
     o->count -= chunks;
-    memmove(o->chunk, o->chunk + chunks, o->count * sizeof *o->chunk);
+    if (o->count > 0) { /* of none there is no list */
+        memmove(o->chunk, o->chunk + chunks, o->count * sizeof *o->chunk);
+    }
 }
 
 bool
