@@ -172,6 +172,8 @@ uint32_t bh_rolled_rows_peek(const struct bh_rolled *r); /* what the records hav
 BH_NODISCARD int bh_rolled_service(struct bh_rolled *r, uint32_t key);
 void bh_rolled_set(struct bh_rolled *r, struct bh_rolled_part *p, unsigned outcome, const uint32_t *id,
                    const uint32_t *accesses, uint32_t count);
+/* These will soon come: asks the memory for them. */
+void bh_rolled_ask(const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
 /* After all services. */
 BH_NODISCARD int bh_rolled_services_end(struct bh_rolled *r);
 

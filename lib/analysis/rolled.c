@@ -29,11 +29,16 @@ struct first { /* of the list of a place */
     uint32_t key;
 };
 
+/* What a set needs of a source: four to a line, as those of seldom services are random lines. */
+struct member {
+    uint32_t slot; /* UINT32_MAX: not asked for */
+    uint32_t accesses;
+    uint16_t place;
+    uint16_t spare[3];
+};
 struct bh_rolled_part {
     uint32_t count;
-    uint32_t *slot; /* UINT32_MAX: not asked for */
-    uint32_t *accesses;
-    uint16_t *place;
+    struct member *at;
     struct bh_rolled_part *next;
 };
 
@@ -187,9 +192,7 @@ bh_rolled_free(struct bh_rolled *r)
     }
     for (struct bh_rolled_part *p = r->parts, *next; p != NULL; p = next) {
         next = p->next;
-        free(p->slot);
-        free(p->accesses);
-        free(p->place);
+        free(p->at);
         free(p);
     }
     free(r->bits);
@@ -234,10 +237,8 @@ bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, u
     p->next = r->parts;
     r->parts = p;
     p->count = count;
-    p->slot = malloc((count + 1UL) * sizeof *p->slot);
-    p->accesses = calloc(count + 1UL, sizeof *p->accesses);
-    p->place = malloc((count + 1UL) * sizeof *p->place);
-    if (p->slot == NULL || p->accesses == NULL || p->place == NULL) {
+    p->at = malloc((count + 1UL) * sizeof *p->at);
+    if (p->at == NULL) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -245,8 +246,7 @@ bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, u
         if (i + AHEAD < count) {
             ask_for(s, &source[i + AHEAD]);
         }
-        p->slot[i] = UINT32_MAX;
-        p->place[i] = x->place;
+        p->at[i] = (struct member){ .slot = UINT32_MAX, .place = x->place };
         if (x->family == 0) {
             continue;
         }
@@ -258,7 +258,7 @@ bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, u
             return BH_ELIMIT; /* no room; or of another country than before, which is found record by record */
         }
         v->place = x->place;
-        p->slot[i] = v4 != NULL ? (uint32_t)(v4 - s->v4) : r->base6 + (uint32_t)(v6 - s->v6);
+        p->at[i].slot = v4 != NULL ? (uint32_t)(v4 - s->v4) : r->base6 + (uint32_t)(v6 - s->v6);
     }
     *ret = p;
     return 0;
@@ -406,16 +406,28 @@ bh_rolled_service(struct bh_rolled *r, uint32_t key)
 }
 
 void
+bh_rolled_ask(const struct bh_rolled_part *p, const uint32_t *id, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && i < AHEAD; i++) {
+        BH_PREFETCH_WRITE(&p->at[id[i]]);
+    }
+}
+
+void
 bh_rolled_set(struct bh_rolled *r, struct bh_rolled_part *p, unsigned outcome, const uint32_t *id,
               const uint32_t *accesses, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t n = accesses[i], slot = p->slot[id[i]];
-        struct acc *a = acc_of(r, p->place[id[i]]);
+        if (i + AHEAD < count) {
+            BH_PREFETCH_WRITE(&p->at[id[i + AHEAD]]);
+        }
+        struct member *m = &p->at[id[i]];
+        const uint32_t n = accesses[i], slot = m->slot;
+        struct acc *a = acc_of(r, m->place);
         a->count += n;
         a->outcome[outcome] += n;
         a->sources += set_bit(r, slot);
-        p->accesses[id[i]] = add_up_to_max(p->accesses[id[i]], n);
+        m->accesses = add_up_to_max(m->accesses, n);
     }
 }
 
@@ -429,11 +441,11 @@ bh_rolled_services_end(struct bh_rolled *r)
     }
     for (struct bh_rolled_part *p = r->parts; p != NULL; p = p->next) {
         for (uint32_t i = 0; i < p->count; i++) {
-            if (p->accesses[i] == 0) {
+            if (p->at[i].accesses == 0) {
                 continue;
             }
-            struct source *s = source_at(r, p->slot[i]);
-            s->count = add_up_to_max(s->count, p->accesses[i]);
+            struct source *s = source_at(r, p->at[i].slot);
+            s->count = add_up_to_max(s->count, p->at[i].accesses);
             if ((s->flags & SRC_KNOCKED) == 0) {
                 s->flags |= SRC_KNOCKED;
                 t->place[s->place].sources++;
@@ -556,7 +568,7 @@ void
 bh_rolled_union_add(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        r->union_count += set_bit(r, p->slot[id[i]]);
+        r->union_count += set_bit(r, p->at[id[i]].slot);
     }
 }
 
@@ -608,7 +620,7 @@ void
 bh_rolled_knocked(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit)
 {
     for (uint32_t i = 0; units_room(r) && i < count; i++) {
-        knocked_at(r, p->slot[id[i]], unit);
+        knocked_at(r, p->at[id[i]].slot, unit);
     }
 }
 
@@ -616,8 +628,8 @@ void
 bh_rolled_knocked_all(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t unit)
 {
     for (uint32_t i = 0; units_room(r) && i < p->count; i++) {
-        if (p->accesses[i] > 0) {
-            knocked_at(r, p->slot[i], unit);
+        if (p->at[i].accesses > 0) {
+            knocked_at(r, p->at[i].slot, unit);
         }
     }
 }
@@ -626,7 +638,7 @@ void
 bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit)
 {
     for (uint32_t i = 0; units_room(r) && i < count; i++) {
-        uint32_t *first = &r->first_ping[p->slot[id[i]]];
+        uint32_t *first = &r->first_ping[p->at[id[i]].slot];
         *first = unit < *first ? unit : *first;
     }
 }
@@ -635,7 +647,7 @@ void
 bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        source_at(r, p->slot[id[i]])->flags |= SRC_PING_FIRST;
+        source_at(r, p->at[id[i]].slot)->flags |= SRC_PING_FIRST;
     }
 }
 

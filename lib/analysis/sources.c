@@ -47,13 +47,13 @@ table_new(size_t slots, size_t most, size_t slot_size, size_t *ret_size)
 }
 
 int
-sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key)
+sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key, uint32_t slots6)
 {
     *s = (struct sources){ .key = key };
     /* The table grows: begin with what a file of so many frames has at least. */
     uint64_t guess = expected == 0 ? 1U << 14 : expected / 64 / shards;
     s->most4 = share_of(SOURCES4_MAX, shards);
-    s->most6 = share_of(SOURCES6_MAX, shards);
+    s->most6 = share_of(slots6, shards);
     uint32_t n4 = slots_for(guess, 1U << 10, s->most4), n6 = slots_for(guess / 8, 1U << 8, s->most6);
     s->v4 = table_new(n4, s->most4, sizeof *s->v4, &s->size4);
     s->v6 = table_new(n6, s->most6, sizeof *s->v6, &s->size6);

@@ -1051,7 +1051,7 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
               t->over != NULL && t->own_set != NULL;
     t->cells = cfg->first != NULL ? cfg->first->cells : NULL;
     ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
-    ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key) == 0;
+    ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key, cfg->rolled ? SOURCES6_MAX_ROLLED : SOURCES6_MAX) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && networks_init(&t->networks, cfg->systems) == 0;
     ok = ok && sensors_init(&t->sensors, cfg) == 0;

@@ -208,7 +208,8 @@ struct sources {
     size_t size4, size6; /* octets of the tables, with what they may grow into */
     uint64_t key;
 };
-BH_NODISCARD int sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key);
+#define SOURCES6_MAX_ROLLED (1U << 19) /* roll-ups are exact or nothing: room is made for more */
+BH_NODISCARD int sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key, uint32_t slots6);
 void sources_done(struct sources *s);
 /* The slot, made when there is room; NULL when the table is full. A slot just made has no place
  * yet (PLACE_NONE). */

@@ -14,7 +14,7 @@ static const struct bh_setting site[] = {
     { "country-db", BH_SETTING_FILE_IN, "", NULL, NULL, 0, 0, false,
       { "country database to use instead of the installed one",
         "インストール済みのものの代わりに使う国データベース" } },
-    { "log-dir", BH_SETTING_DIR, "", "/var/lib/beholder/log", NULL, 0, 0, false,
+    { "log-dir", BH_SETTING_DIR, "", "/var/log/beholder", NULL, 0, 0, false,
       { "the packet log, for an output without a directory of its own and for `beholder report`",
         "パケットログのディレクトリ。出力に指定がないときと `beholder report` が使う" } },
     { "user", BH_SETTING_TEXT, "", "beholder", NULL, 0, 0, false,

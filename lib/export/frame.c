@@ -117,6 +117,13 @@ put_tcp(struct making *k, uint32_t len, uint32_t options)
     k->at += len;
 }
 
+/* MPLS in UDP, RFC 7510. */
+static bool
+is_label_stack(uint32_t ports)
+{
+    return ports >> 16 == 6635 || (ports & 0xffff) == 6635;
+}
+
 static void
 put_udp(struct making *k, uint32_t len)
 {
@@ -129,10 +136,15 @@ put_udp(struct making *k, uint32_t len)
     }
     bh_put_be32(p, k->b->ports[k->row]);
     bh_put_be16(p + 4, is_bad ? 7 : len <= UINT16_MAX ? (uint16_t)len : 0);
+    uint32_t n = UDP;
+    if (is_label_stack(k->b->ports[k->row]) && len >= UDP + 5) {
+        n = UDP + 5;
+        memset(p + UDP, 0xff, 5); /* zeros would be labels without an end */
+    }
     if (has_mark(k, BH_MARK_TRUNCATED)) {
         cut_at(k, 4);
     } else if (len >= UDP && !is_bad && len <= UINT16_MAX) {
-        const uint16_t sum = transport_sum(k, p, UDP, len, BH_PROTO_UDP);
+        const uint16_t sum = transport_sum(k, p, n, len, BH_PROTO_UDP);
         bh_put_be16(p + 6, sum == 0 ? 0xffff : sum);
     }
     k->at += len;

@@ -16,6 +16,7 @@
 #include <signal.h>
 
 #include "bh_analysis.h"
+#include "bh_anonymize.h"
 #include "bh_capture.h"
 #include "bh_packet.h"
 #include "bh_store.h"
@@ -42,6 +43,7 @@ struct bh_report_options {
     size_t filter_count;
     const char *const *decap;
     size_t decap_count;
+    struct bh_anonymize *anonymize; /* addresses of the result are replaced by it; NULL: not */
     unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
     enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS } plan; /* of packet logs: what
                                 * to read; ROLLUPS also where they gain nothing                */
@@ -164,8 +166,10 @@ BH_NODISCARD int bh_report_remark(struct bh_report *r);
 
 /* What of a log was read. */
 struct bh_records_plan {
-    uint64_t segments, journals, blocks, records; /* of the log                        */
-    uint64_t blocks_wanted, blocks_read;          /* the others are outside the period */
+    uint64_t segments, journals, blocks, records; /* of the log                         */
+    uint64_t files_wanted, blocks_wanted;         /* the others are outside the period  */
+    uint64_t blocks_read;                         /* fewer, when enough was found       */
+    uint32_t columns;                             /* BH_STORE_...: what was read of them */
 };
 /* What is known beside the records. Pointers are good in begin() and end() only. */
 struct bh_records {

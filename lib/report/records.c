@@ -148,6 +148,7 @@ begin_log(struct records *g)
     } else {
         q.want = BH_STORE_ALL;
     }
+    g->told->plan.columns = q.want;
     return bh_store_read_begin(x->feed.store, &q, x->err);
 }
 
@@ -265,6 +266,13 @@ explain_log(struct records *g)
     p->blocks = t.blocks;
     p->records = t.records;
     bh_store_progress(s, &p->blocks_wanted, &p->blocks_read);
+    if (g->told->read > 0 && p->blocks_read < p->blocks_wanted) {
+        p->blocks_read++; /* the one that was left in the middle */
+    }
+    const bool by_period = g->run.feed.decided;
+    for (size_t k = 0; k < bh_store_file_count(s); k++) {
+        p->files_wanted += !by_period || bh_store_file_has(s, k, g->run.period.start_ns, g->run.period.end_ns);
+    }
 }
 
 int

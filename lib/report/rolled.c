@@ -508,6 +508,15 @@ struct stream {
     uint32_t peek;
 };
 
+/* What comes next of it is needed when the other streams had their turn. */
+static void
+look_ahead(struct stream *s)
+{
+    const struct bh_rollup_set set = bh_rollup_sets_peek(s->sets);
+    s->peek = set.list;
+    bh_rolled_ask(s->part->sources, set.id, set.count);
+}
+
 static int
 merge_streams(struct rolled_plan *p, struct stream *stream, size_t streams)
 {
@@ -527,7 +536,7 @@ merge_streams(struct rolled_plan *p, struct stream *stream, size_t streams)
                 if (r == 0) {
                     bh_rolled_set(p->r, stream[k].part->sources, set.outcome, set.id, set.accesses, set.count);
                 }
-                stream[k].peek = bh_rollup_sets_peek(stream[k].sets);
+                look_ahead(&stream[k]);
             }
         }
         if (r != 0) {
@@ -554,8 +563,7 @@ take_services(struct rolled_plan *p)
             r = bh_rollup_sets_new(part->rollup, part->whole ? BH_ROLLUP_ALL_DAYS : d, &stream[streams].sets);
             if (r == 0) {
                 stream[streams].part = part;
-                stream[streams].peek = bh_rollup_sets_peek(stream[streams].sets);
-                streams++;
+                look_ahead(&stream[streams++]);
             }
         }
     }

@@ -71,7 +71,7 @@ bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs, struct 
              struct bh_sight **ret, struct bh_error *err)
 {
     struct bh_sight *s = calloc(1, sizeof *s);
-    const unsigned count = kobold_value_count(countries);
+    const unsigned count = countries != NULL ? kobold_value_count(countries) : 0; /* NULL: no country is known */
     struct place *places = calloc(count > 0 ? count : 1, sizeof *places);
     if (s == NULL || places == NULL) {
         free(s);
@@ -86,7 +86,7 @@ bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs, struct 
     }
     s->countries = countries;
     s->lang = lang;
-    s->needs = needs;
+    s->needs = countries != NULL ? needs : 0;
     s->anonymize = anonymize;
     s->places = places;
     s->place_count = count;

@@ -34,6 +34,9 @@ struct judge {
     struct bh_frames *frames;
     struct bh_batch *batch;
     uint8_t *packed;
+    bool whole_frames;                           /* some output needs them */
+    struct bh_output_frame frame[BH_BATCH_ROWS]; /* of the rows of the batch */
+    uint8_t selected[BH_BATCH_ROWS];             /* by an output's filter  */
     struct bh_queue queue[BH_SENSOR_OUTPUTS];
     struct open_access *open; /* ring: accesses final .. written of the board */
     uint64_t early;
@@ -177,23 +180,61 @@ send_health(struct judge *j, size_t k)
     return true;
 }
 
-/* To one output; `packed` without the head, or NULL: pack it here and remember where. */
+/* With the frames that its filter selects. NULL: no room. */
+static uint8_t *
+begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *head, uint32_t size,
+             uint32_t *ret_len)
+{
+    const struct bh_filter *filter = j->s->output[k].filter;
+    const uint32_t fixed = (uint32_t)(sizeof *head + sizeof size) + size;
+    const uint64_t quarter = j->queue[k].size / 4;
+    const uint64_t most = quarter < MESSAGE_FRAMES_MAX ? quarter : MESSAGE_FRAMES_MAX;
+    memset(j->selected, 1, b->rows);
+    if (filter != NULL) {
+        bh_filter_batch(filter, b, j->selected);
+    }
+    /* 64: what the queue itself writes around a message */
+    const uint32_t snap = message_frames_snap(j->frame, b->rows, j->selected, most > fixed + 64U ? most - fixed - 64U : 0);
+    const size_t frames = bh_output_frames_packed_size(j->frame, b->rows, j->selected, snap);
+    *ret_len = fixed + (uint32_t)frames;
+    uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
+    if (to != NULL) {
+        memcpy(to, head, sizeof *head);
+        memcpy(to + sizeof *head, &size, sizeof size);
+        memcpy(to + sizeof *head + sizeof size, j->packed, size);
+        bh_output_frames_pack(j->frame, b->rows, j->selected, snap, to + fixed);
+    }
+    return to;
+}
+
+static uint8_t *
+begin_batch(struct judge *j, size_t k, const struct batch_head *head, uint32_t size, uint32_t *ret_len)
+{
+    *ret_len = (uint32_t)sizeof *head + size;
+    uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
+    if (to != NULL) {
+        memcpy(to, head, sizeof *head);
+        memcpy(to + sizeof *head, j->packed, size);
+    }
+    return to;
+}
+
+/* To one output what was packed, of `size` octets. */
 static void
-send_batch(struct judge *j, size_t k, const struct batch_head *h, size_t size)
+send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *h, uint32_t size)
 {
     struct capture *c = j->s->capture;
     struct sent *t = &c->sent[k];
     struct batch_head head = *h;
     head.row = t->row;
-    uint8_t *to = bh_queue_begin(&j->queue[k], (uint32_t)(sizeof head + size));
-    if (to == NULL) {
+    const bool frames = (j->s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    uint32_t len;
+    if ((frames ? begin_frames(j, k, b, &head, size, &len) : begin_batch(j, k, &head, size, &len)) == NULL) {
         lose(j, k, h->rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_QUEUE);
         t->number_end = h->number + 1;
         return;
     }
-    memcpy(to, &head, sizeof head);
-    memcpy(to + sizeof head, j->packed, size);
-    const bool sleeps = bh_queue_end(&j->queue[k], MESSAGE_BATCH, (uint32_t)(sizeof head + size));
+    const bool sleeps = bh_queue_end(&j->queue[k], frames ? MESSAGE_FRAMES : MESSAGE_BATCH, len);
     t->number_end = h->number + 1; /* at once: who comes after us must not send it again */
     t->row += h->rows;
     add(&t->rows, h->rows);
@@ -209,7 +250,7 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     const struct batch_head head = {
         .run = c->run, .rows = b->rows, .number = c->number, .first_access = first_access
     };
-    const size_t size = bh_batch_packed_size(b);
+    const uint32_t size = (uint32_t)bh_batch_packed_size(b);
     bh_batch_pack(b, j->packed);
     c->batch_rows = b->rows;
     c->batch_first_ns = b->ts_ns[0];
@@ -220,7 +261,7 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     c->in_batch = true;
     atomic_signal_fence(memory_order_seq_cst);
     for (size_t k = 0; k < j->s->output_count; k++) {
-        send_batch(j, k, &head, size);
+        send_batch(j, k, b, &head, size);
     }
     atomic_signal_fence(memory_order_seq_cst);
     c->before = c->after;
@@ -394,6 +435,16 @@ forget_our_cuts(struct bh_batch *b)
     }
 }
 
+/* Of its rows: each frame made one. */
+static void
+keep_frames(struct judge *j, uint32_t first, uint32_t rows)
+{
+    for (uint32_t i = 0; j->whole_frames && i < rows; i++) {
+        const struct bh_frame *f = &j->frames->frame[first + i];
+        j->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type, f->interface };
+    }
+}
+
 static void
 judge_batch(struct judge *j, struct bh_batch *b)
 {
@@ -427,8 +478,10 @@ take_batch(struct judge *j)
         return false;
     }
     for (uint32_t at = 0; at < j->frames->count;) { /* once, unless very many quote packets */
+        const uint32_t first = at;
         bh_batch_reset(b);
         bh_packet_decode(&j->decoder, j->frames, &at, b);
+        keep_frames(j, first, b->rows);
         judge_batch(j, b);
     }
     bh_live_done(j->s->live);
@@ -475,6 +528,7 @@ judge_init(struct judge *j, struct bh_error *err)
     int r = 0;
     for (size_t k = 0; r == 0 && k < s->output_count; k++) {
         r = bh_queue_write_init(&j->queue[k], s->output[k].queue, s->output[k].queue_size);
+        j->whole_frames |= (s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
     }
     if (r != 0) {
         return bh_error_set(err, r, "capture", "a queue is damaged", "キューが壊れています");

@@ -365,6 +365,7 @@ static const int calls_connect[] = {
     CALL(getpeername), CALL(select),      CALL(pselect6),   CALL(epoll_create1), CALL(epoll_ctl),
     CALL(epoll_wait),  CALL(epoll_pwait), CALL(bind),       CALL(uname),
 };
+static const int calls_child[] = { CALL(recvmsg) }; /* descriptors of its program */
 static const int calls_threads[] = {
     CALL(clone), CALL(clone3),   CALL(set_robust_list),
     CALL(rseq),  CALL(mprotect), CALL(sched_getaffinity),
@@ -398,6 +399,8 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0
             ? allow(c, calls_connect, BH_COUNT(calls_connect))
             : r;
+    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CHILD) != 0 ? allow(c, calls_child, BH_COUNT(calls_child))
+                                                          : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_THREADS) != 0
             ? allow(c, calls_threads, BH_COUNT(calls_threads))
             : r;

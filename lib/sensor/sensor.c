@@ -125,6 +125,38 @@ shared_new(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static void
+hear_child(void *arg, const char *instance, enum bh_say level, const struct bh_error *err)
+{
+    sensor_say(arg, instance, level, err);
+}
+
+/* The program of an output that writes to one. It is started later, by the parent when it has given up root. */
+static int
+open_child(struct sensor *s, struct output *o, struct bh_error *err)
+{
+    const struct bh_sensor_output *c = o->config;
+    const char *command = NULL;
+    for (uint32_t k = 0; k < c->module->setting_count; k++) {
+        for (size_t g = 0; c->module->settings[k].type == BH_SETTING_COMMAND && g < c->setting_count; g++) {
+            command = strcmp(c->settings[g].name, c->module->settings[k].name) == 0 ? c->settings[g].value : command;
+        }
+    }
+    if ((c->module->needs & BH_OUTPUT_NEEDS_CHILD) == 0 || command == NULL) {
+        return 0;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, o->child_fd) != 0) {
+        return bh_error_errno(err, errno, c->name, "cannot start", "開始できません");
+    }
+    const struct bh_child_config child = { .command = command,
+                                           .instance = c->name,
+                                           .sensor = s->config->sensor,
+                                           .hand_to = o->child_fd[0],
+                                           .say = hear_child,
+                                           .say_arg = s };
+    return bh_child_new(&child, &o->child, err);
+}
+
 static int
 open_outputs(struct sensor *s, struct bh_error *err)
 {
@@ -136,7 +168,7 @@ open_outputs(struct sensor *s, struct bh_error *err)
                                              .settings = c->settings,
                                              .setting_count = c->setting_count };
         o->config = c;
-        o->wake_fd = -1;
+        o->wake_fd = o->child_fd[0] = o->child_fd[1] = -1;
         int r = bh_host_check(&host, err);
         r = r != 0 ? r
                    : bh_filter_parse(c->filter_words, c->filter_count, s->countries[0], &o->filter,
@@ -149,6 +181,7 @@ open_outputs(struct sensor *s, struct bh_error *err)
                 "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
         }
         r = r != 0 ? r : confine_hand_over(s, c, err);
+        r = r != 0 ? r : open_child(s, o, err);
         if (r != 0) {
             return r;
         }
@@ -166,11 +199,16 @@ open_outputs(struct sensor *s, struct bh_error *err)
 static int
 open_all(struct sensor *s, struct bh_error *err)
 {
+    bool whole_frames = false;
+    for (size_t k = 0; k < s->config->output_count; k++) {
+        whole_frames |= (s->config->outputs[k].module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    }
     const struct bh_live_config live = {
         .interfaces = s->config->interfaces,
         .count = s->config->interface_count,
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
+        .whole_frames = whole_frames,
     };
     s->plan = shared_new(sizeof *s->plan);
     s->capture = shared_new(sizeof *s->capture);
@@ -202,6 +240,12 @@ close_all(struct sensor *s)
 {
     for (size_t k = 0; k < s->output_count; k++) {
         struct output *o = &s->output[k];
+        bh_child_free(o->child);
+        for (size_t end = 0; end < 2; end++) {
+            if (o->child_fd[end] >= 0) {
+                close(o->child_fd[end]);
+            }
+        }
         bh_queue_memory_free(o->queue, o->queue_size);
         bh_filter_free(o->filter);
         if (o->wake_fd >= 0) {
@@ -340,6 +384,12 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
     }
     for (size_t k = 0; k < s->output_count; k++) {
         struct output *o = &s->output[k];
+        if (o->child != NULL) {
+            close(o->child_fd[0]);
+            if (is_capture || k != mine) {
+                close(o->child_fd[1]);
+            }
+        }
         if (is_capture) {
             munmap(o->outlet, sizeof *o->outlet);
         } else if (k != mine) {
@@ -425,7 +475,7 @@ reap(struct sensor *s, bool stopping)
         }
         for (size_t k = 0; k < s->output_count; k++) {
             struct output *o = &s->output[k];
-            if (pid != o->pid) {
+            if (bh_child_ended(o->child, pid, status, now_ns) || pid != o->pid) {
                 continue;
             }
             o->pid = 0;
@@ -588,6 +638,11 @@ look_after(struct sensor *s)
         pass_on(s);
         reap(s, false);
         start_again(s);
+        for (size_t k = 0; k < s->output_count; k++) {
+            if (s->output[k].child != NULL) {
+                bh_child_tick(s->output[k].child, now_ns);
+            }
+        }
         if (s->netlink_fd >= 0 && home_changed(s->netlink_fd)) {
             interfaces_ns = now_ns + SECOND_NS / 5; /* changes come in swarms */
         }

@@ -70,7 +70,7 @@ struct outlet {
 
 /* ---- messages (message.c) ---------------------------------------------------------------------------------- */
 
-enum message { MESSAGE_BATCH = 1, MESSAGE_HEALTH, MESSAGE_END };
+enum message { MESSAGE_BATCH = 1, MESSAGE_HEALTH, MESSAGE_END, MESSAGE_FRAMES };
 
 struct batch_head {
     uint32_t run, rows;
@@ -78,12 +78,21 @@ struct batch_head {
         row; /* row: rows of the run that were sent to this output before */
 };
 #define MESSAGE_MAX 65536U /* a whole batch of IPv6 is half of it */
+/* FRAMES, only for an output whose module declares that it needs them: head, octets of the packed batch (32
+ * bits), the batch, the frames. At most so long, and a quarter of the queue: when very many large frames
+ * come at once, the largest of them are cut, all at the same length. */
+#define MESSAGE_FRAMES_MAX BH_QUEUE_MESSAGE_MAX
 
 size_t message_batch_size(const struct bh_batch *b);
 void message_batch_put(uint8_t *to, const struct batch_head *h, const struct bh_batch *b);
 /* Checked. */
 bool message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
                        struct bh_batch *ret);
+/* FRAMES. `frame` (BH_BATCH_ROWS of them) points into `data`. */
+bool message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret,
+                        struct bh_output_frame *ret_frame);
+/* The longest frames may be so that those `selected` take at most `room` octets. */
+uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected, size_t room);
 bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
@@ -103,6 +112,8 @@ struct output {
     uint64_t restarts;
     int64_t started_ns, restart_ns; /* monotonic */
     bool ended;
+    struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
+    int child_fd[2];        /* parent's end, output's end                       */
 };
 
 struct sensor {

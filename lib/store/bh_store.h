@@ -262,6 +262,7 @@ struct bh_rollup_day {
 /* Which sources had an access of a kind, and how many. */
 struct bh_rollup_sets; /* opaque */
 struct bh_rollup_set {
+    uint32_t list;    /* key << 3 | outcome: they rise; UINT32_MAX: no more */
     uint32_t key;     /* UDP << 16 | port */
     uint8_t outcome;
     uint32_t count;
@@ -274,9 +275,9 @@ BH_NODISCARD int bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day,
                                     struct bh_rollup_sets **ret_sets);
 #define BH_ROLLUP_ALL_DAYS UINT32_MAX
 void bh_rollup_sets_free(struct bh_rollup_sets *s);
-/* Key << 3 | outcome of the next set, they rise; UINT32_MAX: no more. */
-uint32_t bh_rollup_sets_peek(const struct bh_rollup_sets *s);
-/* The next set; lasts until the next call. 0, or BH_EDAMAGED. */
+/* The next set, which lasts until the next but one is asked for. */
+struct bh_rollup_set bh_rollup_sets_peek(const struct bh_rollup_sets *s);
+/* The same, and goes on. BH_EDAMAGED, -ENOMEM: there is no other behind it. */
 BH_NODISCARD int bh_rollup_sets_next(struct bh_rollup_sets *s, struct bh_rollup_set *ret);
 
 struct bh_rollup {

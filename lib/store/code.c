@@ -171,35 +171,6 @@ code_bits_edge(const struct code_bits_in *b)
 
 /* ---- steps ------------------------------------------------------------------------------------------- */
 
-#define STEP_SMALL 16U /* these say all in their octet                   */
-#define STEP_LAST_OCTAVE                                                                           \
-    32 /* 16 + 8 * (32 - 4) + 7 = 247 is the last symbol; 248 to 253 mean nothing */
-
-uint8_t
-code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low)
-{
-    if (d >= 0 && d < (int64_t)STEP_SMALL) {
-        *ret_bits = 0;
-        *ret_low = 0;
-        return (uint8_t)d;
-    }
-    if (d > 0 && d >> (STEP_LAST_OCTAVE + 1) == 0) {
-        unsigned octave = 63U - (unsigned)__builtin_clzll((unsigned long long)d);
-        unsigned high = (unsigned)(d >> (octave - 3)) & 7;
-        *ret_bits = octave - 3;
-        *ret_low = (uint64_t)d & ((1ULL << (octave - 3)) - 1);
-        return (uint8_t)(STEP_SMALL + (octave - 4) * 8 + high);
-    }
-    if (d < 0 && d > -(int64_t)UINT32_MAX) {
-        *ret_bits = 32;
-        *ret_low = (uint64_t)-d;
-        return CODE_STEP_BACK;
-    }
-    *ret_bits = 64;
-    *ret_low = (uint64_t)d;
-    return CODE_STEP_WIDE;
-}
-
 #define S1(n)                                                                                      \
     {                                                                                              \
         n, 0                                                                                       \

@@ -550,6 +550,7 @@ dict_done(struct dict *d)
     free(d->far_group);
     free(d->entry);
     free(d->entry4);
+    free(d->entry_ttl);
     free(d->near);
     free(d->form);
     free(d->group);

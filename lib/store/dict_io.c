@@ -286,6 +286,8 @@ get_far(struct dict *d, struct bh_cur *c)
     for (uint32_t k = 0; k < n && ok; k++) {
         d->entry[k].ttl = o[k];
     }
+    d->entry_ttl = o;
+    o = NULL;
     r = ok ? 0 : BH_EDAMAGED;
 out:
     free(v);

@@ -13,11 +13,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { NUMBERS_SAME = 0, NUMBERS_PACKED = 1, NUMBERS_COMMON = 2, NUMBERS_PLANES = 3 };
-
 #define SAMPLE 2048U
 #define COMMON_MAX 255U
-#define OTHER 255U
 
 static unsigned
 width_of(uint32_t span)
@@ -141,7 +138,7 @@ tell_codes(struct code_work *w, uint32_t n, const struct common *c)
 {
     const unsigned bits = n <= 1 ? 1 : 33U - (unsigned)__builtin_clz(n - 1);
     for (uint32_t k = 0; k < w->used_count; k++) {
-        w->slot[w->used[k]].count = OTHER;
+        w->slot[w->used[k]].count = CODE_NUMBER_OTHER;
     }
     for (uint32_t i = 0; i < c->n; i++) {
         uint32_t at = (c->value[i] * 0x9e3779b1U) >> (32 - bits);
@@ -181,7 +178,7 @@ put_common(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t 
         const uint32_t code = w->slot[w->place[i]].count;
         w->plane[i] = (uint8_t)code;
         w->rest[rest] = v[i];
-        rest += code == OTHER;
+        rest += code == CODE_NUMBER_OTHER;
     }
     code_put_octets(w, out, w->plane, n);
     bounds_of(w->rest, rest, &least, &most);
@@ -279,143 +276,4 @@ code_put_long(struct code_work *w, struct bh_buf *out, const uint32_t *v, size_t
         size_t piece = n - at < CODE_LIST_MAX ? n - at : CODE_LIST_MAX;
         code_put_numbers(w, out, v + at, (uint32_t)piece);
     }
-}
-
-/* ---- reading ------------------------------------------------------------------------------------------ */
-
-static bool
-get_packed(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    const unsigned width = bh_cur_u8(c);
-    const uint32_t least = code_get32(c);
-    if (width > 32) {
-        c->bad = true;
-        return false;
-    }
-    const size_t size = (size_t)(((uint64_t)n * width + 7) / 8);
-    const uint8_t *p = bh_cur_take(c, size);
-    if (p == NULL) {
-        return false;
-    }
-    if (width == 16) { /* ports */
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = least + bh_get_le16(p + 2 * (size_t)i);
-        }
-        return true;
-    }
-    if (width == 32) {
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = least + bh_get_le32(p + 4 * (size_t)i);
-        }
-        return true;
-    }
-    if (width == 8) {
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = least + p[i];
-        }
-        return true;
-    }
-    struct code_bits_in bits = { p, size, 0 };
-    for (uint32_t i = 0; i < n; i++) {
-        v[i] = least + code_bits_get(&bits, width);
-    }
-    return true;
-}
-
-static bool
-get_common(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    uint32_t table[256];
-    uint8_t code[4096 + 16];
-    const unsigned count = bh_cur_u8(c);
-    const uint8_t *p = bh_cur_take(c, 4UL * count);
-    if (p == NULL) {
-        return false;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        table[i] = bh_get_le32(p + 4UL * i);
-    }
-    uint8_t *codes = n <= 4096 ? code : malloc(n + 16UL);
-    bool ok = codes != NULL && code_get_octets(c, codes, n);
-    uint32_t others = 0;
-    for (uint32_t i = 0; ok && i < n; i++) {
-        others += codes[i] == OTHER;
-        ok = codes[i] == OTHER || codes[i] < count;
-    }
-    uint32_t *rest = NULL;
-    if (ok && others > 0) {
-        rest = malloc(others * sizeof *rest);
-        ok = rest != NULL;
-    }
-    /* What is packed behind is there even when it is empty. */
-    ok = ok && bh_cur_u8(c) == NUMBERS_PACKED && get_packed(c, rest, others);
-    for (uint32_t i = 0, at = 0; ok && i < n; i++) {
-        v[i] = codes[i] == OTHER ? rest[at++] : table[codes[i]];
-    }
-    free(rest);
-    if (codes != code) {
-        free(codes);
-    }
-    return ok;
-}
-
-static bool
-get_planes(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    uint8_t small[4096 + 16];
-    const unsigned planes = bh_cur_u8(c);
-    uint8_t *plane = n <= 4096 ? small : malloc(n + 16UL);
-    bool ok = plane != NULL && planes <= 4;
-    memset(v, 0, n * sizeof *v);
-    for (unsigned k = 0; ok && k < planes; k++) {
-        ok = code_get_octets(c, plane, n);
-        for (uint32_t i = 0; ok && i < n; i++) {
-            v[i] |= (uint32_t)plane[i] << (8 * k);
-        }
-    }
-    if (plane != small) {
-        free(plane);
-    }
-    return ok;
-}
-
-bool
-code_get_numbers(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    bool ok = false;
-    switch (bh_cur_u8(c)) {
-    case NUMBERS_SAME: {
-        const uint32_t value = code_get32(c);
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = value;
-        }
-        ok = true;
-        break;
-    }
-    case NUMBERS_PACKED:
-        ok = get_packed(c, v, n);
-        break;
-    case NUMBERS_COMMON:
-        ok = get_common(c, v, n);
-        break;
-    case NUMBERS_PLANES:
-        ok = get_planes(c, v, n);
-        break;
-    default:
-        break;
-    }
-    c->bad |= !ok;
-    return !c->bad;
-}
-
-bool
-code_get_long(struct bh_cur *c, uint32_t *v, size_t n)
-{
-    for (size_t at = 0; at < n || at == 0; at += CODE_LIST_MAX) {
-        size_t piece = n - at < CODE_LIST_MAX ? n - at : CODE_LIST_MAX;
-        if (!code_get_numbers(c, v + at, (uint32_t)piece)) {
-            return false;
-        }
-    }
-    return true;
 }

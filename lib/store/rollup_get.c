@@ -515,21 +515,66 @@ bh_rollup_day_done(struct bh_rollup_day *d)
 struct bh_rollup_sets {
     uint32_t n, sets, sources;
     uint32_t at, set_at;
-    uint32_t list, length; /* of the next set */
     uint64_t last_list;
     uint8_t *lists, *symbol, *times, *large;
     struct bh_cur lists_at, large_at;
     struct code_bits_in bits;
-    uint32_t *id, *accesses;
-    uint32_t cap;
+    /* The next set is unpacked before it is asked for, so that who will use it can ask for what it needs. */
+    struct unpacked {
+        uint32_t *id, *accesses;
+        uint32_t cap, list, count;
+    } set[2];
+    unsigned next; /* of set */
 };
 
-/* What the next set is; UINT32_MAX: none. */
-static int
-look_ahead(struct bh_rollup_sets *s)
+static bool
+sets_room(struct unpacked *u, uint32_t n)
 {
+    if (n <= u->cap) {
+        return true;
+    }
+    const uint32_t cap = n + n / 2 + 64;
+    uint32_t *p = realloc(u->id, bh_size_mul(cap, sizeof *p));
+    u->id = p == NULL ? u->id : p;
+    uint32_t *q = p == NULL ? NULL : realloc(u->accesses, bh_size_mul(cap, sizeof *q));
+    u->accesses = q == NULL ? u->accesses : q;
+    u->cap = q == NULL ? u->cap : cap;
+    return q != NULL;
+}
+
+static int
+unpack_sources(struct bh_rollup_sets *s, struct unpacked *u)
+{
+    const uint8_t *symbol = s->symbol + s->at, *times = s->times + s->at;
+    struct code_bits_in bits = s->bits;
+    uint64_t next = 0;
+    bool bad = false;
+    for (uint32_t i = 0; i < u->count; i++) {
+        const struct code_step *step = &code_steps[symbol[i]];
+        bad |= symbol[i] >= CODE_STEP_BACK;
+        next += step->base + (step->bits == 0 ? 0 : code_bits_get(&bits, step->bits));
+        bad |= next >= s->sources;
+        u->id[i] = (uint32_t)next;
+        next++;
+        u->accesses[i] = times[i] + 1U;
+        if (BH_UNLIKELY(times[i] == 255)) {
+            const uint64_t more = rollup_get_varint(&s->large_at);
+            bad |= more > UINT32_MAX - 256;
+            u->accesses[i] = (uint32_t)more + 256;
+        }
+    }
+    s->bits = bits;
+    s->at += u->count;
+    return bad || s->large_at.bad || code_bits_over(&bits) || (u->list & 7) >= BH_OUTCOME_COUNT ? BH_EDAMAGED : 0;
+}
+
+/* The set behind those that were unpacked; list UINT32_MAX: none. */
+static int
+unpack(struct bh_rollup_sets *s, struct unpacked *u)
+{
+    u->list = UINT32_MAX;
+    u->count = 0;
     if (s->set_at == s->sets) {
-        s->list = UINT32_MAX;
         return s->at == s->n ? 0 : BH_EDAMAGED;
     }
     const uint64_t step = rollup_get_varint(&s->lists_at), length = rollup_get_varint(&s->lists_at) + 1;
@@ -537,11 +582,14 @@ look_ahead(struct bh_rollup_sets *s)
     if (s->lists_at.bad || step > 1U << 20 || list >= 1U << 20 || (step == 0 && s->set_at > 0) || length == 0 || length > s->n - s->at) {
         return BH_EDAMAGED;
     }
+    if (!sets_room(u, (uint32_t)length)) {
+        return -ENOMEM;
+    }
     s->last_list = list;
-    s->list = (uint32_t)list;
-    s->length = (uint32_t)length;
     s->set_at++;
-    return 0;
+    u->list = (uint32_t)list;
+    u->count = (uint32_t)length;
+    return unpack_sources(s, u);
 }
 
 int
@@ -573,7 +621,7 @@ bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day, struct bh_rollup_set
         s->bits = (struct code_bits_in){ p, size, 0 };
         x = p != NULL && code_get_octets(&c, s->times, s->n) ? get_raw(&c, &s->large, &s->large_at) : BH_EDAMAGED;
     }
-    x = x != 0 ? x : look_ahead(s);
+    x = x != 0 ? x : unpack(s, &s->set[0]);
     if (x != 0) {
         bh_rollup_sets_free(s);
         return x;
@@ -590,65 +638,25 @@ bh_rollup_sets_free(struct bh_rollup_sets *s)
         free(s->symbol);
         free(s->times);
         free(s->large);
-        free(s->id);
-        free(s->accesses);
+        for (unsigned k = 0; k < 2; k++) {
+            free(s->set[k].id);
+            free(s->set[k].accesses);
+        }
         free(s);
     }
 }
 
-uint32_t
+struct bh_rollup_set
 bh_rollup_sets_peek(const struct bh_rollup_sets *s)
 {
-    return s->list;
-}
-
-static bool
-sets_room(struct bh_rollup_sets *s, uint32_t n)
-{
-    if (n <= s->cap) {
-        return true;
-    }
-    const uint32_t cap = n + n / 2 + 64;
-    uint32_t *p = realloc(s->id, bh_size_mul(cap, sizeof *p));
-    s->id = p == NULL ? s->id : p;
-    uint32_t *q = p == NULL ? NULL : realloc(s->accesses, bh_size_mul(cap, sizeof *q));
-    s->accesses = q == NULL ? s->accesses : q;
-    s->cap = q == NULL ? s->cap : cap;
-    return q != NULL;
+    const struct unpacked *u = &s->set[s->next];
+    return (struct bh_rollup_set){ u->list, u->list >> 3, (uint8_t)(u->list & 7), u->count, u->id, u->accesses };
 }
 
 int
 bh_rollup_sets_next(struct bh_rollup_sets *s, struct bh_rollup_set *ret)
 {
-    const uint32_t n = s->length;
-    if (!sets_room(s, n)) {
-        return -ENOMEM;
-    }
-    const uint8_t *symbol = s->symbol + s->at, *times = s->times + s->at;
-    struct code_bits_in bits = s->bits;
-    uint64_t next = 0;
-    bool bad = false;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct code_step *step = &code_steps[symbol[i]];
-        bad |= symbol[i] >= CODE_STEP_BACK;
-        next += step->base + (step->bits == 0 ? 0 : code_bits_get(&bits, step->bits));
-        bad |= next >= s->sources;
-        s->id[i] = (uint32_t)next;
-        next++;
-        s->accesses[i] = times[i] + 1U;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (BH_UNLIKELY(times[i] == 255)) {
-            const uint64_t more = rollup_get_varint(&s->large_at);
-            bad |= more > UINT32_MAX - 256;
-            s->accesses[i] = (uint32_t)more + 256;
-        }
-    }
-    s->bits = bits;
-    s->at += n;
-    *ret = (struct bh_rollup_set){ s->list >> 3, (uint8_t)(s->list & 7), n, s->id, s->accesses };
-    if (bad || s->large_at.bad || code_bits_over(&bits) || ret->outcome >= BH_OUTCOME_COUNT) {
-        return BH_EDAMAGED;
-    }
-    return look_ahead(s);
+    *ret = bh_rollup_sets_peek(s);
+    s->next ^= 1;
+    return unpack(s, &s->set[s->next]);
 }

@@ -36,15 +36,14 @@ rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, co
 {
     uint8_t *symbol = malloc(n + 1), *times = malloc(n + 1);
     struct bh_buf lists = { 0 }, steps = { 0 }, large = { 0 };
-    struct code_bits b = code_bits_begin(&steps, 64ULL * n);
     uint32_t sets = 0;
     if (symbol == NULL || times == NULL || n > UINT32_MAX) {
         out->failed = true;
-        bh_buf_done(&steps);
         free(symbol);
         free(times);
         return;
     }
+    struct code_bits b = code_bits_begin(&steps, 64ULL * n);
     uint64_t last_list = 0;
     for (size_t from = 0, to; from < n; from = to) {
         const uint64_t list = key[from] >> bits;

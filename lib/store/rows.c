@@ -81,15 +81,23 @@ rows_are_many(const struct open_rows *o)
 }
 
 /* A step back further than this begins a block, so that blocks stay short in time and a report of
- * one day need not read the others. */
+ * one day need not read the others. Where old and new records come in turn, blocks get longer again: a
+ * block for each turn would cost more than it saves. */
 #define STEP_BACK_NS 3600000000000LL
 #define STEP_BACK_ROWS 1024U
+#define STEP_BACK_DOUBLINGS 6U
 
 bool
-is_far_back(const struct chunk *c, int64_t ts_ns)
+is_far_back(struct open_rows *o, const struct chunk *c, int64_t ts_ns)
 {
-    return c->rows >= STEP_BACK_ROWS && ts_ns < c->max_ns &&
-           (uint64_t)c->max_ns - (uint64_t)ts_ns > (uint64_t)STEP_BACK_NS;
+    if (c->rows < STEP_BACK_ROWS << o->short_blocks || ts_ns >= c->max_ns ||
+        (uint64_t)c->max_ns - (uint64_t)ts_ns <= (uint64_t)STEP_BACK_NS) {
+        return false;
+    }
+    o->short_blocks = c->rows >= BLOCK_ROWS / 2                ? 0
+                      : o->short_blocks < STEP_BACK_DOUBLINGS ? o->short_blocks + 1
+                                                              : STEP_BACK_DOUBLINGS;
+    return true;
 }
 
 int
@@ -100,7 +108,7 @@ rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks, const ui
     for (uint32_t at = 0; at < b->rows && r == 0;) {
         struct chunk *c = o->count == 0 ? NULL : o->chunk[o->count - 1];
         if (c == NULL || c->rows == BLOCK_ROWS || c->flags != flags ||
-            is_far_back(c, b->ts_ns[at])) {
+            is_far_back(o, c, b->ts_ns[at])) {
             c = rows_new_chunk(o, flags);
             if (c == NULL) {
                 return -ENOMEM;

@@ -9,11 +9,12 @@ struct open_rows {
     struct terms terms;
     struct chunk **chunk;
     size_t count, cap;
+    unsigned short_blocks; /* that steps back in time cut short, one after the other */
     struct chunk **spare; /* sealed ones, to be filled again: their pages are there already */
     size_t spare_count;
 };
 /* A step back in time that begins a block, so that blocks stay short in time. */
-bool is_far_back(const struct chunk *c, int64_t ts_ns);
+bool is_far_back(struct open_rows *o, const struct chunk *c, int64_t ts_ns);
 
 BH_NODISCARD int rows_init(struct open_rows *o, const kobold *countries, uint64_t key);
 void rows_done(struct open_rows *o);

@@ -284,6 +284,7 @@ struct dict {
     } spelled[CODES];
     uint32_t *entry4;
     uint32_t entry4_count;
+    uint8_t *entry_ttl;
     struct shape shape[STREAMS][CODES];
     uint32_t shape_count[STREAMS];
 
@@ -354,6 +355,8 @@ struct block_head {
 struct block_work {
     struct code_work code;
     uint32_t *number, *second, *entry;
+    uint16_t *row; /* rows of a stream after those of another */
+    uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
     struct bh_buf bits, column;
 };

@@ -62,7 +62,7 @@ take_batch(struct rewrite *x, const struct bh_batch *b, uint32_t lacks, const ui
     }
     struct chunk *c = x->rows.chunk[0];
     for (uint32_t at = 0; at < b->rows && r == 0;) {
-        if (c->rows == BLOCK_ROWS || c->flags != flags || is_far_back(c, b->ts_ns[at])) {
+        if (c->rows == BLOCK_ROWS || c->flags != flags || is_far_back(&x->rows, c, b->ts_ns[at])) {
             r = take_chunk(x);
             c->flags = flags;
         }
@@ -213,7 +213,7 @@ seal_journal(const char *dir, const struct log_file *f, struct block_work *work,
     name_put(name, f->first_sequence, FILE_JOURNAL);
     snprintf(path, sizeof path, "%s/%s", dir, name);
     snprintf(kept, sizeof kept, "%s/%s.damaged", dir, name);
-    if (r == 0 && f->damaged > 0 && rename(path, kept) == 0) {
+    if (r == 0 && (f->damaged > 0 || x.lost > 0) && rename(path, kept) == 0) {
         return 0;
     }
     return r != 0 ? r : unlink_file(dir, f->first_sequence, FILE_JOURNAL, err);

@@ -24,6 +24,7 @@ int verb_doctor(int argc, char **argv);
 int verb_show(int argc, char **argv);
 int verb_fields(int argc, char **argv);
 int verb_count(int argc, char **argv);
+int verb_feed(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_capture(int argc, char **argv);
 

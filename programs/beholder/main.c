@@ -18,6 +18,7 @@ static const struct {
     { "show", verb_show },
     { "count", verb_count },
     { "export", verb_export },
+    { "feed", verb_feed },
     { "fields", verb_fields },
     { "log", verb_log },
 #ifdef BH_WITH_SENSOR

@@ -94,7 +94,7 @@ program_records(int argc, char **argv, const struct bh_command *command, int (*r
     } else if (bh_arg_given(a, "version")) {
         puts("beholder " BH_VERSION);
         code = program_end_stdout(q.lang);
-    } else if (program_operands(a, command->name, &q.words, &err) != 0 ||
+    } else if (program_operands_or_log(a, command->name, &q.words, &err) != 0 ||
                (bh_arg_given(a, "anonymize") && bh_anonymize_open(bh_arg(a, "anonymize"), &q.anonymize, &err) != 0)) {
         code = program_fail(&err, q.lang);
     } else {

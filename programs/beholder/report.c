@@ -129,13 +129,19 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang, boo
     struct bh_report_options o;
     struct bh_report *r = NULL;
     struct bar bar;
+    struct bh_anonymize *anonymize = NULL;
+    if (bh_arg_given(a, "anonymize") && bh_anonymize_open(bh_arg(a, "anonymize"), &anonymize, &err) != 0) {
+        return program_fail(&err, lang);
+    }
     fill_options(a, w, &o);
+    o.anonymize = anonymize;
     if (bar_begin(&bar, bh_arg_given(a, "quiet"))) {
         o.progress = bar_draw;
         o.progress_arg = &bar;
     }
     int code = bh_report_run(&o, &r, &err);
     bar_end(&bar);
+    bh_anonymize_free(anonymize);
     if (code != 0) {
         return program_fail(&err, lang);
     }

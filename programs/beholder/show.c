@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "bh_store.h"
 #include "beholder_show_command.h"
 
 struct show {
@@ -78,38 +79,49 @@ choose_columns(struct show *s, struct bh_error *err)
 /* ---- --explain ------------------------------------------------------------------------------------------ */
 
 static void
-explain(const struct show *s, const struct bh_records *r, uint32_t needs)
+explain_columns(const struct bh_records_plan *p, bool read, bool ja)
+{
+    static const struct {
+        uint32_t column;
+        const char *text;
+    } parts[] = { { BH_STORE_NEAR, "near end" },
+                  { BH_STORE_KNOCK_PORT, "source port of accesses" },
+                  { BH_STORE_COLD, "ttl, ip_id, tcp_window" },
+                  { BH_STORE_SEQ, "tcp_seq" },
+                  { BH_STORE_QUOTES, "quotes of ICMP errors" } };
+    bool any = read;
+    fprintf(stderr, "%s%s", read ? (ja ? "読んだ列: " : "columns read: ") : (ja ? "読まなかった列: " : "columns skipped: "),
+            read ? "time, country, far end, service, shape, outcome" : "");
+    for (size_t i = 0; i < BH_COUNT(parts); i++) {
+        if (((p->columns & parts[i].column) != 0) == read) {
+            fprintf(stderr, "%s%s", any ? ", " : "", parts[i].text);
+            any = true;
+        }
+    }
+    fprintf(stderr, any ? "\n" : ja ? "なし\n" : "none\n");
+}
+
+static void
+explain(const struct show *s, const struct bh_records *r)
 {
     const bool ja = s->q->lang == BH_JA;
     const struct bh_records_plan *p = &r->plan;
-    if (r->is_log) {
-        fprintf(stderr, ja ? "ログ: 記録 %" PRIu64 " 件、セグメント %" PRIu64 " 個、ジャーナル %" PRIu64 " 個、ブロック %" PRIu64 " 個\n"
-                           : "log: %" PRIu64 " records, %" PRIu64 " segments, %" PRIu64 " journals, %" PRIu64 " blocks\n",
-                p->records, p->segments, p->journals, p->blocks);
-        fprintf(stderr, ja ? "ブロック: %" PRIu64 " 個を読み、期間外の %" PRIu64 " 個を読まずに済ませました\n"
-                           : "blocks: %" PRIu64 " read, %" PRIu64 " skipped as outside the period\n",
-                p->blocks_read, p->blocks - p->blocks_wanted);
-        static const struct {
-            uint32_t need;
-            const char *text;
-        } parts[] = { { BH_NEEDS_NEAR, "near end" },
-                      { BH_NEEDS_SRC_PORT, "source port" },
-                      { BH_NEEDS_COLD, "ttl, ip_id, tcp_window" },
-                      { BH_NEEDS_SEQ, "tcp_seq" } };
-        for (int read = 1; read >= 0; read--) {
-            fprintf(stderr, read ? (ja ? "読んだ列: " : "columns read: ") : (ja ? "読まなかった列: " : "columns skipped: "));
-            fprintf(stderr, read ? "time, country, far end, service, shape, outcome" : "");
-            bool any = read;
-            for (size_t i = 0; i < BH_COUNT(parts); i++) {
-                if (((needs & parts[i].need) != 0) == (read == 1)) {
-                    fprintf(stderr, "%s%s", any ? ", " : "", parts[i].text);
-                    any = true;
-                }
-            }
-            fprintf(stderr, any ? "\n" : ja ? "なし\n" : "none\n");
-        }
+    if (!r->is_log) {
+        fprintf(stderr, ja ? "ファイル: ログではないので先頭から読みました\n" : "files: no packet log, read from the beginning\n");
     } else {
-        fprintf(stderr, ja ? "ファイル: ログではないので全体を読みました\n" : "files: no packet log, read whole\n");
+        const uint64_t files = p->segments + p->journals;
+        fprintf(stderr, ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64 " 個は期間外なので読みませんでした\n"
+                           : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64 " skipped as outside the period\n",
+                p->segments, p->journals, files - p->files_wanted);
+        fprintf(stderr,
+                ja ? "ブロック: %" PRIu64 " 個のうち %" PRIu64 " 個を読み、期間外の %" PRIu64 " 個と、足りたあとの %" PRIu64 " 個は読みませんでした\n"
+                   : "blocks: %" PRIu64 ", of them %" PRIu64 " read, %" PRIu64 " skipped as outside the period, %" PRIu64 " left when there was enough\n",
+                p->blocks, p->blocks_read, p->blocks - p->blocks_wanted, p->blocks_wanted - p->blocks_read);
+        explain_columns(p, true, ja);
+        explain_columns(p, false, ja);
+        if (r->judged_again) {
+            fprintf(stderr, ja ? "判定: 自分側や規則がログと違うため、もう一度判定しました\n" : "verdicts: made again, as home or rules are not the log's\n");
+        }
     }
     fprintf(stderr, ja ? "記録: %" PRIu64 " 件を調べ、%" PRIu64 " 件を選びました\n" : "records: %" PRIu64 " looked at, %" PRIu64 " selected\n",
             r->read, r->selected);
@@ -149,7 +161,7 @@ show(struct asked_records *q)
         code = program_fail(&err, q->lang);
     }
     if (bh_arg_given(q->args, "explain") && records.read > 0) {
-        explain(&s, &records, needs);
+        explain(&s, &records);
     }
     bh_records_done(&records);
     return code;

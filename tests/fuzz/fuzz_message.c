@@ -40,6 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct bh_batch *b, *copy;
     struct batch_head head, again;
     struct bh_output_health health;
+    static struct bh_output_frame frame[BH_BATCH_ROWS];
     if (size > MESSAGE_MAX) {
         return 0;
     }
@@ -64,6 +65,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             }
         }
         free(packed);
+    }
+    if (message_frames_get(octets, (uint32_t)size, &head, b, frame)) {
+        const uint32_t snap = message_frames_snap(frame, b->rows, NULL, size / 2);
+        use_batch(b);
+        for (uint32_t row = 0; row < b->rows; row++) {
+            if (frame[row].data != NULL && frame[row].cap_len > 0 &&
+                (frame[row].data < octets || frame[row].data + frame[row].cap_len > octets + size)) {
+                abort();
+            }
+        }
+        if (snap > 0 && bh_output_frames_packed_size(frame, b->rows, NULL, snap) > size / 2) {
+            abort();
+        }
     }
     if (message_health_get(octets, (uint32_t)size, &health)) {
         for (unsigned k = 0; k < 3; k++) {

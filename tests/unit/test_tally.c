@@ -359,7 +359,7 @@ test_sources_grow(void **state)
     (void)state;
     enum { N4 = 100000, N6 = 20000, STEP = 1000 };
     struct sources s;
-    assert_int_equal(sources_init(&s, 1, 1, 99), 0);
+    assert_int_equal(sources_init(&s, 1, 1, 99, SOURCES6_MAX), 0);
     uint32_t first = s.mask4;
     for (uint32_t i = 0; i < N4; i++) {
         if (i % STEP == 0) {
@@ -404,7 +404,7 @@ test_sources_zero(void **state)
 {
     (void)state;
     struct sources s;
-    assert_int_equal(sources_init(&s, 1, 1, 0), 0);
+    assert_int_equal(sources_init(&s, 1, 1, 0, SOURCES6_MAX), 0);
     sources_reserve(&s, 2, 2);
     struct source4 *v = source4_of(&s, 0);
     struct source6 *w = source6_of(&s, 0, 0);
@@ -422,7 +422,7 @@ test_sources_full(void **state)
 {
     (void)state;
     struct sources s;
-    assert_int_equal(sources_init(&s, 1, 1024, 5), 0);
+    assert_int_equal(sources_init(&s, 1, 1024, 5, SOURCES6_MAX), 0);
     assert_int_equal(s.limit4, 640);
     assert_int_equal(s.limit6, 160);
     for (uint32_t i = 0; i < 2000; i++) {
