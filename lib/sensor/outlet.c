@@ -92,7 +92,7 @@ tick(struct outlet_work *w, int64_t now_ns)
 {
     const int64_t day_ns = time_of_day(w, now_ns - w->tick_ns);
     w->tick_ns = now_ns;
-    if (w->marks < MARKS) {
+    if (w->has_run && w->marks < MARKS) { /* before the first batch the predecessor's numbers hold */
         w->mark[(w->first_mark + w->marks++) % MARKS] =
             (struct mark){ w->number_end, w->rows_end, bh_queue_mark(&w->queue) };
     }
