@@ -50,19 +50,35 @@ put_none(const struct cell_out *o)
     }
 }
 
+/* With zeros in front, and a letter behind. */
+static size_t
+put_digits(char *to, unsigned n, size_t digits, char behind)
+{
+    for (size_t k = digits; k-- > 0; n /= 10) {
+        to[k] = (char)('0' + n % 10);
+    }
+    to[digits] = behind;
+    return digits + 1;
+}
+
 static void
 put_time(const struct cell_out *o, int64_t ns)
 {
-    char text[80], second[40];
+    char text[48];
     int64_t s = ns / 1000000000, rest = ns % 1000000000;
     s -= rest < 0;
     rest += rest < 0 ? 1000000000 : 0;
     const time_t t = (time_t)s;
     struct tm tm = { 0 };
     gmtime_r(&t, &tm);
-    strftime(second, sizeof second, "%Y-%m-%dT%H:%M:%S", &tm);
-    const int n = snprintf(text, sizeof text, "%s.%09dZ", second, (int)rest);
-    put_text(o, text, (size_t)n);
+    size_t n = put_digits(text, (unsigned)tm.tm_year + 1900, 4, '-');
+    n += put_digits(text + n, (unsigned)tm.tm_mon + 1, 2, '-');
+    n += put_digits(text + n, (unsigned)tm.tm_mday, 2, 'T');
+    n += put_digits(text + n, (unsigned)tm.tm_hour, 2, ':');
+    n += put_digits(text + n, (unsigned)tm.tm_min, 2, ':');
+    n += put_digits(text + n, (unsigned)tm.tm_sec, 2, '.');
+    n += put_digits(text + n, (unsigned)rest, 9, 'Z');
+    put_text(o, text, n);
 }
 
 static void
@@ -229,9 +245,11 @@ put_interface(const struct cell_out *o, unsigned side)
 static void
 put_id(const struct cell_out *o, unsigned side)
 {
-    char text[17];
+    char text[16];
     (void)side;
-    snprintf(text, sizeof text, "%016" PRIx64, o->f->id);
+    for (unsigned k = 0; k < 16; k++) {
+        text[k] = "0123456789abcdef"[o->f->id >> (60 - 4 * k) & 15];
+    }
     put_text(o, text, 16);
 }
 
