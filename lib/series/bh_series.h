@@ -31,8 +31,8 @@ struct bh_series_config {
 };
 
 struct bh_series; /* opaque */
-BH_NODISCARD int
-bh_series_open(const struct bh_series_config *cfg, struct bh_series **ret_series, struct bh_error *err);
+BH_NODISCARD int bh_series_open(const struct bh_series_config *cfg, struct bh_series **ret_series,
+                                struct bh_error *err);
 /* Finishes the file. */
 void bh_series_close(struct bh_series *s);
 
@@ -42,8 +42,8 @@ bool bh_series_is_due(const struct bh_series *s, int64_t now_ns, uint64_t more);
 /* Is there a file, or will the next write begin one (and its format's header come first)? */
 bool bh_series_is_begun(const struct bh_series *s);
 /* All of it, or nothing and an error. Begins a file, of time `now_ns`, when there is none. */
-BH_NODISCARD int
-bh_series_write(struct bh_series *s, int64_t now_ns, const void *data, size_t size, struct bh_error *err);
+BH_NODISCARD int bh_series_write(struct bh_series *s, int64_t now_ns, const void *data, size_t size,
+                                 struct bh_error *err);
 BH_NODISCARD int bh_series_sync(struct bh_series *s, struct bh_error *err);
 /* Set the file aside; the next write begins another. */
 BH_NODISCARD int bh_series_finish(struct bh_series *s, struct bh_error *err);

@@ -40,7 +40,7 @@ static int
 set_names(struct bh_series *s, struct bh_error *err)
 {
     const char *slash = strrchr(s->cfg.path, '/');
-    char *dir = slash == NULL        ? strdup(".")
+    char *dir = slash == NULL          ? strdup(".")
                 : slash == s->cfg.path ? strdup("/")
                                        : strndup(s->cfg.path, (size_t)(slash - s->cfg.path));
     s->name = strdup(slash == NULL ? s->cfg.path : slash + 1);
@@ -70,7 +70,8 @@ aside_name(const struct bh_series *s, int64_t ns, unsigned same, char *to, size_
     if (same > 1) {
         snprintf(number, sizeof number, "-%u", same);
     }
-    snprintf(to, size, "%.*s-%s%s%s", (int)s->stem_len, s->name, stamp, number, s->name + s->stem_len);
+    snprintf(to, size, "%.*s-%s%s%s", (int)s->stem_len, s->name, stamp, number,
+             s->name + s->stem_len);
 }
 
 /* One that we have set aside: its stem, a time, perhaps a number, its suffix. */
@@ -90,15 +91,15 @@ is_aside(const struct bh_series *s, const char *name)
         }
     }
     const size_t rest = len - suffix_len - s->stem_len - 1 - STAMP_LEN;
-    return rest == 0 || (p[STAMP_LEN] == '-' && rest > 1 &&
-                         strspn(p + STAMP_LEN + 1, "0123456789") >= rest - 1);
+    return rest == 0 ||
+           (p[STAMP_LEN] == '-' && rest > 1 && strspn(p + STAMP_LEN + 1, "0123456789") >= rest - 1);
 }
 
 /* ---- old ones ---------------------------------------------------------------------------------------- */
 
 struct old {
     char *name;
-    const char *stamp; /* in it */
+    const char *stamp;  /* in it */
     unsigned long same; /* 1: no number; 2 ... */
     uint64_t bytes;
 };
@@ -128,8 +129,8 @@ list_old(struct bh_series *s, struct old **ret)
     rewinddir(dir);
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         struct stat st;
-        if (!is_aside(s, e->d_name) || fstatat(s->dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-            !S_ISREG(st.st_mode)) {
+        if (!is_aside(s, e->d_name) ||
+            fstatat(s->dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) {
             continue;
         }
         if (n == room) {
@@ -224,7 +225,8 @@ take_over(struct bh_series *s, struct bh_error *err)
 }
 
 int
-bh_series_open(const struct bh_series_config *cfg, struct bh_series **ret_series, struct bh_error *err)
+bh_series_open(const struct bh_series_config *cfg, struct bh_series **ret_series,
+               struct bh_error *err)
 {
     struct bh_series *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -277,7 +279,8 @@ bh_series_is_due(const struct bh_series *s, int64_t now_ns, uint64_t more)
 static int
 begin(struct bh_series *s, int64_t now_ns, struct bh_error *err)
 {
-    s->fd = openat(s->dir_fd, s->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, s->cfg.mode);
+    s->fd = openat(s->dir_fd, s->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                   s->cfg.mode);
     if (s->fd < 0) {
         return cannot_write(s, errno, err);
     }
@@ -287,7 +290,8 @@ begin(struct bh_series *s, int64_t now_ns, struct bh_error *err)
 }
 
 int
-bh_series_write(struct bh_series *s, int64_t now_ns, const void *data, size_t size, struct bh_error *err)
+bh_series_write(struct bh_series *s, int64_t now_ns, const void *data, size_t size,
+                struct bh_error *err)
 {
     int r = s->fd >= 0 ? 0 : begin(s, now_ns, err);
     const char *p = data;
@@ -297,7 +301,8 @@ bh_series_write(struct bh_series *s, int64_t now_ns, const void *data, size_t si
             done += (size_t)n;
         } else if (n == 0 || errno != EINTR) {
             r = cannot_write(s, n == 0 ? ENOSPC : errno, err);
-            bh_ignore(ftruncate(s->fd, (off_t)s->size)); /* should it fail: the next write covers it */
+            bh_ignore(
+                ftruncate(s->fd, (off_t)s->size)); /* should it fail: the next write covers it */
         }
     }
     s->size += r == 0 ? size : 0;

@@ -55,7 +55,8 @@ say(void *arg, const char *instance, enum bh_say level, const struct bh_error *e
     char line[1024];
     (void)arg;
     (void)level;
-    fprintf(stderr, "%s: %s\n", instance, bh_error_line(err, bh_lang_from_env(), line, sizeof line));
+    fprintf(stderr, "%s: %s\n", instance,
+            bh_error_line(err, bh_lang_from_env(), line, sizeof line));
 }
 
 static int
@@ -72,7 +73,8 @@ offer(struct feed *d, const struct bh_frames *frames, uint32_t first)
     const struct bh_move *moves;
     for (uint32_t i = 0; i < b->rows; i++) {
         const struct bh_frame *f = &frames->frame[first + i];
-        d->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type, f->interface };
+        d->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type,
+                                                f->interface };
         b->ts_ns[i] += d->shift_ns;
         d->newest_ns = b->ts_ns[i] > d->newest_ns ? b->ts_ns[i] : d->newest_ns;
     }
@@ -128,12 +130,14 @@ read_files(struct feed *d, const char *const *files, size_t count, struct bh_err
 }
 
 static void
-report(const struct feed *d, const struct bh_host_counters *n, const char *const names[OWN_COUNTERS])
+report(const struct feed *d, const struct bh_host_counters *n,
+       const char *const names[OWN_COUNTERS])
 {
-    printf("{\"rows\":%llu,\"batches\":%llu,\"failed\":%llu,\"written\":%llu,\"retried\":%llu,\"durable\":%llu",
-           (unsigned long long)d->rows, (unsigned long long)d->number, (unsigned long long)d->failed,
-           (unsigned long long)n->written_rows, (unsigned long long)n->retried,
-           (unsigned long long)n->durable_number);
+    printf(
+        "{\"rows\":%llu,\"batches\":%llu,\"failed\":%llu,\"written\":%llu,\"retried\":%llu,\"durable\":%llu",
+        (unsigned long long)d->rows, (unsigned long long)d->number, (unsigned long long)d->failed,
+        (unsigned long long)n->written_rows, (unsigned long long)n->retried,
+        (unsigned long long)n->durable_number);
     for (unsigned k = 0; k < OWN_COUNTERS && names[k] != NULL; k++) {
         printf(",\"%s\":%llu", names[k], (unsigned long long)n->own[k]);
     }
@@ -147,11 +151,14 @@ option(struct feed *d, const char *text)
         const char *name;
         const char **text;
         uint64_t *number;
-    } options[] = { { "--home=", &d->home, NULL },     { "--filter=", &d->filter, NULL },
-                    { "--source=", &d->source, NULL }, { "--from=", NULL, &d->from },
+    } options[] = { { "--home=", &d->home, NULL },
+                    { "--filter=", &d->filter, NULL },
+                    { "--source=", &d->source, NULL },
+                    { "--from=", NULL, &d->from },
                     { "--kill-after=", NULL, &d->kill_after },
                     { "--flush-every=", NULL, &d->flush_every },
-                    { "--linger=", NULL, &d->linger }, { "--times=", NULL, &d->times } };
+                    { "--linger=", NULL, &d->linger },
+                    { "--times=", NULL, &d->times } };
     for (size_t k = 0; k < BH_COUNT(options); k++) {
         const size_t n = strlen(options[k].name);
         if (strncmp(text, options[k].name, n) == 0) {
@@ -172,7 +179,9 @@ main(int argc, char **argv)
 {
     static struct bh_board board;
     static struct feed d = { .home = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fd00::/8",
-                             .source = "", .flush_every = 16, .times = 1 };
+                             .source = "",
+                             .flush_every = 16,
+                             .times = 1 };
     struct bh_error err = { 0 };
     struct bh_home home = { 0 };
     struct bh_filter *filter = NULL;
@@ -194,8 +203,12 @@ main(int argc, char **argv)
         d.setting[d.settings++] = (struct bh_host_setting){ argv[at], equal + 1 };
     }
     struct bh_host_config cfg = {
-        .module = argc > 1 ? bh_module_find(argv[1]) : NULL, .instance = argc > 1 ? argv[1] : "",
-        .settings = d.setting, .setting_count = d.settings, .board = &board, .say = say,
+        .module = argc > 1 ? bh_module_find(argv[1]) : NULL,
+        .instance = argc > 1 ? argv[1] : "",
+        .settings = d.setting,
+        .setting_count = d.settings,
+        .board = &board,
+        .say = say,
     };
     if (cfg.module == NULL || at >= argc) {
         fprintf(stderr, "usage: feed MODULE [--OPTION=VALUE]... [NAME=VALUE]... FILE...\n");
@@ -205,16 +218,21 @@ main(int argc, char **argv)
         (d.filter != NULL && bh_filter_parse(&d.filter, 1, NULL, &filter, &err) != 0)) {
         return fail(&err);
     }
-    const struct bh_track_config track = { .home = &home, .two_sided = true, .outcomes = true, .hold = true,
-                                           .key = bh_random_key() };
+    const struct bh_track_config track = {
+        .home = &home, .two_sided = true, .outcomes = true, .hold = true, .key = bh_random_key()
+    };
     struct bh_buf words = { 0 };
     bh_filter_text(filter, &words);
-    const struct bh_output_run run = { .size = sizeof run, .sensor = "feed", .start_ns = 1, .source = d.source,
-                                       .home = d.home, .outcomes = true,
+    const struct bh_output_run run = { .size = sizeof run,
+                                       .sensor = "feed",
+                                       .start_ns = 1,
+                                       .source = d.source,
+                                       .home = d.home,
+                                       .outcomes = true,
                                        .filter = words.data != NULL ? words.data : "" };
     d.batch = bh_batch_new();
-    if (d.batch == NULL || bh_track_new(&track, &d.track) != 0 || bh_host_new(&cfg, &d.host, &err) != 0 ||
-        bh_host_run(d.host, &run, filter) != 0) {
+    if (d.batch == NULL || bh_track_new(&track, &d.track) != 0 ||
+        bh_host_new(&cfg, &d.host, &err) != 0 || bh_host_run(d.host, &run, filter) != 0) {
         return fail(&err);
     }
     bh_host_count_in(d.host, &counters);

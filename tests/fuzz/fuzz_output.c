@@ -39,9 +39,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bh_cur c = bh_cur_over(data, size);
     struct bh_cur packed = bh_cur_sub(&c, bh_cur_be16(&c));
     if (bh_batch_unpack(batch, packed.at, bh_cur_left(&packed))) {
-        const struct flow_config cfg = { .flows_max = 64, .idle_tcp_ns = 300000000000, .idle_other_ns = 60000000000,
-                                         .idle_closed_ns = 5000000000, .active_ns = 1800000000000, .key = 1,
-                                         .ended = flow_ended, .arg = &out };
+        const struct flow_config cfg = { .flows_max = 64,
+                                         .idle_tcp_ns = 300000000000,
+                                         .idle_other_ns = 60000000000,
+                                         .idle_closed_ns = 5000000000,
+                                         .active_ns = 1800000000000,
+                                         .key = 1,
+                                         .ended = flow_ended,
+                                         .arg = &out };
         struct flow_table *t = flow_table_new(&cfg);
         uint64_t wanted = 0;
         packets = 0;

@@ -37,9 +37,14 @@ note_ended(void *arg, const struct flow *f, enum flow_end end)
 static struct flow_table *
 table_new(uint32_t most)
 {
-    const struct flow_config cfg = { .flows_max = most, .idle_tcp_ns = 300 * SEC, .idle_other_ns = 60 * SEC,
-                                     .idle_closed_ns = 5 * SEC, .active_ns = 1800 * SEC, .key = 7,
-                                     .ended = note_ended, .arg = &ended };
+    const struct flow_config cfg = { .flows_max = most,
+                                     .idle_tcp_ns = 300 * SEC,
+                                     .idle_other_ns = 60 * SEC,
+                                     .idle_closed_ns = 5 * SEC,
+                                     .active_ns = 1800 * SEC,
+                                     .key = 7,
+                                     .ended = note_ended,
+                                     .arg = &ended };
     ended.n = 0;
     struct flow_table *t = flow_table_new(&cfg);
     assert_non_null(t);
@@ -187,14 +192,26 @@ test_datagrams(void **state)
     /* Echo and its answer are one flow; an error is one of its own, each way. Fragments have no ports. */
     struct flow_table *t = table_new(64);
     const struct row rows[] = {
-        icmp_row(SEC, "198.51.100.1", "10.0.0.2", 8, 0),  icmp_row(SEC, "10.0.0.2", "198.51.100.1", 0, 0),
-        icmp_row(SEC, "198.51.100.1", "10.0.0.2", 3, 3),  icmp_row(SEC, "10.0.0.2", "198.51.100.1", 3, 3),
-        icmp_row(SEC, "2001:db8::1", "2001:db8::2", 128, 0), icmp_row(SEC, "2001:db8::2", "2001:db8::1", 129, 0),
-        { .ts_ns = SEC, .src = ip_of("198.51.100.1"), .dst = ip_of("10.0.0.2"), .proto = BH_PROTO_UDP,
+        icmp_row(SEC, "198.51.100.1", "10.0.0.2", 8, 0),
+        icmp_row(SEC, "10.0.0.2", "198.51.100.1", 0, 0),
+        icmp_row(SEC, "198.51.100.1", "10.0.0.2", 3, 3),
+        icmp_row(SEC, "10.0.0.2", "198.51.100.1", 3, 3),
+        icmp_row(SEC, "2001:db8::1", "2001:db8::2", 128, 0),
+        icmp_row(SEC, "2001:db8::2", "2001:db8::1", 129, 0),
+        { .ts_ns = SEC,
+          .src = ip_of("198.51.100.1"),
+          .dst = ip_of("10.0.0.2"),
+          .proto = BH_PROTO_UDP,
           .marks = BH_MARK_NO_PORTS | BH_MARK_FRAGMENT },
-        { .ts_ns = SEC, .src = ip_of("198.51.100.1"), .dst = ip_of("10.0.0.2"), .proto = 47,
+        { .ts_ns = SEC,
+          .src = ip_of("198.51.100.1"),
+          .dst = ip_of("10.0.0.2"),
+          .proto = 47,
           .marks = BH_MARK_NO_PORTS },
-        { .ts_ns = SEC, .src = ip_of("198.51.100.1"), .dst = ip_of("10.0.0.2"), .proto = 47,
+        { .ts_ns = SEC,
+          .src = ip_of("198.51.100.1"),
+          .dst = ip_of("10.0.0.2"),
+          .proto = 47,
           .marks = BH_MARK_DUPLICATE },
     };
     for (size_t k = 0; k < BH_COUNT(rows); k++) {
@@ -297,7 +314,8 @@ test_active(void **state)
         packets += f->packets[ORIG] + f->packets[RESP];
         payload += f->payload[RESP];
     }
-    assert_int_equal(ended.flow[1].start_ns, 2900 * SEC); /* 1800 s after 1000.001 s is passed at 2900 s */
+    assert_int_equal(ended.flow[1].start_ns,
+                     2900 * SEC); /* 1800 s after 1000.001 s is passed at 2900 s */
     assert_int_equal(packets, 3 + 36);
     assert_int_equal(payload, 3600);
 }
@@ -420,8 +438,9 @@ test_sums(void **state)
         snprintf(a, sizeof a, "198.51.100.%u", 1 + random_below(&dice, 12));
         snprintf(b, sizeof b, "10.0.0.%u", 1 + random_below(&dice, 3));
         const bool back = random_below(&dice, 3) == 0;
-        struct row r = tcp_row(ts += random_below(&dice, 1000) * MS, back ? b : a, 1 + random_below(&dice, 4),
-                               back ? a : b, 1 + random_below(&dice, 4), random_below(&dice, 64));
+        struct row r =
+            tcp_row(ts += random_below(&dice, 1000) * MS, back ? b : a, 1 + random_below(&dice, 4),
+                    back ? a : b, 1 + random_below(&dice, 4), random_below(&dice, 64));
         r.seq = random_below(&dice, 3);
         r.payload = (uint16_t)random_below(&dice, 3);
         sent++;
@@ -538,8 +557,11 @@ test_settings(void **state)
         { { { "path", "/tmp/" } }, 1, -EISDIR, "/tmp/" },
     };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
-        struct bh_host_config cfg = { .module = bh_module_find("flow"), .instance = "f",
-                                      .settings = cases[k].set, .setting_count = cases[k].count, .say = hear };
+        struct bh_host_config cfg = { .module = bh_module_find("flow"),
+                                      .instance = "f",
+                                      .settings = cases[k].set,
+                                      .setting_count = cases[k].count,
+                                      .say = hear };
         struct bh_host *h = NULL;
         said = (struct bh_error){ 0 };
         assert_int_equal(bh_host_new(&cfg, &h, NULL), cases[k].code);
@@ -567,16 +589,24 @@ test_repeat(void **state)
     char dir[] = "/tmp/bh-test-flow-XXXXXX", path[64], text[4096];
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/f.csv", dir);
-    const struct bh_host_setting set[] = { { "format", "csv" }, { "path", path }, { "idle-other", "1s" } };
-    struct bh_host_config cfg = { .module = bh_module_find("flow"), .instance = "f", .settings = set,
-                                  .setting_count = 3, .say = hear };
-    const struct bh_output_run run = { .size = sizeof run, .sensor = "a \"b\"", .start_ns = 1, .outcomes = true };
+    const struct bh_host_setting set[] = { { "format", "csv" },
+                                           { "path", path },
+                                           { "idle-other", "1s" } };
+    struct bh_host_config cfg = { .module = bh_module_find("flow"),
+                                  .instance = "f",
+                                  .settings = set,
+                                  .setting_count = 3,
+                                  .say = hear };
+    const struct bh_output_run run = {
+        .size = sizeof run, .sensor = "a \"b\"", .start_ns = 1, .outcomes = true
+    };
     struct bh_host *h;
     uint64_t number;
     assert_int_equal(bh_host_new(&cfg, &h, NULL), 0);
     assert_int_equal(bh_host_run(h, &run, NULL), 0);
     for (uint64_t k = 0; k < 4; k++) {
-        const struct row r = udp_row((int64_t)(10 + k / 2) * SEC, "198.51.100.1", 4000, "10.0.0.2", 53);
+        const struct row r =
+            udp_row((int64_t)(10 + k / 2) * SEC, "198.51.100.1", 4000, "10.0.0.2", 53);
         bh_batch_reset(batch);
         row_add(batch, &r);
         assert_int_equal(bh_host_offer(h, batch, k / 2, 0), 0);
@@ -594,8 +624,9 @@ test_repeat(void **state)
     const char *line = strchr(text, '\n');
     assert_non_null(line);
     assert_string_equal(strchr(line + 1, '\n') + 1, "");
-    assert_non_null(strstr(line, "1970-01-01T00:00:10.000000000Z,1970-01-01T00:00:11.000000000Z,\"a \"\"b\"\"\","
-                                 "198.51.100.1,4000,,10.0.0.2,53,,udp,,,S0,D,idle,0,2,120,40,"));
+    assert_non_null(strstr(
+        line, "1970-01-01T00:00:10.000000000Z,1970-01-01T00:00:11.000000000Z,\"a \"\"b\"\"\","
+              "198.51.100.1,4000,,10.0.0.2,53,,udp,,,S0,D,idle,0,2,120,40,"));
     bh_host_free(h);
     snprintf(text, sizeof text, "rm -r %s", dir);
     assert_int_equal(system(text), 0);
@@ -605,10 +636,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states),       cmocka_unit_test(test_datagrams), cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_active),       cmocka_unit_test(test_clock),     cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_full),         cmocka_unit_test(test_sums),      cmocka_unit_test(test_sha1),
-        cmocka_unit_test(test_community_id), cmocka_unit_test(test_settings),  cmocka_unit_test(test_repeat),
+        cmocka_unit_test(test_states),   cmocka_unit_test(test_datagrams),
+        cmocka_unit_test(test_idle),     cmocka_unit_test(test_active),
+        cmocka_unit_test(test_clock),    cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_full),     cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_sha1),     cmocka_unit_test(test_community_id),
+        cmocka_unit_test(test_settings), cmocka_unit_test(test_repeat),
     };
     batch = bh_batch_new();
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,9 @@ host_new(const struct bh_host_setting *more, size_t count)
     for (size_t k = 0; k < count; k++) {
         set[k + 1] = more[k];
     }
-    const struct bh_host_config cfg = { .module = bh_module_find("payload"), .instance = "p", .settings = set,
+    const struct bh_host_config cfg = { .module = bh_module_find("payload"),
+                                        .instance = "p",
+                                        .settings = set,
                                         .setting_count = count + 1 };
     struct bh_host *h;
     struct bh_error err = { 0 };
@@ -58,8 +60,12 @@ host_new(const struct bh_host_setting *more, size_t count)
     return h;
 }
 
-static const struct bh_output_run a_run = { .size = sizeof a_run, .sensor = "s", .start_ns = 42, .source = "eth0,eth1",
-                                            .outcomes = true, .filter = "(port 25)" };
+static const struct bh_output_run a_run = { .size = sizeof a_run,
+                                            .sensor = "s",
+                                            .start_ns = 42,
+                                            .source = "eth0,eth1",
+                                            .outcomes = true,
+                                            .filter = "(port 25)" };
 
 /* Frame n: its number in its octets, n % 90 + 20 of them, at n ms; from two interfaces and two link types. */
 static uint8_t octets[64][128];
@@ -67,13 +73,15 @@ static uint8_t octets[64][128];
 static void
 make_frame(uint64_t n, struct bh_batch *b, struct bh_output_frame *f)
 {
-    struct row r = tcp_row((int64_t)n * MS, "198.51.100.1", 30000 + (unsigned)n, "10.0.0.2", n % 2 == 0 ? 25 : 80, BH_TCP_SYN);
+    struct row r = tcp_row((int64_t)n * MS, "198.51.100.1", 30000 + (unsigned)n, "10.0.0.2",
+                           n % 2 == 0 ? 25 : 80, BH_TCP_SYN);
     const uint32_t i = row_add(b, &r);
     uint8_t *p = octets[i % 64];
     memset(p, (int)(n & 255), 128);
     bh_put_be64(p, n);
-    f[i] = (struct bh_output_frame){ p, (uint32_t)(20 + n % 90), (uint32_t)(20 + n % 90 + n % 3 * 1000),
-                                     n % 5 == 0 ? 101 : 1, (uint16_t)(n % 2) };
+    f[i] = (struct bh_output_frame){ p, (uint32_t)(20 + n % 90),
+                                     (uint32_t)(20 + n % 90 + n % 3 * 1000), n % 5 == 0 ? 101 : 1,
+                                     (uint16_t)(n % 2) };
     b->direction[i] = (uint8_t)(n % 3);
 }
 
@@ -105,7 +113,9 @@ by_name(const struct dirent **a, const struct dirent **b)
     const char *x = (*a)->d_name, *y = (*b)->d_name;
     const size_t stem = strlen("p-19700101T000000Z");
     const int time = strncmp(x, y, stem);
-    return time != 0 ? time : (x[stem] == '-' ? atoi(x + stem + 1) : 1) - (y[stem] == '-' ? atoi(y + stem + 1) : 1);
+    return time != 0 ? time
+                     : (x[stem] == '-' ? atoi(x + stem + 1) : 1) -
+                           (y[stem] == '-' ? atoi(y + stem + 1) : 1);
 }
 
 /* Numbers of the frames in all files, in order; each is checked. Returns how many files there are. */
@@ -201,7 +211,8 @@ test_bounds(void **state)
         { "frame-rate", "100", 159, 1, UINT64_MAX }, /* a full bucket, and 59.9 more */
         { "frame-rate", "1000", 600, 1, UINT64_MAX },
         { "frame-rate", "1", 1, 1, UINT64_MAX },
-        { "rate", "1", 1, 1, UINT64_MAX }, /* a frame larger than the bucket passes when it is full */
+        { "rate", "1", 1, 1,
+          UINT64_MAX }, /* a frame larger than the bucket passes when it is full */
     };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         uint64_t numbers[1024], largest;
@@ -265,7 +276,8 @@ test_kill(void **state)
         snprintf(command, sizeof command, "rm %s/*.pcapng", dir);
         assert_int_equal(system(command), 0);
         copy_file(copy, path);
-        assert_int_equal(truncate(path, (off_t)cut), 0); /* beyond: zeros, as some file systems leave them */
+        assert_int_equal(truncate(path, (off_t)cut),
+                         0); /* beyond: zeros, as some file systems leave them */
         const uint64_t from = cut >= size ? 3 : cut >= flushed ? 2 : 0;
         h = host_new(NULL, 0);
         assert_int_equal(bh_host_run(h, &a_run, NULL), 0);
@@ -343,9 +355,15 @@ test_only_who_declares(void **state)
     (void)state;
     for (unsigned needs = 0; needs < 2; needs++) {
         const struct bh_output_module m = {
-            .abi_major = BH_OUTPUT_ABI, .size = sizeof m, .name = "look", .summary = { "l", "l" },
-            .when = BH_OUTPUT_AT_ONCE, .needs = needs * BH_OUTPUT_NEEDS_FRAMES, .open = look_open,
-            .write = look_write, .close = look_close,
+            .abi_major = BH_OUTPUT_ABI,
+            .size = sizeof m,
+            .name = "look",
+            .summary = { "l", "l" },
+            .when = BH_OUTPUT_AT_ONCE,
+            .needs = needs * BH_OUTPUT_NEEDS_FRAMES,
+            .open = look_open,
+            .write = look_write,
+            .close = look_close,
         };
         const struct bh_host_config cfg = { .module = &m, .instance = "l" };
         struct bh_host *h;
@@ -394,7 +412,8 @@ test_pack(void **state)
             const bool is_there = f[i].data != NULL && cases[k].selected[i] != 0;
             assert_int_equal(back[i].data != NULL, is_there);
             if (is_there) {
-                assert_int_equal(back[i].cap_len, f[i].cap_len < cases[k].snap ? f[i].cap_len : cases[k].snap);
+                assert_int_equal(back[i].cap_len,
+                                 f[i].cap_len < cases[k].snap ? f[i].cap_len : cases[k].snap);
                 assert_memory_equal(back[i].data, f[i].data, back[i].cap_len);
                 assert_int_equal(back[i].wire_len, f[i].wire_len);
                 assert_int_equal(back[i].link_type, f[i].link_type);

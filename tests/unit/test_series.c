@@ -59,8 +59,8 @@ names(void)
     text[0] = '\0';
     for (int k = 0; k < n; k++) {
         if (e[k]->d_name[0] != '.') {
-            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", *text != '\0' ? " " : "",
-                     e[k]->d_name);
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s",
+                     *text != '\0' ? " " : "", e[k]->d_name);
         }
         free(e[k]);
     }
@@ -104,9 +104,9 @@ test_bounds(void **state)
         int64_t now_ns;
         uint64_t more;
         bool is_due;
-    } cases[] = { { 100 * SEC, 5, false },          { 100 * SEC, 6, true },
-                  { 160 * SEC - 1, 1, false },      { 160 * SEC, 0, true },
-                  { 50 * SEC, 0, false },           { 100 * SEC, UINT64_MAX / 2, true } };
+    } cases[] = { { 100 * SEC, 5, false },     { 100 * SEC, 6, true },
+                  { 160 * SEC - 1, 1, false }, { 160 * SEC, 0, true },
+                  { 50 * SEC, 0, false },      { 100 * SEC, UINT64_MAX / 2, true } };
     assert_false(bh_series_is_due(s, 100 * SEC, 100)); /* nothing is written yet */
     assert_string_equal(names(), "");
     assert_int_equal(bh_series_write(s, 100 * SEC, "hello", 5, NULL), 0);
@@ -125,7 +125,8 @@ test_bounds(void **state)
         assert_int_equal(bh_series_finish(s, NULL), 0);
     }
     bh_series_close(s);
-    assert_string_equal(names(), "a-19700101T000140Z-2.log a-19700101T000140Z-3.log a-19700101T000140Z.log");
+    assert_string_equal(names(),
+                        "a-19700101T000140Z-2.log a-19700101T000140Z-3.log a-19700101T000140Z.log");
     assert_int_equal(size_of("a-19700101T000140Z.log"), 5);
 }
 
@@ -138,15 +139,20 @@ test_keep(void **state)
         uint64_t files, bytes;
         const char *left;
     } cases[] = {
-        { 0, 0, "a-20200101T000000Z-10.log a-20200101T000000Z-9.log a-20200101T000000Z.log a-20260101T000000Z.log" },
+        { 0, 0,
+          "a-20200101T000000Z-10.log a-20200101T000000Z-9.log a-20200101T000000Z.log a-20260101T000000Z.log" },
         { 3, 0, "a-20200101T000000Z-10.log a-20200101T000000Z-9.log a-20260101T000000Z.log" },
         { 2, 0, "a-20200101T000000Z-10.log a-20260101T000000Z.log" },
         { 0, 12, "a-20200101T000000Z-10.log a-20260101T000000Z.log" },
         { 0, 11, "a-20260101T000000Z.log" },
         { 0, 1, "a-20260101T000000Z.log" }, /* the newest stays */
     };
-    static const char *const alike[] = { "a-2020.log", "a-20200101T000000Z.log.gz", "a-20200101T000000Z-.log",
-                                         "a-20200101T000000Z-x.log", "ab-20200101T000000Z.log", "a-20200101X000000Z.log" };
+    static const char *const alike[] = { "a-2020.log",
+                                         "a-20200101T000000Z.log.gz",
+                                         "a-20200101T000000Z-.log",
+                                         "a-20200101T000000Z-x.log",
+                                         "ab-20200101T000000Z.log",
+                                         "a-20200101X000000Z.log" };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         print_message("# %u %u\n", (unsigned)cases[k].files, (unsigned)cases[k].bytes);
         make("a-20200101T000000Z.log", "octets");
@@ -155,8 +161,8 @@ test_keep(void **state)
         for (size_t i = 0; i < BH_COUNT(alike); i++) {
             make(alike[i], "x");
         }
-        struct bh_series *s =
-            opened((struct bh_series_config){ .keep_files = cases[k].files, .keep_bytes = cases[k].bytes });
+        struct bh_series *s = opened((struct bh_series_config){ .keep_files = cases[k].files,
+                                                                .keep_bytes = cases[k].bytes });
         assert_int_equal(bh_series_write(s, 1767225600 * SEC, "octets", 6, NULL), 0);
         bh_series_close(s);
         for (size_t i = 0; i < BH_COUNT(alike); i++) {
@@ -184,7 +190,8 @@ test_left_behind(void **state)
     uint64_t seen = 0;
     make("a.log", "12345678");
     assert_int_equal(utimensat(AT_FDCWD, path_of("a.log"),
-                               (struct timespec[2]){ { .tv_sec = 100 }, { .tv_sec = 100 } }, 0), 0);
+                               (struct timespec[2]){ { .tv_sec = 100 }, { .tv_sec = 100 } }, 0),
+                     0);
     struct bh_series *s = opened((struct bh_series_config){ .mend = keep_four, .arg = &seen });
     assert_string_equal(names(), "a-19700101T000140Z.log");
     assert_int_equal(size_of("a-19700101T000140Z.log"), 4);

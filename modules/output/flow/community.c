@@ -62,8 +62,8 @@ base64(const uint8_t sum[20], char *to)
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (unsigned i = 0; i < 20; i += 3) {
-        const uint32_t x = (uint32_t)sum[i] << 16 | (uint32_t)sum[i + 1] << 8 |
-                           (i + 2 < 20 ? sum[i + 2] : 0U);
+        const uint32_t x =
+            (uint32_t)sum[i] << 16 | (uint32_t)sum[i + 1] << 8 | (i + 2 < 20 ? sum[i + 2] : 0U);
         *to++ = letters[x >> 18];
         *to++ = letters[x >> 12 & 63];
         *to++ = letters[x >> 6 & 63];

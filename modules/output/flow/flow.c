@@ -35,8 +35,8 @@ struct flow_module {
     int64_t templates_every_ns, templates_ns;
     int64_t tick_ns, packets_ns; /* of the last tick; the newest packet then */
     bool any_tick, any_templates;
-    uint64_t next;         /* batch */
-    uint64_t said_early;   /* of ended_early, counted */
+    uint64_t next;       /* batch */
+    uint64_t said_early; /* of ended_early, counted */
     uint64_t flows_ended;
 };
 
@@ -55,14 +55,16 @@ write_out(struct flow_module *m)
     struct bh_error err = { 0 };
     if (m->out.failed) {
         bh_buf_done(&m->out);
-        bh_error_errno(&err, ENOMEM, bh_output_instance(m->o), "flows were lost", "フローが失われました");
+        bh_error_errno(&err, ENOMEM, bh_output_instance(m->o), "flows were lost",
+                       "フローが失われました");
         say(m, BH_SAY_ERROR, &err);
         return 0;
     }
     if (m->out.len == 0 || m->series == NULL) {
         return 0;
     }
-    const int r = bh_series_write(m->series, flow_table_now(m->table), m->out.data, m->out.len, &err);
+    const int r =
+        bh_series_write(m->series, flow_table_now(m->table), m->out.data, m->out.len, &err);
     if (r != 0) {
         say(m, BH_SAY_ERROR, &err);
         return BH_EAGAIN;
@@ -162,7 +164,8 @@ connect_to(struct flow_module *m, const char *peer, struct bh_error *err)
     struct addrinfo want = { .ai_socktype = SOCK_DGRAM }, *found = NULL;
     if (strlen(peer) >= sizeof text || !split_peer(strcpy(text, peer), &host, &port)) {
         return bh_error_set(err, BH_EUSAGE, "collector", "%s: must be HOST:PORT or [ADDRESS]:PORT",
-                            "%s: ホスト:ポート または [アドレス]:ポート の形で指定してください", peer);
+                            "%s: ホスト:ポート または [アドレス]:ポート の形で指定してください",
+                            peer);
     }
     const int g = getaddrinfo(host, port, &want, &found);
     if (g != 0) {
@@ -261,7 +264,8 @@ flow_open(struct bh_output *o)
     m->o = o;
     m->socket = -1;
     m->form = form_of(bh_output_text(o, "format"));
-    m->context = (struct flow_writer_context){ .sensor = "", .seed = (uint16_t)bh_output_uint(o, "seed") };
+    m->context =
+        (struct flow_writer_context){ .sensor = "", .seed = (uint16_t)bh_output_uint(o, "seed") };
     m->templates_every_ns = (int64_t)bh_output_uint(o, "templates");
     const struct flow_config cfg = {
         .flows_max = (uint32_t)bh_output_uint(o, "flows"),
@@ -273,7 +277,8 @@ flow_open(struct bh_output *o)
         .ended = flow_ended,
         .arg = m,
     };
-    static const char *const counters[] = { "flows", "flows_ended_early", "messages_sent", "messages_refused" };
+    static const char *const counters[] = { "flows", "flows_ended_early", "messages_sent",
+                                            "messages_refused" };
     int r = open_sinks(m, &err);
     for (size_t k = 0; k < (m->socket >= 0 ? 4 : 2); k++) {
         bh_output_count(o, counters[k], 0); /* also those that stay 0 have a name */
@@ -317,7 +322,8 @@ drain(struct flow_module *m, bool all)
     /* Between two writes only: `out` is empty then, and the next line begins with a header. */
     if (r == 0 && m->out.len == 0 && bh_series_is_due(m->series, now, OUT_WRITE)) {
         if (m->ipfix != NULL) {
-            bh_ignore(flow_ipfix_emit(m->ipfix, now, &err)); /* what is in it stays with its templates */
+            bh_ignore(
+                flow_ipfix_emit(m->ipfix, now, &err)); /* what is in it stays with its templates */
             r = write_out(m);
         }
         if (r == 0 && bh_series_finish(m->series, &err) != 0) {
@@ -392,7 +398,8 @@ flow_tick(struct bh_output *o, int64_t now_ns)
         flow_table_expire(m->table, EXPIRE_MOST);
     }
     count_early(m);
-    if (m->socket >= 0 && (!m->any_templates || now_ns - m->templates_ns >= m->templates_every_ns)) {
+    if (m->socket >= 0 &&
+        (!m->any_templates || now_ns - m->templates_ns >= m->templates_every_ns)) {
         m->any_templates = m->has_head = true;
         m->templates_ns = now_ns;
         if (flow_ipfix_templates(m->ipfix, packets, &err) != 0) {
@@ -420,7 +427,8 @@ flow_close(struct bh_output *o)
         const uint64_t left = flow_table_count(m->table);
         if (!none_left || r != 0) {
             struct bh_error err = { 0 };
-            bh_error_set(&err, BH_ELIMIT, bh_output_instance(o), "ends with flows that could not be written: %u",
+            bh_error_set(&err, BH_ELIMIT, bh_output_instance(o),
+                         "ends with flows that could not be written: %u",
                          "書き込めなかったフローがあります: %u", (unsigned)left);
             say(m, BH_SAY_ERROR, &err);
         }
@@ -455,7 +463,8 @@ static const struct bh_setting settings[] = {
     { .name = "collector",
       .type = BH_SETTING_PEER,
       .unit = "",
-      .text = { "HOST:PORT to send IPFIX to, over UDP", "IPFIX を UDP で送る宛先 (ホスト:ポート)" } },
+      .text = { "HOST:PORT to send IPFIX to, over UDP",
+                "IPFIX を UDP で送る宛先 (ホスト:ポート)" } },
     { .name = "flows",
       .type = BH_SETTING_UINT,
       .unit = "flows",
@@ -498,7 +507,8 @@ static const struct bh_setting settings[] = {
       .type = BH_SETTING_DURATION,
       .unit = "",
       .default_text = "1d",
-      .text = { "begin another file after so long; 0s: never", "ファイルを替える時間。0s: 替えない" } },
+      .text = { "begin another file after so long; 0s: never",
+                "ファイルを替える時間。0s: 替えない" } },
     { .name = "max-size",
       .type = BH_SETTING_SIZE,
       .unit = "octets",

@@ -26,8 +26,8 @@ enum flow_end {
 
 /* What TCP flags told of a connection. Only the first RST is noted, and none after both FINs. */
 enum {
-    SAW_SYN = 1 << 0,     /* of the originator                                 */
-    SAW_ANSWER = 1 << 1,  /* SYN-ACK (or, opened from both ends, SYN) of the responder */
+    SAW_SYN = 1 << 0,    /* of the originator                                 */
+    SAW_ANSWER = 1 << 1, /* SYN-ACK (or, opened from both ends, SYN) of the responder */
     SAW_FIN_ORIG = 1 << 2,
     SAW_FIN_RESP = 1 << 3,
     SAW_RST_ORIG = 1 << 4,
@@ -39,14 +39,23 @@ enum {
 
 /* What the numbers in port[] are. */
 enum {
-    PORTS_NONE = 0,  /* there are none: another protocol, a later fragment, a cut header            */
+    PORTS_NONE =
+        0, /* there are none: another protocol, a later fragment, a cut header            */
     PORTS_PORTS = 1, /* TCP, UDP                                                                 */
-    PORTS_PAIR = 2,  /* ICMP: type, and the type that answers it                                   */
-    PORTS_CODE = 3,  /* ICMP without an answer: type and code; the other way is another flow        */
+    PORTS_PAIR = 2, /* ICMP: type, and the type that answers it                                   */
+    PORTS_CODE =
+        3, /* ICMP without an answer: type and code; the other way is another flow        */
 };
 
 /* In which order they give way, and when they are idle. */
-enum flow_list { LIST_CLOSED, LIST_DATAGRAM_ONE, LIST_TCP_ONE, LIST_DATAGRAM, LIST_TCP, LIST_COUNT };
+enum flow_list {
+    LIST_CLOSED,
+    LIST_DATAGRAM_ONE,
+    LIST_TCP_ONE,
+    LIST_DATAGRAM,
+    LIST_TCP,
+    LIST_COUNT
+};
 
 #define HISTORY_MAX 16U
 struct flow {
@@ -99,7 +108,7 @@ struct flow_config {
     void (*ended)(void *arg, const struct flow *f, enum flow_end end);
     void *arg;
 };
-struct flow_table; /* opaque */
+struct flow_table;                                                /* opaque */
 struct flow_table *flow_table_new(const struct flow_config *cfg); /* NULL without memory */
 void flow_table_free(struct flow_table *t);                       /* without ending any */
 void flow_table_add(struct flow_table *t, const struct bh_batch *b);

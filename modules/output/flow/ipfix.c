@@ -71,7 +71,8 @@ static int
 failed(GError *g, struct bh_error *err)
 {
     const char *text = g != NULL ? g->message : "out of memory";
-    const int r = bh_error_set(err, BH_EFORMAT, "ipfix", "cannot encode: %s", "符号化できません: %s", text);
+    const int r =
+        bh_error_set(err, BH_EFORMAT, "ipfix", "cannot encode: %s", "符号化できません: %s", text);
     g_clear_error(&g);
     return r;
 }
@@ -118,7 +119,8 @@ flow_ipfix_new(const struct flow_ipfix_config *cfg, struct flow_ipfix **ret, str
     x->model = fbInfoModelAlloc();
     x->session = fbSessionAlloc(x->model);
     fbSessionSetDomain(x->session, cfg->domain);
-    if (!add_templates(x, 0, &g) || !add_templates(x, 1, &g)) { /* before there is a buffer they would go into */
+    if (!add_templates(x, 0, &g) ||
+        !add_templates(x, 1, &g)) { /* before there is a buffer they would go into */
         fbSessionFree(x->session);
         flow_ipfix_free(x);
         return failed(g, err);
@@ -159,7 +161,8 @@ flow_ipfix_emit(struct flow_ipfix *x, int64_t now_ns, struct bh_error *err)
     }
     const size_t size = fbExporterGetMsgLen(x->exporter);
     if (size >= 16) {
-        bh_put_be32(x->message + 4, (uint32_t)(now_ns / 1000000000)); /* when it leaves, not when it began */
+        bh_put_be32(x->message + 4,
+                    (uint32_t)(now_ns / 1000000000)); /* when it leaves, not when it began */
         x->cfg.put(x->cfg.arg, x->message, size);
     }
     return 0;
@@ -221,13 +224,15 @@ fill(const struct flow *f, enum flow_end end, unsigned first, struct record *r)
         memcpy(r->addr[0], from.octets, 16);
         memcpy(r->addr[1], to.octets, 16);
     } else {
-        const uint32_t a = bh_get_be32(from.octets), b = bh_get_be32(to.octets); /* host order, as numbers */
+        const uint32_t a = bh_get_be32(from.octets),
+                       b = bh_get_be32(to.octets); /* host order, as numbers */
         memcpy(r->addr[0], &a, 4);
         memcpy(r->addr[0] + 4, &b, 4);
     }
     r->interface = f->interface;
     if (icmp) {
-        r->icmp = (uint16_t)(f->port[first] << 8 | (f->ports == PORTS_CODE ? f->port[other] & 0xff : 0));
+        r->icmp =
+            (uint16_t)(f->port[first] << 8 | (f->ports == PORTS_CODE ? f->port[other] & 0xff : 0));
         r->port[1] = r->icmp; /* where exporters of NetFlow had it, and collectors still look */
     } else {
         r->port[0] = f->port[first];
@@ -241,7 +246,8 @@ fill(const struct flow *f, enum flow_end end, unsigned first, struct record *r)
 }
 
 static int
-append(struct flow_ipfix *x, const struct flow *f, struct record *r, int64_t now_ns, struct bh_error *err)
+append(struct flow_ipfix *x, const struct flow *f, struct record *r, int64_t now_ns,
+       struct bh_error *err)
 {
     const unsigned v = f->family == 6;
     for (unsigned tries = 0; tries < 2; tries++) {

@@ -118,9 +118,9 @@ tcp_state(unsigned s)
                : (s & SAW_FIN_ORIG) != 0 ? "SH"
                                          : "S0";
     case SAW_ANSWER:
-        return (s & SAW_RST_RESP) != 0                       ? "RSTRH"
+        return (s & SAW_RST_RESP) != 0                               ? "RSTRH"
                : (s & (SAW_FIN_RESP | SAW_RST_ORIG)) == SAW_FIN_RESP ? "SHR"
-                                                             : "OTH";
+                                                                     : "OTH";
     default:
         return "OTH";
     }
@@ -157,9 +157,8 @@ bool
 flow_icmp_counterpart(bool is_v6, unsigned type, unsigned *ret_type)
 {
     static const uint8_t pairs[][2] = { { 8, 0 }, { 13, 14 }, { 15, 16 }, { 17, 18 }, { 10, 9 } };
-    static const uint8_t pairs6[][2] = {
-        { 128, 129 }, { 133, 134 }, { 135, 136 }, { 130, 131 }, { 139, 140 }, { 144, 145 }
-    };
+    static const uint8_t pairs6[][2] = { { 128, 129 }, { 133, 134 }, { 135, 136 },
+                                         { 130, 131 }, { 139, 140 }, { 144, 145 } };
     const uint8_t(*p)[2] = is_v6 ? pairs6 : pairs;
     for (size_t k = 0; k < (is_v6 ? BH_COUNT(pairs6) : BH_COUNT(pairs)); k++) {
         if (p[k][0] == type || p[k][1] == type) {

@@ -36,7 +36,8 @@ struct flow_table {
     struct flow_config cfg;
     struct flow *flow; /* [1 .. flows_max] */
     uint32_t *head;
-    uint32_t head_mask, used, unused, count; /* used: entries ever handed out; unused: chain of given back */
+    uint32_t head_mask, used, unused,
+        count; /* used: entries ever handed out; unused: chain of given back */
     uint32_t first[LIST_COUNT], last[LIST_COUNT];
     int64_t now, newest_ns; /* the table's time; the packets' */
     bool any;
@@ -146,9 +147,9 @@ list_of(const struct flow *f)
 static int64_t
 idle_of(const struct flow_table *t, unsigned list)
 {
-    return list == LIST_CLOSED                          ? t->cfg.idle_closed_ns
+    return list == LIST_CLOSED                        ? t->cfg.idle_closed_ns
            : list == LIST_TCP || list == LIST_TCP_ONE ? t->cfg.idle_tcp_ns
-                                                        : t->cfg.idle_other_ns;
+                                                      : t->cfg.idle_other_ns;
 }
 
 static bool
@@ -283,7 +284,8 @@ look(const struct flow_table *t, const struct bh_batch *b, uint32_t i, struct pa
 static bool
 is_of(const struct flow *f, const struct packet *p, unsigned *ret_side)
 {
-    if (f->hash != p->hash || f->proto != p->proto || f->family != p->family || f->ports != p->ports) {
+    if (f->hash != p->hash || f->proto != p->proto || f->family != p->family ||
+        f->ports != p->ports) {
         return false;
     }
     for (unsigned side = 0; side < 2; side++) {
@@ -320,8 +322,8 @@ is_answer(const struct bh_batch *b, uint32_t i)
 }
 
 static struct flow *
-begin(struct flow_table *t, const struct bh_batch *b, uint32_t i, const struct packet *p, int64_t ts,
-      unsigned *ret_side)
+begin(struct flow_table *t, const struct bh_batch *b, uint32_t i, const struct packet *p,
+      int64_t ts, unsigned *ret_side)
 {
     struct flow *f = take(t);
     const unsigned side = p->ports == PORTS_PORTS && is_answer(b, i) ? RESP : ORIG;

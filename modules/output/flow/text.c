@@ -308,11 +308,15 @@ zeek_head(int64_t now_ns, struct bh_buf *out)
     struct tm tm = { 0 };
     gmtime_r(&t, &tm);
     strftime(open, sizeof open, "%Y-%m-%d-%H-%M-%S", &tm);
-    bh_buf_printf(out, "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n"
-                       "#path\tconn\n#open\t%s\n", open);
-    bh_buf_puts(out, "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration"
-                     "\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory"
-                     "\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents\tcommunity_id\n");
+    bh_buf_printf(out,
+                  "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n"
+                  "#path\tconn\n#open\t%s\n",
+                  open);
+    bh_buf_puts(
+        out,
+        "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration"
+        "\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes\thistory"
+        "\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents\tcommunity_id\n");
     bh_buf_puts(out, "#types\ttime\tstring\taddr\tport\taddr\tport\tenum\tstring\tinterval"
                      "\tcount\tcount\tstring\tbool\tbool\tcount\tstring"
                      "\tcount\tcount\tcount\tcount\tset[string]\tstring\n");
@@ -321,8 +325,7 @@ zeek_head(int64_t now_ns, struct bh_buf *out)
 static void
 zeek_uid(uint64_t id, char ret_uid[18])
 {
-    static const char letters[] =
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     char *p = ret_uid;
     for (*p++ = 'C'; p < ret_uid + 12; id /= 62) {
         *p++ = letters[id % 62];
@@ -355,19 +358,20 @@ zeek_line(const struct cell_out *o)
     bh_ip_format(&orig, from);
     bh_ip_format(&resp, to);
     flow_community_id(f, o->c->seed, community);
-    bh_buf_printf(out, "%" PRId64 ".%06d\t%s\t%s\t%u\t%s\t%u\t%s\t-\t", us / 1000000, (int)(us % 1000000),
-                  uid, from, f->port[ORIG], to, f->port[RESP], zeek_proto(f, proto));
+    bh_buf_printf(out, "%" PRId64 ".%06d\t%s\t%s\t%u\t%s\t%u\t%s\t-\t", us / 1000000,
+                  (int)(us % 1000000), uid, from, f->port[ORIG], to, f->port[RESP],
+                  zeek_proto(f, proto));
     if (f->packets[ORIG] + f->packets[RESP] > 1) {
         bh_buf_printf(out, "%" PRId64 ".%06d\t", took / 1000000, (int)(took % 1000000));
     } else {
         bh_buf_puts(out, "-\t");
     }
-    bh_buf_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%s\t%c\t%c\t0\t%.*s", f->payload[ORIG], f->payload[RESP],
-                  zeek_state(f), (f->local & 1U << ORIG) != 0 ? 'T' : 'F',
-                  (f->local & 1U << RESP) != 0 ? 'T' : 'F', f->history_len == 0 ? 1 : f->history_len,
-                  f->history_len == 0 ? "-" : f->history);
-    bh_buf_printf(out, "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t-\t%s\n", f->packets[ORIG],
-                  f->bytes[ORIG], f->packets[RESP], f->bytes[RESP], community);
+    bh_buf_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%s\t%c\t%c\t0\t%.*s", f->payload[ORIG],
+                  f->payload[RESP], zeek_state(f), (f->local & 1U << ORIG) != 0 ? 'T' : 'F',
+                  (f->local & 1U << RESP) != 0 ? 'T' : 'F',
+                  f->history_len == 0 ? 1 : f->history_len, f->history_len == 0 ? "-" : f->history);
+    bh_buf_printf(out, "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t-\t%s\n",
+                  f->packets[ORIG], f->bytes[ORIG], f->packets[RESP], f->bytes[RESP], community);
 }
 
 /* ---- both ---------------------------------------------------------------------------------------------- */

@@ -30,7 +30,8 @@ struct payload {
     struct bh_buf out;
     uint32_t snap;
     struct bucket frames, octets;
-    int64_t bucket_ns, now_ns, file_ns; /* packet time: of the buckets, the newest, the file's first */
+    int64_t bucket_ns, now_ns,
+        file_ns; /* packet time: of the buckets, the newest, the file's first */
     bool any_frame;
     const struct bh_output_run *run;
     uint64_t next; /* batch */
@@ -77,13 +78,15 @@ spend(struct bucket *b, uint64_t n)
 static bool
 is_allowed(struct payload *m, int64_t ts, uint32_t len)
 {
-    if (ts > m->bucket_ns || ts < m->bucket_ns - 1000000000) { /* a clock that was set back starts anew */
+    if (ts > m->bucket_ns ||
+        ts < m->bucket_ns - 1000000000) { /* a clock that was set back starts anew */
         fill(&m->frames, ts > m->bucket_ns ? ts - m->bucket_ns : 0);
         fill(&m->octets, ts > m->bucket_ns ? ts - m->bucket_ns : 0);
         m->bucket_ns = ts;
     }
     /* More than a second's worth in one frame can never be had: a full bucket lets it pass. */
-    const uint64_t octets = m->octets.per_second != 0 && len > m->octets.per_second ? m->octets.per_second : len;
+    const uint64_t octets =
+        m->octets.per_second != 0 && len > m->octets.per_second ? m->octets.per_second : len;
     if (!has(&m->frames, 1) || !has(&m->octets, octets)) {
         return false;
     }
@@ -112,7 +115,8 @@ static bool
 interface_of(struct payload *m, const struct bh_output_frame *f, uint32_t *ret_index)
 {
     for (uint32_t k = 0; k < m->interface_count; k++) {
-        if (m->interface[k].link_type == f->link_type && m->interface[k].interface == f->interface) {
+        if (m->interface[k].link_type == f->link_type &&
+            m->interface[k].interface == f->interface) {
             *ret_index = k;
             return true;
         }
@@ -123,7 +127,8 @@ interface_of(struct payload *m, const struct bh_output_frame *f, uint32_t *ret_i
     struct pcapng_interface *i = &m->interface[m->interface_count];
     *i = (struct pcapng_interface){ .link_type = f->link_type, .interface = f->interface };
     name_of(m, f->interface, i->name, sizeof i->name);
-    pcapng_description(&m->out, i, m->snap, m->run != NULL && m->run->filter != NULL ? m->run->filter : "");
+    pcapng_description(&m->out, i, m->snap,
+                       m->run != NULL && m->run->filter != NULL ? m->run->filter : "");
     *ret_index = m->interface_count++;
     return true;
 }
@@ -152,11 +157,13 @@ write_out(struct payload *m)
     struct bh_error err = { 0 };
     if (m->out.failed) {
         bh_buf_done(&m->out);
-        bh_error_errno(&err, ENOMEM, bh_output_instance(m->o), "frames were lost", "フレームが失われました");
+        bh_error_errno(&err, ENOMEM, bh_output_instance(m->o), "frames were lost",
+                       "フレームが失われました");
         say(m, BH_SAY_ERROR, &err);
         return 0;
     }
-    const int r = m->out.len == 0 ? 0 : bh_series_write(m->series, m->file_ns, m->out.data, m->out.len, &err);
+    const int r =
+        m->out.len == 0 ? 0 : bh_series_write(m->series, m->file_ns, m->out.data, m->out.len, &err);
     if (r != 0) {
         say(m, BH_SAY_ERROR, &err);
         return BH_EAGAIN;
@@ -238,7 +245,8 @@ payload_open(struct bh_output *o)
         .mode = 0600,
         .mend = pcapng_mend,
     };
-    static const char *const counters[] = { "frames", "octets", "frames_over_rate", "frames_without_interface" };
+    static const char *const counters[] = { "frames", "octets", "frames_over_rate",
+                                            "frames_without_interface" };
     for (size_t k = 0; k < BH_COUNT(counters); k++) {
         bh_output_count(o, counters[k], 0); /* also those that stay 0 have a name */
     }
@@ -279,9 +287,10 @@ payload_write(struct bh_output *o, const struct bh_output_batch *batch)
         }
         const int64_t ts = batch->records->ts_ns[i];
         /* Files change between frames, so that none is larger than it may be by more than its statistics. */
-        if (m->has_head &&
-            bh_series_is_due(m->series, ts, m->out.len + f->cap_len + 64) && write_out(m) == 0) {
-            bh_ignore(finish(m)); /* a full disk: it goes on in this file, and the next frame tries again */
+        if (m->has_head && bh_series_is_due(m->series, ts, m->out.len + f->cap_len + 64) &&
+            write_out(m) == 0) {
+            bh_ignore(finish(
+                m)); /* a full disk: it goes on in this file, and the next frame tries again */
         }
         m->now_ns = ts > m->now_ns || !m->any_frame ? ts : m->now_ns;
         m->any_frame = true;
@@ -351,7 +360,8 @@ static const struct bh_setting settings[] = {
       .type = BH_SETTING_DURATION,
       .unit = "",
       .default_text = "1h",
-      .text = { "begin another file after so long; 0s: never", "ファイルを替える時間。0s: 替えない" } },
+      .text = { "begin another file after so long; 0s: never",
+                "ファイルを替える時間。0s: 替えない" } },
     { .name = "keep",
       .type = BH_SETTING_UINT,
       .unit = "files",

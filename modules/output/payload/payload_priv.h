@@ -25,12 +25,15 @@ struct pcapng_statistics {
 };
 
 void pcapng_section(struct bh_buf *out, const char *sensor);
-void pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, uint32_t snap, const char *filter);
-void pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns, const struct bh_output_frame *f, uint32_t snap,
-                  unsigned direction);
+void pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, uint32_t snap,
+                        const char *filter);
+void pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns,
+                  const struct bh_output_frame *f, uint32_t snap, unsigned direction);
 /* `run_ns` and `number` make it a mark. */
-void pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pcapng_interface *i,
-                                 const struct pcapng_statistics *s, bool is_mark, int64_t run_ns, uint64_t number);
+void
+pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pcapng_interface *i,
+                            const struct pcapng_statistics *s, bool is_mark, int64_t run_ns,
+                            uint64_t number);
 /* How many octets of a file are there up to and with the last mark. A file without one, or that is not of ours: all of
  * it, 0: nothing in it is worth keeping. */
 uint64_t pcapng_mend(void *arg, int fd, uint64_t size);

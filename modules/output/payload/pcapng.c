@@ -8,8 +8,15 @@ enum { BLOCK_SECTION = 0x0a0d0d0a, BLOCK_INTERFACE = 1, BLOCK_STATISTICS = 5, BL
 enum { OPTION_END = 0, OPTION_COMMENT = 1, SECTION_APPLICATION = 4 };
 enum { INTERFACE_NAME = 2, INTERFACE_RESOLUTION = 9, INTERFACE_FILTER = 11 };
 enum { PACKET_FLAGS = 2 };
-enum { STATISTICS_START = 2, STATISTICS_END, STATISTICS_RECEIVED, STATISTICS_DROPPED, STATISTICS_ACCEPTED,
-       STATISTICS_OS_DROPPED, STATISTICS_DELIVERED };
+enum {
+    STATISTICS_START = 2,
+    STATISTICS_END,
+    STATISTICS_RECEIVED,
+    STATISTICS_DROPPED,
+    STATISTICS_ACCEPTED,
+    STATISTICS_OS_DROPPED,
+    STATISTICS_DELIVERED
+};
 #define MAGIC 0x1a2b3c4dU
 #define MARK "beholder "
 
@@ -113,7 +120,8 @@ pcapng_section(struct bh_buf *out, const char *sensor)
 }
 
 void
-pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, uint32_t snap, const char *filter)
+pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, uint32_t snap,
+                   const char *filter)
 {
     const size_t at = begin(out, BLOCK_INTERFACE);
     put16(out, i->link_type);
@@ -136,8 +144,8 @@ pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, uint32_
 }
 
 void
-pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns, const struct bh_output_frame *f, uint32_t snap,
-             unsigned direction)
+pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns, const struct bh_output_frame *f,
+             uint32_t snap, unsigned direction)
 {
     const size_t at = begin(out, BLOCK_PACKET);
     const uint32_t len = f->cap_len < snap ? f->cap_len : snap;
@@ -158,7 +166,8 @@ pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns, const struct bh_
 
 void
 pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pcapng_interface *i,
-                            const struct pcapng_statistics *s, bool is_mark, int64_t run_ns, uint64_t number)
+                            const struct pcapng_statistics *s, bool is_mark, int64_t run_ns,
+                            uint64_t number)
 {
     const size_t at = begin(out, BLOCK_STATISTICS);
     put32(out, index);
@@ -198,7 +207,8 @@ is_mark(int fd, uint64_t at, uint32_t len)
         if (value == NULL || code == OPTION_END) {
             return false;
         }
-        if (code == OPTION_COMMENT && size >= strlen(MARK) && memcmp(value, MARK, strlen(MARK)) == 0) {
+        if (code == OPTION_COMMENT && size >= strlen(MARK) &&
+            memcmp(value, MARK, strlen(MARK)) == 0) {
             return true;
         }
     }
@@ -211,7 +221,8 @@ pcapng_mend(void *arg, int fd, uint64_t size)
     uint64_t good = 0;
     uint8_t head[12];
     (void)arg;
-    for (uint64_t at = 0; size - at >= 12 && pread(fd, head, sizeof head, (off_t)at) == (ssize_t)sizeof head;) {
+    for (uint64_t at = 0;
+         size - at >= 12 && pread(fd, head, sizeof head, (off_t)at) == (ssize_t)sizeof head;) {
         const uint32_t type = bh_get_le32(head), len = bh_get_le32(head + 4);
         if (at == 0 && (type != BLOCK_SECTION || bh_get_le32(head + 8) != MAGIC)) {
             return size; /* nothing of ours: it is set aside as it is */
