@@ -73,11 +73,25 @@ lab_begin(void **state)
     return mkdtemp(lab_folder) == NULL ? -1 : 0;
 }
 
+/* Settings last as long as their host does: to the end of the case. */
+static char *lab_kept[256];
+static size_t lab_kept_count;
+
+static inline const char *
+lab_keep(const char *text)
+{
+    assert_true(lab_kept_count < BH_COUNT(lab_kept));
+    return lab_kept[lab_kept_count++] = strdup(text);
+}
+
 static inline int
 lab_end(void **state)
 {
     char command[128];
     (void)state;
+    while (lab_kept_count > 0) {
+        free(lab_kept[--lab_kept_count]);
+    }
     snprintf(command, sizeof command, "rm -rf '%s'", lab_folder);
     return system(command);
 }
@@ -92,7 +106,7 @@ lab_try(const char *module, const char *const *words, struct bh_child *child, st
     for (; words[n] != NULL; n++) {
         const char *equals = strchr(words[n], '=');
         snprintf(name[n], sizeof name[n], "%.*s", (int)(equals - words[n]), words[n]);
-        set[n] = (struct bh_host_setting){ strdup(name[n]), strdup(equals + 1) };
+        set[n] = (struct bh_host_setting){ lab_keep(name[n]), lab_keep(equals + 1) };
     }
     const struct bh_output_module *m;
     struct bh_error err = { 0 };
@@ -109,11 +123,7 @@ lab_try(const char *module, const char *const *words, struct bh_child *child, st
     if (r != 0) {
         lab_hear(NULL, "", BH_SAY_ERROR, &err);
     }
-    for (size_t k = 0; r != 0 && k < n; k++) {
-        free((char *)(uintptr_t)set[k].name);
-        free((char *)(uintptr_t)set[k].value);
-    }
-    return r; /* of one that runs, settings stay until the process ends */
+    return r;
 }
 
 static inline struct bh_host *
