@@ -6,6 +6,7 @@
  */
 #include "rows_priv.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -268,15 +269,30 @@ struct care {
     size_t count;
 };
 
+/* Nothing is in it: what may become a log without anybody being surprised. */
+static bool
+is_empty_dir(const char *dir)
+{
+    DIR *d = opendir(dir);
+    size_t names = 0;
+    while (d != NULL && names <= 2 && readdir(d) != NULL) {
+        names++; /* "." and ".." */
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
+    return d != NULL && names <= 2;
+}
+
 static int
-care_begin(struct care *c, const char *dir, struct bh_error *err)
+care_begin(struct care *c, const char *dir, bool may_begin, struct bh_error *err)
 {
     uint64_t sequence;
     *c = (struct care){ .dir = dir, .lock_fd = -1 };
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
-    if (r == 0 && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+    if (r == 0 && !may_begin && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
         struct stat st;
         r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
                                 : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
@@ -352,7 +368,7 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     if (r != 0) {
         return r;
     }
-    r = care_begin(&c, dir, err);
+    r = care_begin(&c, dir, false, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
     struct rewrite x = {
         .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
@@ -411,7 +427,7 @@ bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
                 struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = care_begin(&c, dir, false, err);
     struct block_rows *rows = block_rows_new();
     struct rewrite x = { .work = &c.work, .err = err };
     *ret_done = (struct bh_store_done){ 0 };
@@ -437,7 +453,7 @@ bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
                 struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = care_begin(&c, dir, false, err);
     *ret_done = (struct bh_store_done){ 0 };
     r = r != 0 ? r : retain_files(dir, keep_ns, keep_bytes, ret_done, err);
     return finish(&c, r, ret_done, err);
@@ -498,12 +514,15 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
                bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
                struct bh_error *err)
 {
-    struct care c;
+    struct care c = { .dir = dir, .lock_fd = -1 };
     struct {
         struct log_file *file;
         size_t count;
     } *log = calloc(count + 1, sizeof *log);
-    int r = care_begin(&c, dir, err);
+    /* Into a log, or into what is not there yet. */
+    struct stat st;
+    int r = stat(dir, &st) != 0 && errno == ENOENT ? make_dir(dir, err) : 0;
+    r = r != 0 ? r : care_begin(&c, dir, is_empty_dir(dir), err);
     r = r != 0 ? r : refuse_copy(dir, err);
     struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
     const uint64_t first = next_sequence(c.files, c.count);
