@@ -23,6 +23,13 @@ BUILD = os.environ.get("BH_BUILD_ROOT") or os.path.join(TOP, "build")
 MEMO = os.path.join(TESTS, "memo-2007")
 SHARED = os.environ.get("BH_SHARED_DATA") or ""
 TIMEOUT_S = 540
+SANITIZED = os.environ.get("BH_SANITIZE", "none") != "none"
+
+
+def fewer(count):
+    """How often the build with sanitizers, which is many times slower, tries what the plain one tries `count` times."""
+    return max(1, count // 4) if SANITIZED else count
+
 
 
 def program(variable, path):
