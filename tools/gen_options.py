@@ -3,7 +3,8 @@
 """Make C tables, manual pages and completions of option tables (programs/*/options*.tsv).
 
     gen_options.py c TABLE OUT.c OUT.h          the table for lib/base/bh_option.h
-    gen_options.py man PAGE.scd OUT.scd VERSION TABLE...  fill @OPTIONS name@, @DETAILS name@ and @VERSION@
+    gen_options.py man PAGE.scd OUT.scd VERSION TABLE...  fill @OPTIONS name@, @DETAILS name@ and @VERSION@;
+                                                           NAME.settings among them: @SETTINGS name@
     gen_options.py complete SHELL OUT TABLE...  bash, zsh or fish, for one program
 
 A table is lines of tab-separated cells; "-" is an empty cell, "\\n" a line break, "#" a comment.
@@ -157,9 +158,12 @@ def man_details(table):
     return "\n".join(out).rstrip("\n")
 
 
-def write_man(page, out, tables, version):
+def write_man(page, out, tables, version, settings=()):
     with open(page, encoding="utf-8") as f:
         text = f.read()
+    for path in settings:  # made by modules/output/settings_doc
+        with open(path, encoding="utf-8") as f:
+            text = text.replace("@SETTINGS %s@" % os.path.basename(path).split(".")[0], f.read().rstrip("\n"))
     by_name = {t.name: t for t in tables}
 
     def fill(m):
@@ -310,7 +314,8 @@ def main(a):
     if len(a) == 4 and a[0] == "c":
         write_c(Table(a[1]), a[2], a[3])
     elif len(a) > 4 and a[0] == "man":
-        write_man(a[1], a[2], [Table(t) for t in a[4:]], a[3])
+        settings = [t for t in a[4:] if t.endswith(".settings")]
+        write_man(a[1], a[2], [Table(t) for t in a[4:] if t not in settings], a[3], settings)
     elif len(a) > 3 and a[0] == "complete":
         save(a[2], {"bash": bash, "zsh": zsh, "fish": fish}[a[1]]([Table(t) for t in a[3:]]))
     else:

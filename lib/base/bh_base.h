@@ -323,6 +323,16 @@ void bh_map_done(struct bh_map *m);
 BH_NODISCARD int
 bh_file_replace(const char *path, const void *data, size_t size, struct bh_error *err);
 
+/* Output piece by piece: NULL or "-" is standard output, else a file that appears complete or not at
+ * all. After an error (-errno) nothing more is written, and every call says it again. */
+struct bh_out; /* opaque */
+BH_NODISCARD int bh_out_open(const char *path, struct bh_out **ret_out, struct bh_error *err);
+BH_NODISCARD int bh_out_write(struct bh_out *o, const void *data, size_t size);
+BH_NODISCARD int bh_out_flush(struct bh_out *o);
+uint64_t bh_out_size(const struct bh_out *o); /* octets so far */
+/* `keep` false: what was written to a file goes. NULL is allowed. */
+BH_NODISCARD int bh_out_close(struct bh_out *o, bool keep, struct bh_error *err);
+
 /* At the start of a program: descriptors 0 to 2 that are closed are taken, so that no file that
  * is opened later becomes standard output and gets what was meant for it. */
 void bh_standard_files(void);

@@ -78,7 +78,7 @@ struct cap_unpacker {
     void (*close)(void *state);
 };
 
-extern const struct cap_unpacker bh_cap_gzip, bh_cap_zstd, bh_cap_lz4;
+extern const struct cap_unpacker bh_cap_gzip, bh_cap_zstd, bh_cap_lz4, bh_cap_xz;
 
 /* ---- what a file is (sniff.c) ------------------------------------------------------------ */
 

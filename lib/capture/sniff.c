@@ -36,9 +36,6 @@ static const struct magic captures[] = {
 /* Packed in a way we do not unpack. */
 static const struct magic packed[] = {
     { MAGIC(0, "BZh"), "packed with bzip2", "bzip2 で圧縮されている" },
-    { MAGIC(0, "\xfd"
-               "7zXZ\0"),
-      "packed with xz", "xz で圧縮されている" },
     { MAGIC(0, "PK\x03\x04"), "a zip archive", "zip アーカイブ" },
     { MAGIC(0, "7z\xbc\xaf\x27\x1c"), "a 7z archive", "7z アーカイブ" },
     { MAGIC(0, "Rar!\x1a\x07"), "a rar archive", "rar アーカイブ" },
@@ -103,6 +100,9 @@ bh_cap_sniff_packed(const uint8_t *head, size_t size)
     }
     if (size >= 4 && bh_get_le32(head) == 0x184d2204U) {
         return &bh_cap_lz4;
+    }
+    if (size >= 6 && memcmp(head, "\xfd" "7zXZ\0", 6) == 0) {
+        return &bh_cap_xz;
     }
     return NULL;
 }
@@ -213,9 +213,9 @@ bh_cap_sniff_error(struct bh_error *err, const char *name, const uint8_t *head, 
     if ((m = find(packed, BH_COUNT(packed), head, size)) != NULL) {
         return bh_error_set(err, BH_EFORMAT, name,
                             "the file is %s; unpack it first%.0s"
-                            " (gzip, zstd and lz4 are read as they are)",
+                            " (gzip, zstd, lz4 and xz are read as they are)",
                             "%.0s%sファイルです。先に展開してください"
-                            " (gzip, zstd, lz4 はそのまま読めます)",
+                            " (gzip, zstd, lz4, xz はそのまま読めます)",
                             m->en, m->ja);
     }
     if ((m = find(captures, BH_COUNT(captures), head, size)) != NULL) {

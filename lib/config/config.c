@@ -402,11 +402,9 @@ finish_output(struct bh_config *c, struct section *s)
         }
     }
     /* The packet log knows where it goes. */
-    const struct bh_setting *dir = good ? in_table(s->module->settings, s->module->setting_count, "dir") : NULL;
-    if (dir != NULL && dir->required && section_find(s, "dir") == NULL &&
-        strcmp(s->module->name, "iplog") == 0) {
+    if (good && strcmp(s->module->name, "iplog") == 0 && section_find(s, "directory") == NULL) {
         s->settings[s->setting_count++] = (struct bh_host_setting){
-            .name = "dir", .value = bh_config_text(c, BH_CONFIG_SITE, "log-dir")
+            .name = "directory", .value = bh_config_text(c, BH_CONFIG_SITE, "log-dir")
         };
     }
     for (uint32_t k = 0; good && k < s->module->setting_count; k++) {

@@ -2,8 +2,8 @@
 /*
  * The event schema: every field of a record once, with its type, unit and texts, for what shows
  * records (the columns of cciplog carry these names). Ids are permanent: a new field takes
- * the next free one, a field that goes leaves a gap. 27 and 28 (countries of both ends) belong to
- * the stages that know them.
+ * the next free one, a field that goes leaves a gap. 27, 28 and 41 to 46 (countries and
+ * autonomous systems) are columns of lib/rows, which looks addresses up.
  */
 #include "bh_event.h"
 

@@ -25,6 +25,8 @@ BH_NODISCARD int bh_filter_parse(const char *const *words, size_t count, const k
                                  struct bh_filter **ret_filter, struct bh_error *err);
 void bh_filter_free(struct bh_filter *f);
 uint32_t bh_filter_needs(const struct bh_filter *f);
+/* Does a filter begin with this word? (An address or a number may be meant for one too, but is no word.) */
+bool bh_filter_is_word(const char *text);
 /* The names behind `sensor`, one after the other; NULL behind the last: who asks for one that is not
  * there should hear so. */
 const char *bh_filter_sensor(const struct bh_filter *f, size_t index);

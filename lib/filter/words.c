@@ -103,3 +103,11 @@ filter_word_nearest(const struct token *t)
     buf[t->len] = '\0';
     return bh_nearest(buf, names, BH_COUNT(names));
 }
+
+bool
+bh_filter_is_word(const char *text)
+{
+    const size_t len = strcspn(text, " \t");
+    return text[0] == '(' || (text[0] == '!' && text[1] != '=') || (len == 3 && strncasecmp(text, "not", 3) == 0) ||
+           (len > 0 && filter_word_find(text, len) != NULL);
+}

@@ -49,6 +49,9 @@ enum { TEXT_END = 0, TEXT_LINE = 1, TEXT_LONG = 2 };
 /* The next line without its end; good until the next call. TEXT_LONG: only its beginning, and the
  * rest will be passed over. Negative: -errno of reading, or -ENOMEM. */
 int text_line(struct text *t, struct cell *ret_line);
+/* So many octets, whatever they are; `n` at most TEXT_RECORD_MAX / 2. TEXT_END: the file ends before. */
+int text_octets(struct text *t, size_t n, struct cell *ret_octets);
+int text_skip(struct text *t, uint64_t n);
 
 /* ---- csv.c ------------------------------------------------------------------------------------ */
 
@@ -273,6 +276,9 @@ struct cell netfilter_find_words(struct cell text);
 enum { READ_END = 0, READ_MADE = 1, READ_BAD = 2, READ_OTHER = 3 };
 
 struct import_file;
+/* syslog.c: a message of the kernel with its time in microseconds: READ_MADE, READ_BAD, READ_OTHER. */
+int journal_packet(struct import_file *f, struct cell message, struct cell time);
+
 struct reader {
     const char *name; /* --input-format */
     const char *text[BH_LANGS];
@@ -283,7 +289,7 @@ struct reader {
     /* READ_MADE: f->next; READ_BAD: f->why, f->example; READ_OTHER: passed over; negative: -errno. */
     int (*next)(struct import_file *f);
 };
-extern const struct reader reader_csv, reader_netfilter, reader_journal, reader_zeek,
+extern const struct reader reader_csv, reader_netfilter, reader_journal, reader_journal_export, reader_zeek,
     reader_zeek_json, reader_nfdump, reader_nfdump_json;
 
 /* ---- keyed.c: records by the names of their fields ---------------------------------------------- */
@@ -305,6 +311,13 @@ struct keyed {
     uint8_t unset_len, empty_len;
 };
 
+/* What is kept of an entry of the journal's export. A packet's message is a few hundred octets. */
+struct journal_entry {
+    char message[4096], time[32];
+    size_t message_len, time_len;
+    bool is_kernel, has_transport, calls_itself_kernel;
+};
+
 struct import_file {
     struct text text;
     const struct reader *reader;
@@ -315,6 +328,7 @@ struct import_file {
     size_t columns_text_size;
     struct years years;
     struct keyed keyed;
+    struct journal_entry entry;
     struct made next;
     enum reason why;
     struct cell example;

@@ -80,7 +80,7 @@ look_check_text(const struct text *t, bool is_log, struct bh_error *err)
 
 /* The order in which they are asked; a table is what none of them knows. */
 static const struct reader *const readers[] = {
-    &reader_zeek,        &reader_zeek_json, &reader_journal,
+    &reader_zeek,        &reader_zeek_json, &reader_journal,   &reader_journal_export,
     &reader_nfdump_json, &reader_nfdump,    &reader_netfilter,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's packet log in syslog files, and in the journal's JSON (journalctl -o json). What
+ * The kernel's packet log in syslog files, and in the journal's JSON (journalctl -o json; its export: journal_export.c). What
  * else stands in such a file is passed over and counted.
  */
 #include "import_priv.h"
@@ -129,6 +129,26 @@ is_kernels(const struct keyed *k)
                        : cell_same(keyed_value(k, J_IDENTIFIER), "kernel");
 }
 
+int
+journal_packet(struct import_file *f, struct cell message, struct cell time)
+{
+    struct stamp stamp = { 0 };
+    struct cell text = netfilter_find_words(message);
+    if (text.len == 0) {
+        return READ_OTHER;
+    }
+    switch (cell_time(time, &stamp.ns, &stamp.is_zoneless)) {
+    case TIME_OK:
+        return made(f, text, &stamp);
+    case TIME_NONE:
+        return bad(f, REASON_NO_TIME, message);
+    case TIME_UNSET:
+        return bad(f, REASON_TIME_UNSET, message);
+    default:
+        return bad(f, REASON_TIME_BAD, message);
+    }
+}
+
 static int
 journal_next(struct import_file *f)
 {
@@ -141,22 +161,7 @@ journal_next(struct import_file *f)
     if (!is_kernels(&f->keyed) || message.len == 0) {
         return READ_OTHER;
     }
-    message = json_unescape(message);
-    struct cell text = netfilter_find_words(message);
-    if (text.len == 0) {
-        return READ_OTHER;
-    }
-    struct stamp stamp = { 0 };
-    switch (cell_time(keyed_value(&f->keyed, J_TIME), &stamp.ns, &stamp.is_zoneless)) {
-    case TIME_OK:
-        return made(f, text, &stamp);
-    case TIME_NONE:
-        return bad(f, REASON_NO_TIME, message);
-    case TIME_UNSET:
-        return bad(f, REASON_TIME_UNSET, message);
-    default:
-        return bad(f, REASON_TIME_BAD, message);
-    }
+    return journal_packet(f, json_unescape(message), keyed_value(&f->keyed, J_TIME));
 }
 
 static bool

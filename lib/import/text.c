@@ -172,3 +172,37 @@ text_line(struct text *t, struct cell *ret_line)
         }
     }
 }
+
+int
+text_octets(struct text *t, size_t n, struct cell *ret_octets)
+{
+    while (t->len - t->at < n && !t->ended) {
+        int r = text_fill(t);
+        if (r < 0) {
+            t->ended = true;
+            t->at = t->len;
+            return r;
+        }
+    }
+    if (t->len - t->at < n) {
+        t->at = t->len;
+        int r = text_end(t);
+        return r < 0 ? r : TEXT_END;
+    }
+    *ret_octets = (struct cell){ t->buf + t->at, n };
+    t->at += n;
+    return TEXT_LINE;
+}
+
+int
+text_skip(struct text *t, uint64_t n)
+{
+    int r = TEXT_LINE;
+    while (n > 0 && r == TEXT_LINE) {
+        struct cell some;
+        const size_t part = n < FIRST_CAP / 2 ? (size_t)n : FIRST_CAP / 2;
+        r = text_octets(t, part, &some);
+        n -= part;
+    }
+    return r;
+}

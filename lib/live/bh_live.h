@@ -44,11 +44,21 @@ const char *bh_live_name(const struct bh_live *l, size_t interface);
 size_t bh_live_count(const struct bh_live *l);
 uint64_t bh_live_ring_bytes(const struct bh_live *l); /* of all rings, as they were made */
 
-/* In the process that reads. */
-BH_NODISCARD int bh_live_attach(struct bh_live *l, struct bh_error *err);
-/* The next 1 .. BH_FRAMES_MAX frames, of one interface; 0: none are ready. Gives back what was read before. */
-unsigned bh_live_read(struct bh_live *l, struct bh_frames *f);
-/* Give back what was read: its octets are gone. */
+/* In the process that reads. `place` (may be NULL): where it is to go on, in a block that was not given
+ * back. */
+struct bh_live_place {
+    struct {
+        uint64_t block;  /* its number, from 1 */
+        uint32_t frames; /* of it, that were read */
+    } ring[BH_LIVE_INTERFACES];
+};
+BH_NODISCARD int
+bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
+/* Where the next read goes on. */
+void bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret);
+/* The next 1 .. `most` frames, of one interface; 0: none are ready. */
+unsigned bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f);
+/* Give back the blocks that were read to their ends: their octets are gone. */
 void bh_live_done(struct bh_live *l);
 /* Until frames are ready, `fd` (-1: none) is readable, or so many ms have passed. True: `fd` is readable. */
 bool bh_live_wait(struct bh_live *l, int fd, int timeout_ms);

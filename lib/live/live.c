@@ -49,6 +49,7 @@ struct ring {
     uint32_t at;         /* block                                    */
     const uint8_t *next; /* frame header in it; NULL: not looked at */
     uint32_t left;       /* frames from there on                     */
+    uint32_t skip;       /* of the block to come: whoever was before us read them */
     uint32_t done;       /* blocks before `at` that were read and not given back */
 };
 
@@ -273,6 +274,12 @@ block_of(const struct ring *r, uint32_t k)
     return (struct tpacket_block_desc *)(void *)(r->map + (size_t)k * r->block_bytes);
 }
 
+static const struct tpacket3_hdr *
+header_at(const uint8_t *p)
+{
+    return (const struct tpacket3_hdr *)(const void *)p;
+}
+
 static bool
 is_ours(const struct ring *r, uint32_t k)
 {
@@ -300,7 +307,7 @@ find_place(struct ring *r)
 }
 
 int
-bh_live_attach(struct bh_live *l, struct bh_error *err)
+bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err)
 {
     for (size_t k = 0; k < l->count; k++) {
         struct ring *r = &l->ring[k];
@@ -311,14 +318,23 @@ bh_live_attach(struct bh_live *l, struct bh_error *err)
         }
         r->map = p;
         find_place(r);
+        if (place != NULL && place->ring[k].block == block_of(r, r->at)->hdr.bh1.seq_num) {
+            r->skip = place->ring[k].frames;
+        }
     }
     return 0;
 }
 
-static const struct tpacket3_hdr *
-header_at(const uint8_t *p)
+void
+bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret)
 {
-    return (const struct tpacket3_hdr *)(const void *)p;
+    memset(ret, 0, sizeof *ret);
+    for (size_t k = 0; k < l->count; k++) {
+        const struct ring *r = &l->ring[k];
+        const struct tpacket_block_desc *b = block_of(r, r->at);
+        ret->ring[k].block = b->hdr.bh1.seq_num;
+        ret->ring[k].frames = r->next == NULL ? r->skip : b->hdr.bh1.num_pkts - r->left;
+    }
 }
 
 static int64_t
@@ -343,6 +359,10 @@ look(struct ring *r)
         const struct tpacket_block_desc *b = block_of(r, r->at);
         r->next = (const uint8_t *)b + b->hdr.bh1.offset_to_first_pkt;
         r->left = b->hdr.bh1.num_pkts;
+        for (; r->skip > 0 && r->left > 0; r->skip--, r->left--) {
+            r->next += header_at(r->next)->tp_next_offset;
+        }
+        r->skip = 0;
     }
     return true;
 }
@@ -364,7 +384,7 @@ put_tag(uint8_t *data, uint32_t *len, const struct tpacket3_hdr *h)
 }
 
 static void
-fill_frame(const struct bh_live *l, size_t interface, uint8_t *p, struct bh_frame *f)
+fill_frame(size_t interface, uint8_t *p, struct bh_frame *f)
 {
     const struct tpacket3_hdr *h = header_at(p);
     const struct sockaddr_ll *from = (const struct sockaddr_ll *)(const void *)(p + ADDRESS_AT);
@@ -378,7 +398,6 @@ fill_frame(const struct bh_live *l, size_t interface, uint8_t *p, struct bh_fram
         data = put_tag(data, &cap, h);
         wire += cap - before;
     }
-    (void)l;
     *f = (struct bh_frame){
         .ts_ns = time_of(h),
         .data = data,
@@ -392,17 +411,17 @@ fill_frame(const struct bh_live *l, size_t interface, uint8_t *p, struct bh_fram
 
 /* Frames of one ring, up to this time. */
 static unsigned
-take(struct bh_live *l, size_t interface, int64_t upto_ns, struct bh_frames *f)
+take(struct bh_live *l, size_t interface, int64_t upto_ns, unsigned most, struct bh_frames *f)
 {
     struct ring *r = &l->ring[interface];
     unsigned n = 0;
-    while (n < BH_FRAMES_MAX && look(r)) {
+    while (n < most && look(r)) {
         const struct tpacket3_hdr *h = header_at(r->next);
         if (time_of(h) > upto_ns) {
             break;
         }
         uint8_t *p = r->map + (r->next - r->map);
-        fill_frame(l, interface, p, &f->frame[n++]);
+        fill_frame(interface, p, &f->frame[n++]);
         /* the memory's own header is trusted: the kernel writes it, nobody else can */
         r->left--;
         r->next += h->tp_next_offset;
@@ -436,9 +455,8 @@ now_ns(void)
 }
 
 unsigned
-bh_live_read(struct bh_live *l, struct bh_frames *f)
+bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f)
 {
-    bh_live_done(l);
     size_t first = SIZE_MAX;
     int64_t first_ns = INT64_MAX, upto_ns = INT64_MAX;
     bool any_empty = false;
@@ -464,7 +482,7 @@ bh_live_read(struct bh_live *l, struct bh_frames *f)
         const int64_t late = now_ns() - LATE_NS;
         upto_ns = late < upto_ns ? late : upto_ns;
     }
-    f->count = take(l, first, upto_ns, f);
+    f->count = take(l, first, upto_ns, most < BH_FRAMES_MAX ? most : BH_FRAMES_MAX, f);
     return f->count;
 }
 

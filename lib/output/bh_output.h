@@ -83,6 +83,14 @@ struct bh_output_run {
     const kobold *countries; /* what country numbers mean; NULL: there is no country     */
 };
 
+/* What was captured of a frame. */
+struct bh_output_frame {
+    const uint8_t *data; /* NULL: not given */
+    uint32_t cap_len, wire_len;
+    uint16_t link_type; /* LINKTYPE_... of tcpdump.org */
+    uint16_t interface; /* 0, 1 ... of run->source     */
+};
+
 struct bh_output_batch {
     uint32_t size; /* of this structure */
     uint32_t rows;
@@ -92,6 +100,8 @@ struct bh_output_batch {
     /* For modules of this tree, as its layout changes with the ABI. AT_ONCE: connection[] of a TCP access
      * is its number, for bh_output_verdict(). */
     const struct bh_batch *records;
+    /* One for each row; NULL unless the module NEEDS_FRAMES. Octets last for the call, as all does. */
+    const struct bh_output_frame *frames;
 };
 
 /* Value of the field with this permanent id (bh_fields, docs/format/fields) in a row; absent when the
@@ -116,14 +126,14 @@ struct bh_gap {
     uint64_t packets;
     uint32_t kind;
 };
-#define BH_GAPS_MAX 64U /* then the two nearest become one */
+#define BH_OUTPUT_GAPS_MAX 64U /* then the two nearest become one */
 struct bh_output_health {
     uint32_t size; /* of this structure */
     uint32_t gap_count;
-    struct bh_gap gap[BH_GAPS_MAX]; /* by start */
-    uint64_t lost[BH_GAP_KINDS];    /* packets  */
-    uint64_t frames;                /* that came to the sensor                          */
-    uint64_t own;                   /* of them our own exports, left out                */
+    struct bh_gap gap[BH_OUTPUT_GAPS_MAX]; /* by start */
+    uint64_t lost[BH_GAP_KINDS];           /* packets  */
+    uint64_t frames;                       /* that came to the sensor                          */
+    uint64_t own;                          /* of them our own exports, left out                */
     uint64_t steps_back, clock_steps;
     uint64_t flows_lost, conversations_lost, repeats_lost, held_early; /* bh_track_bounds */
 };
@@ -148,8 +158,9 @@ enum bh_output_when {
 enum {
     BH_OUTPUT_NEEDS_CONNECT = 1 << 0, /* sockets to its peers                                     */
     BH_OUTPUT_NEEDS_RESOLVE = 1 << 1, /* names of peers: /etc/hosts, resolv.conf, DNS             */
-    BH_OUTPUT_NEEDS_FRAMES =
-        1 << 2,                     /* octets of frames that its filter selects, not only headers */
+    /* Octets of the frames that its filter selects, not only headers; AT_ONCE only, as nobody keeps
+     * octets for 30 s. */
+    BH_OUTPUT_NEEDS_FRAMES = 1 << 2,
     BH_OUTPUT_NEEDS_CHILD = 1 << 3, /* a program that the parent starts: bh_output_child_fd()   */
     BH_OUTPUT_NEEDS_THREADS = 1 << 4,
 };
@@ -177,8 +188,8 @@ struct bh_output_module {
      * keeps the others for as long as it has room. Called once a second and before close(). NULL: what
      * was taken is durable. */
     int (*flush)(struct bh_output *o, uint64_t *ret_number);
-    /* Some four times a second, in any state: rotate, reconnect, time out. now_ns only goes forward.
-     * May be NULL. */
+    /* Some four times a second, in any state: rotate, reconnect, time out. now_ns is the time of day (UTC)
+     * and only goes forward. May be NULL. */
     int (*tick)(struct bh_output *o, int64_t now_ns);
     /* The last call; also after an open() that failed, with whatever state it had set. */
     void (*close)(struct bh_output *o);
@@ -194,6 +205,10 @@ const struct bh_output_run *bh_output_run(const struct bh_output *o); /* NULL be
 enum bh_say { BH_SAY_ERROR, BH_SAY_WARNING, BH_SAY_NOTE };
 /* A line for the sensor's log, in both languages; the same line is said at most once a minute. */
 void bh_output_say(struct bh_output *o, enum bh_say level, const struct bh_error *err);
+/* NEEDS_CHILD: where to write to the program that the host started, without waiting (O_NONBLOCK); -1 while
+ * none runs. `broken`: the one that was given takes no more (EPIPE, POLLERR); the host closes it, and
+ * another comes when the program runs again. It stays the same until that is said. */
+int bh_output_child_fd(struct bh_output *o, bool broken);
 /* A counter of the module's own, for `beholder status`: 0 to 3, named in the order of first use. */
 void bh_output_count(struct bh_output *o, const char *name, uint64_t more);
 

@@ -20,6 +20,7 @@
 #define BH_OUTPUT_HOST_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "bh_filter.h"
 #include "bh_output.h"
@@ -61,6 +62,8 @@ struct bh_host_config {
     size_t hold_bytes;            /* DECIDED: batches that wait; 0: 64 MiB         */
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
     void *say_arg; /* may be NULL */
+    int (*child_fd)(void *arg, bool broken); /* NEEDS_CHILD: bh_output_child_fd(); else NULL */
+    void *child_arg;
 };
 
 struct bh_host_counters {
@@ -89,6 +92,11 @@ bh_host_run(struct bh_host *h, const struct bh_output_run *run, const struct bh_
  * already: go on. DECIDED: the records are copied and wait. */
 BH_NODISCARD int
 bh_host_offer(struct bh_host *h, struct bh_batch *records, uint64_t number, uint64_t first_access);
+/* The same with the frames of the records, one for each row: only for modules that declare that they need
+ * them; others are not shown them. */
+BH_NODISCARD int bh_host_offer_frames(struct bh_host *h, struct bh_batch *records,
+                                      const struct bh_output_frame *frames, uint64_t number,
+                                      uint64_t first_access);
 void bh_host_health(struct bh_host *h, const struct bh_output_health *health);
 /* Looks at the board: settles, hands out what was held. Returns what bh_host_offer() does. */
 BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
@@ -98,5 +106,64 @@ struct bh_host_counters *bh_host_counters(struct bh_host *h);
 /* Count in shared memory instead, where the parent sees it. */
 void bh_host_count_in(struct bh_host *h, struct bh_host_counters *shared);
 struct bh_output *bh_host_output(struct bh_host *h);
+
+/* ---- the program of an instance (NEEDS_CHILD) ---------------------------------------------------------------- */
+
+/* Who may start programs keeps this; who writes to them gets the descriptor, in the same process
+ * (bh_child_fd) or through a socket (hand_to, a Unix socket; the other end: bh_child_end_fd). */
+struct bh_child_config {
+    const char *command;          /* of BH_SETTING_COMMAND                      */
+    const char *instance, *sensor; /* told in its environment: BEHOLDER_OUTPUT, BEHOLDER_SENSOR */
+    bool drop;                    /* become uid and gid, without other groups   */
+    uid_t uid;
+    gid_t gid;
+    int hand_to; /* -1: the same process */
+    void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
+    void *say_arg;
+};
+struct bh_child; /* opaque */
+BH_NODISCARD int
+bh_child_new(const struct bh_child_config *cfg, struct bh_child **ret, struct bh_error *err);
+/* Starts it, notices that it ended, starts it again after a while. now_ns as in tick(). */
+void bh_child_tick(struct bh_child *c, int64_t now_ns);
+/* For who waits for any child: was it this one? */
+bool bh_child_ended(struct bh_child *c, pid_t pid, int status, int64_t now_ns);
+pid_t bh_child_pid(const struct bh_child *c); /* 0: not running */
+int bh_child_fd(struct bh_child *c, bool broken);
+/* Closes its input; one that does not end is ended: SIGTERM after 0.3 s, SIGKILL after 0.6 s. */
+void bh_child_free(struct bh_child *c);
+
+struct bh_child_end {
+    int socket, fd; /* fd: -1 at first */
+};
+int bh_child_end_fd(void *end, bool broken); /* for bh_host_config.child_fd */
+
+/* Words of a command as a shell splits them, without anything else a shell does. */
+BH_NODISCARD int bh_command_split(const char *command, char **ret_text, char *ret_words[], size_t most,
+                                  struct bh_error *err);
+BH_NODISCARD int bh_descriptor_send(int socket, int fd);
+int bh_descriptor_receive(int socket); /* -1: none has come */
+
+/* ---- what a module is, in words ------------------------------------------------------------------------------- */
+
+enum bh_describe_form { BH_DESCRIBE_TEXT, BH_DESCRIBE_MAN, BH_DESCRIBE_JSON };
+void bh_output_describe(const struct bh_output_module *m, enum bh_describe_form form,
+                        enum bh_lang lang, struct bh_buf *to);
+const char *bh_setting_argument(const struct bh_setting *s); /* "SIZE", "csv|json" */
+
+/* ---- frames on their way ------------------------------------------------------------------------------------ */
+
+/*
+ * Frames of the rows of a batch as octets, for another process: of the rows that `selected` (NULL: all)
+ * names those that are there, each up to `snap` octets. What comes out of unpack() points into `data`, and
+ * is checked: whatever the octets are, lengths are inside, or it is false. Rows without a frame have data
+ * NULL.
+ */
+size_t bh_output_frames_packed_size(const struct bh_output_frame *frames, uint32_t rows,
+                                    const uint8_t *selected, uint32_t snap);
+void bh_output_frames_pack(const struct bh_output_frame *frames, uint32_t rows,
+                           const uint8_t *selected, uint32_t snap, uint8_t *to);
+BH_NODISCARD bool bh_output_frames_unpack(const uint8_t *data, size_t size, uint32_t rows,
+                                          struct bh_output_frame *ret_frames);
 
 #endif

@@ -30,6 +30,8 @@ struct bh_host {
     struct waiting *first, *last;
     size_t held_bytes, hold_bytes;
     struct bh_batch *unpacked, *kept;
+    const struct bh_output_frame *frames;           /* of the batch that is offered; NULL: none   */
+    struct bh_output_frame kept_frame[BH_BATCH_ROWS]; /* of `kept`                                 */
     uint64_t settled; /* AT_ONCE: the number said last               */
     uint64_t taken;   /* batches of the run below this are the module's */
     int64_t flush_ns;
@@ -75,6 +77,8 @@ bh_host_new(const struct bh_host_config *cfg, struct bh_host **ret_host, struct 
         .counters = &h->counters,
         .say = cfg->say,
         .say_arg = cfg->say_arg,
+        .child_fd = cfg->child_fd,
+        .child_arg = cfg->child_arg,
     };
     h->hold_bytes = cfg->hold_bytes != 0 ? cfg->hold_bytes : HOLD_BYTES;
     r = settings_parse(cfg, true, &h->o.values, err);
@@ -150,6 +154,9 @@ selected(struct bh_host *h, struct bh_batch *b)
         if (b->counted[i] != 0) {
             bh_batch_copy_row(h->kept, b, i);
             h->kept->connection[h->kept->rows - 1] = b->connection[i];
+            if (h->frames != NULL) {
+                h->kept_frame[h->kept->rows - 1] = h->frames[i];
+            }
         }
     }
     return h->kept;
@@ -165,6 +172,7 @@ hand_out(struct bh_host *h, struct bh_batch *b, uint64_t number)
         .run = h->o.run,
         .number = number,
         .records = kept,
+        .frames = h->frames == NULL ? NULL : kept == b ? h->frames : h->kept_frame,
     };
     int r = kept->rows == 0 ? 0 : h->o.module->write(&h->o, &batch);
     if (r == BH_EAGAIN) {
@@ -278,10 +286,12 @@ bh_host_run(struct bh_host *h, const struct bh_output_run *run, const struct bh_
     h->o.run = run;
     h->filter = filter;
     h->taken = h->settled = 0;
-    memset(&h->o.health, 0, sizeof h->o.health);
-    h->o.health.size = sizeof h->o.health;
     atomic_store_explicit(&h->o.counters->durable_number, 0, memory_order_relaxed);
-    return h->o.module->run != NULL ? h->o.module->run(&h->o, run) : 0;
+    r = h->o.module->run != NULL ? h->o.module->run(&h->o, run) : 0;
+    memset(&h->o.health, 0,
+           sizeof h->o.health); /* not before: the module closes the last run with it */
+    h->o.health.size = sizeof h->o.health;
+    return r;
 }
 
 static int
@@ -333,6 +343,16 @@ bh_host_offer(struct bh_host *h, struct bh_batch *records, uint64_t number, uint
     if (r != BH_EAGAIN) {
         add(&h->o.counters->offered_rows, rows);
     }
+    return r;
+}
+
+int
+bh_host_offer_frames(struct bh_host *h, struct bh_batch *records,
+                     const struct bh_output_frame *frames, uint64_t number, uint64_t first_access)
+{
+    h->frames = (h->o.module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? frames : NULL;
+    const int r = bh_host_offer(h, records, number, first_access);
+    h->frames = NULL;
     return r;
 }
 

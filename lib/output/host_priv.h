@@ -29,6 +29,8 @@ struct bh_output {
     const char *own_name[OWN_COUNTERS];
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
     void *say_arg;
+    int (*child_fd)(void *arg, bool broken);
+    void *child_arg;
 };
 
 #endif

@@ -16,6 +16,7 @@ bh_output_module_check(const struct bh_output_module *m, struct bh_error *err)
     }
     bool good = m->name != NULL && m->open != NULL && m->write != NULL && m->close != NULL &&
                 m->when <= BH_OUTPUT_AT_ONCE && (m->settings != NULL || m->setting_count == 0);
+    good = good && ((m->needs & BH_OUTPUT_NEEDS_FRAMES) == 0 || m->when == BH_OUTPUT_AT_ONCE);
     for (int lang = 0; lang < BH_LANGS; lang++) {
         good = good && m->summary[lang] != NULL;
     }
@@ -85,6 +86,12 @@ bh_output_say(struct bh_output *o, enum bh_say level, const struct bh_error *err
     if (o->say != NULL) {
         o->say(o->say_arg, o->instance, level, err);
     }
+}
+
+int
+bh_output_child_fd(struct bh_output *o, bool broken)
+{
+    return o->child_fd != NULL ? o->child_fd(o->child_arg, broken) : -1;
 }
 
 void

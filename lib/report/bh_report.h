@@ -16,8 +16,10 @@
 #include <signal.h>
 
 #include "bh_analysis.h"
+#include "bh_anonymize.h"
 #include "bh_capture.h"
 #include "bh_packet.h"
+#include "bh_store.h"
 
 struct bh_report_options {
     const char *const *files;
@@ -41,6 +43,7 @@ struct bh_report_options {
     size_t filter_count;
     const char *const *decap;
     size_t decap_count;
+    struct bh_anonymize *anonymize; /* addresses of the result are replaced by it; NULL: not */
     unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
     enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS } plan; /* of packet logs: what
                                 * to read; ROLLUPS also where they gain nothing                */
@@ -54,6 +57,9 @@ struct bh_report_storage {
     bool is_log;
     uint64_t records, bytes, segments, runs;
     uint64_t damaged_blocks, lost_records, torn_bytes;
+    uint64_t lost[BH_STORE_CAUSES]; /* packets a sensor saw, or should have, that are not in the log */
+    size_t gap_count;
+    struct bh_store_gap gap[BH_STORE_GAPS_MAX];
     char first_damage[256];
     char filter[512]; /* what was kept when it was written, of several writings joined by ";"; "": all */
     bool filter_of_all; /* each writing was made with it                        */
@@ -156,6 +162,46 @@ void bh_report_free(struct bh_report *r);
 /* Fill r->remarks from r->trend. */
 BH_NODISCARD int bh_report_remark(struct bh_report *r);
 
+/* ---- records with their verdicts -------------------------------------------------------------------- */
+
+/* What of a log was read. */
+struct bh_records_plan {
+    uint64_t segments, journals, blocks, records; /* of the log                         */
+    uint64_t files_wanted, blocks_wanted;         /* the others are outside the period  */
+    uint64_t blocks_read;                         /* fewer, when enough was found       */
+    uint32_t columns;                             /* BH_STORE_...: what was read of them */
+};
+/* What is known beside the records. Pointers are good in begin() and end() only. */
+struct bh_records {
+    const kobold *countries; /* country[] of a batch that has_country are its values */
+    const struct bh_home *home;
+    const struct kobold_meta *country_data;
+    const char *filter_text, *zone;
+    struct bh_period period;
+    int64_t first_ns; /* time of the first record of the input */
+    bool is_log, judged_again, lean;
+    uint64_t read, selected, unknown; /* records; unknown: the filter asks for what they do not have */
+    struct bh_records_plan plan;      /* in end() and after, of a log */
+    struct bh_capture_note *notes;    /* in end() and after           */
+    size_t note_count;
+};
+struct bh_records_config {
+    /* Of these: files, home, country_db, input_*, filter, decap, outcomes, all_accesses, since, until, last,
+     * tz, now_ns, progress. */
+    const struct bh_report_options *input;
+    uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
+     * be NULL. */
+    int (*begin)(void *arg, const struct bh_records *r);
+    /* Rows with counted[] are inside the period and selected. The batch may be changed. */
+    int (*batch)(void *arg, struct bh_batch *b);
+    int (*end)(void *arg, const struct bh_records *r);
+    void *arg;
+};
+/* Read files or packet logs as a report does, judge their records, and hand them out in their order. */
+BH_NODISCARD int bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, struct bh_error *err);
+void bh_records_done(struct bh_records *r);
+
 /* ---- into a packet log ----------------------------------------------------------------------------- */
 
 struct bh_ingest_options {
@@ -186,6 +232,7 @@ void bh_ingest_result_done(struct bh_ingest_result *r);
 struct bh_write_options {
     enum bh_lang lang;
     unsigned columns; /* text: terminal width, at least 80 */
+    bool opening_only; /* text: the first paragraph */
     bool color;
 };
 typedef void bh_writer_fn(const struct bh_report *r, const struct bh_write_options *o, struct bh_buf *out);

@@ -421,6 +421,12 @@ log_finish(struct run *x)
     g->lost_records = health.lost_records;
     g->torn_bytes = health.torn_bytes;
     memcpy(g->first_damage, health.first, sizeof g->first_damage);
+    memcpy(g->lost, s->lost, sizeof g->lost);
+    for (uint32_t k = 0; k < s->gap_count; k++) { /* of the period asked for */
+        if (s->gap[k].end_ns >= x->period.start_ns && s->gap[k].start_ns < x->period.end_ns) {
+            g->gap[g->gap_count++] = s->gap[k];
+        }
+    }
     t->out_of_order = s->steps_back;
     x->r->import_rows = s->rows;
     x->r->import_bad_rows = s->bad_rows;
@@ -432,4 +438,12 @@ log_finish(struct run *x)
         t->bounds.held_early = s->held_early;
     }
     return take_notes_of_log(x, s, &health);
+}
+
+int
+log_take_notes(struct run *x)
+{
+    struct bh_store_health health;
+    bh_store_get_health(x->feed.store, &health);
+    return take_notes_of_log(x, bh_store_get_sums(x->feed.store), &health);
 }

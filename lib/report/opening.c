@@ -106,6 +106,9 @@ bh_opening_words(const struct bh_report *r, enum bh_lang lang, struct bh_buf *ou
     const struct bh_trend *t = r->trend;
     struct bh_buf home = { 0 };
     bh_home_words(r, lang, &home);
+    if (lang == BH_JA && home.len > 0 && ((unsigned char)home.data[home.len - 1] & 0x80) == 0) {
+        bh_buf_putc(&home, ' '); /* Latin letters and digits stand apart from kana */
+    }
     say_period(r, lang, out);
     say_knocked(r, lang, home.data == NULL ? "" : home.data, out);
     bh_buf_done(&home);

@@ -69,6 +69,7 @@ struct bh_page {
     enum bh_lang lang;
     unsigned columns; /* width to fit in; 0: any */
     bool color;
+    bool opening_only;
     struct bh_buf *out;
     enum bh_block last;    /* what was put last                */
     bool headed;           /* a heading was put                */

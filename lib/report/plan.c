@@ -13,6 +13,7 @@ static const struct {
     { "filter", { "there is a filter", "フィルターがあります" } },
     { "list", { "sources are listed", "送信元を一覧します" } },
     { "served", { "visits are told apart", "訪問を区別します" } },
+    { "sensors", { "several sensors are told apart", "複数のセンサーを区別します" } },
     { "unit", { "packets or octets are counted", "パケット数またはバイト数を数えます" } },
     { "nothing", { "there are none for whole days of the period", "期間内にまる 1 日分の集計がありません" } },
     { "short", { "a time line by hours needs records", "1 時間ごとの推移には記録が必要です" } },

@@ -96,6 +96,7 @@ why_not(const struct run *x)
            : countries_words(&x->countries) != NULL    ? "filter"
            : x->tally.list_sources                     ? "list"
            : x->served_count > 0                       ? "served"
+           : x->tally.sensor_count > 0 || x->r->sensor_count > 0 ? "sensors"
            : o->count == BH_COUNT_PACKETS || o->count == BH_COUNT_BYTES ? "unit"
                                                        : NULL;
 }

@@ -715,6 +715,7 @@ bh_report_run(const struct bh_report_options *o, struct bh_report **ret_report, 
     if (x->served != NULL && x->places != NULL) {
         r = prepare(x);
         r = r != 0 ? r : calculate(x);
+        r = r == 0 && o->anonymize != NULL ? report_hide(rep, o->anonymize, x->err) : r;
         r = r != 0 ? r : bh_report_remark(rep);
     }
     if (r != 0 && x->err->code == 0) {

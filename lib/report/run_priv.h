@@ -144,6 +144,11 @@ BH_NODISCARD int run_check_any(struct run *x);
 /* Damage and the like into r->notes, when all is read. */
 BH_NODISCARD int run_take_notes(struct run *x);
 
+/* ---- hide.c ---------------------------------------------------------------------------------------- */
+
+/* Replace all addresses of a finished report. */
+BH_NODISCARD int report_hide(struct bh_report *r, struct bh_anonymize *a, struct bh_error *err);
+
 /* ---- log.c: a packet log as the input --------------------------------------------------------------- */
 
 /* The logs that the files name, also by the folder they are in; none: they are other files. All or none
@@ -164,5 +169,7 @@ void rolled_done(struct run *x, const char *why); /* `why` it was not used after
 void rolled_say_read(struct run *x);
 /* What the log knows beside its records, into trend and report. */
 BH_NODISCARD int log_finish(struct run *x);
+/* Notes of whoever wrote it, and damage that was found. */
+BH_NODISCARD int log_take_notes(struct run *x);
 
 #endif

@@ -85,11 +85,11 @@ BH_WORD(HEAD_HEALTH, "About this report", "この報告について")
 BH_WORD(OPEN_PERIOD, "From {0} to {1} ({2}, {3})", "{0} から {1} まで ({2}、{3}) の間に")
 BH_WORD(OPEN_DAY, "On {0} ({1})", "{0} ({1}) に")
 BH_WORD(OPEN_KNOCKED, " {0} {0?source|sources} in {1} {1?country|countries} knocked {2} {2?time|times} on {3}",
-        "、{1} か国の {0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、{1} か国の {0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_KNOCKED_REGIONS, " {0} {0?source|sources} knocked {2} {2?time|times} on {3}",
-        "、{0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、{0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_KNOCKED_NOWHERE, " {0} {0?source|sources} without a country knocked {2} {2?time|times} on {3}",
-        "、登録国のない {0} の送信元から {3} へ {2} 件のアクセスがありました")
+        "、登録国のない {0} の送信元から {3}へ {2} 件のアクセスがありました")
 BH_WORD(OPEN_SENSORS, "{0} sensors", "{0} 台のセンサー")
 BH_WORD(OPEN_VISITED, ", and paid {0} {0?visit|visits} to what is offered",
         "。提供しているサービスへの訪問は別に {0} 件です")
@@ -201,6 +201,12 @@ BH_WORD(HEALTH_DATA_FAR, " The packets are {0} years away from that date: an add
         "パケットの日付とは {0} 年離れているため、当時の登録国とは異なるかもしれません。")
 BH_WORD(HEALTH_HOME, "Home: {0}", "自分のアドレス: {0}")
 BH_WORD(HEALTH_HOME_GUESSED, "Home: {0} (guessed; --home sets it)", "自分のアドレス: {0} (推定。--home で指定できます)")
+BH_WORD(LOST_GAP, "From {0} to {1} {2} {2?packet was|packets were} lost: {3}.", "{0} から {1} までに {2} パケットが失われました: {3}。")
+BH_WORD(LOST_DOWN, "From {0} to {1} the interface was down.", "{0} から {1} までインターフェースが停止していました。")
+BH_WORD(LOST_MORE, "{0} more such gaps.", "このような空白はほかに {0} か所あります。")
+BH_WORD(LOST_KERNEL, "no room in the kernel", "カーネル内の空き不足")
+BH_WORD(LOST_QUEUE, "the log did not keep up", "ログへの書き込みの遅れ")
+BH_WORD(LOST_DEAD, "a process of the sensor died", "センサーのプロセスの異常終了")
 BH_WORD(HEALTH_LOG, "From a packet log: {0} {0?record|records} in {1} octets.", "パケットログから集計: 記録 {0} 件、{1} バイト。")
 BH_WORD(HEALTH_LOG_FILTER, "It was written with a filter and holds nothing else: {0}.", "このログは次のフィルターで取り込まれ、ほかの記録はありません: {0}。")
 BH_WORD(HEALTH_LOG_FILTER_PART, "A part of it was written with a filter: {0}.", "一部は次のフィルターで取り込まれたものです: {0}。")

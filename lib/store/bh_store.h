@@ -58,16 +58,33 @@ struct bh_store_note { /* what was said about the input */
     uint64_t offset, line;
     char text[BH_LANGS][320];
 };
+/* Of a sensor: packets that came in between and are not in the log. */
+enum bh_store_cause {
+    BH_STORE_LOST_KERNEL = 0, /* no room in the ring                           */
+    BH_STORE_LOST_QUEUE,      /* no room on the way to the log                 */
+    BH_STORE_LOST_DEAD,       /* a process of the sensor died with them        */
+    BH_STORE_LOST_DOWN,       /* the interface was down: how many nobody knows */
+    BH_STORE_CAUSES,
+};
+const char *bh_store_cause_name(unsigned cause); /* "kernel" ...; never NULL */
+struct bh_store_gap {
+    int64_t start_ns, end_ns;
+    uint64_t packets;
+    uint32_t cause;
+};
 #define BH_STORE_SILENCES_MAX 64U
+#define BH_STORE_GAPS_MAX 64U
 #define BH_STORE_NOTES_MAX 16U
 
 /* What else is to be known of some of the records, and adds up. */
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
-    uint32_t silence_count, note_count;
+    uint64_t frames, lost[BH_STORE_CAUSES]; /* of a sensor: that came, that did not get here */
+    uint32_t silence_count, note_count, gap_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];
+    struct bh_store_gap gap[BH_STORE_GAPS_MAX];
     uint32_t *served; /* [port] connections that carried payload; NULL: none */
 };
 /* Adds `from` to `into`; `served` is allocated when it is needed. */
@@ -133,6 +150,13 @@ struct bh_store_paths {
 };
 BH_NODISCARD int bh_store_find_logs(const char *path, struct bh_store_paths *p);
 void bh_store_paths_done(struct bh_store_paths *p);
+
+/* The log of whoever does not name one: what the variable says; else of root /var/log/beholder, of others
+ * $XDG_STATE_HOME/beholder or ~/.local/state/beholder. To read, /var/log/beholder too when that is none.
+ * Both return `ret`; there may be nothing. */
+#define BH_STORE_DIR_VARIABLE "BEHOLDER_LOG_DIR"
+const char *bh_store_default_dir(char *ret, size_t size);
+const char *bh_store_default_log(char *ret, size_t size);
 
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);
@@ -316,7 +340,7 @@ struct bh_store_done {
     uint64_t records, lost_records; /* kept; gone for good */
     uint64_t files_left;            /* by compaction, as they are damaged */
 };
-/* Join neighbouring small segments of one run, up to `rows` records each (0: 8 million). */
+/* Join neighbouring small segments of one run, up to `rows` records each (0: 16 million). */
 BH_NODISCARD int bh_store_compact(const char *dir, uint64_t rows, bh_store_progress_fn *progress,
                                   void *arg, struct bh_store_done *ret_done, struct bh_error *err);
 /* Seal what killed writers left, and write damaged segments anew without what is lost. */
@@ -330,5 +354,24 @@ BH_NODISCARD int bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t kee
 BH_NODISCARD int bh_store_merge(const char *dir, const char *const *others, size_t count,
                                 bh_store_progress_fn *progress, void *arg,
                                 struct bh_store_done *ret_done, struct bh_error *err);
+
+/* ---- copies (lib/push) ------------------------------------------------------------------------------ */
+
+/* In a copy of a log: what has arrived. Only push writes segments there; retain and repair may. */
+#define BH_STORE_LEDGER "pushed"
+
+/* A sealed segment that counts. */
+struct bh_store_segment {
+    uint64_t first_sequence, last_sequence; /* a compacted one stands for several          */
+    uint64_t run, identity;                 /* identity: of its content; 0: it is damaged  */
+    uint64_t bytes, records;
+};
+/* In the order of their numbers; the caller frees. */
+BH_NODISCARD int bh_store_segments(const char *dir, struct bh_store_segment **ret_list,
+                                   size_t *ret_count, struct bh_error *err);
+/* A descriptor of it, or -errno; -ESTALE: another file has its name by now. */
+BH_NODISCARD int bh_store_segment_open(const char *dir, const struct bh_store_segment *s);
+/* As writers do, while *ret_fd is open. */
+BH_NODISCARD int bh_store_lock_copy(const char *dir, int *ret_fd, struct bh_error *err);
 
 #endif

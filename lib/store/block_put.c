@@ -16,11 +16,12 @@ block_work_init(struct block_work *w)
     w->number = malloc((BLOCK_ROWS + 16) * sizeof *w->number);
     w->second = malloc((BLOCK_ROWS + 16) * sizeof *w->second);
     w->entry = malloc((BLOCK_ROWS + 16) * sizeof *w->entry);
+    w->row = malloc((BLOCK_ROWS + 16) * sizeof *w->row);
     w->octet = malloc(BLOCK_ROWS + 16);
     w->other = malloc(BLOCK_ROWS + 16);
     w->usual = malloc(BLOCK_ROWS + 16);
-    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->octet == NULL ||
-        w->other == NULL || w->usual == NULL) {
+    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->row == NULL ||
+        w->octet == NULL || w->other == NULL || w->usual == NULL) {
         block_work_done(w);
         return -ENOMEM;
     }
@@ -34,6 +35,7 @@ block_work_done(struct block_work *w)
     free(w->number);
     free(w->second);
     free(w->entry);
+    free(w->row);
     free(w->octet);
     free(w->other);
     free(w->usual);
@@ -104,48 +106,111 @@ put_bits_of(struct put *p)
     bits->failed = false;
 }
 
-static const int64_t units[4] = { 1, 1000, 1000000, 1000000000 };
-
 /* The coarsest unit that loses nothing. */
 static unsigned
 unit_of(const struct chunk *c)
 {
-    unsigned unit = 3;
-    for (uint32_t i = 0; i < c->rows && unit > 0; i++) {
-        while (unit > 0 && c->ts_ns[i] % units[unit] != 0) {
-            unit--;
-        }
+    uint32_t i = 0;
+    while (i < c->rows && c->ts_ns[i] % 1000000000 == 0) {
+        i++;
     }
-    return unit;
+    if (i == c->rows) {
+        return 3;
+    }
+    while (i < c->rows && c->ts_ns[i] % 1000000 == 0) {
+        i++;
+    }
+    if (i == c->rows) {
+        return 2;
+    }
+    while (i < c->rows && c->ts_ns[i] % 1000 == 0) {
+        i++;
+    }
+    return i == c->rows;
+}
+
+/* Steps that are no time between two rows of int64: in ns, modulo 2^64. */
+static void
+put_wide_step(struct code_bits *bits, uint64_t step)
+{
+    code_bits_put(bits, step & UINT32_MAX, 32);
+    code_bits_put(bits, step >> 32, 32);
+}
+
+/* Inlined for each unit, so that the division is a multiplication. */
+static inline void
+put_steps_in(struct put *p, struct code_bits *bits, const int64_t unit)
+{
+    const int64_t *ts_ns = p->c->ts_ns;
+    uint8_t *symbol = p->w->octet;
+    int64_t last = ts_ns[0];
+    for (uint32_t i = 0; i < p->c->rows; i++) {
+        unsigned count;
+        uint64_t low;
+        /* Without a sign: the ends of int64 may stand side by side. */
+        const int64_t step = (int64_t)((uint64_t)ts_ns[i] - (uint64_t)last);
+        if (BH_UNLIKELY((step < 0) != (ts_ns[i] < last))) {
+            symbol[i] = CODE_STEP_WIDE;
+        } else {
+            symbol[i] = code_step_symbol(step / unit, &count, &low);
+        }
+        if (BH_UNLIKELY(symbol[i] == CODE_STEP_WIDE)) {
+            put_wide_step(bits, (uint64_t)step);
+        } else {
+            code_bits_put(bits, low, count);
+        }
+        last = ts_ns[i];
+    }
 }
 
 static void
 put_time(struct put *p)
 {
-    const struct chunk *c = p->c;
-    const int64_t unit = units[p->head.unit];
-    struct code_bits bits = { .out = &p->w->bits };
-    int64_t last = c->ts_ns[0];
-    for (uint32_t i = 0; i < c->rows; i++) {
-        unsigned count;
-        uint64_t low;
-        /* Without a sign: the ends of int64 may stand side by side. */
-        const int64_t step = (int64_t)((uint64_t)c->ts_ns[i] - (uint64_t)last);
-        const bool far = (step < 0) != (c->ts_ns[i] < last);
-        p->w->octet[i] =
-            far ? (uint8_t)CODE_STEP_WIDE : code_step_symbol(step / unit, &count, &low);
-        if (p->w->octet[i] == CODE_STEP_WIDE) { /* in ns, modulo 2^64 */
-            code_bits_put(&bits, (uint32_t)(uint64_t)step, 32);
-            code_bits_put(&bits, (uint64_t)step >> 32, 32);
-        } else {
-            code_bits_put(&bits, low, count);
-        }
-        last = c->ts_ns[i];
+    struct code_bits bits = code_bits_begin(&p->w->bits, 64ULL * p->c->rows);
+    switch (p->head.unit) {
+    case 0:
+        put_steps_in(p, &bits, 1);
+        break;
+    case 1:
+        put_steps_in(p, &bits, 1000);
+        break;
+    case 2:
+        put_steps_in(p, &bits, 1000000);
+        break;
+    default:
+        put_steps_in(p, &bits, 1000000000);
     }
-    code_bits_flush(&bits);
-    code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
+    code_bits_end(&bits);
+    code_put_octets(&p->w->code, &p->w->column, p->w->octet, p->c->rows);
     put_bits_of(p);
     finish_column(p, COLUMN_TIME);
+}
+
+/* The rows of each stream, so that its columns are made without asking every row. */
+static void
+part_streams(struct put *p)
+{
+    const struct chunk *c = p->c;
+    uint32_t count[STREAMS] = { 0 };
+    uint32_t at[STREAMS];
+    for (uint32_t i = 0; i < c->rows; i++) {
+        count[c->stream[i]]++;
+    }
+    p->w->stream_at[0] = 0;
+    for (unsigned s = 0; s < STREAMS; s++) {
+        at[s] = p->w->stream_at[s];
+        p->w->stream_at[s + 1] = at[s] + count[s];
+    }
+    for (uint32_t i = 0; i < c->rows; i++) {
+        p->w->row[at[c->stream[i]]++] = (uint16_t)i;
+    }
+}
+
+static const uint16_t *
+rows_of(const struct put *p, unsigned stream, uint32_t *ret_count)
+{
+    *ret_count = p->w->stream_at[stream + 1] - p->w->stream_at[stream];
+    return p->w->row + p->w->stream_at[stream];
 }
 
 static void
@@ -170,7 +235,7 @@ put_far(struct put *p)
     const struct chunk *c = p->c;
     const struct dict *d = p->d;
     struct block_work *w = p->w;
-    struct code_bits bits = { .out = &w->bits };
+    struct code_bits bits = code_bits_begin(&w->bits, 128ULL * c->rows);
     for (uint32_t i = 0; i < c->rows; i++) {
         __builtin_prefetch(&d->far_out[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
         const uint32_t id = c->far[i];
@@ -190,7 +255,7 @@ put_far(struct put *p)
             put_once(p, &bits, id, f->symbol);
         }
     }
-    code_bits_flush(&bits);
+    code_bits_end(&bits);
     code_put_octets(&w->code, &w->column, w->other, c->rows);
     if (d->country_count > 256) {
         for (uint32_t i = 0; i < c->rows; i++) {
@@ -247,16 +312,19 @@ put_service(struct put *p)
     const struct dict *d = p->d;
     struct block_work *w = p->w;
     uint32_t groups = 0, ports = 0;
+    uint8_t has_port[CODES] = { 0 }; /* in the list behind */
+    has_port[CODE_OTHER] = 1;
+    for (uint32_t k = 0; k < d->service_count; k++) {
+        has_port[k] = d->service[k].port == PORT_ANY;
+    }
     for (uint32_t i = 0; i < c->rows; i++) {
         const uint32_t id = c->service[i];
         const uint8_t code = d->service_code[id];
         w->octet[i] = code;
-        if (code == CODE_OTHER) {
-            w->second[groups++] = d->service_group[id];
-        }
-        if (code == CODE_OTHER || d->service[code].port == PORT_ANY) {
-            w->number[ports++] = c->port[i];
-        }
+        w->second[groups] = d->service_group[id];
+        groups += code == CODE_OTHER;
+        w->number[ports] = c->port[i];
+        ports += has_port[code];
     }
     code_put_octets(&w->code, &w->column, w->octet, c->rows);
     code_put_numbers(&w->code, &w->column, w->second, groups);
@@ -270,18 +338,18 @@ put_shape(struct put *p)
     const struct chunk *c = p->c;
     struct block_work *w = p->w;
     for (unsigned s = 0; s < STREAMS; s++) {
-        uint32_t n = 0, others = 0;
-        for (uint32_t i = 0; i < c->rows; i++) {
-            if (c->stream[i] != s) {
-                continue;
-            }
-            const uint8_t code = p->d->shape_code[c->shape[i]];
-            w->octet[n++] = code;
-            if (code == CODE_OTHER) {
-                const uint64_t key = p->t->shape.key[c->shape[i]];
-                w->number[others] = p->d->form_code[shape_form(key)];
-                w->second[others++] = shape_len(key);
-            }
+        uint32_t n, others = 0;
+        const uint16_t *row = rows_of(p, s, &n);
+        for (uint32_t k = 0; k < n; k++) {
+            const uint32_t id = c->shape[row[k]];
+            w->octet[k] = p->d->shape_code[id];
+            w->number[others] = id;
+            others += w->octet[k] == CODE_OTHER;
+        }
+        for (uint32_t k = 0; k < others; k++) {
+            const uint64_t key = p->t->shape.key[w->number[k]];
+            w->number[k] = p->d->form_code[shape_form(key)];
+            w->second[k] = shape_len(key);
         }
         code_put_octets(&w->code, &w->column, w->octet, n);
         code_put_numbers(&w->code, &w->column, w->number, others);
@@ -296,24 +364,21 @@ put_other(struct put *p, unsigned stream)
 {
     const struct chunk *c = p->c;
     struct block_work *w = p->w;
-    uint16_t last[LAST_OTHER] = { 0 };
-    uint32_t n = 0, misses = 0, hits = 0;
-    for (uint32_t i = 0; i < c->rows; i++) {
-        if (c->stream[i] != stream) {
-            continue;
-        }
-        const uint32_t entry = w->entry[i];
-        uint16_t *before = &last[entry % LAST_OTHER];
-        const bool hit = entry != UINT32_MAX && *before == c->other[i];
-        if (entry != UINT32_MAX) {
-            *before = c->other[i];
-        }
-        w->second[n] = c->other[i];
-        w->octet[n++] = hit;
-        hits += hit;
-        w->number[misses] = c->other[i];
+    uint16_t last[LAST_OTHER] = { 0 }, nobody = 0;
+    uint32_t n, misses = 0;
+    const uint16_t *row = rows_of(p, stream, &n);
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t entry = w->entry[row[k]];
+        const uint16_t other = c->other[row[k]];
+        uint16_t *before = entry != UINT32_MAX ? &last[entry % LAST_OTHER] : &nobody;
+        const bool hit = entry != UINT32_MAX && *before == other;
+        *before = other;
+        w->second[k] = other;
+        w->octet[k] = hit;
+        w->number[misses] = other;
         misses += !hit;
     }
+    const uint32_t hits = n - misses;
     if (hits < n / 32) {
         memset(w->octet, 0, n);
         code_put_octets(&w->code, &w->column, w->octet, n);
@@ -329,11 +394,10 @@ static void
 put_outcome(struct put *p)
 {
     const struct chunk *c = p->c;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < c->rows; i++) {
-        if (c->stream[i] == STREAM_KNOCK) {
-            p->w->octet[n++] = c->outcome[i];
-        }
+    uint32_t n;
+    const uint16_t *row = rows_of(p, STREAM_KNOCK, &n);
+    for (uint32_t k = 0; k < n; k++) {
+        p->w->octet[k] = c->outcome[row[k]];
     }
     code_put_octets(&p->w->code, &p->w->column, p->w->octet, n);
     finish_column(p, COLUMN_OUTCOME);
@@ -355,13 +419,11 @@ put_ttl(struct put *p)
 static void
 put_tcp_numbers(struct put *p, const uint32_t *wide, const uint16_t *narrow, enum column column)
 {
-    const struct chunk *c = p->c;
     for (unsigned s = STREAM_KNOCK; s <= STREAM_TCP; s++) {
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < c->rows; i++) {
-            if (c->stream[i] == s) {
-                p->w->number[n++] = wide != NULL ? wide[i] : narrow[i];
-            }
+        uint32_t n;
+        const uint16_t *row = rows_of(p, s, &n);
+        for (uint32_t k = 0; k < n; k++) {
+            p->w->number[k] = wide != NULL ? wide[row[k]] : narrow[row[k]];
         }
         code_put_numbers(&p->w->code, &p->w->column, p->w->number, n);
     }
@@ -374,9 +436,8 @@ put_ip_id(struct put *p)
     const struct chunk *c = p->c;
     uint32_t n = 0;
     for (uint32_t i = 0; i < c->rows; i++) {
-        if ((c->kind[i] & 7) == BH_KIND_IP4) {
-            p->w->number[n++] = c->ip_id[i];
-        }
+        p->w->number[n] = c->ip_id[i];
+        n += (c->kind[i] & 7) == BH_KIND_IP4;
     }
     code_put_numbers(&p->w->code, &p->w->column, p->w->number, n);
     finish_column(p, COLUMN_IP_ID);
@@ -388,7 +449,7 @@ put_quotes(struct put *p)
     struct bh_buf *out = &p->w->bits;
     for (uint32_t k = 0; k < p->c->quote_count; k++) {
         const struct quote_row *q = &p->c->quote[k];
-        code_put32(out, q->row);
+        code_put32(out, q->row - p->c->side_base);
         code_put8(out, q->quote.kind);
         code_put8(out, q->quote.proto);
         code_put8(out, q->quote.has_ports);
@@ -417,7 +478,7 @@ put_seen(struct put *p)
     struct bh_buf *out = &p->w->bits;
     for (uint32_t k = 0; k < p->c->seen_count; k++) {
         const struct seen_row *s = &p->c->seen[k];
-        code_put32(out, s->row);
+        code_put32(out, s->row - p->c->side_base);
         code_put16(out, s->seen.port);
         code_put8(out, s->seen.port_proto);
         code_put8(out, (uint8_t)(s->seen.has_src4 | s->seen.has_src6 << 1));
@@ -469,6 +530,7 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
     p.head.min_ns = c->min_ns;
     p.head.max_ns = c->max_ns;
     p.head.unit = (uint8_t)unit_of(c);
+    part_streams(&p);
     put_time(&p);
     put_far(&p);
     put_near(&p);

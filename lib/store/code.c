@@ -78,14 +78,23 @@ int
 code_work_init(struct code_work *w)
 {
     *w = (struct code_work){ 0 };
-    w->slot_key = calloc(2 * CODE_LIST_MAX, sizeof *w->slot_key);
-    w->slot_count = calloc(2 * CODE_LIST_MAX, sizeof *w->slot_count);
+    w->slot = calloc(2 * CODE_LIST_MAX, sizeof *w->slot);
+    w->place = malloc(CODE_LIST_MAX * sizeof *w->place);
+    w->used = malloc((CODE_LIST_MAX + 1) * sizeof *w->used);
+    w->chosen = malloc(CODE_LIST_MAX * sizeof *w->chosen);
     w->plane = malloc(CODE_LIST_MAX + 16);
     w->rest = malloc((CODE_LIST_MAX + 16) * sizeof *w->rest);
-    bool ok = w->slot_key != NULL && w->slot_count != NULL && w->plane != NULL && w->rest != NULL;
+    bool ok = w->slot != NULL && w->place != NULL && w->used != NULL && w->chosen != NULL &&
+              w->plane != NULL && w->rest != NULL;
 #ifdef BH_WITH_ZSTD
     w->zstd = ZSTD_createCCtx();
-    ok = ok && w->zstd != NULL;
+    w->zstd_single = ZSTD_createCCtx();
+    ok = ok && w->zstd != NULL && w->zstd_single != NULL;
+    /* As good as no repeats: a table of 64 places, seven octets at least. */
+    ok = ok && !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_compressionLevel, 1)) &&
+         !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_windowLog, 17)) &&
+         !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_hashLog, 6)) &&
+         !ZSTD_isError(ZSTD_CCtx_setParameter(w->zstd_single, ZSTD_c_minMatch, 7));
 #endif
     if (!ok) {
         code_work_done(w);
@@ -99,9 +108,12 @@ code_work_done(struct code_work *w)
 {
 #ifdef BH_WITH_ZSTD
     ZSTD_freeCCtx(w->zstd);
+    ZSTD_freeCCtx(w->zstd_single);
 #endif
-    free(w->slot_key);
-    free(w->slot_count);
+    free(w->slot);
+    free(w->place);
+    free(w->used);
+    free(w->chosen);
     free(w->plane);
     free(w->rest);
     free(w->pressed);
@@ -110,14 +122,40 @@ code_work_done(struct code_work *w)
 
 /* ---- bits -------------------------------------------------------------------------------------------- */
 
-void
-code_bits_flush(struct code_bits *b)
+bool
+code_reserve(struct bh_buf *out, size_t n)
 {
-    while (b->have > 0) {
-        code_put8(b->out, (uint8_t)b->word);
-        b->word >>= 8;
-        b->have = b->have > 8 ? b->have - 8 : 0;
+    if (out->failed || n < out->cap - out->len) {
+        return !out->failed;
     }
+    const size_t cap = out->len + n + out->cap / 2 + 64;
+    char *p = realloc(out->data, cap);
+    if (p == NULL) {
+        out->failed = true;
+        return false;
+    }
+    out->data = p;
+    out->cap = cap;
+    return true;
+}
+
+struct code_bits
+code_bits_begin(struct bh_buf *out, uint64_t most_bits)
+{
+    const bool ok = code_reserve(out, (size_t)(most_bits / 8) + 16);
+    return (struct code_bits){ .out = out, .at = ok ? (uint8_t *)out->data + out->len : NULL };
+}
+
+void
+code_bits_end(struct code_bits *b)
+{
+    if (b->at == NULL) {
+        return;
+    }
+    bh_put_le32(b->at, (uint32_t)b->word);
+    b->at += (b->have + 7) / 8;
+    b->out->len = (size_t)(b->at - (uint8_t *)b->out->data);
+    b->out->data[b->out->len] = '\0';
 }
 
 uint64_t
@@ -132,35 +170,6 @@ code_bits_edge(const struct code_bits_in *b)
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------- */
-
-#define STEP_SMALL 16U /* these say all in their octet                   */
-#define STEP_LAST_OCTAVE                                                                           \
-    32 /* 16 + 8 * (32 - 4) + 7 = 247 is the last symbol; 248 to 253 mean nothing */
-
-uint8_t
-code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low)
-{
-    if (d >= 0 && d < (int64_t)STEP_SMALL) {
-        *ret_bits = 0;
-        *ret_low = 0;
-        return (uint8_t)d;
-    }
-    if (d > 0 && d >> (STEP_LAST_OCTAVE + 1) == 0) {
-        unsigned octave = 63U - (unsigned)__builtin_clzll((unsigned long long)d);
-        unsigned high = (unsigned)(d >> (octave - 3)) & 7;
-        *ret_bits = octave - 3;
-        *ret_low = (uint64_t)d & ((1ULL << (octave - 3)) - 1);
-        return (uint8_t)(STEP_SMALL + (octave - 4) * 8 + high);
-    }
-    if (d < 0 && d > -(int64_t)UINT32_MAX) {
-        *ret_bits = 32;
-        *ret_low = (uint64_t)-d;
-        return CODE_STEP_BACK;
-    }
-    *ret_bits = 64;
-    *ret_low = (uint64_t)d;
-    return CODE_STEP_WIDE;
-}
 
 #define S1(n)                                                                                      \
     {                                                                                              \
@@ -197,6 +206,41 @@ put_plain(struct bh_buf *out, const uint8_t *v, size_t n)
     bh_buf_add(out, v, n);
 }
 
+#ifdef BH_WITH_ZSTD
+/* Below that many octets a frame's head costs more than it saves. */
+#define PRESS_MIN 24U
+
+/* A frame in w->pressed; returns its size, n: none that is shorter. Columns without any order (countries,
+ * symbols of far ends) are two to three percent shorter when no repeats are looked for: what is found in
+ * them is chance, and an octet of a repeat is lost for the counts of single octets. */
+static size_t
+press(struct code_work *w, const uint8_t *v, size_t n)
+{
+    const size_t bound = ZSTD_compressBound(n);
+    if (n < PRESS_MIN) {
+        return n;
+    }
+    if (2 * bound > w->pressed_cap) {
+        free(w->pressed);
+        w->pressed = malloc(2 * bound);
+        w->pressed_cap = w->pressed == NULL ? 0 : 2 * bound;
+        if (w->pressed == NULL) {
+            return n;
+        }
+    }
+    size_t size = ZSTD_compressCCtx(w->zstd, w->pressed, bound, v, n, 1);
+    size = ZSTD_isError(size) ? n : size;
+    if (size > n / 8) {
+        size_t other = ZSTD_compress2(w->zstd_single, w->pressed + bound, bound, v, n);
+        if (!ZSTD_isError(other) && other < size) {
+            memcpy(w->pressed, w->pressed + bound, other);
+            size = other;
+        }
+    }
+    return size < n ? size : n;
+}
+#endif
+
 void
 code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_t n)
 {
@@ -206,20 +250,12 @@ code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_
         return;
     }
 #ifdef BH_WITH_ZSTD
-    size_t bound = ZSTD_compressBound(n);
-    if (bound > w->pressed_cap) {
-        free(w->pressed);
-        w->pressed = malloc(bound);
-        w->pressed_cap = w->pressed == NULL ? 0 : bound;
-    }
-    if (n >= 24 && w->pressed_cap >= bound) {
-        size_t size = ZSTD_compressCCtx(w->zstd, w->pressed, w->pressed_cap, v, n, 1);
-        if (!ZSTD_isError(size) && size < n - n / 64) {
-            code_put8(out, OCTETS_ZSTD);
-            code_put32(out, (uint32_t)size);
-            bh_buf_add(out, w->pressed, size);
-            return;
-        }
+    const size_t size = press(w, v, n);
+    if (size < n - n / 64) {
+        code_put8(out, OCTETS_ZSTD);
+        code_put32(out, (uint32_t)size);
+        bh_buf_add(out, w->pressed, size);
+        return;
     }
 #else
     (void)w;

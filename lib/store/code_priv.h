@@ -13,6 +13,8 @@
 /* 64 bits over n octets: finds damage, proves nothing against a forger. */
 uint64_t code_sum(const void *data, size_t n);
 
+/* Room for n octets and a NUL behind what is there. */
+bool code_reserve(struct bh_buf *out, size_t n);
 void code_put8(struct bh_buf *out, uint8_t v);
 void code_put16(struct bh_buf *out, uint16_t v);
 void code_put32(struct bh_buf *out, uint32_t v);
@@ -41,10 +43,13 @@ code_get64(struct bh_cur *c)
 
 /* Work space of the writer: lists of up to CODE_LIST_MAX numbers. */
 struct code_work {
-    uint32_t *slot_key, *slot_count; /* 2^17 each: how often a value comes */
+    struct code_slot { /* how often a value comes; then its code */
+        uint32_t value, count;
+    } *slot; /* twice as many as numbers */
+    uint32_t *place, *used, *rest, used_count;
+    uint64_t *chosen;
     uint8_t *plane;
-    uint32_t *rest;
-    void *zstd; /* ZSTD_CCtx, kept for its tables */
+    void *zstd, *zstd_single; /* ZSTD_CCtx; single: for octets without order */
     uint8_t *pressed;
     size_t pressed_cap;
 };
@@ -62,15 +67,30 @@ bool code_get_octets(struct bh_cur *c, uint8_t *v, size_t n);
 bool code_get_numbers(struct bh_cur *c, uint32_t *v, uint32_t n);
 bool code_get_long(struct bh_cur *c, uint32_t *v, size_t n);
 
+/* The forms of a list of numbers. */
+enum { NUMBERS_SAME = 0, NUMBERS_PACKED = 1, NUMBERS_COMMON = 2, NUMBERS_PLANES = 3 };
+#define CODE_NUMBER_OTHER 255U /* in a list of common ones: another */
+
+/* n numbers of `width` bits (up to 32), each more by `least`; the first by what the processor has, the
+ * second everywhere the same. v[i] = table[code[i]], of 256 places. */
+void code_unpack(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v, uint32_t n);
+void code_unpack_base(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v,
+                      uint32_t n);
+void code_look_up(const uint32_t *table, const uint8_t *code, uint32_t *v, uint32_t n);
+void code_look_up_base(const uint32_t *table, const uint8_t *code, uint32_t *v, uint32_t n);
+
 /* ---- bits, the lowest first -------------------------------------------------------------------- */
 
 struct code_bits {
     struct bh_buf *out;
+    uint8_t *at; /* NULL: no memory, as `out` says */
     uint64_t word;
     unsigned have;
 };
 
-void code_bits_flush(struct code_bits *b); /* whole octets out */
+/* Room for that many behind what `out` has; it must not be touched before the end. */
+struct code_bits code_bits_begin(struct bh_buf *out, uint64_t most_bits);
+void code_bits_end(struct code_bits *b); /* whole octets */
 
 /* n <= 32 */
 static inline void
@@ -79,9 +99,10 @@ code_bits_put(struct code_bits *b, uint64_t v, unsigned n)
     b->word |= v << b->have;
     b->have += n;
     if (b->have >= 32) {
-        uint8_t octets[4];
-        bh_put_le32(octets, (uint32_t)b->word);
-        bh_buf_add(b->out, octets, 4);
+        if (BH_LIKELY(b->at != NULL)) {
+            bh_put_le32(b->at, (uint32_t)b->word);
+            b->at += 4;
+        }
         b->word >>= 32;
         b->have -= 32;
     }
@@ -127,7 +148,35 @@ code_bits_over(const struct code_bits_in *b)
  * a negative one; 255: 64 bits. */
 enum { CODE_STEP_BACK = 254, CODE_STEP_WIDE = 255 };
 
-uint8_t code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low);
+#define STEP_SMALL 16U /* these say all in their octet                   */
+#define STEP_LAST_OCTAVE                                                                           \
+    32 /* 16 + 8 * (32 - 4) + 7 = 247 is the last symbol; 248 to 253 mean nothing */
+
+static inline uint8_t
+code_step_symbol(int64_t d, unsigned *ret_bits, uint64_t *ret_low)
+{
+    if (d >= 0 && d < (int64_t)STEP_SMALL) {
+        *ret_bits = 0;
+        *ret_low = 0;
+        return (uint8_t)d;
+    }
+    if (d > 0 && d >> (STEP_LAST_OCTAVE + 1) == 0) {
+        unsigned octave = 63U - (unsigned)__builtin_clzll((unsigned long long)d);
+        unsigned high = (unsigned)(d >> (octave - 3)) & 7;
+        *ret_bits = octave - 3;
+        *ret_low = (uint64_t)d & ((1ULL << (octave - 3)) - 1);
+        return (uint8_t)(STEP_SMALL + (octave - 4) * 8 + high);
+    }
+    if (d < 0 && d > -(int64_t)UINT32_MAX) {
+        *ret_bits = 32;
+        *ret_low = (uint64_t)-d;
+        return CODE_STEP_BACK;
+    }
+    *ret_bits = 64;
+    *ret_low = (uint64_t)d;
+    return CODE_STEP_WIDE;
+}
+
 extern const struct code_step {
     uint64_t base;
     uint8_t bits;

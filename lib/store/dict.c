@@ -15,48 +15,103 @@
 
 /* ---- the census ----------------------------------------------------------------------------------- */
 
+static void
+counts_done(struct counts *c)
+{
+    free(c->count);
+    free(c->used);
+}
+
 void
 census_done(struct census *c)
 {
-    free(c->far);
-    free(c->near);
-    free(c->service);
-    free(c->shape);
+    counts_done(&c->far);
+    counts_done(&c->near);
+    counts_done(&c->service);
+    counts_done(&c->shape);
+    free(c->ttl);
     *c = (struct census){ 0 };
 }
 
-static bool
-reach(uint32_t **list, uint32_t *cap, uint32_t count)
+static void
+counts_reset(struct counts *c)
 {
-    if (count <= *cap) {
+    for (uint32_t k = 0; k < c->used_count; k++) {
+        c->count[c->used[k]] = 0;
+    }
+    c->used_count = 0;
+}
+
+void
+census_reset(struct census *c)
+{
+    for (uint32_t k = 0; k < c->far.used_count; k++) {
+        c->ttl[c->far.used[k]] = 0;
+    }
+    counts_reset(&c->far);
+    counts_reset(&c->near);
+    counts_reset(&c->service);
+    counts_reset(&c->shape);
+    c->rows = 0;
+}
+
+/* Room for numbers below `count`. */
+static bool
+reach(struct counts *c, uint32_t count, uint8_t **octets)
+{
+    if (count <= c->cap) {
         return true;
     }
-    uint32_t more = *cap * 2 > count ? *cap * 2 : count;
-    uint32_t *p = realloc(*list, bh_size_mul(more, sizeof **list));
-    if (p == NULL) {
+    const uint32_t more = c->cap * 2 > count ? c->cap * 2 : count;
+    uint32_t *p = realloc(c->count, bh_size_mul(more, sizeof *p));
+    c->count = p != NULL ? p : c->count;
+    uint32_t *q = p == NULL ? NULL : realloc(c->used, bh_size_mul(more, sizeof *q));
+    c->used = q != NULL ? q : c->used;
+    uint8_t *o = q == NULL || octets == NULL ? NULL : realloc(*octets, more);
+    if (q == NULL || (octets != NULL && o == NULL)) {
         return false;
     }
-    memset(p + *cap, 0, (more - *cap) * sizeof *p);
-    *list = p;
-    *cap = more;
+    memset(p + c->cap, 0, (more - c->cap) * sizeof *p);
+    if (octets != NULL) {
+        memset(o + c->cap, 0, more - c->cap);
+        *octets = o;
+    }
+    c->cap = more;
     return true;
 }
+
+static inline void
+count_one(struct counts *c, uint32_t id)
+{
+    c->used[c->used_count] = id; /* kept when it is the first time */
+    c->used_count += c->count[id]++ == 0;
+}
+
+/* So many rows ahead what is counted of a far end is asked for. */
+#define COUNT_AHEAD 24U
 
 int
 census_add(struct census *c, const struct terms *t, const struct chunk *ch)
 {
-    if (!reach(&c->far, &c->far_cap, t->far_count) ||
-        !reach(&c->near, &c->near_cap, t->near_count) ||
-        !reach(&c->service, &c->service_cap, t->service.count) ||
-        !reach(&c->shape, &c->shape_cap, t->shape.count)) {
+    /* One more: where the next first one would be noted. */
+    if (!reach(&c->far, t->far_count + 1, &c->ttl) || !reach(&c->near, t->near_count + 1, NULL) ||
+        !reach(&c->service, t->service.count + 1, NULL) ||
+        !reach(&c->shape, t->shape.count + 1, NULL)) {
         return -ENOMEM;
     }
     c->rows += ch->rows;
     for (uint32_t i = 0; i < ch->rows; i++) {
-        c->far[ch->far[i]]++;
-        c->near[ch->near[i]]++;
-        c->service[ch->service[i]]++;
-        c->shape[ch->shape[i]]++;
+        const uint32_t ahead = ch->far[i + COUNT_AHEAD < ch->rows ? i + COUNT_AHEAD : i];
+        const uint32_t far = ch->far[i];
+        BH_PREFETCH_WRITE(&c->far.count[ahead]);
+        BH_PREFETCH_WRITE(&c->ttl[ahead]);
+        count_one(&c->far, far);
+        c->ttl[far] = c->ttl[far] == 0 ? ch->ttl[i] : c->ttl[far];
+    }
+    for (uint32_t i = 0; i < ch->rows; i++) {
+        count_one(&c->near, ch->near[i]);
+        count_one(&c->service, ch->service[i]);
+        count_one(&c->shape, ch->shape[i]);
     }
     return 0;
 }
@@ -106,6 +161,30 @@ by_count(const void *a, const void *b)
     return x->key < y->key ? 1 : x->key > y->key ? -1 : x->id < y->id ? -1 : 1;
 }
 
+/* The `most` commonest in order, and in front; there may be a hundred thousand behind them that come
+ * once or twice each, which are not worth sorting. */
+static void
+sort_commonest(struct item *v, size_t n, size_t most)
+{
+    uint32_t of_count[1024] = { 0 };
+    size_t reached = 0, front = 0;
+    uint64_t least = BH_COUNT(of_count);
+    for (size_t k = 0; k < n; k++) {
+        of_count[v[k].key < BH_COUNT(of_count) ? v[k].key : BH_COUNT(of_count) - 1]++;
+    }
+    while (least > 0 && reached < most) {
+        reached += of_count[--least];
+    }
+    for (size_t k = 0; k < n; k++) {
+        if (v[k].key >= least) {
+            const struct item swap = v[front];
+            v[front++] = v[k];
+            v[k] = swap;
+        }
+    }
+    qsort(v, front, sizeof *v, by_count);
+}
+
 /* ---- building ----------------------------------------------------------------------------------------- */
 
 static unsigned
@@ -128,8 +207,9 @@ build_countries(struct dict *d, const struct terms *t, const struct census *c)
     for (uint32_t k = 0; k < t->country_count; k++) {
         list[k].id = k;
     }
-    for (uint32_t k = 0; k < t->far_count; k++) {
-        list[t->far[k].country].key += k < c->far_cap ? c->far[k] : 0;
+    for (uint32_t k = 0; k < c->far.used_count; k++) {
+        const uint32_t id = c->far.used[k];
+        list[t->far[id].country].key += c->far.count[id];
     }
     qsort(list, t->country_count, sizeof *list, by_count);
     for (uint32_t k = 0; k < t->country_count && list[k].key > 0; k++) {
@@ -170,7 +250,7 @@ compare_far6(const void *a, const void *b)
 }
 
 static void
-add_entry(struct dict *d, const struct terms *t, uint32_t id)
+add_entry(struct dict *d, const struct terms *t, const struct census *c, uint32_t id)
 {
     const struct far *f = &t->far[id];
     struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
@@ -182,9 +262,9 @@ add_entry(struct dict *d, const struct terms *t, uint32_t id)
     }
     g->count++;
     d->far_out[id].entry = d->entry_count;
-    d->far_out[id].ttl = f->ttl;
+    d->far_out[id].ttl = c->ttl[id];
     d->entry[d->entry_count++] =
-        (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, f->ttl };
+        (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, c->ttl[id] };
 }
 
 /* The place in its group in truncated binary: the first short_count places have a bit less. The
@@ -215,8 +295,8 @@ tell_place(const struct dict *d, struct far_out *out)
 static int
 build_far(struct dict *d, const struct terms *t, const struct census *c)
 {
-    struct item *v4 = malloc((t->far_count + 1UL) * sizeof *v4),
-                *v6 = malloc((t->far_count + 1UL) * sizeof *v6);
+    struct item *v4 = malloc((c->far.used_count + 1UL) * sizeof *v4),
+                *v6 = malloc((c->far.used_count + 1UL) * sizeof *v6);
     size_t n4 = 0, n6 = 0;
     int r = -ENOMEM;
     d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
@@ -226,9 +306,9 @@ build_far(struct dict *d, const struct terms *t, const struct census *c)
         d->far_group == NULL) {
         goto out;
     }
-    for (uint32_t id = 0; id < t->far_count; id++) {
+    for (uint32_t k = 0; k < c->far.used_count; k++) {
+        const uint32_t id = c->far.used[k], count = c->far.count[id];
         const struct far *f = &t->far[id];
-        const uint32_t count = id < c->far_cap ? c->far[id] : 0;
         d->far_out[id] = (struct far_out){ .entry = UINT32_MAX,
                                            .country = d->country_code[f->country],
                                            .symbol = f->family == 0   ? FAR_NONE
@@ -251,10 +331,10 @@ build_far(struct dict *d, const struct terms *t, const struct census *c)
     }
     r = 0;
     for (size_t k = 0; k < n4; k++) {
-        add_entry(d, t, v4[k].id);
+        add_entry(d, t, c, v4[k].id);
     }
     for (size_t k = 0; k < n6; k++) {
-        add_entry(d, t, v6[k].id);
+        add_entry(d, t, c, v6[k].id);
     }
     for (uint32_t g = 0; g < d->far_group_count; g++) {
         struct far_group *group = &d->far_group[g];
@@ -275,8 +355,8 @@ build_far(struct dict *d, const struct terms *t, const struct census *c)
             out->entry = (uint32_t)(e - d->entry);
         }
     }
-    for (uint32_t id = 0; id < t->far_count; id++) {
-        tell_place(d, &d->far_out[id]);
+    for (uint32_t k = 0; k < c->far.used_count; k++) {
+        tell_place(d, &d->far_out[c->far.used[k]]);
     }
 out:
     free(v4);
@@ -306,18 +386,16 @@ compare_near(const void *a, const void *b)
 static int
 build_near(struct dict *d, const struct terms *t, const struct census *c)
 {
-    struct near_item *list = malloc((t->near_count + 1UL) * sizeof *list);
-    d->near_code = calloc(t->near_count + 1UL, sizeof *d->near_code);
-    d->near = malloc((t->near_count + 1UL) * sizeof *d->near);
+    const uint32_t n = c->near.used_count;
+    struct near_item *list = malloc((n + 1UL) * sizeof *list);
+    d->near_code = malloc((t->near_count + 1UL) * sizeof *d->near_code);
+    d->near = malloc((n + 1UL) * sizeof *d->near);
     if (list == NULL || d->near_code == NULL || d->near == NULL) {
         free(list);
         return -ENOMEM;
     }
-    uint32_t n = 0;
-    for (uint32_t id = 0; id < t->near_count && id < c->near_cap; id++) {
-        if (c->near[id] > 0) {
-            list[n++] = (struct near_item){ t->near[id], id };
-        }
+    for (uint32_t k = 0; k < n; k++) {
+        list[k] = (struct near_item){ t->near[c->near.used[k]], c->near.used[k] };
     }
     d->near_direct = n > NEAR_FEW && n > c->rows / 4;
     if (!d->near_direct) {
@@ -336,18 +414,15 @@ build_near(struct dict *d, const struct terms *t, const struct census *c)
 static int
 build_forms(struct dict *d, const struct terms *t, const struct census *c)
 {
-    d->form_code = calloc(t->form_count + 1UL, sizeof *d->form_code);
-    d->form = malloc((t->form_count + 1UL) * sizeof *d->form);
+    d->form_code = malloc((t->form_count + 1UL) * sizeof *d->form_code);
+    d->form = malloc((c->shape.used_count + 1UL) * sizeof *d->form);
     if (d->form_code == NULL || d->form == NULL) {
         return -ENOMEM;
     }
-    for (uint32_t id = 0; id < t->shape.count && id < c->shape_cap; id++) {
-        if (c->shape[id] > 0) {
-            d->form_code[shape_form(t->shape.key[id])] = 1;
-        }
-    }
-    for (uint32_t id = 0; id < t->form_count; id++) {
-        if (d->form_code[id] != 0) {
+    memset(d->form_code, 0xff, (t->form_count + 1UL) * sizeof *d->form_code);
+    for (uint32_t k = 0; k < c->shape.used_count; k++) {
+        const uint32_t id = shape_form(t->shape.key[c->shape.used[k]]);
+        if (d->form_code[id] == UINT32_MAX) {
             d->form[d->form_count] = t->form[id];
             d->form_code[id] = d->form_count++;
         }
@@ -361,24 +436,21 @@ build_forms(struct dict *d, const struct terms *t, const struct census *c)
 static int
 build_services(struct dict *d, const struct terms *t, const struct census *c)
 {
-    const uint32_t n = t->service.count < c->service_cap ? t->service.count : c->service_cap;
+    const uint32_t n = c->service.used_count;
     struct item *list = malloc((n + 1UL) * sizeof *list),
                 *groups = malloc((n + 1UL) * sizeof *groups);
     uint32_t *index =
         bh_pages_new((1UL << GROUP_BITS) * sizeof *index, false); /* group -> index + 1 */
     int r = -ENOMEM;
     d->group = malloc((n + 1UL) * sizeof *d->group);
-    d->service_group = malloc((n + 1UL) * sizeof *d->service_group);
-    d->service_code = malloc(n + 1UL);
+    d->service_group = malloc((t->service.count + 1UL) * sizeof *d->service_group);
+    d->service_code = malloc(t->service.count + 1UL);
     if (list == NULL || groups == NULL || index == NULL || d->group == NULL ||
         d->service_group == NULL || d->service_code == NULL) {
         goto out;
     }
-    uint32_t used = 0;
-    for (uint32_t id = 0; id < n; id++) {
-        if (c->service[id] == 0) {
-            continue;
-        }
+    for (uint32_t at = 0; at < n; at++) {
+        const uint32_t id = c->service.used[at], count = c->service.count[id];
         const uint32_t packed = (uint32_t)(t->service.key[id] >> 16);
         if (index[packed] == 0) {
             groups[d->group_count] = (struct item){ 0, d->group_count };
@@ -386,15 +458,15 @@ build_services(struct dict *d, const struct terms *t, const struct census *c)
             index[packed] = ++d->group_count;
         }
         d->service_group[id] = index[packed] - 1;
-        groups[index[packed] - 1].key += c->service[id];
-        list[used++] = (struct item){ c->service[id], id };
+        groups[index[packed] - 1].key += count;
+        list[at] = (struct item){ count, id };
+        d->service_code[id] = CODE_OTHER;
     }
     qsort(groups, d->group_count, sizeof *groups, by_count);
-    qsort(list, used, sizeof *list, by_count);
+    sort_commonest(list, n, CODES);
     const uint32_t any = d->group_count < ANY_MAX ? d->group_count : ANY_MAX;
-    memset(d->service_code, CODE_OTHER, n + 1UL);
     uint32_t k = 0;
-    for (; k < used && k < CODE_OTHER - any; k++) {
+    for (; k < n && k < CODE_OTHER - any; k++) {
         const uint32_t id = list[k].id;
         d->service[k] =
             (struct service){ d->service_group[id], (uint32_t)t->service.key[id] & 0xffff,
@@ -402,13 +474,13 @@ build_services(struct dict *d, const struct terms *t, const struct census *c)
         d->service_code[id] = (uint8_t)k;
     }
     d->service_count = k;
-    if (k < used) {
+    if (k < n) {
         uint8_t any_code[ANY_MAX];
         for (uint32_t g = 0; g < any; g++) {
             any_code[g] = (uint8_t)d->service_count;
             d->service[d->service_count++] = (struct service){ groups[g].id, PORT_ANY, 0 };
         }
-        for (; k < used; k++) {
+        for (; k < n; k++) {
             for (uint32_t g = 0; g < any; g++) {
                 if (groups[g].id == d->service_group[list[k].id]) {
                     d->service_code[list[k].id] = any_code[g];
@@ -428,22 +500,20 @@ out:
 static int
 build_shapes(struct dict *d, const struct terms *t, const struct census *c)
 {
-    const uint32_t n = t->shape.count < c->shape_cap ? t->shape.count : c->shape_cap;
+    const uint32_t n = c->shape.used_count;
     struct item *list = malloc((n + 1UL) * sizeof *list);
-    d->shape_code = malloc(n + 1UL);
+    d->shape_code = malloc(t->shape.count + 1UL);
     if (list == NULL || d->shape_code == NULL) {
         free(list);
         return -ENOMEM;
     }
-    uint32_t used = 0;
-    for (uint32_t id = 0; id < n; id++) {
-        if (c->shape[id] > 0) {
-            list[used++] = (struct item){ c->shape[id], id };
-        }
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t id = c->shape.used[k];
+        list[k] = (struct item){ c->shape.count[id], id };
+        d->shape_code[id] = CODE_OTHER;
     }
-    qsort(list, used, sizeof *list, by_count);
-    memset(d->shape_code, CODE_OTHER, n + 1UL);
-    for (uint32_t k = 0; k < used; k++) {
+    qsort(list, n, sizeof *list, by_count);
+    for (uint32_t k = 0; k < n; k++) {
         const uint64_t key = t->shape.key[list[k].id];
         uint32_t *count = &d->shape_count[shape_stream(key)];
         if (*count < CODE_OTHER) {
@@ -480,6 +550,7 @@ dict_done(struct dict *d)
     free(d->far_group);
     free(d->entry);
     free(d->entry4);
+    free(d->entry_ttl);
     free(d->near);
     free(d->form);
     free(d->group);

@@ -25,7 +25,7 @@ put_steps(struct code_work *w, struct bh_buf *out, const uint32_t *v, size_t n)
 {
     uint8_t *symbol = malloc(n + 1);
     struct bh_buf bits = { 0 };
-    struct code_bits b = { .out = &bits };
+    struct code_bits b = code_bits_begin(&bits, 64ULL * n);
     int64_t last = 0;
     if (symbol == NULL) {
         out->failed = true;
@@ -38,7 +38,7 @@ put_steps(struct code_work *w, struct bh_buf *out, const uint32_t *v, size_t n)
         code_bits_put(&b, low, count);
         last = v[i];
     }
-    code_bits_flush(&b);
+    code_bits_end(&b);
     code_put_octets(w, out, symbol, n);
     code_put32(out, (uint32_t)bits.len);
     bh_buf_add(out, bits.data == NULL ? "" : bits.data, bits.len);
@@ -286,6 +286,8 @@ get_far(struct dict *d, struct bh_cur *c)
     for (uint32_t k = 0; k < n && ok; k++) {
         d->entry[k].ttl = o[k];
     }
+    d->entry_ttl = o;
+    o = NULL;
     r = ok ? 0 : BH_EDAMAGED;
 out:
     free(v);
@@ -297,7 +299,7 @@ static void
 put_near(const struct dict *d, struct code_work *w, struct bh_buf *out)
 {
     const size_t n = d->near_count;
-    uint32_t *v = malloc((n + 1) * sizeof *v);
+    uint32_t *v = calloc(n + 1, sizeof *v);
     uint8_t *o = malloc(n + 1);
     if (v == NULL || o == NULL) {
         out->failed = true;

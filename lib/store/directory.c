@@ -155,7 +155,8 @@ lock_dir(const char *dir, int *ret_fd, struct bh_error *err)
     snprintf(path, sizeof path, "%s/lock", dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return write_failed(err, errno, path);
+        return errno == ENOENT ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                               : write_failed(err, errno, path);
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int saved = errno;

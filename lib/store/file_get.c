@@ -454,6 +454,7 @@ find_index(struct log_file *f)
         !frame_get(f->data, f->size, at, &frame) || frame.kind != FRAME_INDEX) {
         return BH_EDAMAGED;
     }
+    f->identity = frame.head_sum;
     return take_index(f, f->data + at + FRAME_SIZE, frame.head_size);
 }
 

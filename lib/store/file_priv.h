@@ -87,6 +87,7 @@ struct log_file {
     uint64_t rows, row_space; /* row_space: the numbers of rows, with those that are lost */
     uint64_t lost_rows;       /* known to have been there                                 */
     uint64_t torn, damaged;
+    uint64_t identity; /* of a sound segment: the sum of its index, which has the sums of all else */
     uint64_t searched; /* octets of heads that were none */
     uint8_t *verdict; /* journals: by row; VERDICT_NONE: as in the block */
     uint64_t verdict_rows;
@@ -165,6 +166,9 @@ BH_NODISCARD int
 list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
 /* The lock of writers, held while the descriptor is open. */
 BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+/* A copy that push fills; an error when it is. */
+bool is_copy(const char *dir);
+BH_NODISCARD int refuse_copy(const char *dir, struct bh_error *err);
 /* An error when the lock, or all of the directory, was removed. */
 BH_NODISCARD int check_lock(const char *dir, int fd, struct bh_error *err);
 BH_NODISCARD int

@@ -61,34 +61,24 @@ static int
 put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n,
          uint64_t first_row, struct bh_buf *out)
 {
-    struct terms t;
-    struct census census = { 0 };
     struct dict d = { 0 };
-    struct chunk *part = chunk_new();
     struct bh_buf octets = { 0 }, head = { 0 }, body = { 0 };
-    int r = part == NULL ? -ENOMEM : terms_init(&t, NULL, w->key);
-    if (r != 0) {
-        chunk_free(part);
-        return r;
-    }
-    r = chunk_move(part, &t, c, &w->open.terms, first, n);
-    r = r != 0 ? r : census_add(&census, &t, part);
-    r = r != 0 ? r : dict_build(&d, &t, &census);
+    const struct chunk part = chunk_part(c, first, n);
+    census_reset(&w->census);
+    int r = census_add(&w->census, &w->open.terms, &part);
+    r = r != 0 ? r : dict_build(&d, &w->open.terms, &w->census);
     if (r == 0) {
         dict_put(&d, &w->work.code, &octets);
         dict_frame_put(&octets, false, &head, &body);
         put_frame(out, FRAME_DICT, &head, &body, 0);
         head.len = body.len = 0;
-        block_put(&d, &t, part, &w->work, &head, &body);
+        block_put(&d, &w->open.terms, &part, &w->work, &head, &body);
         put_frame(out, FRAME_BLOCK, &head, &body, first_row);
         dict_done(&d);
     }
     bh_buf_done(&octets);
     bh_buf_done(&head);
     bh_buf_done(&body);
-    census_done(&census);
-    terms_done(&t);
-    chunk_free(part);
     return r != 0 ? r : out->failed ? -ENOMEM : 0;
 }
 

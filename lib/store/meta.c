@@ -153,7 +153,17 @@ run_get(struct bh_store_run *r, const uint8_t *data, size_t size)
     X("connections_lost", flows_lost) X("conversations_lost", conversations_lost)                  \
         X("repeats_lost", repeats_lost) X("held_early", held_early) X("rows", rows)                \
             X("bad_rows", bad_rows) X("other_lines", other_lines) X("late_rows", late_rows)        \
-                X("input_bytes", input_bytes)
+                X("input_bytes", input_bytes) X("frames", frames)                              \
+                    X("lost_kernel", lost[BH_STORE_LOST_KERNEL])                               \
+                        X("lost_queue", lost[BH_STORE_LOST_QUEUE])                             \
+                            X("lost_dead", lost[BH_STORE_LOST_DEAD])
+
+const char *
+bh_store_cause_name(unsigned cause)
+{
+    static const char *const names[] = { "kernel", "queue", "dead", "down" };
+    return cause < BH_STORE_CAUSES ? names[cause] : "";
+}
 
 /* A report suggests four that are not among the 64 it was told to be served: the first of many do. */
 #define SERVED_KEPT 128U
@@ -195,6 +205,11 @@ sums_put(const struct bh_store_sums *s, struct bh_buf *out)
         put_text(out, "note_file", n->file);
         put_text(out, "note_en", n->text[BH_EN]);
         put_text(out, "note_ja", n->text[BH_JA]);
+    }
+    for (uint32_t k = 0; k < s->gap_count; k++) {
+        const struct bh_store_gap *g = &s->gap[k];
+        bh_buf_printf(out, "gap %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu32 "\n", g->start_ns, g->end_ns,
+                      g->packets, g->cause);
     }
     put_served(s, out);
 }
@@ -247,6 +262,13 @@ sums_get(struct bh_store_sums *s, const uint8_t *data, size_t size)
             copy_text(note->text[BH_EN], sizeof note->text[BH_EN], l.value);
         } else if (is_key(&l, "note_ja") && note != NULL) {
             copy_text(note->text[BH_JA], sizeof note->text[BH_JA], l.value);
+        } else if (is_key(&l, "gap") && s->gap_count < BH_STORE_GAPS_MAX) {
+            struct bh_store_gap *g = &s->gap[s->gap_count];
+            g->start_ns = strtoll(l.value, &rest, 10);
+            g->end_ns = strtoll(rest, &rest, 10);
+            g->packets = strtoull(rest, &rest, 10);
+            g->cause = (uint32_t)strtoul(rest, NULL, 10);
+            s->gap_count += g->cause < BH_STORE_CAUSES;
         } else if (is_key(&l, "served")) {
             r = get_served(s, l.value);
         }
@@ -277,6 +299,9 @@ bh_store_sums_add(struct bh_store_sums *into, const struct bh_store_sums *from)
     }
     for (uint32_t k = 0; k < from->note_count && into->note_count < BH_STORE_NOTES_MAX; k++) {
         into->note[into->note_count++] = from->note[k];
+    }
+    for (uint32_t k = 0; k < from->gap_count && into->gap_count < BH_STORE_GAPS_MAX; k++) {
+        into->gap[into->gap_count++] = from->gap[k];
     }
     for (uint32_t port = 0; from->served != NULL && port < 65536; port++) {
         into->served[port] += from->served[port];

@@ -13,12 +13,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { NUMBERS_SAME = 0, NUMBERS_PACKED = 1, NUMBERS_COMMON = 2, NUMBERS_PLANES = 3 };
-
 #define SAMPLE 2048U
 #define COMMON_MAX 255U
-#define OTHER 255U
-#define SLOTS (2 * CODE_LIST_MAX)
 
 static unsigned
 width_of(uint32_t span)
@@ -30,14 +26,14 @@ static void
 put_packed(struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t least, uint32_t most)
 {
     const unsigned width = width_of(most - least);
-    struct code_bits bits = { .out = out };
     code_put8(out, NUMBERS_PACKED);
     code_put8(out, (uint8_t)width);
     code_put32(out, least);
+    struct code_bits bits = code_bits_begin(out, (uint64_t)width * n);
     for (uint32_t i = 0; i < n; i++) {
         code_bits_put(&bits, v[i] - least, width);
     }
-    code_bits_flush(&bits);
+    code_bits_end(&bits);
 }
 
 static void
@@ -60,21 +56,47 @@ struct common {
     uint32_t others; /* how many are none of these */
 };
 
-static inline uint32_t
-slot_of(uint32_t v)
+/* Counts every value; w->place says in which slot each was counted, w->used which slots there are. */
+static void
+count_values(struct code_work *w, const uint32_t *v, uint32_t n)
 {
-    return (v * 0x9e3779b1U) >> 15;
+    const unsigned bits = n <= 1 ? 1 : 33U - (unsigned)__builtin_clz(n - 1); /* half full at most */
+    const uint32_t mask = (1U << bits) - 1;
+    w->used_count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = (v[i] * 0x9e3779b1U) >> (32 - bits);
+        while (w->slot[at].count != 0 && w->slot[at].value != v[i]) {
+            at = (at + 1) & mask;
+        }
+        w->used[w->used_count] = at;
+        w->used_count += w->slot[at].count == 0;
+        w->slot[at].value = v[i];
+        w->slot[at].count++;
+        w->place[i] = at;
+    }
 }
 
-/* The slots of a value: the first that is its own or empty. */
-static inline uint32_t
-find_slot(const struct code_work *w, uint32_t v)
+static void
+forget_values(struct code_work *w)
 {
-    uint32_t at = slot_of(v);
-    while (w->slot_count[at] != 0 && w->slot_key[at] != v) {
-        at = (at + 1) & (SLOTS - 1);
+    for (uint32_t k = 0; k < w->used_count; k++) {
+        w->slot[w->used[k]].count = 0;
     }
-    return at;
+}
+
+/* A count of which no more than COMMON_MAX values have more, and not much fewer. */
+static uint32_t
+count_that_is_common(const struct code_work *w)
+{
+    uint32_t of_count[1024] = { 0 }, above = 0, least = BH_COUNT(of_count) - 1;
+    for (uint32_t k = 0; k < w->used_count; k++) {
+        const uint32_t count = w->slot[w->used[k]].count;
+        of_count[count < least ? count : least]++;
+    }
+    while (least > 1 && above + of_count[least] <= COMMON_MAX) {
+        above += of_count[least--];
+    }
+    return least;
 }
 
 static int
@@ -84,61 +106,46 @@ by_count(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* Count, choose, and leave in each chosen slot its code; the others are marked as such. */
+/* Choose from what was counted, and leave in each slot the code of its value. What comes once is not
+ * common, unless there are few values. */
 static void
-find_common(struct code_work *w, const uint32_t *v, uint32_t n, struct common *ret)
+find_common(struct code_work *w, uint32_t n, struct common *ret)
 {
-    uint32_t distinct = 0;
-    uint64_t *list = NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = find_slot(w, v[i]);
-        distinct += w->slot_count[at] == 0;
-        w->slot_key[at] = v[i];
-        w->slot_count[at]++;
-    }
+    const uint32_t least = count_that_is_common(w);
+    const uint32_t from = w->used_count > COMMON_MAX && least < 2 ? 2 : least;
+    uint64_t *list = w->chosen;
+    uint32_t k = 0;
     ret->n = 0;
     ret->others = n;
-    list = malloc(distinct * sizeof *list);
-    if (list != NULL) {
-        uint32_t k = 0;
-        for (uint32_t i = 0; i < n; i++) { /* each once: a count is taken out when it is listed */
-            uint32_t at = find_slot(w, v[i]);
-            if ((w->slot_count[at] & 1U << 31) == 0) {
-                list[k++] = (uint64_t)w->slot_count[at] << 32 | (UINT32_MAX - v[i]);
-                w->slot_count[at] |= 1U << 31;
-            }
+    for (uint32_t u = 0; u < w->used_count; u++) {
+        struct code_slot *s = &w->slot[w->used[u]];
+        if (s->count >= from) {
+            list[k++] = (uint64_t)s->count << 32 | (UINT32_MAX - s->value);
         }
-        qsort(list, k, sizeof *list, by_count);
-        for (uint32_t i = 0; i < k && i < COMMON_MAX && (list[i] >> 32 > 1 || k <= COMMON_MAX);
-             i++) {
-            ret->value[i] = UINT32_MAX - (uint32_t)list[i];
-            ret->count[i] = (uint32_t)(list[i] >> 32);
-            ret->others -= ret->count[i];
-            ret->n++;
-        }
-        free(list);
     }
-    for (uint32_t i = 0; i < n; i++) {
-        w->slot_count[find_slot(w, v[i])] = OTHER + 1;
-    }
-    for (uint32_t i = 0; i < ret->n; i++) {
-        w->slot_count[find_slot(w, ret->value[i])] = i + 1;
+    qsort(list, k, sizeof *list, by_count);
+    for (uint32_t i = 0; i < k && i < COMMON_MAX; i++) {
+        ret->value[i] = UINT32_MAX - (uint32_t)list[i];
+        ret->count[i] = (uint32_t)(list[i] >> 32);
+        ret->others -= ret->count[i];
+        ret->n++;
     }
 }
 
+/* The code of each slot instead of its count. */
 static void
-forget_slots(struct code_work *w, const uint32_t *v, uint32_t n)
+tell_codes(struct code_work *w, uint32_t n, const struct common *c)
 {
-    if (n > SLOTS / 32) {
-        memset(w->slot_count, 0, SLOTS * sizeof *w->slot_count);
-        return;
+    const unsigned bits = n <= 1 ? 1 : 33U - (unsigned)__builtin_clz(n - 1);
+    for (uint32_t k = 0; k < w->used_count; k++) {
+        w->slot[w->used[k]].count = CODE_NUMBER_OTHER;
     }
-    for (uint32_t i = 0; i < n; i++) { /* no slot between two is empty before both are gone */
-        uint32_t at = slot_of(v[i]);
-        while (w->slot_count[at] != 0) {
-            w->slot_count[at] = 0;
-            at = (at + 1) & (SLOTS - 1);
+    for (uint32_t i = 0; i < c->n; i++) {
+        uint32_t at = (c->value[i] * 0x9e3779b1U) >> (32 - bits);
+        while (w->slot[at].value != c->value[i]) { /* it is there */
+            at = (at + 1) & ((1U << bits) - 1);
         }
+        w->slot[at].count = i;
     }
 }
 
@@ -166,11 +173,12 @@ put_common(struct code_work *w, struct bh_buf *out, const uint32_t *v, uint32_t 
     for (uint32_t i = 0; i < c->n; i++) {
         code_put32(out, c->value[i]);
     }
+    tell_codes(w, n, c);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t code = w->slot_count[find_slot(w, v[i])] - 1;
+        const uint32_t code = w->slot[w->place[i]].count;
         w->plane[i] = (uint8_t)code;
         w->rest[rest] = v[i];
-        rest += code == OTHER;
+        rest += code == CODE_NUMBER_OTHER;
     }
     code_put_octets(w, out, w->plane, n);
     bounds_of(w->rest, rest, &least, &most);
@@ -198,18 +206,28 @@ looks_random(struct code_work *w, const uint32_t *v, uint32_t n)
     if (n < 2 * SAMPLE) {
         return false;
     }
-    uint32_t distinct = 0;
     const uint32_t step = n / SAMPLE;
     uint32_t *sample = w->rest;
     for (uint32_t i = 0; i < SAMPLE; i++) {
         sample[i] = v[i * step];
-        uint32_t at = find_slot(w, sample[i]);
-        distinct += w->slot_count[at] == 0;
-        w->slot_key[at] = sample[i];
-        w->slot_count[at] = 1;
     }
-    forget_slots(w, sample, SAMPLE);
-    return distinct > SAMPLE - SAMPLE / 16;
+    count_values(w, sample, SAMPLE);
+    forget_values(w);
+    return w->used_count > SAMPLE - SAMPLE / 16;
+}
+
+/* Many that are not common: perhaps they come in some order. A part of them tells. */
+static bool
+planes_may_pay(struct code_work *w, const uint32_t *v, uint32_t n, unsigned width)
+{
+    struct bh_buf part = { 0 };
+    const uint32_t tried = n < 8 * 1024 ? n : n / 8;
+    uint32_t least, most;
+    bounds_of(v, tried, &least, &most);
+    put_planes(w, &part, v, tried, most);
+    const bool pays = !part.failed && part.len < (size_t)tried * width / 8;
+    bh_buf_done(&part);
+    return pays;
 }
 
 void
@@ -229,7 +247,8 @@ code_put_numbers(struct code_work *w, struct bh_buf *out, const uint32_t *v, uin
         return;
     }
     struct common c;
-    find_common(w, v, n, &c);
+    count_values(w, v, n);
+    find_common(w, n, &c);
     const double common = common_bits(&c, n, width);
     const size_t before = out->len;
     if (common < 0.97 * packed) {
@@ -237,9 +256,8 @@ code_put_numbers(struct code_work *w, struct bh_buf *out, const uint32_t *v, uin
     } else {
         put_packed(out, v, n, least, most);
     }
-    forget_slots(w, v, n);
-    if (c.others > n / 4 &&
-        n >= 64) { /* many that are not common: perhaps they come in some order */
+    forget_values(w);
+    if (c.others > n / 4 && n >= 64 && planes_may_pay(w, v, n, width)) {
         const size_t taken = out->len - before;
         struct bh_buf other = { 0 };
         put_planes(w, &other, v, n, most);
@@ -258,143 +276,4 @@ code_put_long(struct code_work *w, struct bh_buf *out, const uint32_t *v, size_t
         size_t piece = n - at < CODE_LIST_MAX ? n - at : CODE_LIST_MAX;
         code_put_numbers(w, out, v + at, (uint32_t)piece);
     }
-}
-
-/* ---- reading ------------------------------------------------------------------------------------------ */
-
-static bool
-get_packed(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    const unsigned width = bh_cur_u8(c);
-    const uint32_t least = code_get32(c);
-    if (width > 32) {
-        c->bad = true;
-        return false;
-    }
-    const size_t size = (size_t)(((uint64_t)n * width + 7) / 8);
-    const uint8_t *p = bh_cur_take(c, size);
-    if (p == NULL) {
-        return false;
-    }
-    if (width == 16) { /* ports */
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = least + bh_get_le16(p + 2 * (size_t)i);
-        }
-        return true;
-    }
-    if (width == 32) {
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = least + bh_get_le32(p + 4 * (size_t)i);
-        }
-        return true;
-    }
-    if (width == 8) {
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = least + p[i];
-        }
-        return true;
-    }
-    struct code_bits_in bits = { p, size, 0 };
-    for (uint32_t i = 0; i < n; i++) {
-        v[i] = least + code_bits_get(&bits, width);
-    }
-    return true;
-}
-
-static bool
-get_common(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    uint32_t table[256];
-    uint8_t code[4096 + 16];
-    const unsigned count = bh_cur_u8(c);
-    const uint8_t *p = bh_cur_take(c, 4UL * count);
-    if (p == NULL) {
-        return false;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        table[i] = bh_get_le32(p + 4UL * i);
-    }
-    uint8_t *codes = n <= 4096 ? code : malloc(n + 16UL);
-    bool ok = codes != NULL && code_get_octets(c, codes, n);
-    uint32_t others = 0;
-    for (uint32_t i = 0; ok && i < n; i++) {
-        others += codes[i] == OTHER;
-        ok = codes[i] == OTHER || codes[i] < count;
-    }
-    uint32_t *rest = NULL;
-    if (ok && others > 0) {
-        rest = malloc(others * sizeof *rest);
-        ok = rest != NULL;
-    }
-    /* What is packed behind is there even when it is empty. */
-    ok = ok && bh_cur_u8(c) == NUMBERS_PACKED && get_packed(c, rest, others);
-    for (uint32_t i = 0, at = 0; ok && i < n; i++) {
-        v[i] = codes[i] == OTHER ? rest[at++] : table[codes[i]];
-    }
-    free(rest);
-    if (codes != code) {
-        free(codes);
-    }
-    return ok;
-}
-
-static bool
-get_planes(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    uint8_t small[4096 + 16];
-    const unsigned planes = bh_cur_u8(c);
-    uint8_t *plane = n <= 4096 ? small : malloc(n + 16UL);
-    bool ok = plane != NULL && planes <= 4;
-    memset(v, 0, n * sizeof *v);
-    for (unsigned k = 0; ok && k < planes; k++) {
-        ok = code_get_octets(c, plane, n);
-        for (uint32_t i = 0; ok && i < n; i++) {
-            v[i] |= (uint32_t)plane[i] << (8 * k);
-        }
-    }
-    if (plane != small) {
-        free(plane);
-    }
-    return ok;
-}
-
-bool
-code_get_numbers(struct bh_cur *c, uint32_t *v, uint32_t n)
-{
-    bool ok = false;
-    switch (bh_cur_u8(c)) {
-    case NUMBERS_SAME: {
-        const uint32_t value = code_get32(c);
-        for (uint32_t i = 0; i < n; i++) {
-            v[i] = value;
-        }
-        ok = true;
-        break;
-    }
-    case NUMBERS_PACKED:
-        ok = get_packed(c, v, n);
-        break;
-    case NUMBERS_COMMON:
-        ok = get_common(c, v, n);
-        break;
-    case NUMBERS_PLANES:
-        ok = get_planes(c, v, n);
-        break;
-    default:
-        break;
-    }
-    c->bad |= !ok;
-    return !c->bad;
-}
-
-bool
-code_get_long(struct bh_cur *c, uint32_t *v, size_t n)
-{
-    for (size_t at = 0; at < n || at == 0; at += CODE_LIST_MAX) {
-        size_t piece = n - at < CODE_LIST_MAX ? n - at : CODE_LIST_MAX;
-        if (!code_get_numbers(c, v + at, (uint32_t)piece)) {
-            return false;
-        }
-    }
-    return true;
 }

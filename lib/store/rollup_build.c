@@ -139,9 +139,11 @@ go_to_day(struct rollup_out *o, int64_t ts_ns)
     }
     o->day = p;
     struct rollup_day *d = &o->day[o->days];
-    *d = (struct rollup_day){ .start_ns = bh_zone_day_start(number) * SECOND_NS,
-                              .end_ns = bh_zone_day_start(number + 1) * SECOND_NS };
-    if (ts_ns < d->start_ns || ts_ns >= d->end_ns) {
+    *d = (struct rollup_day){ 0 };
+    /* The first and the last day of all times are not whole. */
+    if (__builtin_mul_overflow(bh_zone_day_start(number), SECOND_NS, &d->start_ns) ||
+        __builtin_mul_overflow(bh_zone_day_start(number + 1), SECOND_NS, &d->end_ns) || ts_ns < d->start_ns ||
+        ts_ns >= d->end_ns) {
         o->reason = ROLLUP_TIMES;
         return false;
     }

@@ -36,7 +36,6 @@ rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, co
 {
     uint8_t *symbol = malloc(n + 1), *times = malloc(n + 1);
     struct bh_buf lists = { 0 }, steps = { 0 }, large = { 0 };
-    struct code_bits b = { .out = &steps };
     uint32_t sets = 0;
     if (symbol == NULL || times == NULL || n > UINT32_MAX) {
         out->failed = true;
@@ -44,6 +43,7 @@ rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, co
         free(times);
         return;
     }
+    struct code_bits b = code_bits_begin(&steps, 64ULL * n);
     uint64_t last_list = 0;
     for (size_t from = 0, to; from < n; from = to) {
         const uint64_t list = key[from] >> bits;
@@ -65,7 +65,7 @@ rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, co
         last_list = list;
         sets++;
     }
-    code_bits_flush(&b);
+    code_bits_end(&b);
     code_put32(out, (uint32_t)n);
     code_put32(out, sets);
     rollup_put_raw(w, out, &lists);

@@ -5,6 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SPARE_CHUNKS 16U
+/* Tables stay from one segment to the next: most sources come again, and need not be looked up in the
+ * database again. About 60 octets each. */
+#define TABLE_MANY (1U << 19)
+
 int
 rows_init(struct open_rows *o, const kobold *countries, uint64_t key)
 {
@@ -18,7 +23,11 @@ rows_done(struct open_rows *o)
     for (size_t k = 0; k < o->count; k++) {
         chunk_free(o->chunk[k]);
     }
+    for (size_t k = 0; k < o->spare_count; k++) {
+        chunk_free(o->spare[k]);
+    }
     free(o->chunk);
+    free(o->spare);
     terms_done(&o->terms);
     *o = (struct open_rows){ 0 };
 }
@@ -33,9 +42,14 @@ rows_new_chunk(struct open_rows *o, uint32_t flags)
             return NULL;
         }
         o->chunk = p;
+        p = realloc(o->spare, cap * sizeof *p);
+        if (p == NULL) {
+            return NULL;
+        }
+        o->spare = p;
         o->cap = cap;
     }
-    struct chunk *c = chunk_new();
+    struct chunk *c = o->spare_count > 0 ? o->spare[--o->spare_count] : chunk_new();
     if (c != NULL) {
         c->flags = flags;
         o->chunk[o->count++] = c;
@@ -43,16 +57,49 @@ rows_new_chunk(struct open_rows *o, uint32_t flags)
     return c;
 }
 
-/* A step back further than this begins a block, so that blocks stay short in time and a report of
- * one day need not read the others. */
-#define STEP_BACK_NS 3600000000000LL
-#define STEP_BACK_ROWS 1024U
+void
+rows_forget(struct open_rows *o, size_t chunks)
+{
+    for (size_t k = 0; k < chunks; k++) {
+        if (o->spare_count < SPARE_CHUNKS) {
+            chunk_reset(o->chunk[k]);
+            o->spare[o->spare_count++] = o->chunk[k];
+        } else {
+            chunk_free(o->chunk[k]);
+        }
+    }
+    o->count -= chunks;
+    if (o->count > 0) { /* of none there is no list */
+        memmove(o->chunk, o->chunk + chunks, o->count * sizeof *o->chunk);
+    }
+}
 
 bool
-is_far_back(const struct chunk *c, int64_t ts_ns)
+rows_are_many(const struct open_rows *o)
 {
-    return c->rows >= STEP_BACK_ROWS && ts_ns < c->max_ns &&
-           (uint64_t)c->max_ns - (uint64_t)ts_ns > (uint64_t)STEP_BACK_NS;
+    const struct terms *t = &o->terms;
+    return t->far_count > TABLE_MANY || t->near_count > TABLE_MANY || t->form_count > TABLE_MANY ||
+           t->service.count > TABLE_MANY || t->shape.count > TABLE_MANY;
+}
+
+/* A step back further than this begins a block, so that blocks stay short in time and a report of
+ * one day need not read the others. Where old and new records come in turn, blocks get longer again: a
+ * block for each turn would cost more than it saves. */
+#define STEP_BACK_NS 3600000000000LL
+#define STEP_BACK_ROWS 1024U
+#define STEP_BACK_DOUBLINGS 6U
+
+bool
+is_far_back(struct open_rows *o, const struct chunk *c, int64_t ts_ns)
+{
+    if (c->rows < STEP_BACK_ROWS << o->short_blocks || ts_ns >= c->max_ns ||
+        (uint64_t)c->max_ns - (uint64_t)ts_ns <= (uint64_t)STEP_BACK_NS) {
+        return false;
+    }
+    o->short_blocks = c->rows >= BLOCK_ROWS / 2                ? 0
+                      : o->short_blocks < STEP_BACK_DOUBLINGS ? o->short_blocks + 1
+                                                              : STEP_BACK_DOUBLINGS;
+    return true;
 }
 
 int
@@ -63,7 +110,7 @@ rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks, const ui
     for (uint32_t at = 0; at < b->rows && r == 0;) {
         struct chunk *c = o->count == 0 ? NULL : o->chunk[o->count - 1];
         if (c == NULL || c->rows == BLOCK_ROWS || c->flags != flags ||
-            is_far_back(c, b->ts_ns[at])) {
+            is_far_back(o, c, b->ts_ns[at])) {
             c = rows_new_chunk(o, flags);
             if (c == NULL) {
                 return -ENOMEM;

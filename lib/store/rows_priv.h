@@ -9,12 +9,19 @@ struct open_rows {
     struct terms terms;
     struct chunk **chunk;
     size_t count, cap;
+    unsigned short_blocks; /* that steps back in time cut short, one after the other */
+    struct chunk **spare; /* sealed ones, to be filled again: their pages are there already */
+    size_t spare_count;
 };
 /* A step back in time that begins a block, so that blocks stay short in time. */
-bool is_far_back(const struct chunk *c, int64_t ts_ns);
+bool is_far_back(struct open_rows *o, const struct chunk *c, int64_t ts_ns);
 
 BH_NODISCARD int rows_init(struct open_rows *o, const kobold *countries, uint64_t key);
 void rows_done(struct open_rows *o);
+/* The first chunks go, as they are sealed. */
+void rows_forget(struct open_rows *o, size_t chunks);
+/* Have the tables grown so that it is better to begin with new ones? */
+bool rows_are_many(const struct open_rows *o);
 struct chunk *rows_new_chunk(struct open_rows *o, uint32_t flags); /* NULL: no memory */
 /* All rows of a batch; `lacks`: what is left out. */
 BH_NODISCARD int rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks,

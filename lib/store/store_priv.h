@@ -18,10 +18,8 @@
 /* The far end of a record, or what stands for it: see far_of(). */
 struct far {
     uint64_t hi, lo;  /* IPv4: lo */
-    uint16_t country; /* index of tables.country */
+    uint16_t country; /* index of terms.country */
     uint8_t family;   /* 0, 4, 6 */
-    uint8_t ttl;      /* of the first packet it sent */
-    bool has_ttl;
 };
 
 /* One address: our own end. */
@@ -37,6 +35,7 @@ struct form {
     uint32_t tunnel_sender, tunnel_vni;
     uint16_t layers, vlan, ethertype, interface;
     uint8_t flags, marks, reason, df, ttl; /* ttl: of packets of ours */
+    uint8_t zero[7];
 };
 #define FORM_NUMBERS 16U /* as columns of a dictionary */
 void form_to_numbers(const struct form *f, uint32_t v[FORM_NUMBERS]);
@@ -117,9 +116,30 @@ shape_len(uint64_t key)
 /* Numbers of 64 bits, each once. */
 struct keys {
     uint64_t hash_key, *key;
-    uint32_t count, cap, mask;
-    uint32_t *slot; /* id + 1 */
+    uint32_t count, cap, mask, hashed; /* hashed: how many have a slot */
+    uint32_t *slot;                    /* id + 1 */
 };
+
+/* Which number an address has. */
+struct slot4 {
+    uint32_t lo, id; /* id + 1 */
+};
+struct slot6 { /* also of what has no address */
+    uint64_t hi, lo;
+    uint32_t id, family;
+};
+struct addresses {
+    struct slot4 *slot4;
+    struct slot6 *slot6;
+    uint32_t mask4, mask6, count4, count6;
+};
+
+/* Shapes that were met lately, found by their place: 64 octets each. */
+struct seen_shape {
+    struct form form;
+    uint32_t len, stream, shape;
+};
+#define SEEN_SHAPES 4096U
 
 struct terms {
     const kobold *countries;
@@ -129,9 +149,9 @@ struct terms {
     struct form *form;
     uint32_t far_count, near_count, form_count;
     uint32_t far_cap, near_cap, form_cap;
-    uint32_t *far_slot, *near_slot, *form_slot; /* id + 1 */
-    uint32_t far_mask, near_mask, form_mask;
-    uint32_t near_last, form_last; /* what came last: mostly it comes again */
+    struct addresses far_at, near_at;
+    uint32_t *form_slot, form_mask; /* id + 1 */
+    struct seen_shape *seen_shape;
     struct keys service, shape;
     /* Of the first groups: id + 1 of each port, so that a look-up is one load. */
     uint8_t *group_index; /* [packed]: index + 1; 0: none */
@@ -175,9 +195,15 @@ struct chunk {
     struct quote_row *quote;
     struct seen_row *seen;
     uint32_t quote_count, quote_cap, seen_count, seen_cap;
+    uint32_t side_base; /* what the rows of quotes and seen are counted from: of chunk_part() */
+    void *columns;      /* all of these but weight and the two lists */
 };
 BH_NODISCARD struct chunk *chunk_new(void);
 void chunk_free(struct chunk *c);
+/* No rows, for other ones. */
+void chunk_reset(struct chunk *c);
+/* Rows first.. of a chunk, as a chunk that borrows them and is not to be freed. */
+struct chunk chunk_part(const struct chunk *c, uint32_t first, uint32_t rows);
 uint32_t chunk_flags_of(const struct bh_batch *b);
 /* Rows from..to of a batch behind those of the chunk; it has room and the flags. `country_map`: what
  * country[] means in these tables, of a batch that has it; NULL: the database is asked. */
@@ -258,6 +284,7 @@ struct dict {
     } spelled[CODES];
     uint32_t *entry4;
     uint32_t entry4_count;
+    uint8_t *entry_ttl;
     struct shape shape[STREAMS][CODES];
     uint32_t shape_count[STREAMS];
 
@@ -270,13 +297,19 @@ struct dict {
 };
 void dict_done(struct dict *d);
 
-/* How often each number of the tables comes in the chunks of a segment. */
+/* How often each number of a table comes, and which do, in the order they were met. */
+struct counts {
+    uint32_t *count, *used;
+    uint32_t cap, used_count;
+};
 struct census {
     uint64_t rows;
-    uint32_t *far, *near, *service, *shape;
-    uint32_t far_cap, near_cap, service_cap, shape_cap;
+    struct counts far, near, service, shape;
+    uint8_t *ttl; /* of the first packet a far end sent */
 };
 void census_done(struct census *c);
+/* Nothing counted; costs no more than what was. */
+void census_reset(struct census *c);
 BH_NODISCARD int census_add(struct census *c, const struct terms *t, const struct chunk *ch);
 BH_NODISCARD int dict_build(struct dict *d, const struct terms *t, const struct census *c);
 void dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out);
@@ -322,6 +355,8 @@ struct block_head {
 struct block_work {
     struct code_work code;
     uint32_t *number, *second, *entry;
+    uint16_t *row; /* rows of a stream after those of another */
+    uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
     struct bh_buf bits, column;
 };

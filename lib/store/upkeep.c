@@ -13,7 +13,7 @@
 
 #include "bh_zone.h"
 
-#define COMPACT_ROWS (8U << 20)
+#define COMPACT_ROWS (16U << 20)
 
 /* ---- writing files anew --------------------------------------------------------------------------------- */
 
@@ -48,9 +48,7 @@ take_chunk(struct rewrite *x)
     } else {
         r = census_add(&x->census, &x->rows.terms, c);
     }
-    c->rows = c->quote_count = c->seen_count = 0;
-    c->min_ns = INT64_MAX;
-    c->max_ns = INT64_MIN;
+    chunk_reset(c);
     return r;
 }
 
@@ -64,7 +62,7 @@ take_batch(struct rewrite *x, const struct bh_batch *b, uint32_t lacks, const ui
     }
     struct chunk *c = x->rows.chunk[0];
     for (uint32_t at = 0; at < b->rows && r == 0;) {
-        if (c->rows == BLOCK_ROWS || c->flags != flags || is_far_back(c, b->ts_ns[at])) {
+        if (c->rows == BLOCK_ROWS || c->flags != flags || is_far_back(&x->rows, c, b->ts_ns[at])) {
             r = take_chunk(x);
             c->flags = flags;
         }
@@ -215,7 +213,7 @@ seal_journal(const char *dir, const struct log_file *f, struct block_work *work,
     name_put(name, f->first_sequence, FILE_JOURNAL);
     snprintf(path, sizeof path, "%s/%s", dir, name);
     snprintf(kept, sizeof kept, "%s/%s.damaged", dir, name);
-    if (r == 0 && f->damaged > 0 && rename(path, kept) == 0) {
+    if (r == 0 && (f->damaged > 0 || x.lost > 0) && rename(path, kept) == 0) {
         return 0;
     }
     return r != 0 ? r : unlink_file(dir, f->first_sequence, FILE_JOURNAL, err);
@@ -278,6 +276,12 @@ care_begin(struct care *c, const char *dir, struct bh_error *err)
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
+    if (r == 0 && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+        struct stat st;
+        r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                                               "このディレクトリにはパケットログがありません");
+    }
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
     return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
@@ -344,7 +348,11 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
                  struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, err);
+    int r = refuse_copy(dir, err);
+    if (r != 0) {
+        return r;
+    }
+    r = care_begin(&c, dir, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
     struct rewrite x = {
         .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
@@ -496,6 +504,7 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
         size_t count;
     } *log = calloc(count + 1, sizeof *log);
     int r = care_begin(&c, dir, err);
+    r = r != 0 ? r : refuse_copy(dir, err);
     struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
     const uint64_t first = next_sequence(c.files, c.count);
     uint64_t sequence = first;

@@ -28,6 +28,7 @@ writer_free(struct bh_store_writer *w)
 {
     rows_done(&w->open);
     block_work_done(&w->work);
+    census_done(&w->census);
     bh_store_sums_done(&w->sums);
     if (w->journal_fd >= 0) {
         close(w->journal_fd);
@@ -69,6 +70,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
                 ? bh_error_errno(err, ENOMEM, cfg->dir, "cannot write", "書けません")
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
+    r = r != 0 ? r : refuse_copy(w->dir, err);
     r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
     r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
     if (r != 0) {
@@ -130,6 +132,7 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     struct segment_out out;
     struct open_rows next;
     uint64_t sealed = 0;
+    const bool anew = rows_are_many(&w->open);
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
@@ -138,15 +141,19 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     if (r != 0) {
         return r;
     }
-    if (carry_rows(w, chunks, &next) != 0) {
+    if (anew && carry_rows(w, chunks, &next) != 0) {
         segment_drop(&out);
         rows_done(&next);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
     const int old_fd = w->journal_fd; /* from here on an error leaves memory and files apart */
     const uint64_t old = w->sequence++, announced = w->flushed;
-    rows_done(&w->open);
-    w->open = next;
+    if (anew) {
+        rows_done(&w->open);
+        w->open = next;
+    } else {
+        rows_forget(&w->open, chunks);
+    }
     w->base += sealed;
     w->flushed = w->base;
     w->judged = w->judged > w->base ? w->judged : w->base;

@@ -30,6 +30,7 @@ struct bh_store_writer {
 
     struct bh_store_sums sums;
     struct block_work work;
+    struct census census; /* of what goes into the journal */
     uint64_t keep_ns, keep_bytes;
     /* Not full, not sealed: what a disk without room can be asked again for, at the next tick. */
     bool seal_waits;

@@ -35,6 +35,22 @@ const char *bh_zone_format(int64_t ts_ns, char buf[40]);
 /* "2007-04-01 00:00" for people; `buf` of 40. */
 const char *bh_zone_format_short(int64_t ts_ns, char buf[40]);
 
+/* The same for lines by the million: what does not change from one to the next is made once. One owner. */
+struct bh_clock {
+    int64_t span; /* a quarter of an hour, which the offset is of */
+    int64_t day;  /* local, which the date is of                  */
+    int64_t offset_s;
+    char date[16]; /* "2007-04-01T"                                */
+    char zone[8];  /* "Z", "+09:00"                                */
+    uint8_t date_len, zone_len;
+};
+#define BH_CLOCK_MAX 40U
+void bh_clock_init(struct bh_clock *c);
+/* RFC 3339 with `digits` of the second (0, 3, 6, 9). Returns the place behind it. */
+char *bh_clock_put(struct bh_clock *c, char *at, int64_t ts_ns, unsigned digits);
+/* As many digits, by threes, as are not zero: what bh_zone_format() writes. */
+unsigned bh_clock_digits(int64_t ts_ns);
+
 /* Half-open bounds in ns; INT64_MIN / INT64_MAX when open. */
 struct bh_period {
     int64_t start_ns, end_ns;

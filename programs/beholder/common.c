@@ -4,17 +4,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-int
-program_operands(const struct bh_args *a, const char *command, struct operands *ret,
-                 struct bh_error *err)
+#include "bh_filter.h"
+#include "bh_store.h"
+
+static int
+take_operands(const struct bh_args *a, size_t files, struct operands *ret, struct bh_error *err)
 {
     char *const *all;
     const char *const *named;
     size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named);
-    size_t files = bh_operand_files(all, n, r > 0);
-    ret->files = calloc(n + r + 1, sizeof *ret->files);
+    ret->files = calloc(n + r + 2, sizeof *ret->files);
     if (ret->files == NULL) {
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
@@ -26,11 +28,78 @@ program_operands(const struct bh_args *a, const char *command, struct operands *
     }
     ret->words = (const char *const *)(all + files);
     ret->word_count = n - files;
+    return 0;
+}
+
+int
+program_operands(const struct bh_args *a, const char *command, struct operands *ret,
+                 struct bh_error *err)
+{
+    char *const *all;
+    const char *const *named;
+    size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named);
+    if (take_operands(a, bh_operand_files(all, n, r > 0), ret, err) != 0) {
+        return err->code;
+    }
     if (ret->file_count == 0) {
         return bh_error_set(
             err, BH_EUSAGE, command, "give a capture file, or - for standard input; try %s --help",
             "キャプチャファイルを指定してください (- は標準入力)。%s --help をご覧ください",
             command);
+    }
+    return 0;
+}
+
+/* Is there something to read? Else: what to do about it. */
+static int
+check_log(const char *dir, const char *command, struct bh_error *err)
+{
+    struct bh_store_paths p = { 0 };
+    struct stat st;
+    int r = bh_store_find_logs(dir, &p) != 0 ? ENOMEM : 0;
+    const bool found = p.count > 0;
+    bh_store_paths_done(&p);
+    if (r == 0 && found) {
+        return 0;
+    }
+    if (r == 0 && stat(dir, &st) == 0 && access(dir, R_OK | X_OK) != 0) {
+        r = errno;
+    } else if (r == 0 && stat(dir, &st) != 0 && errno != ENOENT && errno != ENOTDIR) {
+        r = errno;
+    }
+    if (r != 0) {
+        return bh_error_errno(err, r, dir, "cannot read the packet log", "パケットログを読めません");
+    }
+    return bh_error_set(err, BH_EUSAGE, dir[0] == '\0' ? "--log-dir" : dir,
+                        "there is no packet log yet; beholder capture or import -w makes one, or name a capture file; try %s --help",
+                        "パケットログがまだありません。beholder capture か import -w で作るか、"
+                        "キャプチャファイルを指定してください。%s --help をご覧ください",
+                        command);
+}
+
+int
+program_operands_or_log(const struct bh_args *a, const char *command, struct operands *ret,
+                        struct bh_error *err)
+{
+    char *const *all;
+    const char *const *named;
+    struct stat st;
+    const size_t n = bh_arg_operands(a, &all), r = bh_arg_all(a, "read", &named);
+    const bool said = bh_arg_given(a, "log-dir");
+    /* A first word that is a word of the filter and no file asks the log. */
+    const bool begins = n > 0 && stat(all[0], &st) != 0 && bh_filter_is_word(all[0]);
+    const size_t files = !said && r == 0 && begins ? 0 : bh_operand_files(all, n, said || r > 0);
+    if (take_operands(a, files, ret, err) != 0) {
+        return err->code;
+    }
+    if (said) {
+        snprintf(ret->log_dir, sizeof ret->log_dir, "%s", bh_arg(a, "log-dir"));
+    } else if (ret->file_count == 0) {
+        bh_store_default_log(ret->log_dir, sizeof ret->log_dir);
+    }
+    if (ret->log_dir[0] != '\0' || said) {
+        ret->files[ret->file_count++] = ret->log_dir;
+        return check_log(ret->log_dir, command, err);
     }
     return 0;
 }

@@ -119,21 +119,29 @@ type_name(const struct bh_setting *s, enum bh_lang lang)
 static void
 list_modules(bool json, enum bh_lang lang)
 {
-    size_t count;
-    const struct bh_output_module *const *all = bh_modules(&count);
+    char **names;
+    const size_t count = bh_module_names(&names);
     struct bh_buf out = { 0 };
+    bool any = false;
     bh_buf_puts(&out, json ? "[" : "");
     for (size_t k = 0; k < count; k++) {
-        if (json) {
-            bh_buf_puts(&out, k > 0 ? ",{\"name\":" : "{\"name\":");
-            bh_buf_put_json(&out, all[k]->name, strlen(all[k]->name));
+        const struct bh_output_module *m;
+        struct bh_error err = { 0 };
+        if (bh_module_load(names[k], &m, &err) != 0) {
+            program_fail(&err, lang); /* one that cannot be loaded is said; the others are still there */
+        } else if (json) {
+            bh_buf_puts(&out, any ? ",{\"name\":" : "{\"name\":");
+            bh_buf_put_json(&out, m->name, strlen(m->name));
             bh_buf_puts(&out, ",\"summary\":");
-            bh_buf_put_json(&out, all[k]->summary[lang], strlen(all[k]->summary[lang]));
+            bh_buf_put_json(&out, m->summary[lang], strlen(m->summary[lang]));
             bh_buf_putc(&out, '}');
+            any = true;
         } else {
-            bh_buf_printf(&out, "%-12s %s\n", all[k]->name, all[k]->summary[lang]);
+            bh_buf_printf(&out, "%-12s %s\n", m->name, m->summary[lang]);
         }
+        free(names[k]);
     }
+    free(names);
     bh_buf_puts(&out, json ? "]\n" : "");
     fwrite(out.data, 1, out.len, stdout);
     bh_buf_done(&out);
@@ -205,19 +213,23 @@ on_outputs(const struct bh_args *a, const char *command, bool print, enum bh_lan
         return program_end_stdout(lang);
     }
     struct bh_error err = { 0 };
-    const struct bh_output_module *m = bh_module_find(operands[0]);
+    const struct bh_output_module *m = NULL;
+    const int found = bh_module_load(operands[0], &m, &err);
+    if (found != 0 && found != BH_EUNKNOWN && words == 1) {
+        return program_fail(&err, lang); /* it is there and cannot be loaded */
+    }
     if (m == NULL || words > 1) {
-        size_t count;
-        const struct bh_output_module *const *all = bh_modules(&count);
-        const char *names[64];
-        for (size_t k = 0; k < count && k < BH_COUNT(names); k++) {
-            names[k] = all[k]->name;
-        }
-        const char *near = bh_nearest(operands[0], names, count < BH_COUNT(names) ? count : BH_COUNT(names));
+        char **names;
+        const size_t count = bh_module_names(&names);
+        const char *near = bh_nearest(operands[0], (const char *const *)names, count);
         bh_error_set(&err, BH_EUNKNOWN, words > 1 ? operands[1] : operands[0],
                      words > 1 ? "give one name%.0s" : near != NULL ? "no such module; did you mean %s?" : "no such module; beholder outputs lists them%.0s",
                      words > 1 ? "名前は 1 つです%.0s" : near != NULL ? "そのモジュールはありません。%s のことですか?" : "そのモジュールはありません。beholder outputs で一覧できます%.0s",
                      near);
+        for (size_t k = 0; k < count; k++) {
+            free(names[k]);
+        }
+        free(names);
         return program_fail(&err, lang);
     }
     struct bh_buf out = { 0 };

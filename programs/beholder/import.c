@@ -2,6 +2,7 @@
 /* beholder import: files into a packet log. */
 #include "beholder.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -35,6 +36,23 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_ingest
         .sync_ns = bh_arg_uint(a, "sync") * 1000000000ULL,
     };
     o->input.decap_count = bh_arg_all(a, "decap", &o->input.decap);
+}
+
+/* A name that the filter can say. */
+static int
+check_sensor(const struct bh_args *a, struct bh_error *err)
+{
+    const char *name = bh_arg_given(a, "sensor") ? bh_arg(a, "sensor") : "-";
+    size_t n = 0;
+    while (isalnum((unsigned char)name[n]) || (name[n] != '\0' && strchr("-_.:@/+", name[n]) != NULL)) {
+        n++;
+    }
+    if (n > 0 && n < 64 && name[n] == '\0') {
+        return 0;
+    }
+    return bh_error_set(err, BH_EUSAGE, "--sensor",
+                        "a name is up to 63 letters, digits and - _ . : @ / +",
+                        "名前に使えるのは英数字と - _ . : @ / + で、63 文字までです");
 }
 
 static void
@@ -130,6 +148,8 @@ verb_import(int argc, char **argv)
     } else if (!bh_arg_given(a, "write")) {
         bh_error_set(&err, BH_EUSAGE, "beholder import", "say where to: -w LOGDIR",
                      "取り込み先を -w LOGDIR で指定してください");
+        code = program_fail(&err, lang);
+    } else if (check_sensor(a, &err) != 0) {
         code = program_fail(&err, lang);
     } else {
         code = import(a, &w, lang);

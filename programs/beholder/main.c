@@ -15,8 +15,16 @@ static const struct {
 } verbs[] = {
     { "report", verb_report },
     { "import", verb_import },
+    { "show", verb_show },
+    { "count", verb_count },
+    { "export", verb_export },
+    { "feed", verb_feed },
+    { "fields", verb_fields },
     { "log", verb_log },
-#ifdef BH_SENSOR
+#ifdef BH_WITH_SENSOR
+    { "capture", verb_capture },
+#endif
+#ifdef BH_WITH_CONFIG
     { "check-config", verb_check_config },
     { "config", verb_config },
     { "outputs", verb_outputs },
@@ -100,6 +108,8 @@ main(int argc, char **argv)
                      "write the verb first: beholder VERB [OPTION]...%s",
                      "動詞を先に書いてください: beholder 動詞 [オプション]...%s", "");
         code = program_fail(&err, lang);
+    } else if (program_last_day(lang, &code)) {
+        fputs(lang == BH_JA ? "詳しくは: beholder report\n" : "All of it: beholder report\n", stderr);
     } else {
         bh_command_help(&beholder_command, lang, stderr);
         code = 2;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bh_report.h"
+#include "bh_store.h"
 #include "beholder_report_command.h"
 #include "kobold_update.h"
 
@@ -122,19 +123,25 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
 }
 
 static int
-report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
+report(const struct bh_args *a, const struct operands *w, enum bh_lang lang, bool opening_only)
 {
     struct bh_error err = { 0 };
     struct bh_report_options o;
     struct bh_report *r = NULL;
     struct bar bar;
+    struct bh_anonymize *anonymize = NULL;
+    if (bh_arg_given(a, "anonymize") && bh_anonymize_open(bh_arg(a, "anonymize"), &anonymize, &err) != 0) {
+        return program_fail(&err, lang);
+    }
     fill_options(a, w, &o);
+    o.anonymize = anonymize;
     if (bar_begin(&bar, bh_arg_given(a, "quiet"))) {
         o.progress = bar_draw;
         o.progress_arg = &bar;
     }
     int code = bh_report_run(&o, &r, &err);
     bar_end(&bar);
+    bh_anonymize_free(anonymize);
     if (code != 0) {
         return program_fail(&err, lang);
     }
@@ -145,7 +152,7 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
         bh_buf_done(&plan);
     }
     const struct bh_writer *writer = bh_writer_find(bh_arg_given(a, "json") ? "json" : bh_arg(a, "output"));
-    struct bh_write_options wo = { .lang = lang, .columns = terminal_columns(), .color = use_color(bh_arg(a, "color")) };
+    struct bh_write_options wo = { .lang = lang, .columns = terminal_columns(), .color = use_color(bh_arg(a, "color")), .opening_only = opening_only };
     struct bh_buf out = { 0 };
     writer->write(r, &wo, &out);
     code = program_write(&out, &err);
@@ -162,6 +169,32 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang)
     }
     bh_report_free(r);
     return code;
+}
+
+bool
+program_last_day(enum bh_lang lang, int *ret_code)
+{
+    static char verb[] = "report", quiet[] = "--quiet", last[] = "--last=24h", log_dir[] = "--log-dir";
+    char dir[4096], *argv[] = { verb, quiet, last, log_dir, dir, NULL };
+    struct bh_store_paths logs = { 0 };
+    struct bh_error err = { 0 };
+    struct bh_args *a = NULL;
+    struct operands w = { 0 };
+    bh_store_default_log(dir, sizeof dir);
+    const bool found = bh_store_find_logs(dir, &logs) == 0 && logs.count > 0;
+    bh_store_paths_done(&logs);
+    if (!found) {
+        return false;
+    }
+    if (bh_args_parse(&beholder_report_command, (int)BH_COUNT(argv) - 1, argv, &a, &err) != 0 ||
+        program_operands_or_log(a, "beholder", &w, &err) != 0) {
+        *ret_code = program_fail(&err, lang);
+    } else {
+        *ret_code = report(a, &w, lang, true);
+    }
+    free(w.files);
+    bh_args_free(a);
+    return true;
 }
 
 int
@@ -181,10 +214,10 @@ verb_report(int argc, char **argv)
     } else if (bh_arg_given(a, "version")) {
         puts("beholder " BH_VERSION);
         code = program_end_stdout(lang);
-    } else if (check_bounds(a, &err) != 0 || program_operands(a, "beholder report", &w, &err) != 0) {
+    } else if (check_bounds(a, &err) != 0 || program_operands_or_log(a, "beholder report", &w, &err) != 0) {
         code = program_fail(&err, lang);
     } else {
-        code = report(a, &w, lang);
+        code = report(a, &w, lang, false);
     }
     free(w.files);
     bh_args_free(a);

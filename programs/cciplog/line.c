@@ -14,15 +14,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bh_put.h"
 #include "bh_zone.h"
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define LINE_MAX_LEN 2048U
 #define NAME_MAX_LEN 256U /* a country's name, quoted for its form; longer ones are left out */
-#define SECOND_NS INT64_C(1000000000)
-/* No zone changes its offset more often than on the quarter of an hour (old local mean times
- * aside, whose seconds RFC 3339 cannot write anyway). */
-#define OFFSET_SPAN_S 900
 
 struct place {
     char code[8]; /* "JP"; "--" special use, "??" unallocated */
@@ -32,23 +29,14 @@ struct place {
     char name[NAME_MAX_LEN]; /* as the form wants it */
 };
 
-struct clock {
-    int64_t span; /* of OFFSET_SPAN_S, which the offset is of       */
-    int64_t day;  /* local, which the date is of                    */
-    int64_t offset_s;
-    char date[16]; /* "2007-04-01T"                                  */
-    char zone[8];  /* "Z", "+09:00"                                  */
-    uint8_t date_len, zone_len;
-    unsigned digits; /* of a second, in text: 6, and 9 from the first record that needs them */
-};
-
 struct lines {
     int fd;
     int failed;
     enum line_form form;
     bool has_home;
     const kobold *countries;
-    struct clock clock;
+    struct bh_clock clock;
+    unsigned digits; /* of a second, in text: 6, and 9 from the first record that needs them */
     size_t len;
     unsigned place_count;
     struct place *places; /* by Kobold value */
@@ -59,64 +47,6 @@ struct lines {
 };
 
 /* ---- pieces ---------------------------------------------------------------------------------------- */
-
-static BH_ALWAYS_INLINE char *
-put(char *at, const char *text, size_t len)
-{
-    memcpy(at, text, len);
-    return at + len;
-}
-
-#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
-
-static char *
-put_number(char *at, uint64_t n)
-{
-    char digits[20];
-    size_t from = sizeof digits;
-    do {
-        digits[--from] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    return put(at, digits + from, sizeof digits - from);
-}
-
-/* Exactly `count` digits. */
-static BH_ALWAYS_INLINE char *
-put_digits(char *at, uint32_t n, unsigned count)
-{
-    for (unsigned i = count; i-- > 0;) {
-        at[i] = (char)('0' + n % 10);
-        n /= 10;
-    }
-    return at + count;
-}
-
-static BH_ALWAYS_INLINE char *
-put_octet(char *at, uint32_t v)
-{
-    if (v >= 100) {
-        *at++ = (char)('0' + v / 100);
-        v %= 100;
-        *at++ = (char)('0' + v / 10);
-    } else if (v >= 10) {
-        *at++ = (char)('0' + v / 10);
-    }
-    *at++ = (char)('0' + v % 10);
-    return at;
-}
-
-static BH_ALWAYS_INLINE char *
-put_v4(char *at, uint32_t ip)
-{
-    at = put_octet(at, ip >> 24);
-    *at++ = '.';
-    at = put_octet(at, ip >> 16 & 255);
-    *at++ = '.';
-    at = put_octet(at, ip >> 8 & 255);
-    *at++ = '.';
-    return put_octet(at, ip & 255);
-}
 
 static char *
 put_v6(char *at, uint64_t hi, uint64_t lo)
@@ -129,7 +59,7 @@ static char *
 put_address(char *at, const struct bh_batch *b, uint32_t row, bool is_src)
 {
     if (b->kind[row] == BH_KIND_IP4) {
-        return put_v4(at, is_src ? b->src[row] : b->dst[row]);
+        return bh_put_v4(at, is_src ? b->src[row] : b->dst[row]);
     }
     const struct bh_ip6_pair *p = &b->ip6[b->src[row]];
     return is_src ? put_v6(at, p->src_hi, p->src_lo) : put_v6(at, p->dst_hi, p->dst_lo);
@@ -154,83 +84,6 @@ has_flags(const struct bh_batch *b, uint32_t row)
            (b->marks[row] & (BH_MARK_NO_PORTS | BH_MARK_NO_FLAGS)) == 0;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------- */
-
-static int64_t
-floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-static BH_NOINLINE void
-clock_set_offset(struct clock *c, int64_t span)
-{
-    int offset = bh_zone_offset_s(span * OFFSET_SPAN_S);
-    unsigned minutes = (unsigned)abs(offset) / 60;
-    c->span = span;
-    c->offset_s = offset < 0 ? -(int64_t)minutes * 60 : (int64_t)minutes * 60;
-    c->day = INT64_MIN;
-    char *at = c->zone;
-    if (minutes == 0) {
-        *at++ = 'Z';
-    } else {
-        *at++ = offset < 0 ? '-' : '+';
-        at = put_digits(at, minutes / 60 % 100, 2);
-        *at++ = ':';
-        at = put_digits(at, minutes % 60, 2);
-    }
-    c->zone_len = (uint8_t)(at - c->zone);
-}
-
-static BH_NOINLINE void
-clock_set_day(struct clock *c, int64_t day, int64_t utc_s)
-{
-    struct bh_civil civil = bh_zone_civil(utc_s);
-    char text[40];
-    int n = snprintf(text, sizeof text, "%04d-%02d-%02dT", civil.year, civil.month, civil.day);
-    c->day = day;
-    c->date_len = (uint8_t)(n < (int)sizeof c->date ? n : (int)sizeof c->date);
-    memcpy(c->date, text, c->date_len);
-}
-
-/* RFC 3339 with `digits` of the second (a multiple of three). */
-static char *
-put_time(char *at, struct clock *c, int64_t ts_ns, unsigned digits)
-{
-    int64_t utc_s = floor_div(ts_ns, SECOND_NS);
-    int64_t span = floor_div(utc_s, OFFSET_SPAN_S);
-    if (BH_UNLIKELY(span != c->span)) {
-        clock_set_offset(c, span);
-    }
-    int64_t local_s = utc_s + c->offset_s;
-    int64_t day = floor_div(local_s, 86400);
-    if (BH_UNLIKELY(day != c->day)) {
-        clock_set_day(c, day, utc_s);
-    }
-    uint32_t s = (uint32_t)(local_s - day * 86400);
-    uint32_t ns = (uint32_t)(ts_ns - utc_s * SECOND_NS);
-    at = put(at, c->date, c->date_len);
-    at = put_digits(at, s / 3600, 2);
-    *at++ = ':';
-    at = put_digits(at, s / 60 % 60, 2);
-    *at++ = ':';
-    at = put_digits(at, s % 60, 2);
-    if (digits > 0) {
-        *at++ = '.';
-        at = digits == 3   ? put_digits(at, ns / 1000000, 3)
-             : digits == 6 ? put_digits(at, ns / 1000, 6)
-                           : put_digits(at, ns, 9);
-    }
-    return put(at, c->zone, c->zone_len);
-}
-
-/* As bh_zone_format() does: as many groups of three as are not zero. */
-static unsigned
-digits_of(int64_t ts_ns)
-{
-    return ts_ns % SECOND_NS == 0 ? 0 : ts_ns % 1000000 == 0 ? 3 : ts_ns % 1000 == 0 ? 6 : 9;
-}
-
 /* ---- text ------------------------------------------------------------------------------------------- */
 
 /* "JP 203.0.113.9:4321", "-- [fe80::1]:53" */
@@ -240,7 +93,7 @@ put_end(char *at, const struct lines *l, const struct bh_batch *b, uint32_t row,
     const struct place *p = &l->places[is_src ? l->src_place[row] : l->dst_place[row]];
     bool has_port = is_tcp_or_udp(b, row) && has_ports(b, row);
     bool is_v6 = b->kind[row] == BH_KIND_IP6;
-    at = put(at, p->code, p->code_len);
+    at = bh_put_text(at, p->code, p->code_len);
     *at++ = ' ';
     if (has_port && is_v6) {
         *at++ = '[';
@@ -251,7 +104,7 @@ put_end(char *at, const struct lines *l, const struct bh_batch *b, uint32_t row,
             *at++ = ']';
         }
         *at++ = ':';
-        at = put_number(at, is_src ? bh_batch_src_port(b, row) : bh_batch_dst_port(b, row));
+        at = bh_put_uint(at, is_src ? bh_batch_src_port(b, row) : bh_batch_dst_port(b, row));
     }
     return at;
 }
@@ -269,15 +122,15 @@ static char *
 put_marks(char *at, const struct bh_batch *b, uint32_t row)
 {
     if ((b->marks[row] & BH_MARK_FRAGMENT) != 0) {
-        at = PUT(at, " fragment");
+        at = BH_PUT(at, " fragment");
     }
     if ((b->marks[row] & BH_MARK_TRUNCATED) != 0) {
-        at = PUT(at, " cut");
+        at = BH_PUT(at, " cut");
     }
     if ((b->marks[row] & BH_MARK_MALFORMED) != 0) {
         const char *name = bh_reason_name(b->reason[row]);
-        at = PUT(at, " malformed:");
-        at = put(at, name, strlen(name));
+        at = BH_PUT(at, " malformed:");
+        at = bh_put_text(at, name, strlen(name));
     }
     return at;
 }
@@ -288,20 +141,20 @@ put_transport(char *at, const struct lines *l, const struct bh_batch *b, uint32_
     char *from = at;
     switch (b->proto[row]) {
     case BH_PROTO_TCP:
-        at = PUT(at, "TCP ");
+        at = BH_PUT(at, "TCP ");
         if (has_flags(b, row)) {
-            at = put(at, l->flags[b->tcp_flags[row]], l->flags_len[b->tcp_flags[row]]);
+            at = bh_put_text(at, l->flags[b->tcp_flags[row]], l->flags_len[b->tcp_flags[row]]);
         }
         break;
     case BH_PROTO_UDP:
-        at = PUT(at, "UDP");
+        at = BH_PUT(at, "UDP");
         break;
     default:
-        at = b->proto[row] == BH_PROTO_ICMP ? PUT(at, "ICMP ") : PUT(at, "ICMP6 ");
+        at = b->proto[row] == BH_PROTO_ICMP ? BH_PUT(at, "ICMP ") : BH_PUT(at, "ICMP6 ");
         if (has_ports(b, row)) {
-            at = put_number(at, bh_batch_src_port(b, row));
+            at = bh_put_uint(at, bh_batch_src_port(b, row));
             *at++ = '/';
-            at = put_number(at, bh_batch_dst_port(b, row));
+            at = bh_put_uint(at, bh_batch_dst_port(b, row));
         }
     }
     return pad(from, at, 11); /* "ICMP6 135/0" */
@@ -311,23 +164,23 @@ static char *
 put_text(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     if ((b->marks[row] & BH_MARK_BAD_TIME) != 0) {
-        at = PUT(at, "(no time)");
+        at = BH_PUT(at, "(no time)");
     } else {
         if (BH_UNLIKELY(b->ts_ns[row] % 1000 != 0)) {
-            l->clock.digits = 9; /* and all that follow, or the columns would jump */
+            l->digits = 9; /* and all that follow, or the columns would jump */
         }
-        at = put_time(at, &l->clock, b->ts_ns[row], l->clock.digits);
+        at = bh_clock_put(&l->clock, at, b->ts_ns[row], l->digits);
     }
-    at = PUT(at, "  ");
+    at = BH_PUT(at, "  ");
     char *from = at;
     at = pad(from, put_end(at, l, b, row, true), 24);
-    at = PUT(at, " > ");
+    at = BH_PUT(at, " > ");
     from = at;
     at = pad(from, put_end(at, l, b, row, false), 24);
-    at = PUT(at, "  ");
+    at = BH_PUT(at, "  ");
     at = put_transport(at, l, b, row);
-    at = PUT(at, " len ");
-    at = put_number(at, b->ip_len[row]);
+    at = BH_PUT(at, " len ");
+    at = bh_put_uint(at, b->ip_len[row]);
     return put_marks(at, b, row);
 }
 
@@ -348,7 +201,7 @@ column_time(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
     if ((b->marks[row] & BH_MARK_BAD_TIME) != 0) {
         return at;
     }
-    return put_time(at, &l->clock, b->ts_ns[row], digits_of(b->ts_ns[row]));
+    return bh_clock_put(&l->clock, at, b->ts_ns[row], bh_clock_digits(b->ts_ns[row]));
 }
 
 static char *
@@ -368,7 +221,7 @@ column_dst(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 static char *
 put_code(char *at, const struct place *p)
 {
-    return p->has_country ? put(at, p->code, p->code_len) : at;
+    return p->has_country ? bh_put_text(at, p->code, p->code_len) : at;
 }
 
 static char *
@@ -389,31 +242,31 @@ static char *
 column_src_name(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)b;
-    return put(at, l->places[l->src_place[row]].name, l->places[l->src_place[row]].name_len);
+    return bh_put_text(at, l->places[l->src_place[row]].name, l->places[l->src_place[row]].name_len);
 }
 
 static char *
 column_dst_name(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)b;
-    return put(at, l->places[l->dst_place[row]].name, l->places[l->dst_place[row]].name_len);
+    return bh_put_text(at, l->places[l->dst_place[row]].name, l->places[l->dst_place[row]].name_len);
 }
 
 static char *
 column_proto(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return b->proto[row] == BH_PROTO_TCP    ? PUT(at, "tcp")
-           : b->proto[row] == BH_PROTO_UDP  ? PUT(at, "udp")
-           : b->proto[row] == BH_PROTO_ICMP ? PUT(at, "icmp")
-                                            : PUT(at, "ipv6-icmp");
+    return b->proto[row] == BH_PROTO_TCP    ? BH_PUT(at, "tcp")
+           : b->proto[row] == BH_PROTO_UDP  ? BH_PUT(at, "udp")
+           : b->proto[row] == BH_PROTO_ICMP ? BH_PUT(at, "icmp")
+                                            : BH_PUT(at, "ipv6-icmp");
 }
 
 static char *
 column_src_port(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return is_tcp_or_udp(b, row) && has_ports(b, row) ? put_number(at, bh_batch_src_port(b, row))
+    return is_tcp_or_udp(b, row) && has_ports(b, row) ? bh_put_uint(at, bh_batch_src_port(b, row))
                                                       : at;
 }
 
@@ -421,7 +274,7 @@ static char *
 column_dst_port(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return is_tcp_or_udp(b, row) && has_ports(b, row) ? put_number(at, bh_batch_dst_port(b, row))
+    return is_tcp_or_udp(b, row) && has_ports(b, row) ? bh_put_uint(at, bh_batch_dst_port(b, row))
                                                       : at;
 }
 
@@ -429,7 +282,7 @@ static char *
 column_icmp_type(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return !is_tcp_or_udp(b, row) && has_ports(b, row) ? put_number(at, bh_batch_src_port(b, row))
+    return !is_tcp_or_udp(b, row) && has_ports(b, row) ? bh_put_uint(at, bh_batch_src_port(b, row))
                                                        : at;
 }
 
@@ -437,7 +290,7 @@ static char *
 column_icmp_code(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return !is_tcp_or_udp(b, row) && has_ports(b, row) ? put_number(at, bh_batch_dst_port(b, row))
+    return !is_tcp_or_udp(b, row) && has_ports(b, row) ? bh_put_uint(at, bh_batch_dst_port(b, row))
                                                        : at;
 }
 
@@ -445,28 +298,28 @@ static char *
 column_flags(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     uint8_t flags = b->tcp_flags[row];
-    return has_flags(b, row) ? put(at, l->flags[flags], l->flags_len[flags]) : at;
+    return has_flags(b, row) ? bh_put_text(at, l->flags[flags], l->flags_len[flags]) : at;
 }
 
 static char *
 column_ip_len(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return put_number(at, b->ip_len[row]);
+    return bh_put_uint(at, b->ip_len[row]);
 }
 
 static char *
 column_fragment(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return (b->marks[row] & BH_MARK_FRAGMENT) != 0 ? PUT(at, "true") : at;
+    return (b->marks[row] & BH_MARK_FRAGMENT) != 0 ? BH_PUT(at, "true") : at;
 }
 
 static char *
 column_truncated(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
-    return (b->marks[row] & BH_MARK_TRUNCATED) != 0 ? PUT(at, "true") : at;
+    return (b->marks[row] & BH_MARK_TRUNCATED) != 0 ? BH_PUT(at, "true") : at;
 }
 
 static char *
@@ -474,7 +327,7 @@ column_reason(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
     const char *name = bh_reason_name(b->reason[row]);
-    return b->reason[row] != BH_REASON_NONE ? put(at, name, strlen(name)) : at;
+    return b->reason[row] != BH_REASON_NONE ? bh_put_text(at, name, strlen(name)) : at;
 }
 
 static char *
@@ -483,7 +336,7 @@ column_direction(char *at, struct lines *l, const struct bh_batch *b, uint32_t r
     static const char *const names[] = { "", "in", "out", "local", "transit" };
     (void)l;
     unsigned d = b->direction[row];
-    return d < BH_COUNT(names) ? put(at, names[d], strlen(names[d])) : at;
+    return d < BH_COUNT(names) ? bh_put_text(at, names[d], strlen(names[d])) : at;
 }
 
 static char *
@@ -491,7 +344,7 @@ column_class(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)l;
     const char *name = bh_class_name(b->cls[row]);
-    return b->cls[row] != BH_CLASS_NONE ? put(at, name, strlen(name)) : at;
+    return b->cls[row] != BH_CLASS_NONE ? bh_put_text(at, name, strlen(name)) : at;
 }
 
 static const struct column columns[] = {
@@ -531,7 +384,7 @@ put_json(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
             *at++ = ',';
         }
         *at++ = '"';
-        at = put(at, c->name, strlen(c->name));
+        at = bh_put_text(at, c->name, strlen(c->name));
         *at++ = '"';
         *at++ = ':';
         if (c->is_quoted) {
@@ -648,7 +501,7 @@ set_flags(struct lines *l)
             }
         }
         if (flags == 0) {
-            at = PUT(at, "none");
+            at = BH_PUT(at, "none");
         }
         l->flags_len[flags] = (uint8_t)(at - l->flags[flags]);
     }
@@ -665,7 +518,8 @@ lines_new(int fd, enum line_form form, enum bh_lang lang, bool has_home, const k
     l->form = form;
     l->has_home = has_home;
     l->countries = k;
-    l->clock = (struct clock){ .span = INT64_MIN, .day = INT64_MIN, .digits = 6 };
+    bh_clock_init(&l->clock);
+    l->digits = 6;
     l->place_count = kobold_value_count(k);
     l->places = calloc(l->place_count > 0 ? l->place_count : 1, sizeof *l->places);
     if (l->places == NULL) {
@@ -681,8 +535,8 @@ lines_new(int fd, enum line_form form, enum bh_lang lang, bool has_home, const k
         assert(!columns[i].is_schema ||
                bh_field_find(columns[i].name, strlen(columns[i].name)) != NULL);
         if (form == LINE_CSV && (has_home || !columns[i].needs_home)) {
-            at = i > 0 ? PUT(at, ",") : at;
-            at = put(at, columns[i].name, strlen(columns[i].name));
+            at = i > 0 ? BH_PUT(at, ",") : at;
+            at = bh_put_text(at, columns[i].name, strlen(columns[i].name));
         }
     }
     if (form == LINE_CSV) {

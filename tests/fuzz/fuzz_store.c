@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Any octets as a file of the packet log. The first octet says how they are taken: as a segment, a
- * journal, a dictionary, or a block over the dictionary of a real one. Sums stop a fuzzer at once, so
- * the structure-aware ways put right ones over whatever it made.
+ * journal, frames, or a dictionary and a block over it. Sums stop a fuzzer at once, so the ways that
+ * know the structure put right ones over whatever it made: seeds are real files (mend_sums()), in which
+ * it changes what it likes - lengths, heads, columns, the index - and which arrive at the parsers.
  */
 #include <stdlib.h>
 
@@ -115,6 +116,133 @@ read_block_of(const uint8_t *data, size_t size)
     dict_done(&d);
 }
 
+/* ---- sums over what was changed --------------------------------------------------------------------------- */
+
+static void
+mend_dict(uint8_t *head, uint32_t head_size, const uint8_t *body, uint64_t body_size)
+{
+    const uint32_t size = head_size < 8 ? 0 : bh_get_le32(head);
+    for (uint32_t at = 0, k = 0; at < size && 16 + 8ULL * k <= head_size; at += PIECE_SIZE, k++) {
+        const uint32_t n = size - at < PIECE_SIZE ? size - at : PIECE_SIZE;
+        if ((uint64_t)at + n <= body_size) {
+            bh_put_le64(head + 8 + 8 * k, code_sum(body + at, n));
+        }
+    }
+}
+
+static void
+mend_block(uint8_t *head, uint32_t head_size, const uint8_t *body, uint64_t body_size)
+{
+    for (uint32_t at = 36; at + 20 <= head_size; at += 20) {
+        const uint64_t from = bh_get_le32(head + at + 4), n = bh_get_le32(head + at + 8);
+        if (from + n <= body_size) {
+            bh_put_le64(head + at + 12, code_sum(body + from, n));
+        }
+    }
+}
+
+/* The size of a part of the index, and where it is; false: there is none. */
+static bool
+next_part(uint8_t *index, uint32_t size, uint32_t *at, uint8_t **ret, uint32_t *ret_size)
+{
+    if (*at > size || size - *at < 4) {
+        return false;
+    }
+    *ret_size = bh_get_le32(index + *at);
+    *ret = index + *at + 4;
+    *at += 4;
+    if (*ret_size > size - *at) {
+        return false;
+    }
+    *at += *ret_size;
+    return true;
+}
+
+static void
+mend_index(uint8_t *file, size_t file_size, uint8_t *index, uint32_t size)
+{
+    uint32_t at = 16, part_size, dict_size;
+    uint8_t *part, *dict;
+    if (!next_part(index, size, &at, &part, &part_size) ||
+        !next_part(index, size, &at, &part, &part_size) ||
+        !next_part(index, size, &at, &dict, &dict_size) || size - at < 20) {
+        return;
+    }
+    const uint64_t dict_at = bh_get_le64(index + at), dict_body = bh_get_le64(index + at + 8);
+    if (dict_at <= file_size && dict_body <= file_size - dict_at) {
+        mend_dict(dict, dict_size, file + dict_at, dict_body);
+    }
+    at += 20;
+    while (size - at >= 20) {
+        const uint64_t body_at = bh_get_le64(index + at), body = bh_get_le64(index + at + 8);
+        at += 16;
+        if (!next_part(index, size, &at, &part, &part_size)) {
+            return;
+        }
+        if (body_at <= file_size && body <= file_size - body_at) {
+            mend_block(part, part_size, file + body_at, body);
+        }
+    }
+}
+
+static void
+mend_frame(uint8_t *file, size_t size, uint64_t at, uint32_t head_size, uint64_t body_size)
+{
+    uint8_t *p = file + at, *head = p + FRAME_SIZE;
+    switch (bh_get_le16(p + 4)) {
+    case FRAME_DICT:
+        mend_dict(head, head_size, head + head_size, body_size);
+        break;
+    case FRAME_BLOCK:
+        mend_block(head, head_size, head + head_size, body_size);
+        break;
+    case FRAME_INDEX:
+        mend_index(file, size, head, head_size);
+        break;
+    default:
+        break;
+    }
+    bh_put_le64(p + 24, code_sum(head, head_size));
+    bh_put_le64(p + 32, code_sum(p, 32));
+}
+
+static void
+mend_sums(uint8_t *file, size_t size)
+{
+    static const uint8_t magic[4] = { 0xf7, 'B', 'H', 'F' };
+    uint64_t at = FILE_HEADER_SIZE;
+    if (size < FILE_HEADER_SIZE) {
+        return;
+    }
+    bh_put_le64(file + 56, code_sum(file, 56));
+    while (size - at >= FRAME_SIZE) {
+        const uint64_t left = size - at - FRAME_SIZE;
+        const uint32_t head = bh_get_le32(file + at + 8);
+        const uint64_t body = bh_get_le64(file + at + 16);
+        if (memcmp(file + at, magic, 4) != 0 || head > left || body > left - head) {
+            at++;
+            continue;
+        }
+        mend_frame(file, size, at, head, body);
+        at += FRAME_SIZE + head + body;
+    }
+    if (size >= FILE_HEADER_SIZE + TRAILER_SIZE) {
+        bh_put_le64(file + size - 8, code_sum(file + size - TRAILER_SIZE, 24));
+    }
+}
+
+static void
+read_mended(enum file_type type, const uint8_t *data, size_t size)
+{
+    uint8_t *file = malloc(size + 1);
+    if (file != NULL) {
+        memcpy(file, data, size);
+        mend_sums(file, size);
+        read_file(type, file, size);
+    }
+    free(file);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -125,7 +253,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0 || batch == NULL || rows == NULL) {
         return 0;
     }
-    switch (data[0] % 5) {
+    switch (data[0] % 7) {
     case 0:
         read_file(FILE_SEGMENT, data + 1, size - 1);
         break;
@@ -137,6 +265,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 3:
         read_framed(FILE_JOURNAL, data + 1, size - 1);
+        break;
+    case 5:
+        read_mended(FILE_SEGMENT, data + 1, size - 1);
+        break;
+    case 6:
+        read_mended(FILE_JOURNAL, data + 1, size - 1);
         break;
     default:
         read_block_of(data + 1, size - 1);

@@ -285,6 +285,46 @@ mc_zstd(struct mc *m, const uint8_t *data, size_t size)
     } while (at < size);
 }
 
+/* One block of LZMA2 chunks that are not compressed, without a check. */
+MC_INLINE void
+mc_xz(struct mc *m, const uint8_t *data, size_t size)
+{
+    static const uint8_t magic[8] = { 0xfd, '7', 'z', 'X', 'Z', 0, 0, 0 };
+    static const uint8_t block[8] = { 2, 0, 0x21, 1, 8, 0, 0, 0 };
+    static const uint8_t footer[2] = { 'Y', 'Z' };
+    uint8_t index[32] = { 0, 1 };
+    size_t n = 2, chunks = 0;
+    mc_put(m, magic, sizeof magic);
+    mc_u32(m, mc_crc32(magic + 6, 2));
+    mc_put(m, block, sizeof block);
+    mc_u32(m, mc_crc32(block, sizeof block));
+    for (size_t at = 0; at < size; chunks++) {
+        size_t part = size - at < 65536 ? size - at : 65536;
+        mc_number(m, at == 0 ? 1 : 2, 1);
+        mc_number(m, (part - 1) >> 8, 1);
+        mc_number(m, (part - 1) & 255, 1);
+        mc_put(m, data + at, part);
+        at += part;
+    }
+    mc_number(m, 0, 1);
+    const size_t unpadded = sizeof block + 4 + size + 3 * chunks + 1;
+    mc_number(m, 0, (4 - unpadded % 4) % 4);
+    for (int k = 0; k < 2; k++) { /* sizes, seven bits an octet */
+        size_t v = k == 0 ? unpadded : size;
+        for (; v >= 128; v >>= 7) {
+            index[n++] = (uint8_t)(v | 128);
+        }
+        index[n++] = (uint8_t)v;
+    }
+    n = (n + 3) / 4 * 4;
+    mc_put(m, index, n);
+    mc_u32(m, mc_crc32(index, n));
+    uint8_t back[6] = { (uint8_t)((n + 4) / 4 - 1) };
+    mc_u32(m, mc_crc32(back, sizeof back));
+    mc_put(m, back, sizeof back);
+    mc_put(m, footer, sizeof footer);
+}
+
 /* LZ4 frame: blocks that are not compressed, 64 KiB at most, no checksums. */
 MC_INLINE void
 mc_lz4(struct mc *m, const uint8_t *data, size_t size)

@@ -141,7 +141,8 @@ drain_path(const char *path, uint32_t len)
 static const struct {
     const char *name;
     void (*pack)(struct mc *m, const uint8_t *data, size_t size);
-} packers[] = { { "gzip", mc_gzip }, { "zstd", mc_zstd }, { "lz4", mc_lz4 } };
+} packers[] = { { "gzip", mc_gzip }, { "zstd", mc_zstd }, { "lz4", mc_lz4 },
+                { "xz", mc_xz } };
 
 /* Not built with this library: then the text says so, and there is nothing more to test. */
 static bool
@@ -242,7 +243,7 @@ packed_and_damaged_gives_what_was_before(void **state)
         mc_done(&plain);
         /* The header of a block in the middle; which one depends on the size of blocks. */
         static const size_t header_at[] = { 10 + 10 * (65535 + 5), 6 + 5 * (131072 + 3),
-                                            7 + 10 * (65536 + 4) };
+                                            7 + 10 * (65536 + 4), 24 + 10 * (65536 + 3) };
         memset(packed.data + header_at[p], 0xff, 4);
         struct bh_capture *c;
         assert_int_equal(bh_capture_open_memory(packed.data, packed.len, &c, NULL), 0);
@@ -288,7 +289,7 @@ static void
 frames_to_skip_come_first(void **state)
 {
     (void)state;
-    for (size_t p = 1; p < BH_COUNT(packers) && !is_missing(packers[p].pack); p++) {
+    for (size_t p = 1; p < 3 && !is_missing(packers[p].pack); p++) { /* zstd and lz4 have them */
         struct mc plain = { 0 };
         struct mc packed = { 0 };
         struct bh_capture *c;
@@ -779,10 +780,6 @@ files_that_are_no_captures(void **state)
         { 12, "PK\3\4\0\0\0\0\0\0\0", BH_EFORMAT, "zip" },
         { 12, "7z\xbc\xaf\x27\x1c\0\0\0\0\0", BH_EFORMAT, "7z" },
         { 12, "BZh91AY&SY\0", BH_EFORMAT, "bzip2" },
-        { 12,
-          "\xfd"
-          "7zXZ\0\0\0\0\0\0",
-          BH_EFORMAT, "xz" },
         { 16, "snoop\0\0\0\0\0\0\2\0\0\0", BH_EFORMAT, "snoop" },
         /* Would be an ERF record, but for the octets before an Ethernet frame; and one that is cut. */
         { 16, "\0\0\0\0\x40\x7c\xa1\x46\2\4\0\x10\0\0\0\0", BH_EFORMAT, "begins with 00 00" },

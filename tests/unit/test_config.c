@@ -14,7 +14,7 @@
 /* ---- a module to configure ----------------------------------------------------------------------- */
 
 static const struct bh_setting settings[] = {
-    { .name = "dir", .type = BH_SETTING_DIR, .required = true, .text = { "where", "場所" } },
+    { .name = "directory", .type = BH_SETTING_DIR, .required = true, .text = { "where", "場所" } },
     { .name = "size", .type = BH_SETTING_SIZE, .default_text = "1M", .least = 1024, .most = 1U << 30,
       .text = { "how large", "大きさ" } },
     { .name = "key", .type = BH_SETTING_SECRET, .text = { "a secret", "秘密" } },
@@ -88,20 +88,19 @@ test_errors(void **state)
         { "[site]\nsensor = a\n\nsensor = b\n", 4, "twice, also in line 2" },
         { "[capture]\nring = 1Q\n", 2, "a size like" },
         { "[capture]\nring = 1048575\n", 2, "outside" },
-        { "[capture]\nthreads = 65\n", 2, "outside" },
-        { "[capture]\nthreads = 18446744073709551616\n", 2, "a number" },
+        { "[capture]\nring = 18446744073709551616\n", 2, "a size" },
         { "[capture]\npromiscuous = maybe\n", 2, "yes or no" },
-        { "[capture]\ncapture = rong\n", 2, "auto|ring|libpcap" },
+        { "[capture]\noutcomes = 1\n", 2, "yes or no" },
         { "[output]\nmodule = paper\n", 1, "[output NAME]" },
         { "[output a b]\nmodule = paper\n", 1, "[output NAME]" },
         { "[output a/b]\nmodule = paper\n", 1, "letters, digits" },
         { "[output .a]\nmodule = paper\n", 1, "letters, digits" },
         { "[output a]\n", 1, "says no module" },
-        { "[output a]\nmodule = papr\ndir = /x\n", 2, "did you mean paper?" },
-        { "[output a]\nmodule = paper\n", 1, "dir: must be given" },
-        { "[output a]\nmodule = paper\ndir = /x\nsiz = 3\n", 4, "did you mean size?" },
-        { "[output a]\nmodule = paper\ndir = /x\nsize = 1023\n", 4, "outside" },
-        { "[output a]\nmodule = paper\ndir = /x\nfilter = prt 22\n", 4, "did you mean port?" },
+        { "[output a]\nmodule = papr\ndirectory = /x\n", 2, "did you mean paper?" },
+        { "[output a]\nmodule = paper\n", 1, "directory: must be given" },
+        { "[output a]\nmodule = paper\ndirectory = /x\nsiz = 3\n", 4, "did you mean size?" },
+        { "[output a]\nmodule = paper\ndirectory = /x\nsize = 1023\n", 4, "outside" },
+        { "[output a]\nmodule = paper\ndirectory = /x\nfilter = prt 22\n", 4, "did you mean port?" },
         { "[site]\n0123456789012345678901234567890123456789012345678 = x\n", 2, "longer than 48" },
         { "[output 012345678901234567890123456789012345678901]\nmodule = paper\n", 1, "longer than 48" },
     };
@@ -173,16 +172,16 @@ test_values(void **state)
     (void)state;
     struct bh_config *c = read_text("; comment\n[site]\nhome = 10.0.0.0/8,\n  192.0.2.0/24 ; more\n"
                                     "[capture]\nring = 2M\ninterface = eth0, eth1\npromiscuous=no\n"
-                                    "[output one]\nmodule = paper\ndir = /a\nqueue = 1M\nfilter = port 22\n"
-                                    "[output two]\nmodule=paper\ndir=/b\nsize = 4k\n");
+                                    "[output one]\nmodule = paper\ndirectory = /a\nqueue = 1M\nfilter = port 22\n"
+                                    "[output two]\nmodule=paper\ndirectory=/b\nsize = 4k\n");
     struct bh_config_output o;
     assert_int_equal(bh_config_error_count(c), 0);
     assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "home"), "10.0.0.0/8, 192.0.2.0/24");
     assert_int_equal(bh_config_uint(c, BH_CONFIG_CAPTURE, "ring"), 2 << 20);
     assert_int_equal(bh_config_uint(c, BH_CONFIG_CAPTURE, "promiscuous"), 0);
-    assert_int_equal(bh_config_uint(c, BH_CONFIG_CAPTURE, "threads"), 1); /* default */
+    assert_int_equal(bh_config_uint(c, BH_CONFIG_CAPTURE, "outcomes"), 1); /* default */
     assert_true(bh_config_given(c, BH_CONFIG_CAPTURE, "ring"));
-    assert_false(bh_config_given(c, BH_CONFIG_CAPTURE, "threads"));
+    assert_false(bh_config_given(c, BH_CONFIG_CAPTURE, "outcomes"));
     assert_null(bh_config_text(c, BH_CONFIG_SITE, "sensor"));
     assert_int_equal(bh_config_output_count(c), 2);
     bh_config_output(c, 0, &o);
@@ -227,7 +226,7 @@ test_no_output_is_the_log(void **state)
     assert_string_equal(o.name, "log");
     assert_ptr_equal(o.module, &iplog);
     assert_int_equal(o.setting_count, 1);
-    assert_string_equal(o.settings[0].name, "dir");
+    assert_string_equal(o.settings[0].name, "directory");
     assert_string_equal(o.settings[0].value, "/tmp/l");
     bh_config_free(c);
 }
@@ -251,9 +250,9 @@ test_command_line_wins(void **state)
 static void
 test_marks(void **state)
 {
-    static const char a[] = "[output one]\nmodule = paper\ndir = /a\n[output two]\nmodule = paper\ndir = /b\n";
-    static const char b[] = "[capture]\nring = 2M\n[output one]\nmodule = paper\ndir = /a\n"
-                            "[output two]\nmodule = paper\ndir = /b\nfilter = port 1\n";
+    static const char a[] = "[output one]\nmodule = paper\ndirectory = /a\n[output two]\nmodule = paper\ndirectory = /b\n";
+    static const char b[] = "[capture]\nring = 2M\n[output one]\nmodule = paper\ndirectory = /a\n"
+                            "[output two]\nmodule = paper\ndirectory = /b\nfilter = port 1\n";
     (void)state;
     struct bh_config *x = read_text(a), *y = read_text(b);
     assert_int_equal(bh_config_error_count(y), 0);
@@ -269,7 +268,7 @@ test_printed_reads_the_same(void **state)
 {
     (void)state;
     struct bh_buf text = { 0 }, again = { 0 }, first = { 0 }, second = { 0 };
-    char long_text[900] = "[output one]\nmodule = paper\ndir = /a\nfilter =\n";
+    char long_text[900] = "[output one]\nmodule = paper\ndirectory = /a\nfilter =\n";
     for (int k = 0; k < 40; k++) {
         strcat(long_text, " port 22 or\n");
     }
@@ -318,7 +317,7 @@ test_folder(void **state)
         { "conf.d/20.conf", "[site]\nsensor = twenty\n" },
         { "conf.d/10.conf", "[site]\nsensor = ten\nhome = 10.0.0.0/8\n" },
         { "conf.d/30.txt", "[site]\nsensor = thirty\n" },
-        { "b.conf", "[site]\nsensor = first\nlang = ja\n" },
+        { "b.conf", "[site]\nsensor = first\nuser = ja\n" },
     };
     for (size_t k = 0; k < BH_COUNT(files); k++) {
         snprintf(path, sizeof path, "%s/%s", folder, files[k][0]);
@@ -328,7 +327,7 @@ test_folder(void **state)
     assert_int_equal(bh_config_read(c, path), 0);
     assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "sensor"), "twenty");
     assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "home"), "10.0.0.0/8");
-    assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "lang"), "ja");
+    assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "user"), "ja");
     bh_config_free(c);
     snprintf(path, sizeof path, "%s/conf.d/10.conf", folder);
     put_file(path, "[site]\nsensr = ten\n");

@@ -418,7 +418,7 @@ test_filter(void **state)
 
 /* ---- the template ---------------------------------------------------------------------------------------------- */
 
-static char said[256];
+static char said[512];
 
 static void
 hear(void *arg, const char *instance, enum bh_say level, const struct bh_error *err)

@@ -223,6 +223,27 @@ walk_country_data(const struct bh_report *r, struct bh_walk *w)
 }
 
 /* Of a packet log; of files an empty object. */
+/* What a sensor lost on the way to its log; the sums are of all of the log. */
+static void
+walk_losses(const struct bh_report_storage *g, struct bh_walk *w)
+{
+    bh_walk_object(w, "lost");
+    for (unsigned k = 0; k < BH_STORE_LOST_DOWN; k++) {
+        bh_walk_uint(w, bh_store_cause_name(k), g->lost[k]);
+    }
+    bh_walk_object_end(w);
+    bh_walk_list(w, "gaps");
+    for (size_t k = 0; k < g->gap_count; k++) {
+        bh_walk_object(w, NULL);
+        bh_walk_time(w, "start", g->gap[k].start_ns);
+        bh_walk_time(w, "end", g->gap[k].end_ns);
+        bh_walk_uint(w, "packets", g->gap[k].packets);
+        bh_walk_text(w, "cause", bh_store_cause_name(g->gap[k].cause));
+        bh_walk_object_end(w);
+    }
+    bh_walk_list_end(w);
+}
+
 static void
 walk_storage(const struct bh_report *r, struct bh_walk *w)
 {
@@ -241,6 +262,7 @@ walk_storage(const struct bh_report *r, struct bh_walk *w)
         bh_walk_uint(w, "damaged_blocks", g->damaged_blocks);
         bh_walk_uint(w, "lost_records", g->lost_records);
         bh_walk_uint(w, "torn_bytes", g->torn_bytes);
+        walk_losses(g, w);
     }
     bh_walk_object_end(w);
 }

@@ -21,6 +21,9 @@ bh_page_trend(struct bh_page *p)
     }
     bh_page_paragraph(p, &opening);
     bh_buf_done(&opening);
+    if (p->opening_only) {
+        return;
+    }
     bh_page_sources(p);
     if (p->report->options.by_sensor) {
         bh_page_sensors(p);

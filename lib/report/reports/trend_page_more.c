@@ -308,6 +308,37 @@ put_notes(struct bh_page *p)
 }
 
 /* Of a packet log: how large, and what its writer left out. */
+/* The gaps of a sensor: the largest three, in order of time. */
+static void
+say_losses(const struct bh_page *p, struct bh_buf *out)
+{
+    static const enum bh_word_id causes[] = { BH_W_LOST_KERNEL, BH_W_LOST_QUEUE, BH_W_LOST_DEAD };
+    const struct bh_report_storage *g = &p->report->storage;
+    size_t told = 0;
+    for (size_t k = 0; k < g->gap_count; k++) {
+        const struct bh_store_gap *gap = &g->gap[k];
+        size_t larger = 0;
+        for (size_t i = 0; i < g->gap_count; i++) {
+            larger += g->gap[i].packets > gap->packets || (g->gap[i].packets == gap->packets && i < k);
+        }
+        if (larger >= 3) {
+            continue;
+        }
+        told++;
+        between(p, out);
+        if (gap->cause == BH_STORE_LOST_DOWN) {
+            bh_say(out, p->lang, LOST_DOWN, bh_time_words(gap->start_ns).s, bh_time_words(gap->end_ns).s);
+        } else {
+            bh_say(out, p->lang, LOST_GAP, bh_time_words(gap->start_ns).s, bh_time_words(gap->end_ns).s,
+                   bh_num(gap->packets).s, bh_word(causes[gap->cause], p->lang));
+        }
+    }
+    if (told < g->gap_count) {
+        between(p, out);
+        bh_say(out, p->lang, LOST_MORE, bh_num(g->gap_count - told).s);
+    }
+}
+
 static void
 say_storage(const struct bh_page *p, struct bh_buf *out)
 {
@@ -321,6 +352,7 @@ say_storage(const struct bh_page *p, struct bh_buf *out)
         bh_say_args(out, bh_word(g->filter_of_all ? BH_W_HEALTH_LOG_FILTER : BH_W_HEALTH_LOG_FILTER_PART, p->lang),
                     (const char *const[]){ g->filter }, 1);
     }
+    say_losses(p, out);
     if (g->judged_again) {
         between(p, out);
         bh_say_args(out, bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang),

@@ -347,6 +347,7 @@ bh_write_text(const struct bh_report *r, const struct bh_write_options *o, struc
         .lang = o->lang,
         .columns = o->columns < 80 ? 80 : o->columns,
         .color = o->color,
+        .opening_only = o->opening_only,
         .out = out,
     };
     bh_page_trend(&page);

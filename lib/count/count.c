@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Groups in a hash table of their keys' values, and distinct sources as a set of hashes of (group,
+ * source), as the report has them: keyed 64 bits, of which among ten million two are the same once
+ * in a hundred thousand runs.
+ */
+#include "count_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PAIR_SLOTS_MAX (1ULL << 24)
+
+/* ---- names --------------------------------------------------------------------------------------------- */
+
+static uint64_t
+hash_text(const char *text)
+{
+    uint64_t h = 1469598103934665603ULL;
+    for (const char *p = text; *p != '\0'; p++) {
+        h = bh_mix64(h ^ (uint8_t)*p, 0x9e3779b97f4a7c15ULL);
+    }
+    return h;
+}
+
+static bool
+grow_texts(struct bh_count *c)
+{
+    const uint32_t mask = c->texts == NULL ? 255 : c->text_mask * 2 + 1;
+    char **texts = calloc((size_t)mask + 1, sizeof *texts);
+    if (texts == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; c->texts != NULL && i <= c->text_mask; i++) {
+        if (c->texts[i] != NULL) {
+            uint32_t at = (uint32_t)hash_text(c->texts[i]) & mask;
+            while (texts[at] != NULL) {
+                at = (at + 1) & mask;
+            }
+            texts[at] = c->texts[i];
+        }
+    }
+    free(c->texts);
+    c->texts = texts;
+    c->text_mask = mask;
+    return true;
+}
+
+/* One copy of each: those of a batch may go with it. */
+static const char *
+keep_text(struct bh_count *c, const char *text)
+{
+    if ((c->texts == NULL || c->text_count * 4 >= c->text_mask * 3) && !grow_texts(c)) {
+        return NULL;
+    }
+    uint32_t at = (uint32_t)hash_text(text) & c->text_mask;
+    while (c->texts[at] != NULL && strcmp(c->texts[at], text) != 0) {
+        at = (at + 1) & c->text_mask;
+    }
+    if (c->texts[at] == NULL) {
+        c->texts[at] = strdup(text);
+        c->text_count++;
+    }
+    return c->texts[at];
+}
+
+/* ---- values -------------------------------------------------------------------------------------------- */
+
+static void
+cut_prefix(struct cell *x, unsigned bits)
+{
+    if (x->tag == TAG_IP4 && bits < 32) {
+        x->lo &= ~(UINT32_MAX >> bits);
+    } else if (x->tag == TAG_IP6 && bits > 32 && bits < 128) {
+        x->hi &= bits >= 64 ? UINT64_MAX : ~(UINT64_MAX >> bits);
+        x->lo &= bits <= 64 ? 0 : ~(UINT64_MAX >> (bits - 64));
+    }
+}
+
+static int64_t
+floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+static void
+cut_time(struct bh_count *c, enum bh_cut cut, struct cell *x)
+{
+    const int64_t quarter = floor_div((int64_t)x->lo, 900 * INT64_C(1000000000));
+    if (BH_UNLIKELY(quarter != c->calendar.quarter)) {
+        calendar_set(&c->calendar, quarter);
+    }
+    switch (cut) {
+    case BH_CUT_HOUR:
+        x->lo = (uint64_t)c->calendar.hour_s;
+        break;
+    case BH_CUT_DAY:
+        x->lo = (uint64_t)c->calendar.day;
+        break;
+    case BH_CUT_MONTH:
+        x->lo = (uint64_t)(int64_t)c->calendar.month;
+        break;
+    case BH_CUT_WEEKDAY:
+        x->lo = (uint64_t)c->calendar.weekday;
+        break;
+    case BH_CUT_NONE:
+    case BH_CUT_PREFIX:
+        break;
+    }
+}
+
+static void
+value_of(struct bh_count *c, size_t k, uint32_t row, struct cell *ret, const char **ret_name)
+{
+    const struct bh_count_key *key = &c->keys[k];
+    struct bh_value v;
+    bh_sight_get(c->sight, &key->column, row, &v);
+    *ret = (struct cell){ .tag = TAG_ABSENT };
+    *ret_name = NULL;
+    if (v.absent) {
+        return;
+    }
+    if (key->column.type != BH_TYPE_ADDRESS) {
+        *ret = (struct cell){ .lo = v.number, .tag = TAG_NUMBER };
+        *ret_name = v.name;
+    } else if (v.ip.family == 4) {
+        *ret = (struct cell){ .lo = bh_get_be32(v.ip.octets), .tag = TAG_IP4 };
+    } else {
+        *ret = (struct cell){ bh_get_be64(v.ip.octets), bh_get_be64(v.ip.octets + 8), TAG_IP6 };
+    }
+    if (key->cut == BH_CUT_PREFIX) {
+        cut_prefix(ret, key->bits);
+    } else if (key->cut != BH_CUT_NONE) {
+        cut_time(c, key->cut, ret);
+    }
+}
+
+/* ---- groups ----------------------------------------------------------------------------------------------- */
+
+static uint64_t
+hash_cells(const struct bh_count *c, const struct cell *x)
+{
+    uint64_t h = c->hash_key;
+    for (size_t k = 0; k < c->cfg.key_count; k++) {
+        h = bh_mix64(h ^ x[k].lo, x[k].hi + x[k].tag * 0x9e3779b97f4a7c15ULL);
+    }
+    return h;
+}
+
+static bool
+same_cells(const struct bh_count *c, uint32_t group, const struct cell *x)
+{
+    return memcmp(cells_of(c, group), x, c->cfg.key_count * sizeof *x) == 0;
+}
+
+static int
+grow_groups(struct bh_count *c)
+{
+    const uint32_t room = c->group_room == 0 ? 1024 : c->group_room * 2;
+    void *cells = realloc(c->cells, (size_t)room * c->cfg.key_count * sizeof *c->cells);
+    c->cells = cells != NULL ? cells : c->cells;
+    void *counts = realloc(c->counts, room * sizeof *c->counts);
+    c->counts = counts != NULL ? counts : c->counts;
+    void *names = realloc(c->names, (size_t)room * c->cfg.key_count * sizeof *c->names);
+    c->names = names != NULL ? names : c->names;
+    uint32_t *slots = calloc((size_t)room * 2, sizeof *slots);
+    if (cells == NULL || counts == NULL || names == NULL || slots == NULL) {
+        free(slots);
+        return -ENOMEM;
+    }
+    c->group_room = room;
+    c->slot_mask = room * 2 - 1;
+    for (uint32_t g = 0; g < c->group_count; g++) {
+        uint32_t at = (uint32_t)hash_cells(c, cells_of(c, g)) & c->slot_mask;
+        while (slots[at] != 0) {
+            at = (at + 1) & c->slot_mask;
+        }
+        slots[at] = g + 1;
+    }
+    free(c->slots);
+    c->slots = slots;
+    return 0;
+}
+
+#define NO_GROUP UINT32_MAX
+
+/* NO_GROUP: there are too many. */
+static int
+group_of(struct bh_count *c, const struct cell *x, const char *const *names, uint32_t *ret)
+{
+    if (c->last < c->group_count && same_cells(c, c->last, x)) {
+        *ret = c->last;
+        return 0;
+    }
+    if (c->group_count == c->group_room && c->group_count < c->group_most) {
+        int r = grow_groups(c);
+        if (r != 0) {
+            return r;
+        }
+    }
+    uint32_t at = (uint32_t)hash_cells(c, x) & c->slot_mask;
+    while (c->slots[at] != 0 && !same_cells(c, c->slots[at] - 1, x)) {
+        at = (at + 1) & c->slot_mask;
+    }
+    if (c->slots[at] != 0) {
+        *ret = c->last = c->slots[at] - 1;
+        return 0;
+    }
+    if (c->group_count >= c->group_most) {
+        *ret = NO_GROUP;
+        return 0;
+    }
+    const uint32_t g = c->group_count;
+    for (size_t k = 0; k < c->cfg.key_count; k++) {
+        const char *kept = names[k] == NULL ? NULL : keep_text(c, names[k]);
+        if (names[k] != NULL && kept == NULL) {
+            return -ENOMEM;
+        }
+        c->names[(size_t)g * c->cfg.key_count + k] = kept;
+    }
+    memcpy(cells_of(c, g), x, c->cfg.key_count * sizeof *x);
+    c->counts[g] = 0;
+    c->group_count++;
+    c->slots[at] = g + 1;
+    *ret = c->last = g;
+    return 0;
+}
+
+/* ---- distinct sources --------------------------------------------------------------------------------------- */
+
+static bool
+grow_pairs(struct bh_count *c)
+{
+    const uint64_t mask = c->pairs == NULL ? 4095 : c->pair_mask * 2 + 1;
+    uint64_t *pairs = mask >= PAIR_SLOTS_MAX ? NULL : calloc(mask + 1, sizeof *pairs);
+    if (pairs == NULL) {
+        return false;
+    }
+    for (uint64_t i = 0; c->pairs != NULL && i <= c->pair_mask; i++) {
+        if (c->pairs[i] != 0) {
+            uint64_t at = c->pairs[i] & mask;
+            while (pairs[at] != 0) {
+                at = (at + 1) & mask;
+            }
+            pairs[at] = c->pairs[i];
+        }
+    }
+    free(c->pairs);
+    c->pairs = pairs;
+    c->pair_mask = mask;
+    return true;
+}
+
+/* 1 when it is new. */
+static uint64_t
+add_pair(struct bh_count *c, uint64_t hash)
+{
+    hash = hash == 0 ? 1 : hash;
+    if ((c->pairs == NULL || c->pair_count * 4 >= c->pair_mask * 3) && !grow_pairs(c)) {
+        c->pairs_lost++;
+        return 0;
+    }
+    uint64_t at = hash & c->pair_mask;
+    while (c->pairs[at] != 0 && c->pairs[at] != hash) {
+        at = (at + 1) & c->pair_mask;
+    }
+    if (c->pairs[at] == hash) {
+        return 0;
+    }
+    c->pairs[at] = hash;
+    c->pair_count++;
+    return 1;
+}
+
+static uint64_t
+hash_source(const struct bh_count *c, const struct bh_batch *b, uint32_t row)
+{
+    if (b->kind[row] == BH_KIND_IP4) {
+        return bh_mix64(c->hash_key ^ b->src[row], 4);
+    }
+    const struct bh_ip6_pair *p = &b->ip6[b->src[row]];
+    return bh_mix64(bh_mix64(c->hash_key ^ p->src_hi, 6), p->src_lo);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+/* What a row adds, by MEANING. */
+static uint64_t
+amount_of(const struct bh_count *c, const struct bh_batch *b, uint32_t row)
+{
+    const uint64_t weight = b->has_weight ? b->weight[row] : 1;
+    const bool is_inbound = b->kind[row] >= BH_KIND_IP4 && b->direction[row] == BH_DIR_IN;
+    switch (c->cfg.what) {
+    case BH_COUNTED_ACCESSES:
+    case BH_COUNTED_SOURCES:
+        return b->cls[row] == BH_CLASS_ACCESS ? weight : 0;
+    case BH_COUNTED_PACKETS:
+        return is_inbound ? weight : 0;
+    case BH_COUNTED_BYTES:
+        return is_inbound ? weight * b->ip_len[row] : 0;
+    case BH_COUNTED_RECORDS:
+        break;
+    }
+    return 1;
+}
+
+static int
+count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t amount)
+{
+    struct cell x[BH_COUNT_KEYS];
+    const char *names[BH_COUNT_KEYS];
+    uint32_t group;
+    for (size_t k = 0; k < c->cfg.key_count; k++) {
+        value_of(c, k, row, &x[k], &names[k]);
+    }
+    int r = group_of(c, x, names, &group);
+    if (r != 0) {
+        return r;
+    }
+    if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
+        c->first_ns = b->ts_ns[row] < c->first_ns ? b->ts_ns[row] : c->first_ns;
+        c->last_ns = b->ts_ns[row] > c->last_ns ? b->ts_ns[row] : c->last_ns;
+    }
+    if (c->cfg.what == BH_COUNTED_SOURCES) {
+        const uint64_t source = hash_source(c, b, row);
+        c->total += add_pair(c, source);
+        amount = group == NO_GROUP ? 0 : add_pair(c, bh_mix64(source, group + 1ULL));
+    } else {
+        c->total += amount;
+    }
+    if (group == NO_GROUP) {
+        c->over_count += amount;
+    } else {
+        c->counts[group] += amount;
+    }
+    return 0;
+}
+
+int
+bh_count_batch(struct bh_count *c, struct bh_batch *b)
+{
+    bh_sight_set(c->sight, b);
+    for (uint32_t row = 0; row < b->rows; row++) {
+        const uint64_t amount = b->counted[row] == 0 ? 0 : amount_of(c, b, row);
+        int r = amount == 0 ? 0 : count_row(c, b, row, amount);
+        if (r != 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* ---- the object -------------------------------------------------------------------------------------------------- */
+
+uint32_t
+bh_count_needs(const struct bh_count_config *cfg)
+{
+    uint32_t needs = 0;
+    for (size_t k = 0; k < cfg->key_count; k++) {
+        needs |= cfg->keys[k].column.needs;
+    }
+    return needs;
+}
+
+int
+bh_count_new(const struct bh_count_config *cfg, struct bh_count **ret, struct bh_error *err)
+{
+    struct bh_count *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+    }
+    c->cfg = *cfg;
+    memcpy(c->keys, cfg->keys, cfg->key_count * sizeof *c->keys);
+    c->cfg.keys = c->keys;
+    c->hash_key = bh_random_key();
+    c->calendar.quarter = INT64_MIN;
+    c->first_ns = INT64_MAX;
+    c->last_ns = INT64_MIN;
+    c->group_most =
+        (uint32_t)(BH_COUNT_BYTES_MAX /
+                   (cfg->key_count * (sizeof *c->cells + sizeof *c->names) + sizeof *c->counts));
+    int r = bh_sight_new(cfg->countries, cfg->lang, bh_count_needs(cfg), cfg->anonymize, &c->sight,
+                         err);
+    if (r == 0 && grow_groups(c) != 0) {
+        r = bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+    }
+    if (r != 0) {
+        bh_count_free(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
+void
+bh_count_free(struct bh_count *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; c->texts != NULL && i <= c->text_mask; i++) {
+        free(c->texts[i]);
+    }
+    free(c->texts);
+    free(c->cells);
+    free(c->names);
+    free(c->counts);
+    free(c->slots);
+    free(c->pairs);
+    bh_sight_free(c->sight);
+    free(c);
+}
+
+/* ---- order --------------------------------------------------------------------------------------------------------- */
+
+static int
+compare_numbers(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int
+compare_keys(const struct bh_count *c, uint32_t a, uint32_t b)
+{
+    for (size_t k = 0; k < c->cfg.key_count; k++) {
+        const struct cell *x = &cells_of(c, a)[k], *y = &cells_of(c, b)[k];
+        const char *const *names = c->names + k;
+        int r = compare_numbers(x->tag, y->tag); /* absent first, IPv4 before IPv6 */
+        if (r == 0 && x->tag == TAG_NUMBER && names[(size_t)a * c->cfg.key_count] != NULL) {
+            r = strcmp(names[(size_t)a * c->cfg.key_count], names[(size_t)b * c->cfg.key_count]);
+        }
+        if (r == 0 && c->keys[k].column.type == BH_TYPE_TIME) {
+            r = (int64_t)x->lo < (int64_t)y->lo ? -1 : (int64_t)x->lo > (int64_t)y->lo;
+        }
+        r = r != 0 ? r : compare_numbers(x->hi, y->hi);
+        r = r != 0 ? r : compare_numbers(x->lo, y->lo);
+        if (r != 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int
+by_key(const void *a, const void *b, void *arg)
+{
+    return compare_keys(arg, *(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+static int
+by_count(const void *a, const void *b, void *arg)
+{
+    const struct bh_count *c = arg;
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const int r = compare_numbers(c->counts[y], c->counts[x]);
+    return r != 0 ? r : compare_keys(c, x, y);
+}
+
+uint32_t *
+count_order(const struct bh_count *c, bool keys)
+{
+    uint32_t *order = malloc(((size_t)c->group_count + 1) * sizeof *order);
+    for (uint32_t g = 0; order != NULL && g < c->group_count; g++) {
+        order[g] = g;
+    }
+    if (order != NULL) {
+        qsort_r(order, c->group_count, sizeof *order, keys ? by_key : by_count,
+                (void *)(uintptr_t)c);
+    }
+    return order;
+}

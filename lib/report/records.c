@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Records with their verdicts, batch by batch, of whatever a report is made of: what show, count and
+ * export begin with.
+ *
+ * Records of a log bring their verdicts. Those of captures are held until the verdicts on them are
+ * final, as a report does when its filter asks for outcomes (work.c).
+ */
+#include "run_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct records {
+    struct run run;
+    const struct bh_records_config *cfg;
+    struct bh_records *told;
+    bool enough;
+};
+
+/* ---- which rows ------------------------------------------------------------------------------------- */
+
+static void
+select_rows(struct records *g, struct bh_batch *b)
+{
+    const int64_t start = g->run.period.start_ns, end = g->run.period.end_ns;
+    if (start == INT64_MIN && end == INT64_MAX) {
+        memset(b->counted, 1, b->rows);
+    } else {
+        for (uint32_t i = 0; i < b->rows; i++) {
+            b->counted[i] = (uint8_t)((b->ts_ns[i] >= start) & (b->ts_ns[i] < end));
+        }
+    }
+    g->told->unknown += bh_filter_narrow(countries_words(&g->run.countries), b);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        g->told->selected += b->counted[i];
+    }
+    g->told->read += b->rows;
+}
+
+static int
+hand_over(struct records *g, struct bh_batch *b)
+{
+    select_rows(g, b);
+    int r = g->cfg->batch(g->cfg->arg, b);
+    g->enough = r > 0;
+    return r < 0 ? r : 0;
+}
+
+/* ---- held until they are decided ----------------------------------------------------------------------- */
+
+static int
+release_one(struct records *g)
+{
+    const struct run *x = &g->run;
+    struct hold *h = x->hold;
+    struct bh_batch *b = h->batch[h->first];
+    for (uint32_t i = 0; i < b->rows; i++) {
+        const bool is_open =
+            x->o->outcomes && b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP;
+        b->outcome[i] =
+            is_open ? (uint8_t)bh_track_verdict(x->shard[0].track, b->connection[i], b->ts_ns[i])
+                    : (uint8_t)BH_OUTCOME_NONE;
+    }
+    h->first = (h->first + 1) % HELD_MAX;
+    h->count--;
+    return hand_over(g, b);
+}
+
+static bool
+is_open(const struct bh_batch *b, int64_t now)
+{
+    const int64_t newest = b->rows == 0 ? INT64_MIN : b->ts_ns[b->rows - 1];
+    return now <= newest || (uint64_t)now - (uint64_t)newest <= 30000000000ULL;
+}
+
+static int
+judge(struct records *g, struct bh_batch **b)
+{
+    struct run *x = &g->run;
+    struct hold *h = x->hold;
+    const struct bh_move *moves;
+    work_join_fragments(&x->shard[0], *b);
+    bh_track_classify(x->shard[0].track, *b);
+    memset((*b)->counted, 1, (*b)->rows);
+    memset((*b)->country, 0, (*b)->rows * sizeof *(*b)->country);
+    bh_track_flows(x->shard[0].track, *b, &moves);
+    const int64_t now = (*b)->rows == 0 ? INT64_MIN : (*b)->ts_ns[(*b)->rows - 1];
+    int r = 0;
+    while (r == 0 && !g->enough && h->count > 0 &&
+           (h->count == HELD_MAX || !is_open(h->batch[h->first], now))) {
+        r = release_one(g);
+    }
+    if (h->count == HELD_MAX) {
+        return r; /* not released: nobody wants more */
+    }
+    const size_t at = (h->first + h->count++) % HELD_MAX;
+    struct bh_batch *free_one = h->batch[at] != NULL ? h->batch[at] : bh_batch_new();
+    h->batch[at] = *b;
+    *b = free_one;
+    return r != 0 ? r : free_one == NULL ? -ENOMEM : 0;
+}
+
+static int
+read_all(struct records *g)
+{
+    struct run *x = &g->run;
+    struct bh_batch *b = bh_batch_new();
+    int r = b == NULL ? -ENOMEM : 0;
+    while (r == 0 && !g->enough && feed_next(&x->feed, &b)) {
+        r = x->feed.decided ? hand_over(g, b) : judge(g, &b);
+    }
+    while (r == 0 && !g->enough && !x->feed.decided && x->hold->count > 0) {
+        r = release_one(g);
+    }
+    bh_batch_free(b);
+    return r != 0 || g->enough ? r : x->feed.failed;
+}
+
+/* ---- the beginning --------------------------------------------------------------------------------------- */
+
+static int
+newest_of_input(struct run *x)
+{
+    int64_t newest;
+    if (x->period.last_ns <= 0) {
+        return 0;
+    }
+    int r = feed_newest(x->o, &newest, x->err);
+    if (r == 0) {
+        x->period.start_ns = newest == INT64_MIN ? 0 : newest - x->period.last_ns;
+    }
+    return r;
+}
+
+static int
+begin_log(struct records *g)
+{
+    struct run *x = &g->run;
+    int r = log_find_home(x);
+    if (r != 0) {
+        return r;
+    }
+    const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
+    struct bh_store_query q = { .countries = x->countries.one,
+                                .start_ns = INT64_MIN,
+                                .end_ns = INT64_MAX };
+    if (x->feed.decided) {
+        q.start_ns = x->period.start_ns;
+        q.end_ns = x->period.end_ns;
+        q.want = g->cfg->want |
+                 (countries_words(&x->countries) != NULL
+                      ? (unsigned)(BH_STORE_NEAR | BH_STORE_KNOCK_PORT)
+                      : 0U) |
+                 ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
+    } else {
+        q.want = BH_STORE_ALL;
+    }
+    g->told->plan.columns = q.want;
+    return bh_store_read_begin(x->feed.store, &q, x->err);
+}
+
+static int
+begin_files(struct records *g)
+{
+    struct run *x = &g->run;
+    x->feed.decoder.want = BH_WANT_COLD;
+    int r = feed_read_ahead(&x->feed);
+    r = r != 0 ? r : run_check_any(x);
+    r = r != 0 ? r : run_find_home(x);
+    x->two_sided = r == 0 && run_find_two_sided(x);
+    return r;
+}
+
+static int
+begin_track(struct records *g)
+{
+    struct run *x = &g->run;
+    if (x->feed.decided) {
+        return 0;
+    }
+    if (x->feed.store !=
+        NULL) { /* judged again: the log says when it begins, but nothing is read ahead yet */
+        int r = feed_read_ahead(&x->feed);
+        if (r != 0) {
+            return r;
+        }
+    }
+    struct bh_track_config track = {
+        .home = &x->r->home,
+        .two_sided = x->two_sided,
+        .all_accesses = x->o->all_accesses,
+        .outcomes = x->o->outcomes,
+        .hold = x->o->outcomes,
+        .flow_slots = FLOW_SLOTS,
+        .start_ns = x->feed.first_ns,
+        .key = bh_random_key(),
+    };
+    x->hold = calloc(1, sizeof *x->hold);
+    return x->hold == NULL ? -ENOMEM : bh_track_new(&track, &x->shard[0].track);
+}
+
+static int
+prepare(struct records *g)
+{
+    struct run *x = &g->run;
+    int r = bh_zone_set(x->o->tz, x->err);
+    r = r != 0 ? r
+               : bh_period_parse(x->o->since, x->o->until, x->o->last, x->o->now_ns, &x->period,
+                                 x->err);
+    r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
+    r = r != 0 ? r : run_parse_filter(x);
+    r = r != 0 ? r : newest_of_input(x);
+    r = r != 0 ? r : feed_open(&x->feed, x->o, x->err);
+    if (r != 0) {
+        return r;
+    }
+    r = x->feed.store != NULL ? begin_log(g) : begin_files(g);
+    x->shards = 1;
+    return r != 0 ? r : begin_track(g);
+}
+
+static void
+tell(struct records *g)
+{
+    const struct run *x = &g->run;
+    struct bh_records *t = g->told;
+    t->countries = x->countries.one;
+    t->home = &x->r->home;
+    t->country_data = &x->r->country_data;
+    t->filter_text = x->r->filter_text;
+    t->zone = bh_zone_name();
+    t->period = x->period;
+    t->is_log = x->feed.store != NULL;
+    t->judged_again = x->r->storage.judged_again;
+    t->lean = x->r->storage.lean;
+    t->first_ns = x->feed.first_ns;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------- */
+
+/* Damage was found in what was read. */
+static int
+take_notes(struct records *g)
+{
+    struct run *x = &g->run;
+    if (x->feed.store == NULL) {
+        return run_take_notes(x);
+    }
+    return log_take_notes(x);
+}
+
+static void
+records_end(struct records *g)
+{
+    struct run *x = &g->run;
+    bh_track_free(x->shard[0].track);
+    bh_fragments_free(x->shard[0].fragments);
+    for (size_t i = 0; x->hold != NULL && i < HELD_MAX; i++) {
+        bh_batch_free(x->hold->batch[i]);
+    }
+    free(x->hold);
+    feed_close(&x->feed);
+    countries_done(&x->countries);
+    free(g);
+}
+
+static void
+explain_log(struct records *g)
+{
+    const struct bh_store *s = g->run.feed.store;
+    struct bh_records_plan *p = &g->told->plan;
+    struct bh_store_totals t;
+    bh_store_get_totals(s, &t);
+    p->segments = t.segments;
+    p->journals = t.journals;
+    p->blocks = t.blocks;
+    p->records = t.records;
+    bh_store_progress(s, &p->blocks_wanted, &p->blocks_read);
+    if (g->told->read > 0 && p->blocks_read < p->blocks_wanted) {
+        p->blocks_read++; /* the one that was left in the middle */
+    }
+    const bool by_period = g->run.feed.decided;
+    for (size_t k = 0; k < bh_store_file_count(s); k++) {
+        p->files_wanted +=
+            !by_period || bh_store_file_has(s, k, g->run.period.start_ns, g->run.period.end_ns);
+    }
+}
+
+int
+bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, struct bh_error *err)
+{
+    struct bh_error local = { 0 };
+    struct records *g = calloc(1, sizeof *g);
+    struct bh_report *rep = calloc(1, sizeof *rep);
+    *ret = (struct bh_records){ 0 };
+    if (g == NULL || rep == NULL) {
+        free(g);
+        free(rep);
+        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+    }
+    struct run *x = &g->run;
+    g->cfg = cfg;
+    g->told = ret;
+    x->o = cfg->input;
+    x->r = rep;
+    x->err = err != NULL ? err : &local;
+    x->err->code = 0;
+    rep->options = *cfg->input;
+    int r = prepare(g);
+    if (r == 0) {
+        tell(g);
+        r = cfg->begin != NULL ? cfg->begin(cfg->arg, ret) : 0;
+        r = r != 0 ? r : read_all(g);
+    }
+    if (r == 0) {
+        r = take_notes(g);
+        if (x->feed.store != NULL) {
+            explain_log(g);
+        }
+        ret->notes = rep->notes;
+        ret->note_count = rep->note_count;
+        rep->notes = NULL;
+        rep->note_count = 0;
+        r = r == 0 && cfg->end != NULL ? cfg->end(cfg->arg, ret) : r;
+    }
+    if (r != 0 && x->err->code == 0) {
+        if (x->feed.error.code != 0) {
+            *x->err = x->feed.error;
+        } else {
+            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot read on",
+                           "読み続けられません");
+        }
+    }
+    records_end(g);
+    bh_report_free(rep);
+    /* What was borrowed for begin and end is gone. */
+    ret->countries = NULL;
+    ret->home = NULL;
+    ret->country_data = NULL;
+    ret->filter_text = NULL;
+    return r;
+}
+
+void
+bh_records_done(struct bh_records *r)
+{
+    free(r->notes);
+    *r = (struct bh_records){ 0 };
+}

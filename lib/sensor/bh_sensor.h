@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bh_sensor.h - the live sensor: interfaces in, output modules out, for years.
+ *
+ * bh_sensor_run() is the whole of it: it opens what is configured, starts one process for capturing and one
+ * for each output, gives up its privileges, and looks after them until SIGTERM or SIGINT. What the processes
+ * are, what crosses between them and what is lost when one of them dies: docs/design/sensor.md.
+ *
+ * Threads:   call it from a program's only thread: it forks.
+ * Ownership: the configuration is borrowed.
+ * Errors:    what cannot start is returned; what happens later is said (`say`), counted, and lived with.
+ */
+#ifndef BH_SENSOR_H
+#define BH_SENSOR_H
+
+#include "bh_live.h"
+#include "bh_output_host.h"
+
+struct bh_sensor_output {
+    const char *name; /* "log" */
+    const struct bh_output_module *module;
+    const struct bh_host_setting *settings;
+    size_t setting_count;
+    const char *const *filter_words;
+    size_t filter_count;
+    uint64_t queue_bytes; /* 0: 16 MiB */
+};
+#define BH_SENSOR_OUTPUTS 16U
+
+/* Sums since the start, as `status` and the progress line show them. */
+struct bh_sensor_counters {
+    uint64_t frames, kernel_lost, records, accesses, undecoded, own;
+    size_t outputs;
+    struct {
+        const char *name;
+        bool runs;
+        uint64_t queued, written, retried, failed, lost, held, early, restarts, queue_used,
+            queue_size;
+    } output[BH_SENSOR_OUTPUTS];
+};
+
+enum bh_sandbox {
+    BH_SANDBOX_ON,
+    BH_SANDBOX_OFF,
+    BH_SANDBOX_KILL /* tests: what is not allowed kills */
+};
+
+struct bh_sensor_config {
+    const char *const *interfaces;
+    size_t interface_count;
+    bool promiscuous;
+    uint64_t ring_bytes;
+    const char *sensor;     /* its name                                                     */
+    const char *home;       /* NULL: the addresses of the interfaces, followed               */
+    const char *country_db; /* NULL: the installed one                                        */
+    bool all_accesses, outcomes;
+    const char
+        *user; /* who to become when started by root; NULL: beholder, who called sudo, or nobody */
+    enum bh_sandbox sandbox;
+    const struct bh_sensor_output *outputs;
+    size_t output_count;
+    void (*say)(void *arg, const char *who, enum bh_say level, const struct bh_error *err);
+    void *say_arg;
+    /* Once a second in the parent, when not NULL. */
+    void (*progress)(void *arg, const struct bh_sensor_counters *c);
+    void *progress_arg;
+    /* After everything is open and started. */
+    void (*started)(void *arg, const char *user, const char *home);
+};
+
+BH_NODISCARD int bh_sensor_run(const struct bh_sensor_config *cfg,
+                               struct bh_sensor_counters *ret_counters, struct bh_error *err);
+
+#endif

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The process that sees packets: ring, decoder, tracker, queues. It is the one a stranger could hope to get
+ * into, so it can do nothing else (confine.c), and the others believe nothing it says.
+ *
+ * It never waits for an output. What has no room in a queue is lost for that output, counted, and a gap of
+ * its health. It may be killed at any moment: blocks of the ring are given back only when their rows have
+ * been sent, and `struct capture` says how far that is; who comes after goes on with the next frame. Lost
+ * are then the verdicts of connections that were open; they stay as they were last written.
+ */
+#include "sensor_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define OPEN_MAX                                                                                   \
+    (1U << 19) /* accesses whose verdicts are not final: connection numbers come round after 2^21 */
+#define VERDICT_NS 30000000000LL
+#define LATE_NS 1000000000LL /* by the clock of day, frames are read within this */
+#define SECOND_NS 1000000000LL
+#define TICK_MS 100
+
+struct open_access {
+    int64_t ts_ns;
+    uint32_t connection;
+};
+
+struct judge {
+    struct sensor *s;
+    struct bh_home home;
+    struct bh_track *track;
+    struct bh_decoder decoder;
+    struct bh_frames *frames;
+    struct bh_batch *batch;
+    uint8_t *packed;
+    bool whole_frames;                           /* some output needs them */
+    struct bh_output_frame frame[BH_BATCH_ROWS]; /* of the rows of the batch */
+    uint8_t selected[BH_BATCH_ROWS];             /* by an output's filter  */
+    struct bh_queue queue[BH_SENSOR_OUTPUTS];
+    struct open_access *open; /* ring: accesses final .. written of the board */
+    uint64_t early;
+    uint64_t steps_back;
+    int64_t second_ns, stats_ns,
+        offset_ns; /* offset: of the clock of day to the one that only goes forward */
+    bool was_down[BH_LIVE_INTERFACES];
+    int64_t down_ns[BH_LIVE_INTERFACES];
+};
+
+static uint64_t
+get(const _Atomic uint64_t *p)
+{
+    return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+static void
+add(_Atomic uint64_t *p, uint64_t n) /* one writer: no locked addition */
+{
+    atomic_store_explicit(p, get(p) + n, memory_order_relaxed);
+}
+
+/* ---- verdicts ---------------------------------------------------------------------------------------------- */
+
+static void
+post(struct judge *j, uint64_t number, unsigned outcome)
+{
+    atomic_store_explicit(&j->s->board->outcome[number % BH_BOARD_ACCESSES], (uint8_t)outcome,
+                          memory_order_relaxed);
+}
+
+static void
+post_verdict(struct judge *j, uint64_t number)
+{
+    const struct open_access *a = &j->open[number % OPEN_MAX];
+    post(j, number, bh_track_verdict(j->track, a->connection, a->ts_ns));
+}
+
+/* All that are 30 s old, by packets or by the clock, are final. */
+static void
+settle(struct judge *j, int64_t now_ns, bool all)
+{
+    struct bh_board *b = j->s->board;
+    const uint64_t written = get(&b->written);
+    uint64_t final = get(&b->final);
+    const bool outcomes = j->s->config->outcomes;
+    while (final < written) {
+        const bool full = written - final >= OPEN_MAX;
+        if (!all && !full && now_ns - j->open[final % OPEN_MAX].ts_ns <= VERDICT_NS) {
+            break;
+        }
+        j->early += full && now_ns - j->open[final % OPEN_MAX].ts_ns <= VERDICT_NS;
+        if (outcomes) {
+            post_verdict(j, final);
+        }
+        final++;
+    }
+    atomic_store_explicit(&b->final, final, memory_order_release);
+}
+
+/* What is known of the others, for a report of this minute, and in case it ends here. */
+static void
+post_open(struct judge *j)
+{
+    struct bh_board *b = j->s->board;
+    const uint64_t written = get(&b->written);
+    for (uint64_t k = get(&b->final); k < written && j->s->config->outcomes; k++) {
+        post_verdict(j, k);
+    }
+    if (j->track != NULL) {
+        memcpy(b->served, bh_track_served_ports(j->track), sizeof b->served);
+        atomic_store_explicit(&b->has_served, 1, memory_order_release);
+    }
+}
+
+/* The batch's TCP accesses get numbers. */
+static uint64_t
+number_accesses(struct judge *j, const struct bh_batch *b)
+{
+    struct bh_board *board = j->s->board;
+    const uint64_t first = get(&board->written);
+    uint64_t number = first, accesses = 0;
+    uint32_t of[BH_BATCH_ROWS], n = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        accesses += b->cls[i] == BH_CLASS_ACCESS;
+        if (b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP) {
+            of[n++] = i;
+        }
+    }
+    if (first + n - get(&board->final) > OPEN_MAX) {
+        /* as if they were old: only as many as there must be */
+        uint64_t final = get(&board->final);
+        for (; first + n - final > OPEN_MAX; final++) {
+            post_verdict(j, final);
+            j->early++;
+        }
+        atomic_store_explicit(&board->final, final, memory_order_release);
+    }
+    atomic_store_explicit(&board->written, first + n,
+                          memory_order_release); /* before they are overwritten */
+    for (uint32_t k = 0; k < n; k++, number++) {
+        post(j, number, BH_OUTCOME_NONE);
+        j->open[number % OPEN_MAX] = (struct open_access){ b->ts_ns[of[k]], b->connection[of[k]] };
+    }
+    add(&j->s->capture->accesses, accesses);
+    return first;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------- */
+
+static void
+wake(const struct output *o)
+{
+    const uint64_t one = 1;
+    bh_ignore((int)write(o->wake_fd, &one, sizeof one)); /* full: it is awake */
+}
+
+static void
+lose(struct judge *j, size_t k, uint32_t rows, int64_t first_ns, int64_t last_ns, unsigned kind)
+{
+    struct sent *t = &j->s->capture->sent[k];
+    (void)j;
+    gap_add(&t->health, kind, first_ns, last_ns, rows);
+    t->health_changed = true;
+    add(&t->lost_rows, rows);
+}
+
+static bool
+send_health(struct judge *j, size_t k)
+{
+    struct sent *t = &j->s->capture->sent[k];
+    uint8_t *to = bh_queue_begin(&j->queue[k], sizeof t->health);
+    if (to == NULL) {
+        return false;
+    }
+    memcpy(to, &t->health, sizeof t->health);
+    if (bh_queue_end(&j->queue[k], MESSAGE_HEALTH, sizeof t->health)) {
+        wake(&j->s->output[k]);
+    }
+    t->health_changed = false;
+    return true;
+}
+
+/* With the frames that its filter selects. NULL: no room. */
+static uint8_t *
+begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *head, uint32_t size,
+             uint32_t *ret_len)
+{
+    const struct bh_filter *filter = j->s->output[k].filter;
+    const uint32_t fixed = (uint32_t)(sizeof *head + sizeof size) + size;
+    const uint64_t quarter = j->queue[k].size / 4;
+    const uint64_t most = quarter < MESSAGE_FRAMES_MAX ? quarter : MESSAGE_FRAMES_MAX;
+    memset(j->selected, 1, b->rows);
+    if (filter != NULL) {
+        bh_filter_batch(filter, b, j->selected);
+    }
+    /* 64: what the queue itself writes around a message */
+    const uint32_t snap = message_frames_snap(j->frame, b->rows, j->selected, most > fixed + 64U ? most - fixed - 64U : 0);
+    const size_t frames = bh_output_frames_packed_size(j->frame, b->rows, j->selected, snap);
+    *ret_len = fixed + (uint32_t)frames;
+    uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
+    if (to != NULL) {
+        memcpy(to, head, sizeof *head);
+        memcpy(to + sizeof *head, &size, sizeof size);
+        memcpy(to + sizeof *head + sizeof size, j->packed, size);
+        bh_output_frames_pack(j->frame, b->rows, j->selected, snap, to + fixed);
+    }
+    return to;
+}
+
+static uint8_t *
+begin_batch(struct judge *j, size_t k, const struct batch_head *head, uint32_t size, uint32_t *ret_len)
+{
+    *ret_len = (uint32_t)sizeof *head + size;
+    uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
+    if (to != NULL) {
+        memcpy(to, head, sizeof *head);
+        memcpy(to + sizeof *head, j->packed, size);
+    }
+    return to;
+}
+
+/* To one output what was packed, of `size` octets. */
+static void
+send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *h, uint32_t size)
+{
+    struct capture *c = j->s->capture;
+    struct sent *t = &c->sent[k];
+    struct batch_head head = *h;
+    head.row = t->row;
+    const bool frames = (j->s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    uint32_t len;
+    if ((frames ? begin_frames(j, k, b, &head, size, &len) : begin_batch(j, k, &head, size, &len)) == NULL) {
+        lose(j, k, h->rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_QUEUE);
+        t->number_end = h->number + 1;
+        return;
+    }
+    const bool sleeps = bh_queue_end(&j->queue[k], frames ? MESSAGE_FRAMES : MESSAGE_BATCH, len);
+    t->number_end = h->number + 1; /* at once: who comes after us must not send it again */
+    t->row += h->rows;
+    add(&t->rows, h->rows);
+    if (sleeps) {
+        wake(&j->s->output[k]);
+    }
+}
+
+static void
+send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
+{
+    struct capture *c = j->s->capture;
+    const struct batch_head head = {
+        .run = c->run, .rows = b->rows, .number = c->number, .first_access = first_access
+    };
+    const uint32_t size = (uint32_t)bh_batch_packed_size(b);
+    bh_batch_pack(b, j->packed);
+    c->batch_rows = b->rows;
+    c->batch_first_ns = b->ts_ns[0];
+    c->batch_last_ns = b->ts_ns[b->rows - 1];
+    bh_live_get_place(j->s->live, &c->after);
+    atomic_signal_fence(
+        memory_order_seq_cst); /* a kill between two lines must find them in this order */
+    c->in_batch = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    for (size_t k = 0; k < j->s->output_count; k++) {
+        send_batch(j, k, b, &head, size);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    c->before = c->after;
+    c->number++;
+    c->last_ns = c->batch_last_ns;
+    add(&c->rows, b->rows);
+    c->in_batch = false;
+}
+
+/* The one before us died. A batch that reached some outputs counts as sent, and is lost for the others. */
+static void
+inherit(struct judge *j)
+{
+    struct capture *c = j->s->capture;
+    bool any = false;
+    for (size_t k = 0; k < j->s->output_count; k++) {
+        any |= c->in_batch && c->sent[k].number_end > c->number;
+    }
+    if (any) {
+        for (size_t k = 0; k < j->s->output_count; k++) {
+            if (c->sent[k].number_end <= c->number) {
+                lose(j, k, (uint32_t)c->batch_rows, c->batch_first_ns, c->batch_last_ns,
+                     BH_GAP_DEAD);
+                c->sent[k].number_end = c->number + 1;
+            }
+        }
+        c->before = c->after;
+        c->number++;
+        add(&c->rows, c->batch_rows);
+    }
+    c->in_batch = false;
+    /* Connections that were open: their verdicts stay as they are. */
+    atomic_store_explicit(&j->s->board->final, get(&j->s->board->written), memory_order_release);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------ */
+
+static int
+begin_run(struct judge *j, uint32_t run, bool anew)
+{
+    const struct plan_run *p = &j->s->plan->runs[run % RUNS];
+    struct capture *c = j->s->capture;
+    struct bh_error err = { 0 };
+    if (j->track != NULL) {
+        settle(j, 0, true);
+    }
+    bh_track_free(j->track);
+    bh_home_done(&j->home);
+    j->track = NULL;
+    int r = bh_home_parse(p->home, &j->home, &err);
+    const struct bh_track_config cfg = {
+        .home = &j->home,
+        .two_sided = true,
+        .all_accesses = j->s->config->all_accesses,
+        .outcomes = j->s->config->outcomes,
+        .hold = j->s->config->outcomes,
+        .start_ns = p->start_ns,
+        .key = bh_random_key(),
+    };
+    r = r != 0 ? r : bh_track_new(&cfg, &j->track);
+    if (r != 0) {
+        sensor_say(j->s, "capture", BH_SAY_ERROR, &err);
+        return r;
+    }
+    if (anew) {
+        c->run = run;
+        c->number = 0;
+        for (size_t k = 0; k < j->s->output_count; k++) {
+            c->sent[k].number_end = c->sent[k].row = 0;
+            memset(&c->sent[k].health, 0, sizeof c->sent[k].health);
+            c->sent[k].health_changed = true;
+        }
+    }
+    return 0;
+}
+
+/* ---- once a second ------------------------------------------------------------------------------------------------ */
+
+static void
+take_kernel_losses(struct judge *j, int64_t time_ns)
+{
+    struct capture *c = j->s->capture;
+    struct bh_live_stats stats;
+    bh_live_take_stats(j->s->live, &stats);
+    if (stats.dropped > 0) {
+        const int64_t from = j->stats_ns != 0 ? j->stats_ns : time_ns;
+        for (size_t k = 0; k < j->s->output_count; k++) {
+            gap_add(&c->sent[k].health, BH_GAP_KERNEL, from, time_ns, stats.dropped);
+            c->sent[k].health_changed = true;
+        }
+        add(&c->kernel_lost, stats.dropped);
+    }
+    add(&c->frames, stats.frames);
+    j->stats_ns = time_ns;
+}
+
+static void
+look_at_interfaces(struct judge *j, int64_t time_ns)
+{
+    struct capture *c = j->s->capture;
+    for (size_t k = 0; k < bh_live_count(j->s->live); k++) {
+        const bool down = atomic_load_explicit(&j->s->plan->up[k], memory_order_relaxed) == 0;
+        if (down && !j->was_down[k]) {
+            j->down_ns[k] = time_ns;
+        } else if (!down && j->was_down[k]) {
+            for (size_t i = 0; i < j->s->output_count; i++) {
+                gap_add(&c->sent[i].health, BH_GAP_DOWN, j->down_ns[k], time_ns, 0);
+                c->sent[i].health_changed = true;
+            }
+        }
+        j->was_down[k] = down;
+    }
+}
+
+/* The clock of day went by another measure than the one that cannot be set: it was set. */
+static void
+look_at_clock(struct judge *j, int64_t time_ns, int64_t clock_ns)
+{
+    const int64_t offset = time_ns - clock_ns, step = offset - j->offset_ns;
+    if (j->offset_ns != 0 && (step > SECOND_NS / 2 || step < -SECOND_NS / 2)) {
+        struct bh_error said = { 0 };
+        for (size_t k = 0; k < j->s->output_count; k++) {
+            j->s->capture->sent[k].health.clock_steps++;
+            j->s->capture->sent[k].health_changed = true;
+        }
+        bh_error_set(&said, 0, "", "the clock was set by %+.1f s", "時計が %+.1f 秒変更されました",
+                     (double)step * 1e-9);
+        sensor_say(j->s, "capture", BH_SAY_WARNING, &said);
+    }
+    j->offset_ns = offset;
+}
+
+static void
+look_around(struct judge *j, bool always)
+{
+    const int64_t clock_ns = sensor_clock_ns(), time_ns = sensor_time_ns();
+    if (!always && clock_ns - j->second_ns < SECOND_NS / 4) {
+        return;
+    }
+    take_kernel_losses(j, time_ns);
+    look_at_interfaces(j, time_ns);
+    settle(j, time_ns - LATE_NS, false);
+    if (!always && clock_ns - j->second_ns < SECOND_NS) {
+        return;
+    }
+    j->second_ns = clock_ns;
+    look_at_clock(j, time_ns, clock_ns);
+    post_open(j);
+    struct bh_track_bounds bounds;
+    bh_track_get_bounds(j->track, &bounds);
+    for (size_t k = 0; k < j->s->output_count; k++) {
+        struct sent *t = &j->s->capture->sent[k];
+        t->health.frames = get(&j->s->capture->frames);
+        t->health.steps_back = j->steps_back;
+        t->health.flows_lost = bounds.flows_lost;
+        t->health.conversations_lost = bounds.conversations_lost;
+        t->health.repeats_lost = bounds.repeats_lost;
+        t->health.held_early = bounds.held_early + j->early;
+        bh_ignore(send_health(j, k)); /* no room: with the next second */
+    }
+}
+
+/* ---- the way of a batch ------------------------------------------------------------------------------------------- */
+
+/* What the filter left out is not what a snap length cut off. */
+static void
+forget_our_cuts(struct bh_batch *b)
+{
+    for (uint32_t i = 0; i < b->rows; i++) {
+        b->layers[i] &= (uint16_t)~BH_LAYER_CUT;
+    }
+}
+
+/* Of its rows: each frame made one. */
+static void
+keep_frames(struct judge *j, uint32_t first, uint32_t rows)
+{
+    for (uint32_t i = 0; j->whole_frames && i < rows; i++) {
+        const struct bh_frame *f = &j->frames->frame[first + i];
+        j->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type, f->interface };
+    }
+}
+
+static void
+judge_batch(struct judge *j, struct bh_batch *b)
+{
+    const struct bh_move *moves;
+    uint64_t undecoded = 0;
+    int64_t before = j->s->capture->last_ns;
+    forget_our_cuts(b);
+    bh_track_classify(j->track, b);
+    memset(b->counted, 1, b->rows);
+    memset(b->country, 0, b->rows * sizeof *b->country);
+    memset(b->outcome, BH_OUTCOME_NONE, b->rows);
+    bh_track_flows(j->track, b, &moves);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        undecoded += b->kind[i] == BH_KIND_NONE;
+        j->steps_back += b->ts_ns[i] < before;
+        before = b->ts_ns[i];
+    }
+    if (undecoded > 0) {
+        add(&j->s->capture->undecoded, undecoded);
+    }
+    send_all(j, b, number_accesses(j, b));
+    settle(j, b->ts_ns[b->rows - 1], false);
+}
+
+/* One batch out of the ring. False: there is nothing. */
+static bool
+take_batch(struct judge *j)
+{
+    struct bh_batch *b = j->batch;
+    if (bh_live_read(j->s->live, BH_BATCH_ROWS, j->frames) == 0) {
+        return false;
+    }
+    for (uint32_t at = 0; at < j->frames->count;) { /* once, unless very many quote packets */
+        const uint32_t first = at;
+        bh_batch_reset(b);
+        bh_packet_decode(&j->decoder, j->frames, &at, b);
+        keep_frames(j, first, b->rows);
+        judge_batch(j, b);
+    }
+    bh_live_done(j->s->live);
+    return true;
+}
+
+static void
+end_all(struct judge *j)
+{
+    const int64_t until = sensor_clock_ns() + SECOND_NS / 2;
+    settle(j, 0, true);
+    look_around(j, true);
+    for (size_t k = 0; k < j->s->output_count; k++) {
+        uint8_t *to = NULL;
+        while ((to = bh_queue_begin(&j->queue[k], 0)) == NULL && sensor_clock_ns() < until) {
+            wake(&j->s->output[k]);
+            usleep(2000);
+        }
+        if (to != NULL) {
+            if (j->s->capture->sent[k].health_changed) {
+                bh_ignore(send_health(j, k)); /* as good as it gets */
+                to = bh_queue_begin(&j->queue[k], 0);
+            }
+            if (to != NULL) {
+                bh_queue_end(&j->queue[k], MESSAGE_END, 0);
+            }
+        }
+        wake(&j->s->output[k]);
+    }
+}
+
+static int
+judge_init(struct judge *j, struct bh_error *err)
+{
+    struct sensor *s = j->s;
+    j->frames = bh_frames_new();
+    j->batch = bh_batch_new();
+    j->packed = malloc(MESSAGE_MAX);
+    j->open = bh_pages_new(OPEN_MAX * sizeof *j->open, false);
+    j->decoder.want = BH_WANT_COLD;
+    if (j->frames == NULL || j->batch == NULL || j->packed == NULL || j->open == NULL) {
+        return bh_error_errno(err, ENOMEM, "capture", "cannot start", "開始できません");
+    }
+    int r = 0;
+    for (size_t k = 0; r == 0 && k < s->output_count; k++) {
+        r = bh_queue_write_init(&j->queue[k], s->output[k].queue, s->output[k].queue_size);
+        j->whole_frames |= (s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    }
+    if (r != 0) {
+        return bh_error_set(err, r, "capture", "a queue is damaged", "キューが壊れています");
+    }
+    inherit(j);
+    r = bh_live_attach(s->live, &s->capture->before, err);
+    const bool first = s->capture->number == 0 && get(&s->capture->rows) == 0;
+    const uint32_t run = first ? atomic_load(&s->plan->run) : s->capture->run;
+    return r != 0 ? r : begin_run(j, run, first);
+}
+
+void
+capture_run(struct sensor *s)
+{
+    struct judge j = { .s = s };
+    struct bh_error err = { 0 };
+    int r = judge_init(&j, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &err);
+    if (r != 0) {
+        sensor_say(s, "capture", BH_SAY_ERROR, &err);
+        _exit(1);
+    }
+    while (sensor_stop == 0) {
+        const uint32_t run = atomic_load_explicit(&s->plan->run, memory_order_acquire);
+        if (run != s->capture->run && begin_run(&j, run, true) != 0) {
+            _exit(1);
+        }
+        look_around(&j, false);
+        if (!take_batch(&j)) {
+            bh_live_wait(s->live, -1, TICK_MS);
+        }
+    }
+    /* What is in the ring now, and nothing that comes later: it must end. */
+    const int64_t until = sensor_clock_ns() + SECOND_NS / 4;
+    while (sensor_clock_ns() < until && take_batch(&j)) {
+    }
+    end_all(&j);
+    _exit(0);
+}

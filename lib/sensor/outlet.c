@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The process of one output: takes messages from its queue, checks them, hands them to the module's host.
+ *
+ * Messages are given back to the queue when the module says they are durable, or when more than a quarter of
+ * the queue waits for that. So when this process dies, who comes after finds what was not safe in the queue;
+ * what was given back and not made durable is lost, and its number is known: rows count up (batch_head.row).
+ */
+#include "sensor_priv.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TICK_NS 250000000LL
+#define END_NS 700000000LL /* after SIGTERM, a module that still says "later" has had its time */
+#define MARKS 64U
+
+/* A place in the queue up to which the batches below `number` lie. */
+struct mark {
+    uint64_t number, rows, at;
+};
+
+struct outlet_work {
+    struct sensor *s;
+    struct output *o;
+    struct bh_queue queue;
+    struct bh_host *host;
+    struct bh_batch *batch;
+    uint8_t *message;
+    uint32_t message_max;
+    struct bh_output_frame frame[BH_BATCH_ROWS]; /* in `message` */
+    struct bh_output_run run;
+    bool has_run, first_batch;
+    uint64_t number_end, rows_end; /* of what was handed over, in the run */
+    struct mark mark[MARKS];
+    size_t first_mark, marks;
+    int64_t tick_ns, stop_ns;
+    int64_t day_ns; /* time of day as modules see it */
+    struct bh_child_end child;
+    char where[64];
+};
+
+static void
+hear(void *arg, const char *instance, enum bh_say level, const struct bh_error *err)
+{
+    const struct outlet_work *w = arg;
+    sensor_say(w->s, instance, level, err);
+}
+
+/* ---- giving back ----------------------------------------------------------------------------------------- */
+
+static void
+give_upto(struct outlet_work *w, const struct mark *m)
+{
+    struct outlet *shared = w->o->outlet;
+    shared->number_durable = m->number;
+    atomic_store_explicit(&shared->rows_durable, m->rows, memory_order_relaxed);
+    bh_queue_give(&w->queue, m->at);
+}
+
+static void
+give_durable(struct outlet_work *w)
+{
+    const uint64_t durable =
+        atomic_load_explicit(&bh_host_counters(w->host)->durable_number, memory_order_acquire);
+    while (w->marks > 0 && w->mark[w->first_mark].number <= durable) {
+        give_upto(w, &w->mark[w->first_mark]);
+        w->first_mark = (w->first_mark + 1) % MARKS;
+        w->marks--;
+    }
+    /* More than a quarter waits: then there must be room, at the risk of what a death would cost. */
+    if (bh_queue_held(&w->queue) > w->queue.size / 4) {
+        bh_queue_give(&w->queue, bh_queue_mark(&w->queue));
+        w->marks = 0;
+    }
+}
+
+/* Modules want the time of day, and that it only goes forward. Where the clock was set back it goes at half its
+ * pace until the clock has caught up. */
+static int64_t
+time_of_day(struct outlet_work *w, int64_t passed_ns)
+{
+    const int64_t clock_ns = sensor_time_ns();
+    w->day_ns = w->day_ns == 0 || clock_ns >= w->day_ns ? clock_ns : w->day_ns + passed_ns / 2;
+    return w->day_ns;
+}
+
+static void
+tick(struct outlet_work *w, int64_t now_ns)
+{
+    const int64_t day_ns = time_of_day(w, now_ns - w->tick_ns);
+    w->tick_ns = now_ns;
+    if (w->has_run && w->marks < MARKS) { /* before the first batch the predecessor's numbers hold */
+        w->mark[(w->first_mark + w->marks++) % MARKS] =
+            (struct mark){ w->number_end, w->rows_end, bh_queue_mark(&w->queue) };
+    }
+    bh_ignore(bh_host_tick(w->host, day_ns)); /* what fails is counted there, and offered again */
+    give_durable(w);
+}
+
+/* ---- runs -------------------------------------------------------------------------------------------------- */
+
+static int
+begin_run(struct outlet_work *w, uint32_t number)
+{
+    const struct plan_run *p = &w->s->plan->runs[number % RUNS];
+    const uint32_t newest = atomic_load_explicit(&w->s->plan->run, memory_order_acquire);
+    struct outlet *shared = w->o->outlet;
+    if (newest - number >= RUNS) {
+        return BH_EDAMAGED;
+    }
+    if (shared->run != number) {
+        shared->run = number;
+        shared->number_durable = 0;
+        atomic_store(&shared->rows_durable, 0);
+    }
+    struct bh_buf filter = { 0 };
+    if (w->o->filter != NULL) {
+        bh_filter_text(w->o->filter, &filter);
+    }
+    free((void *)(uintptr_t)w->run.filter);
+    w->run = (struct bh_output_run){
+        .size = sizeof w->run,
+        .sensor = p->sensor,
+        .start_ns = p->start_ns,
+        .source = p->source,
+        .home = p->home,
+        .home_text = { p->home_text[BH_EN], p->home_text[BH_JA] },
+        .home_guessed = p->home_guessed,
+        .all_accesses = w->s->config->all_accesses,
+        .outcomes = w->s->config->outcomes,
+        .filter = filter.data != NULL ? filter.data : strdup(""),
+        .countries = w->s->countries[p->countries % RUNS],
+    };
+    w->has_run = true;
+    w->number_end = shared->number_durable;
+    w->rows_end = atomic_load(&shared->rows_durable);
+    w->marks = 0;
+    const int r = bh_host_run(w->host, &w->run, w->o->filter);
+    return r == BH_EAGAIN ? 0 : r;
+}
+
+/* ---- messages ----------------------------------------------------------------------------------------------- */
+
+/* Rows that whoever was before us had taken and not made durable. */
+static void
+note_dead(struct outlet_work *w, const struct batch_head *h)
+{
+    struct outlet *shared = w->o->outlet;
+    const uint64_t durable = atomic_load(&shared->rows_durable);
+    if (h->row > durable) {
+        const int64_t last = (int64_t)atomic_load(&bh_host_counters(w->host)->last_ns);
+        shared->dead_rows += h->row - durable;
+        shared->dead = (struct bh_gap){ .start_ns = last != 0 ? last : w->batch->ts_ns[0],
+                                        .end_ns = w->batch->ts_ns[0],
+                                        .packets = shared->dead_rows,
+                                        .kind = BH_GAP_DEAD };
+    }
+}
+
+static int
+take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
+{
+    struct batch_head h;
+    if (has_frames ? !message_frames_get(w->message, size, &h, w->batch, w->frame)
+                   : !message_batch_get(w->message, size, &h, w->batch)) {
+        return BH_EDAMAGED;
+    }
+    if (!w->has_run || w->o->outlet->run != h.run) {
+        const bool again = w->o->outlet->run == h.run && !w->has_run;
+        int r = begin_run(w, h.run);
+        w->first_batch = again;
+        if (r == BH_EDAMAGED) {
+            return r;
+        }
+    }
+    if (w->first_batch) {
+        w->first_batch = false;
+        note_dead(w, &h);
+    }
+    if (h.number < w->number_end) {
+        return 0; /* durable already */
+    }
+    const struct bh_output_frame *frames = has_frames ? w->frame : NULL;
+    int r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
+    while (r == BH_EAGAIN) {
+        const int64_t now_ns = sensor_clock_ns();
+        if (sensor_stop != 0 && now_ns > w->stop_ns + END_NS) {
+            break;
+        }
+        bh_ignore(poll(NULL, 0, 20));
+        if (now_ns - w->tick_ns >= TICK_NS) {
+            tick(w, now_ns);
+        }
+        r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
+    }
+    w->number_end = h.number + 1;
+    w->rows_end = h.row + h.rows;
+    return 0; /* what the module refused is counted */
+}
+
+static int
+take_health(struct outlet_work *w, uint32_t size)
+{
+    struct bh_output_health h;
+    if (!message_health_get(w->message, size, &h)) {
+        return BH_EDAMAGED;
+    }
+    if (w->o->outlet->dead_rows > 0) {
+        const struct bh_gap *d = &w->o->outlet->dead;
+        gap_add(&h, BH_GAP_DEAD, d->start_ns, d->end_ns, d->packets);
+    }
+    bh_host_health(w->host, &h);
+    return 0;
+}
+
+/* 1: took one, 0: none there, 2: the end, negative: damage. */
+static int
+take_message(struct outlet_work *w)
+{
+    uint32_t kind, size;
+    int r = bh_queue_take(&w->queue, w->message, w->message_max, &kind, &size);
+    if (r <= 0) {
+        return r;
+    }
+    switch (kind) {
+    case MESSAGE_BATCH:
+        r = take_batch(w, size, false);
+        break;
+    case MESSAGE_FRAMES:
+        r = take_batch(w, size, true);
+        break;
+    case MESSAGE_HEALTH:
+        r = take_health(w, size);
+        break;
+    case MESSAGE_END:
+        return 2;
+    default:
+        r = BH_EDAMAGED;
+        break;
+    }
+    if (bh_queue_held(&w->queue) > w->queue.size / 4) {
+        give_durable(w);
+    }
+    return r != 0 ? r : 1;
+}
+
+static void
+sleep_until(struct outlet_work *w, int64_t until_ns)
+{
+    const int64_t left = until_ns - sensor_clock_ns();
+    if (left > 0 && bh_queue_sleep(&w->queue)) {
+        struct pollfd p = { .fd = w->o->wake_fd, .events = POLLIN };
+        uint64_t count;
+        if (poll(&p, 1, (int)(left / 1000000) + 1) > 0) {
+            bh_ignore((int)read(w->o->wake_fd, &count, sizeof count));
+        }
+    }
+}
+
+static int
+loop(struct outlet_work *w)
+{
+    int r = 1;
+    while (r >= 0 && r != 2) {
+        const int64_t now_ns = sensor_clock_ns();
+        if (now_ns - w->tick_ns >= TICK_NS) {
+            tick(w, now_ns);
+        }
+        if (sensor_stop != 0 && w->stop_ns == 0) {
+            w->stop_ns = now_ns;
+        }
+        if (w->stop_ns != 0 && now_ns > w->stop_ns + END_NS) {
+            break;
+        }
+        r = take_message(w);
+        if (r == 0) {
+            sleep_until(w, w->tick_ns + TICK_NS);
+        }
+    }
+    return r;
+}
+
+static int
+work_init(struct outlet_work *w, struct bh_error *err)
+{
+    const struct bh_sensor_output *c = w->o->config;
+    w->batch = bh_batch_new();
+    w->message_max = (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
+    w->message = malloc(w->message_max);
+    if (w->batch == NULL || w->message == NULL) {
+        return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");
+    }
+    const struct bh_host_config cfg = {
+        .module = c->module,
+        .instance = c->name,
+        .settings = c->settings,
+        .setting_count = c->setting_count,
+        .board = w->s->board,
+        .say = hear,
+        .say_arg = w,
+        .child_fd = w->o->child != NULL ? bh_child_end_fd : NULL,
+        .child_arg = &w->child,
+    };
+    w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
+    int r = bh_queue_read_init(&w->queue, w->o->queue, w->o->queue_size);
+    if (r != 0) {
+        return bh_error_set(err, r, c->name, "its queue is damaged", "のキューが壊れています");
+    }
+    r = bh_host_new(&cfg, &w->host, err);
+    if (r == 0) {
+        bh_host_count_in(w->host, &w->o->outlet->counters);
+        atomic_store(&w->o->outlet->counters.held_rows, 0);
+    }
+    return r;
+}
+
+void
+outlet_run(struct sensor *s, size_t output)
+{
+    struct outlet_work w = { .s = s, .o = &s->output[output] };
+    struct bh_error err = { 0 };
+    int r = work_init(&w, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o->config, &err);
+    if (r != 0) {
+        sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
+        _exit(1);
+    }
+    r = loop(&w);
+    if (r < 0) {
+        bh_error_set(&err, r, w.o->config->name, "what came from capture is damaged",
+                     "キャプチャから届いた内容が壊れています");
+        sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
+    }
+    uint64_t number;
+    if (w.has_run) {
+        bh_ignore(bh_host_flush(w.host, &number)); /* close does the rest */
+    }
+    bh_host_free(w.host);
+    if (r >= 0) { /* all of it is the module's */
+        give_upto(&w, &(struct mark){ w.number_end, w.rows_end, bh_queue_mark(&w.queue) });
+    }
+    _exit(r < 0 ? 1 : 0);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the processes of a sensor share, and the calls between its files.
+ *
+ * Memory that is shared, each piece with one writer:
+ *   struct plan       the parent writes, all read         what records mean
+ *   struct capture    capture writes, the parent reads    counters, and what its successor needs
+ *   struct bh_board   capture writes, outputs read        outcomes
+ *   struct outlet     the output writes, the parent reads its counters
+ *   queue             capture and the output              lib/ipc
+ */
+#ifndef BH_SENSOR_PRIV_H
+#define BH_SENSOR_PRIV_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "bh_ipc.h"
+#include "bh_packet.h"
+#include "bh_sensor.h"
+#include "bh_track.h"
+
+/* ---- shared ---------------------------------------------------------------------------------------------- */
+
+#define RUNS 16U /* the newest; older ones are over for every output */
+
+struct plan_run {
+    int64_t start_ns;
+    bool home_guessed;
+    uint32_t countries; /* which database of the parent's */
+    char sensor[64], source[256], home[1024], home_text[BH_LANGS][512];
+};
+struct plan {
+    _Atomic uint32_t run; /* number of the newest */
+    _Atomic uint32_t up[BH_LIVE_INTERFACES];
+    struct plan_run runs[RUNS];
+};
+
+/* Per output, as capture sees it. Plain numbers that only capture touches, for its successor; atomic ones
+ * for the parent. */
+struct sent {
+    _Atomic uint64_t rows, lost_rows;
+    uint64_t number_end; /* batches of the run below were sent or counted as lost */
+    uint64_t row;        /* rows of the run that were sent */
+    struct bh_output_health health;
+    bool health_changed, in_gap;
+};
+
+struct capture {
+    _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded;
+    /* For who comes after: */
+    uint32_t run;
+    uint64_t number;     /* of the batch at hand */
+    uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
+    bool in_batch;       /* ... which is now */
+    struct bh_live_place before, after; /* the ring before and after that batch */
+    int64_t last_ns, batch_first_ns, batch_last_ns;
+    struct sent sent[BH_SENSOR_OUTPUTS];
+};
+
+/* Of an output, as itself sees it. */
+struct outlet {
+    struct bh_host_counters counters;
+    uint32_t run;                  /* that its numbers are of */
+    _Atomic uint64_t rows_durable; /* rows of the run that need not come again */
+    uint64_t number_durable;
+    struct bh_gap dead; /* what a predecessor had taken and not made durable */
+    uint64_t dead_rows;
+};
+
+/* ---- messages (message.c) ---------------------------------------------------------------------------------- */
+
+enum message { MESSAGE_BATCH = 1, MESSAGE_HEALTH, MESSAGE_END, MESSAGE_FRAMES };
+
+struct batch_head {
+    uint32_t run, rows;
+    uint64_t number, first_access,
+        row; /* row: rows of the run that were sent to this output before */
+};
+#define MESSAGE_MAX 65536U /* a whole batch of IPv6 is half of it */
+/* FRAMES, only for an output whose module declares that it needs them: head, octets of the packed batch (32
+ * bits), the batch, the frames. At most so long, and a quarter of the queue: when very many large frames
+ * come at once, the largest of them are cut, all at the same length. */
+#define MESSAGE_FRAMES_MAX BH_QUEUE_MESSAGE_MAX
+
+size_t message_batch_size(const struct bh_batch *b);
+void message_batch_put(uint8_t *to, const struct batch_head *h, const struct bh_batch *b);
+/* Checked. */
+bool message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
+                       struct bh_batch *ret);
+/* FRAMES. `frame` (BH_BATCH_ROWS of them) points into `data`. */
+bool message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret,
+                        struct bh_output_frame *ret_frame);
+/* The longest frames may be so that those `selected` take at most `room` octets. */
+uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected, size_t room);
+bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
+
+/* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
+void gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
+             uint64_t packets);
+
+/* ---- the whole ------------------------------------------------------------------------------------------------ */
+
+struct output {
+    const struct bh_sensor_output *config;
+    void *queue;
+    size_t queue_size;
+    struct outlet *outlet;
+    int wake_fd; /* eventfd: capture wakes it */
+    struct bh_filter *filter;
+    pid_t pid;
+    uint64_t restarts;
+    int64_t started_ns, restart_ns; /* monotonic */
+    bool ended;
+    struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
+    int child_fd[2];        /* parent's end, output's end                       */
+};
+
+struct sensor {
+    const struct bh_sensor_config *config;
+    struct bh_live *live;
+    struct plan *plan;
+    struct capture *capture;
+    struct bh_board *board;
+    struct output output[BH_SENSOR_OUTPUTS];
+    size_t output_count;
+    kobold *countries[RUNS]; /* by plan_run.countries % RUNS */
+    pid_t capture_pid, parent_pid;
+    uint64_t capture_restarts;
+    int64_t capture_restart_ns;
+    int say_fd[2]; /* what children say: lines, to the parent */
+    int netlink_fd;
+    uid_t uid;
+    gid_t gid;
+    bool drops; /* started by root */
+    char user[64];
+    char home[1024];
+};
+
+/* Set by the handler that sensor_catch() installs. */
+extern volatile sig_atomic_t sensor_stop, sensor_reload;
+void sensor_catch(void);
+int64_t sensor_clock_ns(void); /* only goes forward */
+int64_t sensor_time_ns(void);  /* of day */
+/* From a child to the parent's say(). */
+void
+sensor_say(const struct sensor *s, const char *who, enum bh_say level, const struct bh_error *err);
+
+/* The processes: never return. `ready_fd` is closed when the process is confined. */
+_Noreturn void capture_run(struct sensor *s);
+_Noreturn void outlet_run(struct sensor *s, size_t output);
+
+/* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
+
+enum role { ROLE_CAPTURE, ROLE_OUTPUT };
+/* Who to become; whose directories are. */
+BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
+/* In the parent, when all is open: no root from here on, CAP_NET_RAW stays when there is one to keep. */
+BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
+/* In a child: no capability, no new one, and the role's system calls and paths. */
+BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
+                              const struct bh_sensor_output *output, struct bh_error *err);
+/* Make the directories that settings name, and hand them to the user. */
+BH_NODISCARD int
+confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
+
+/* ---- addresses of interfaces (home.c) --------------------------------------------------------------------------- */
+
+/* As bh_home_parse() reads it; empty: there is none. */
+void home_of_interfaces(const struct sensor *s, char *ret, size_t size);
+BH_NODISCARD int
+home_listen(void); /* a netlink socket that is readable when something changed; or negative */
+bool home_changed(int fd);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Chunks: up to a block of rows in columns, as numbers of the tables (table.c).
+ *
+ * Fields that a record does not have are made zero here (the decoder leaves in them what was there
+ * before), so that they cost nothing and a log does not depend on what came earlier.
+ */
+#include "table_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- memory -------------------------------------------------------------------------------------- */
+
+#define CHUNK_ROWS (BLOCK_ROWS + 16U)
+/* Columns begin at different places of the first-level cache: rows are written to all of them at once. */
+#define CHUNK_STAGGER 320U
+
+#define EACH_COLUMN(X)                                                                             \
+    X(ts_ns)                                                                                       \
+    X(far) X(near) X(seq) X(connection) X(service) X(shape)                                        \
+    X(port) X(other) X(ip_id) X(window) X(ttl) X(outcome) X(kind) X(stream)
+
+static size_t
+columns_size(void)
+{
+    size_t size = 0;
+    const struct chunk *c = NULL;
+#define X(name) size += CHUNK_ROWS * sizeof *c->name + CHUNK_STAGGER;
+    EACH_COLUMN(X)
+#undef X
+    return size;
+}
+
+struct chunk *
+chunk_new(void)
+{
+    struct chunk *c = calloc(1, sizeof *c);
+    /* Pages of their own, huge ones: half of the time of filling small ones goes into getting them. */
+    char *p = c == NULL ? NULL : bh_pages_new(columns_size(), true);
+    if (p == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->columns = p;
+#define X(name)                                                                                    \
+    c->name = (void *)p;                                                                           \
+    p += CHUNK_ROWS * sizeof *c->name + CHUNK_STAGGER;
+    EACH_COLUMN(X)
+#undef X
+    chunk_reset(c);
+    return c;
+}
+
+void
+chunk_reset(struct chunk *c)
+{
+    c->rows = c->quote_count = c->seen_count = 0;
+    c->min_ns = INT64_MAX;
+    c->max_ns = INT64_MIN;
+}
+
+void
+chunk_free(struct chunk *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    bh_pages_free(c->columns, columns_size());
+    free(c->weight);
+    free(c->quote);
+    free(c->seen);
+    free(c);
+}
+
+struct chunk
+chunk_part(const struct chunk *c, uint32_t first, uint32_t rows)
+{
+    struct chunk part = *c;
+    part.rows = rows;
+    part.min_ns = INT64_MAX;
+    part.max_ns = INT64_MIN;
+#define X(name) part.name = c->name + first;
+    EACH_COLUMN(X)
+#undef X
+    part.weight = c->weight == NULL ? NULL : c->weight + first;
+    for (uint32_t i = 0; i < rows; i++) {
+        part.min_ns = part.ts_ns[i] < part.min_ns ? part.ts_ns[i] : part.min_ns;
+        part.max_ns = part.ts_ns[i] > part.max_ns ? part.ts_ns[i] : part.max_ns;
+    }
+    part.side_base = c->side_base + first;
+    while (part.quote_count > 0 && part.quote->row < part.side_base) {
+        part.quote++;
+        part.quote_count--;
+    }
+    while (part.quote_count > 0 && part.quote[part.quote_count - 1].row - part.side_base >= rows) {
+        part.quote_count--;
+    }
+    while (part.seen_count > 0 && part.seen->row < part.side_base) {
+        part.seen++;
+        part.seen_count--;
+    }
+    while (part.seen_count > 0 && part.seen[part.seen_count - 1].row - part.side_base >= rows) {
+        part.seen_count--;
+    }
+    return part;
+}
+
+/* ---- rows of a batch ------------------------------------------------------------------------------ */
+
+uint32_t
+chunk_flags_of(const struct bh_batch *b)
+{
+    return ((b->want & BH_WANT_COLD) != 0 ? CHUNK_COLD : 0U) | (b->has_weight ? CHUNK_WEIGHT : 0U) |
+           (b->all_inbound ? CHUNK_ALL_INBOUND : 0U) | (b->no_tcp_seq ? CHUNK_NO_SEQ : 0U) |
+           b->lacks << CHUNK_LACKS_SHIFT;
+}
+
+static inline bool
+is_ip_kind(unsigned kind)
+{
+    return kind == BH_KIND_IP4 || kind == BH_KIND_IP6;
+}
+
+/* Is the service what stands first in `ports`? An access asks for its destination port; of other
+ * segments and datagrams the lower port is nearly always the one that was asked for; of ICMP it is
+ * the type. */
+static inline unsigned
+is_in_front(unsigned cls, bool out, unsigned proto, uint32_t ports)
+{
+    if (proto == BH_PROTO_TCP || proto == BH_PROTO_UDP) {
+        const uint32_t src = ports >> 16, dst = ports & 0xffff;
+        return cls == BH_CLASS_ACCESS ? 0 : out ? src <= dst : src < dst;
+    }
+    return proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6;
+}
+
+/* The form of a row, of the fields it has. */
+static inline void
+form_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks,
+        struct form *f)
+{
+    const unsigned kind = b->kind[i], proto = b->proto[i], marks = b->marks[i];
+    const bool ip = is_ip_kind(kind), whole = ip && (marks & BH_MARK_NO_PORTS) == 0;
+    const bool tcp = whole && proto == BH_PROTO_TCP;
+    const bool payload = whole && (tcp || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP ||
+                                   proto == BH_PROTO_ICMP6);
+    const uint32_t len = ip ? b->ip_len[i] : 0;
+    f->header_len = len - (payload ? b->payload_len[i] : 0U);
+    f->layers = b->layers[i];
+    f->flags = tcp ? b->tcp_flags[i] : 0;
+    f->marks = (uint8_t)marks;
+    f->reason = b->reason[i];
+    if (!cold) {
+        return;
+    }
+    f->mac = b->src_mac[i];
+    f->options = tcp && (lacks & BH_LACK_OPTIONS) == 0 ? b->tcp_options[i] : 0;
+    f->link_len = b->wire_len[i] - len;
+    if ((marks & BH_MARK_DECAP) != 0) {
+        f->tunnel_sender = b->tunnel_sender[i];
+        f->tunnel_vni = b->tunnel_vni[i];
+    }
+    f->vlan = b->vlan[i];
+    f->ethertype = b->ethertype[i];
+    f->interface = b->interface[i];
+    f->df = kind == BH_KIND_IP4 ? b->df[i] : 0;
+    f->ttl = ip && from_us ? b->ttl[i] : 0;
+}
+
+static int
+add_sides(struct chunk *c, const struct bh_batch *b, uint32_t from, uint32_t to)
+{
+    const uint32_t base = c->rows - from;
+    for (uint32_t k = 0; k < b->quote_rows; k++) {
+        if (b->quotes[k].row < from || b->quotes[k].row >= to) {
+            continue;
+        }
+        void *list = c->quote;
+        if (!list_reach(&list, &c->quote_cap, c->quote_count, sizeof *c->quote)) {
+            return -ENOMEM;
+        }
+        c->quote = list;
+        c->quote[c->quote_count++] = (struct quote_row){ base + b->quotes[k].row, b->quotes[k] };
+    }
+    for (uint32_t k = 0; k < b->seen_rows; k++) {
+        if (b->seen[k].row < from || b->seen[k].row >= to) {
+            continue;
+        }
+        void *list = c->seen;
+        if (!list_reach(&list, &c->seen_cap, c->seen_count, sizeof *c->seen)) {
+            return -ENOMEM;
+        }
+        c->seen = list;
+        c->seen[c->seen_count++] = (struct seen_row){ base + b->seen[k].row, b->seen[k] };
+    }
+    return 0;
+}
+
+/* An end of a row: the far one, or ours. */
+static inline struct address
+end_of(const struct bh_batch *b, uint32_t i, bool dst)
+{
+    const unsigned kind = b->kind[i];
+    if (BH_LIKELY(kind == BH_KIND_IP4 || kind == BH_KIND_ARP)) {
+        return (struct address){ 0, dst ? b->dst[i] : b->src[i], 4 };
+    }
+    if (kind == BH_KIND_IP6) {
+        const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
+        return dst ? (struct address){ p->dst_hi, p->dst_lo, 6 }
+                   : (struct address){ p->src_hi, p->src_lo, 6 };
+    }
+    return (struct address){ 0 };
+}
+
+/* What a row is, in bits: so that loops over a column need no branches. */
+enum { ROW_OUT = 1, ROW_IP = 2, ROW_IP4 = 4, ROW_TCP = 8, ROW_KNOCK = 16, ROW_TTL = 32 };
+
+/* What is worked out of a batch before anything is looked up. */
+struct looked {
+    uint64_t far_hash[BH_BATCH_ROWS];
+    uint32_t *table[BH_BATCH_ROWS]; /* of the group */
+    uint32_t group[BH_BATCH_ROWS];
+    uint8_t is[BH_BATCH_ROWS];
+};
+
+/* What costs no cold line; those that will be needed are asked for. */
+static void
+look_ahead(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n,
+           struct looked *x)
+{
+    const bool cold = (b->want & BH_WANT_COLD) != 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = from + k, at = c->rows + k;
+        const unsigned kind = b->kind[i];
+        const bool ip = is_ip_kind(kind), out = b->direction[i] == BH_DIR_OUT;
+        const bool has_ports = (b->marks[i] & BH_MARK_NO_PORTS) == 0;
+        const unsigned proto = ip ? b->proto[i] : 0;
+        const uint32_t ports = (ip && has_ports) || kind == BH_KIND_ARP ? b->ports[i] : 0;
+        const unsigned in_front = is_in_front(b->cls[i], out, proto, ports);
+        const uint32_t group =
+            group_pack(b->cls[i] & 31U, b->direction[i] & 7U, kind & 7U, proto, in_front);
+        const bool tcp = has_ports && proto == BH_PROTO_TCP;
+        const struct address far = end_of(b, i, out);
+        x->is[k] = (uint8_t)((out ? ROW_OUT : 0) | (ip ? ROW_IP : 0) |
+                             (kind == BH_KIND_IP4 && cold ? ROW_IP4 : 0) | (tcp ? ROW_TCP : 0) |
+                             (tcp && b->cls[i] == BH_CLASS_ACCESS ? ROW_KNOCK : 0) |
+                             (cold && ip && !out ? ROW_TTL : 0));
+        x->group[k] = group;
+        x->table[k] = port_table(t, group);
+        x->far_hash[k] = address_hash(t->key, far.family, far.hi, far.lo);
+        c->port[at] = (uint16_t)(in_front ? ports >> 16 : ports & 0xffff);
+        c->other[at] = (uint16_t)(in_front ? ports & 0xffff : ports >> 16);
+        c->stream[at] = (uint8_t)stream_of(group);
+        c->kind[at] = (uint8_t)(kind | (ip && !out ? (unsigned)CHUNK_THEIRS : 0U));
+        if (BH_LIKELY(far.family == 4)) {
+            __builtin_prefetch(&t->far_at.slot4[(uint32_t)x->far_hash[k] & t->far_at.mask4]);
+        } else {
+            __builtin_prefetch(&t->far_at.slot6[(uint32_t)x->far_hash[k] & t->far_at.mask6]);
+        }
+        if (x->table[k] != NULL) {
+            BH_PREFETCH_WRITE(&x->table[k][c->port[at]]);
+        }
+    }
+}
+
+/* Columns that are taken as they are, where the record has the field. */
+static void
+copy_columns(struct chunk *c, const struct bh_batch *b, uint32_t from, uint32_t n,
+             const struct looked *x)
+{
+    const uint32_t at = c->rows;
+    int64_t least = c->min_ns, most = c->max_ns;
+    memcpy(c->ts_ns + at, b->ts_ns + from, n * sizeof *c->ts_ns);
+    for (uint32_t k = 0; k < n; k++) {
+        least = b->ts_ns[from + k] < least ? b->ts_ns[from + k] : least;
+        most = b->ts_ns[from + k] > most ? b->ts_ns[from + k] : most;
+    }
+    c->min_ns = least;
+    c->max_ns = most;
+    for (uint32_t k = 0; k < n; k++) {
+        c->seq[at + k] = (x->is[k] & ROW_TCP) != 0 ? b->tcp_seq[from + k] : 0;
+        c->connection[at + k] = (x->is[k] & ROW_KNOCK) != 0 ? b->connection[from + k] : 0;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        c->ip_id[at + k] = (x->is[k] & ROW_IP4) != 0 ? b->ip_id[from + k] : 0;
+    }
+    const bool cold = (b->want & BH_WANT_COLD) != 0;
+    for (uint32_t k = 0; k < n; k++) {
+        c->window[at + k] = cold && (x->is[k] & ROW_TCP) != 0 ? b->tcp_window[from + k] : 0;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        c->outcome[at + k] = (x->is[k] & ROW_KNOCK) != 0 ? b->outcome[from + k] : 0;
+        c->ttl[at + k] = (x->is[k] & ROW_TTL) != 0 ? b->ttl[from + k] : 0;
+    }
+    if (b->has_weight) {
+        memcpy(c->weight + at, b->weight + from, n * sizeof *c->weight);
+    }
+}
+
+int
+chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
+          const uint16_t *country_map)
+{
+    struct looked x;
+    const uint32_t n = to - from;
+    const uint32_t lacks = c->flags >> CHUNK_LACKS_SHIFT;
+    const bool cold = (b->want & BH_WANT_COLD) != 0;
+    if (b->has_weight && c->weight == NULL &&
+        (c->weight = malloc(CHUNK_ROWS * sizeof *c->weight)) == NULL) {
+        return -ENOMEM;
+    }
+    int r = add_sides(c, b, from, to);
+    look_ahead(c, t, b, from, n, &x);
+    copy_columns(c, b, from, n, &x);
+    for (uint32_t k = 0; k < n && r == 0; k++) {
+        const uint32_t i = from + k;
+        struct form f = { 0 };
+        form_of(b, i, cold, (x.is[k] & ROW_OUT) != 0, lacks, &f);
+        r = shape_id(t, &f, stream_of(x.group[k]), (x.is[k] & ROW_IP) != 0 ? b->ip_len[i] : 0,
+                     &c->shape[c->rows + k]);
+    }
+    for (uint32_t k = 0; k < n && r == 0; k++) {
+        const uint32_t at = c->rows + k;
+        r = service_id(t, x.table[k], x.group[k], c->port[at], &c->service[at]);
+    }
+    for (uint32_t k = 0; k < n && r == 0; k++) {
+        const uint32_t i = from + k, at = c->rows + k;
+        const bool out = (x.is[k] & ROW_OUT) != 0;
+        const struct address near = end_of(b, i, !out);
+        r = far_id(t, end_of(b, i, out), x.far_hash[k],
+                   country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
+        r = r != 0 ? r
+                   : near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo),
+                             &c->near[at]);
+    }
+    c->rows += r == 0 ? n : 0;
+    return r;
+}
+
+/* ---- from other tables ----------------------------------------------------------------------------- */
+
+int
+chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of,
+           uint32_t first_row, uint32_t rows)
+{
+    uint16_t country_map[KOBOLD_VALUES_MAX + 1];
+    int r = 0;
+    for (uint32_t k = 0; k < of->country_count; k++) {
+        country_map[k] = terms_country(into, &of->country[k]);
+    }
+    to->flags = from->flags;
+    if (from->weight != NULL && to->weight == NULL &&
+        (to->weight = malloc(CHUNK_ROWS * sizeof *to->weight)) == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = first_row; i < first_row + rows && r == 0; i++) {
+        const uint32_t at = to->rows;
+        const struct far *f = &of->far[from->far[i]];
+        const struct near *n = &of->near[from->near[i]];
+        const uint32_t country = country_map[f->country];
+        r = far_id(into, (struct address){ f->hi, f->lo, f->family },
+                   address_hash(into->key, f->family, f->hi, f->lo), country, &to->far[at]);
+        r = r != 0 ? r
+                   : near_id(into, (struct address){ n->hi, n->lo, n->family },
+                             address_hash(into->key, n->family, n->hi, n->lo), &to->near[at]);
+        const uint64_t shape = of->shape.key[from->shape[i]];
+        r = r != 0 ? r
+                   : shape_id(into, &of->form[shape_form(shape)], shape_stream(shape),
+                              shape_len(shape), &to->shape[at]);
+        const uint64_t service = of->service.key[from->service[i]];
+        const uint32_t group = (uint32_t)(service >> 16);
+        r = r != 0 ? r
+                   : service_id(into, port_table(into, group), group, service & 0xffff,
+                                &to->service[at]);
+        if (r != 0) {
+            break;
+        }
+#define MOVE(column) to->column[at] = from->column[i]
+        MOVE(ts_ns);
+        MOVE(port);
+        MOVE(other);
+        MOVE(seq);
+        MOVE(outcome);
+        MOVE(connection);
+        MOVE(ip_id);
+        MOVE(window);
+        MOVE(ttl);
+        MOVE(kind);
+        MOVE(stream);
+        if (from->weight != NULL) {
+            MOVE(weight);
+        }
+#undef MOVE
+        to->min_ns = to->ts_ns[at] < to->min_ns ? to->ts_ns[at] : to->min_ns;
+        to->max_ns = to->ts_ns[at] > to->max_ns ? to->ts_ns[at] : to->max_ns;
+        to->rows++;
+    }
+    for (uint32_t k = 0; k < from->quote_count && r == 0; k++) {
+        if (from->quote[k].row >= first_row && from->quote[k].row < first_row + rows) {
+            void *list = to->quote;
+            r = list_reach(&list, &to->quote_cap, to->quote_count, sizeof *to->quote) ? 0 : -ENOMEM;
+            to->quote = list;
+            if (r == 0) {
+                to->quote[to->quote_count] = from->quote[k];
+                to->quote[to->quote_count++].row += to->rows - rows - first_row;
+            }
+        }
+    }
+    for (uint32_t k = 0; k < from->seen_count && r == 0; k++) {
+        if (from->seen[k].row >= first_row && from->seen[k].row < first_row + rows) {
+            void *list = to->seen;
+            r = list_reach(&list, &to->seen_cap, to->seen_count, sizeof *to->seen) ? 0 : -ENOMEM;
+            to->seen = list;
+            if (r == 0) {
+                to->seen[to->seen_count] = from->seen[k];
+                to->seen[to->seen_count++].row += to->rows - rows - first_row;
+            }
+        }
+    }
+    return r;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What show, count and export have in common: their input, the way through it, Ctrl-C. */
+#include "beholder.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "bh_store.h"
+
+/* ---- Ctrl-C ------------------------------------------------------------------------------------------ */
+
+static volatile sig_atomic_t interrupted;
+
+static void
+on_interrupt(int number)
+{
+    interrupted = number;
+}
+
+/* The second one is not caught: whoever presses twice does not want to wait. */
+static void
+catch_interrupts(void)
+{
+    struct sigaction a = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction before;
+    sigemptyset(&a.sa_mask);
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    for (size_t i = 0; i < BH_COUNT(numbers); i++) {
+        if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+            sigaction(numbers[i], &a, NULL);
+        }
+    }
+}
+
+bool
+program_is_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+void
+program_end_interrupted(void)
+{
+    if (interrupted != 0) { /* so that a shell sees what ended us */
+        const int number = interrupted;
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+}
+
+/* ---- the command line ------------------------------------------------------------------------------------ */
+
+static void
+fill_input(struct asked_records *q)
+{
+    const struct bh_args *a = q->args;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    q->input = (struct bh_report_options){
+        .files = q->words.files,
+        .file_count = q->words.file_count,
+        .home = bh_arg(a, "home"),
+        .since = bh_arg(a, "since"),
+        .until = bh_arg(a, "until"),
+        .last = bh_arg(a, "last"),
+        .tz = bh_arg(a, "tz"),
+        .outcomes = true,
+        .all_accesses = bh_arg_given(a, "all-accesses"),
+        .country_db = bh_arg(a, "country-db"),
+        .input_format = bh_arg(a, "input-format"),
+        .input_columns = bh_arg(a, "input-columns"),
+        .input_year = (unsigned)bh_arg_uint(a, "input-year"),
+        .filter_words = q->words.words,
+        .filter_count = q->words.word_count,
+        .now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec,
+    };
+    q->input.decap_count = bh_arg_all(a, "decap", &q->input.decap);
+}
+
+int
+program_records(int argc, char **argv, const struct bh_command *command,
+                int (*run)(struct asked_records *q))
+{
+    struct asked_records q = { .lang = bh_lang_of_args(argc, argv) };
+    struct bh_error err = { 0 };
+    struct bh_args *a = NULL;
+    if (bh_args_parse(command, argc, argv, &a, &err) != 0) {
+        return program_fail(&err, q.lang);
+    }
+    int code = 0;
+    q.args = a;
+    if (bh_arg_given(a, "help")) {
+        bh_command_help(command, q.lang, stdout);
+        code = program_end_stdout(q.lang);
+    } else if (bh_arg_given(a, "version")) {
+        puts("beholder " BH_VERSION);
+        code = program_end_stdout(q.lang);
+    } else if (program_operands_or_log(a, command->name, &q.words, &err) != 0 ||
+               (bh_arg_given(a, "anonymize") &&
+                bh_anonymize_open(bh_arg(a, "anonymize"), &q.anonymize, &err) != 0)) {
+        code = program_fail(&err, q.lang);
+    } else {
+        fill_input(&q);
+        code = run(&q);
+    }
+    bh_anonymize_free(q.anonymize);
+    free(q.words.files);
+    bh_args_free(a);
+    program_end_interrupted();
+    return code;
+}
+
+/* ---- the way through ---------------------------------------------------------------------------------------- */
+
+static uint32_t
+want_of(uint32_t needs)
+{
+    return ((needs & BH_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U) |
+           ((needs & BH_NEEDS_SEQ) != 0 ? (unsigned)BH_STORE_SEQ : 0U) |
+           ((needs & BH_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
+           ((needs & BH_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
+           ((needs & BH_NEEDS_ALL) == BH_NEEDS_ALL ? (unsigned)BH_STORE_ALL : 0U);
+}
+
+int
+program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs,
+                     struct bh_records *ret, int *ret_code, struct bh_error *err)
+{
+    struct bar bar;
+    const bool quiet = bh_arg_given(q->args, "quiet");
+    cfg->input = &q->input;
+    cfg->want = want_of(needs);
+    if (bar_begin(&bar, quiet)) {
+        q->input.progress = bar_draw;
+        q->input.progress_arg = &bar;
+    }
+    catch_interrupts();
+    int r = bh_records_run(cfg, ret, err);
+    bar_end(&bar);
+    if (r != 0) {
+        return r;
+    }
+    *ret_code = program_notes(ret->notes, ret->note_count, q->lang, quiet);
+    if (!quiet && ret->unknown > 0) {
+        char line[1200];
+        struct bh_error text = { 0 };
+        bh_error_set(&text, 0, "",
+                     "%llu records do not have what the filter asks for, and were left out",
+                     "フィルターが問う項目を持たない記録 %llu 件を除外しました",
+                     (unsigned long long)ret->unknown);
+        fprintf(stderr, "beholder: %s\n", bh_error_line(&text, q->lang, line, sizeof line));
+    }
+    return 0;
+}
