@@ -131,7 +131,7 @@ make_days(const struct run *x, struct rolled_plan *p)
     }
     low = x->period.start_ns > low ? x->period.start_ns : low;
     high = x->period.end_ns <= high ? x->period.end_ns - 1 : high;
-    if (low > high || low < 0) {
+    if (low > high || low < 0 || high > INT64_MAX - 7 * 24 * HOUR_NS) {
         return 0;
     }
     p->first_day = day_number(low);

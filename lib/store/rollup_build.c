@@ -22,6 +22,7 @@
 #define HOURS_LEAST 48U
 #define DAYS_MOST 4096U
 #define SECOND_NS 1000000000LL
+#define TIME_MOST_NS (INT64_MAX - 7 * 86400 * SECOND_NS) /* so that the days around it are times too */
 
 enum { SEEN_KNOCK = 1, SEEN_PING = 2, SEEN_THEN = 4 };
 
@@ -488,7 +489,7 @@ add_row(struct rollup_out *o, const struct chunk *c, uint32_t i)
     const struct form *f = &o->t->form[shape_form(o->t->shape.key[c->shape[i]])];
     const unsigned kind = group_kind(group), direction = group_direction(group), cls = group_cls(group);
     const unsigned proto = group_proto(group);
-    if (BH_UNLIKELY(ts < 0 || (f->marks & BH_MARK_BAD_TIME) != 0)) {
+    if (BH_UNLIKELY(ts < 0 || ts > TIME_MOST_NS || (f->marks & BH_MARK_BAD_TIME) != 0)) {
         o->reason = ROLLUP_TIMES;
         return false;
     }
