@@ -29,7 +29,9 @@ read_file(const char *path, struct bh_buf *ret, struct bh_error *err)
         bh_buf_add(ret, m.data, m.size < PUSH_LEDGER_MAX ? m.size : PUSH_LEDGER_MAX);
         bh_map_done(&m);
     }
-    return r != 0 ? r : ret->failed ? bh_error_errno(err, ENOMEM, path, "cannot read", "読めません") : 0;
+    return r != 0        ? r
+           : ret->failed ? bh_error_errno(err, ENOMEM, path, "cannot read", "読めません")
+                         : 0;
 }
 
 static int
@@ -51,7 +53,8 @@ list_files(const char *dir, struct push_list *ret, struct bh_error *err)
 }
 
 static int
-begin(struct push_target *t, struct push_list *ret_list, struct bh_buf *ret_ledger, struct bh_error *err)
+begin(struct push_target *t, struct push_list *ret_list, struct bh_buf *ret_ledger,
+      struct bh_error *err)
 {
     char path[4096];
     struct stat a, b;
@@ -60,7 +63,8 @@ begin(struct push_target *t, struct push_list *ret_list, struct bh_buf *ret_ledg
     }
     if (stat(t->dir, &a) == 0 && stat(t->options->log, &b) == 0 && a.st_dev == b.st_dev &&
         a.st_ino == b.st_ino) {
-        return bh_error_set(err, BH_EUSAGE, t->dir, "is the log itself", "は送り元のログそのものです");
+        return bh_error_set(err, BH_EUSAGE, t->dir, "is the log itself",
+                            "は送り元のログそのものです");
     }
     int r = bh_store_lock_copy(t->dir, &t->lock_fd, err);
     r = r != 0 ? r : list_files(t->dir, ret_list, err);
@@ -70,7 +74,8 @@ begin(struct push_target *t, struct push_list *ret_list, struct bh_buf *ret_ledg
 
 /* How much of what is there is what the segment has: after a power failure that may be less. */
 static int
-same_octets(const struct push_item *item, int fd, uint8_t *piece, uint64_t *ret_at, struct bh_error *err)
+same_octets(const struct push_item *item, int fd, uint8_t *piece, uint64_t *ret_at,
+            struct bh_error *err)
 {
     uint64_t at = 0;
     for (;;) {

@@ -54,7 +54,8 @@ take_all(int fd, struct bh_buf *ret)
 {
     char piece[4096];
     ssize_t n;
-    for (off_t at = 0; (n = pread(fd, piece, sizeof piece, at)) > 0 && ret->len < PUSH_LEDGER_MAX; at += n) {
+    for (off_t at = 0; (n = pread(fd, piece, sizeof piece, at)) > 0 && ret->len < PUSH_LEDGER_MAX;
+         at += n) {
         bh_buf_add(ret, piece, (size_t)n);
     }
 }
@@ -128,8 +129,8 @@ complain(const struct push_target *t, const struct said *s, struct bh_error *err
 }
 
 static int
-run(struct push_target *t, const struct bh_buf *script, const struct push_item *item, struct said *ret,
-    struct bh_error *err)
+run(struct push_target *t, const struct bh_buf *script, const struct push_item *item,
+    struct said *ret, struct bh_error *err)
 {
     char *words[WORDS], *memory = split_words(t, words);
     const int in = nameless(script), out = nameless(NULL), complaint = nameless(NULL);
@@ -145,10 +146,11 @@ run(struct push_target *t, const struct bh_buf *script, const struct push_item *
         r = wait_for(pid, item);
         take_all(out, &ret->out);
         take_all(complaint, &ret->complaint);
-        r = r == -ECANCELED ? bh_error_set(err, r, t->text, "stopped; the next push goes on from here",
-                                           "中断しました。次回はここから続けます")
-            : r != 0        ? complain(t, ret, err)
-                            : 0;
+        r = r == -ECANCELED
+                ? bh_error_set(err, r, t->text, "stopped; the next push goes on from here",
+                               "中断しました。次回はここから続けます")
+            : r != 0 ? complain(t, ret, err)
+                     : 0;
     }
     const int fds[] = { in, out, complaint };
     for (size_t k = 0; k < BH_COUNT(fds); k++) {
@@ -189,7 +191,8 @@ take_listing(const struct bh_buf *said, struct push_list *ret)
     const char *at = said->data == NULL ? "" : said->data, *end = at + said->len;
     int r = 0;
     while (at < end && r == 0) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at)), *p = at, *size = NULL, *name = NULL;
+        const char *stop = memchr(at, '\n', (size_t)(end - at)), *p = at, *size = NULL,
+                   *name = NULL;
         stop = stop == NULL ? end : stop;
         for (unsigned word = 1; p < stop; word++) {
             size = word == 5 ? p : size;
@@ -224,7 +227,8 @@ make_dirs(const struct push_target *t, struct bh_buf *out)
 }
 
 static int
-begin(struct push_target *t, struct push_list *ret_list, struct bh_buf *ret_ledger, struct bh_error *err)
+begin(struct push_target *t, struct push_list *ret_list, struct bh_buf *ret_ledger,
+      struct bh_error *err)
 {
     struct bh_buf script = { 0 };
     struct said said = { 0 };
@@ -274,11 +278,11 @@ send_item(struct push_target *t, const struct push_item *item, struct bh_error *
     }
     if (item->have != item->size) {
         const bool go_on = item->have > 0 && item->have < item->size;
-        bh_buf_printf(&script, "%s -f /proc/%ld/fd/%d %s\n", go_on ? "reput" : "put", self, item->fd,
-                      item->part);
+        bh_buf_printf(&script, "%s -f /proc/%ld/fd/%d %s\n", go_on ? "reput" : "put", self,
+                      item->fd, item->part);
     }
-    bh_buf_printf(&script, "put -f /proc/%ld/fd/%d %s.new\nrename %s.new %s\nrename %s %s\n", self, ledger,
-                  PUSH_LEDGER, PUSH_LEDGER, PUSH_LEDGER, item->part, item->name);
+    bh_buf_printf(&script, "put -f /proc/%ld/fd/%d %s.new\nrename %s.new %s\nrename %s %s\n", self,
+                  ledger, PUSH_LEDGER, PUSH_LEDGER, PUSH_LEDGER, item->part, item->name);
     for (size_t k = 0; k < item->joined_count; k++) {
         bh_buf_printf(&script, "-rm %s\n", item->joined[k]);
     }

@@ -122,7 +122,8 @@ read_ledger(struct push *x)
     }
     bh_buf_putc(&x->ledger, '\0');
     x->ledger.len--;
-    if (x->ledger.failed || strncmp(at = x->ledger.data, ledger_title, sizeof ledger_title - 1) != 0) {
+    if (x->ledger.failed ||
+        strncmp(at = x->ledger.data, ledger_title, sizeof ledger_title - 1) != 0) {
         return bad_ledger(x);
     }
     at += sizeof ledger_title - 1;
@@ -189,9 +190,10 @@ check_target(struct push *x)
         const char *dot = strrchr(x->list.file[k].name, '.');
         const bool log = dot != NULL && (strcmp(dot, ".seg") == 0 || strcmp(dot, ".jnl") == 0);
         if (log && (x->entries == 0 || strcmp(dot, ".jnl") == 0)) {
-            return bh_error_set(x->err, BH_EUSAGE, x->o->target,
-                                "is a log of its own; give a directory that is new, or was pushed to before",
-                                "は独立したログです。新しいディレクトリか、前回の送り先を指定してください");
+            return bh_error_set(
+                x->err, BH_EUSAGE, x->o->target,
+                "is a log of its own; give a directory that is new, or was pushed to before",
+                "は独立したログです。新しいディレクトリか、前回の送り先を指定してください");
         }
     }
     for (size_t k = 0; k < x->segments; k++) {
@@ -199,10 +201,10 @@ check_target(struct push *x)
         for (size_t e = 0; e < x->entries; e++) {
             const struct entry *t = &x->entry[e];
             if (t->first <= s->last_sequence && s->first_sequence <= t->last && t->run != s->run) {
-                return bh_error_set(x->err, BH_EUSAGE, x->o->target,
-                                    "holds segments of another log than %s; nothing was sent",
-                                    "には %s とは別のログのセグメントがあります。何も送っていません",
-                                    x->o->log);
+                return bh_error_set(
+                    x->err, BH_EUSAGE, x->o->target,
+                    "holds segments of another log than %s; nothing was sent",
+                    "には %s とは別のログのセグメントがあります。何も送っていません", x->o->log);
             }
         }
     }
@@ -249,13 +251,14 @@ remove_joined(struct push *x)
         const char *name = x->list.file[k].name;
         const uint64_t n = strtoull(name, NULL, 10);
         bool joined = false;
-        for (size_t e = 0; e < x->entries && !joined && strlen(name) == 14 && strcmp(name + 10, ".seg") == 0;
+        for (size_t e = 0;
+             e < x->entries && !joined && strlen(name) == 14 && strcmp(name + 10, ".seg") == 0;
              e++) {
             char larger[PUSH_NAME], part[PUSH_NAME];
             segment_name(larger, x->entry[e].first);
             part_name(part, x->entry[e].first, x->entry[e].identity);
-            joined = x->entry[e].first < n && n <= x->entry[e].last && find_file(x, larger) != NULL &&
-                     find_file(x, part) == NULL;
+            joined = x->entry[e].first < n && n <= x->entry[e].last &&
+                     find_file(x, larger) != NULL && find_file(x, part) == NULL;
         }
         r = joined ? x->target.kind->remove(&x->target, name, x->err) : 0;
     }
@@ -301,18 +304,20 @@ send_segment(struct push *x, const struct bh_store_segment *s)
     /* From the descriptor that its identity was read from: compaction may put another file in its place. */
     item.fd = bh_store_segment_open(x->o->log, s);
     if (item.fd < 0) {
-        return item.fd == -ESTALE || item.fd == -ENOENT /* joined or removed meanwhile: the next push */
+        return item.fd == -ESTALE ||
+                       item.fd == -ENOENT /* joined or removed meanwhile: the next push */
                    ? 0
                    : bh_error_errno(x->err, -item.fd, path, "cannot read", "読めません");
     }
     const struct push_file *part = find_file(x, item.part);
     item.have = part == NULL ? 0 : part->size;
     int r = find_joined(x, s, &joined, &item.joined_count);
-    item.joined = (const char (*)[PUSH_NAME])joined;
+    item.joined = (const char(*)[PUSH_NAME])joined;
     const struct entry e = { s->first_sequence, s->last_sequence, s->run, s->identity };
-    r = r != 0 ? bh_error_errno(x->err, ENOMEM, path, "cannot push", "送れません") : add_entry(x, e);
-    bh_buf_printf(&x->ledger, "%" PRIu64 " %" PRIu64 " %016" PRIx64 " %016" PRIx64 "\n", e.first, e.last,
-                  e.run, e.identity);
+    r = r != 0 ? bh_error_errno(x->err, ENOMEM, path, "cannot push", "送れません")
+               : add_entry(x, e);
+    bh_buf_printf(&x->ledger, "%" PRIu64 " %" PRIu64 " %016" PRIx64 " %016" PRIx64 "\n", e.first,
+                  e.last, e.run, e.identity);
     if (r == 0 && x->ledger.failed) {
         r = bh_error_errno(x->err, ENOMEM, path, "cannot push", "送れません");
     }
@@ -375,8 +380,9 @@ static int
 parse_target(struct push_target *t, const struct bh_push_options *o, struct bh_error *err)
 {
     const size_t n = strcspn(o->target, ":/");
-    *t = (struct push_target){ .kind = &push_directory, .options = o, .text = o->target,
-                               .dir = o->target, .lock_fd = -1 };
+    *t = (struct push_target){
+        .kind = &push_directory, .options = o, .text = o->target, .dir = o->target, .lock_fd = -1
+    };
     if (o->target[n] != ':') {
         return 0;
     }
@@ -391,7 +397,8 @@ parse_target(struct push_target *t, const struct bh_push_options *o, struct bh_e
 }
 
 int
-bh_push_run(const struct bh_push_options *o, struct bh_push_result *ret_result, struct bh_error *err)
+bh_push_run(const struct bh_push_options *o, struct bh_push_result *ret_result,
+            struct bh_error *err)
 {
     struct bh_error local = { 0 };
     struct push x = { .o = o, .result = ret_result, .err = err != NULL ? err : &local };

@@ -28,7 +28,7 @@ struct push_item {
     const struct bh_buf *ledger;
     const char (*joined)[PUSH_NAME];
     size_t joined_count;
-    const char *path;                                   /* for errors               */
+    const char *path;                                    /* for errors               */
     bool (*step)(void *arg, uint64_t octets_of_segment); /* false: stop, -ECANCELED */
     void *arg;
 };

@@ -96,9 +96,9 @@ void bh_store_sums_done(struct bh_store_sums *s);
 struct bh_store_writer_config {
     const char *dir; /* made when it is not there                                  */
     const kobold *countries;
-    struct bh_store_run run; /* id 0: a random one                                         */
-    uint64_t sync_ns;        /* power loss costs at most this; 0: 10 s                     */
-    uint32_t segment_blocks; /* of 65,536 records; 0: 16                                   */
+    struct bh_store_run run;      /* id 0: a random one                                         */
+    uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
+    uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
 };
 
@@ -254,7 +254,8 @@ struct bh_rollup_day {
     struct bh_rollup_place *place;
     struct bh_rollup_burst *burst;
     uint32_t hours, cells, places, bursts;
-    struct bh_rollup_ids knocked, pinged, then, other, own; /* then: pinged, and knocked later; other:
+    struct bh_rollup_ids knocked, pinged, then, other,
+        own; /* then: pinged, and knocked later; other:
                                                              * inbound without either; own: of `own` */
     uint8_t *dst_ports;
 };
@@ -262,8 +263,8 @@ struct bh_rollup_day {
 /* Which sources had an access of a kind, and how many. */
 struct bh_rollup_sets; /* opaque */
 struct bh_rollup_set {
-    uint32_t list;    /* key << 3 | outcome: they rise; UINT32_MAX: no more */
-    uint32_t key;     /* UDP << 16 | port */
+    uint32_t list; /* key << 3 | outcome: they rise; UINT32_MAX: no more */
+    uint32_t key;  /* UDP << 16 | port */
     uint8_t outcome;
     uint32_t count;
     const uint32_t *id, *accesses;
@@ -271,8 +272,8 @@ struct bh_rollup_set {
 struct bh_rollup;
 struct bh_store;
 /* Of all days, or of one; BH_EDAMAGED, -ENOMEM. */
-BH_NODISCARD int bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day,
-                                    struct bh_rollup_sets **ret_sets);
+BH_NODISCARD int
+bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day, struct bh_rollup_sets **ret_sets);
 #define BH_ROLLUP_ALL_DAYS UINT32_MAX
 void bh_rollup_sets_free(struct bh_rollup_sets *s);
 /* The next set, which lasts until the next but one is asked for. */
@@ -282,7 +283,7 @@ BH_NODISCARD int bh_rollup_sets_next(struct bh_rollup_sets *s, struct bh_rollup_
 
 struct bh_rollup {
     uint32_t sources, countries, days, own_count;
-    struct bh_ip *own;           /* addresses that sent what did not come to us from outside */
+    struct bh_ip *own; /* addresses that sent what did not come to us from outside */
     const struct bh_store_country *country;
     struct bh_rollup_ids silent; /* far ends that sent nothing to us from outside      */
     struct bh_rollup_ids then;   /* who pinged, and knocked later, on whatever day     */
@@ -308,8 +309,8 @@ struct bh_store_file {
 };
 size_t bh_store_file_count(const struct bh_store *s);
 void bh_store_get_file(const struct bh_store *s, size_t file, struct bh_store_file *ret);
-void bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
-                            int64_t *ret_end_ns, uint64_t *ret_rows);
+void bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day,
+                            int64_t *ret_start_ns, int64_t *ret_end_ns, uint64_t *ret_rows);
 /* A value of the query's database (bh_store_read_begin) that means the same; 0: none. */
 uint16_t bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country);
 /* BH_EDAMAGED: its sums are not right. It lasts until the store is closed or bh_rollup_close(). */
@@ -328,10 +329,11 @@ struct bh_store_column_size {
 #define BH_STORE_COLUMN_SIZES 40U
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max);
-typedef bool bh_store_progress_fn(void *arg, uint64_t done, uint64_t total); /* false: stop, -ECANCELED */
+typedef bool
+bh_store_progress_fn(void *arg, uint64_t done, uint64_t total); /* false: stop, -ECANCELED */
 /* Reads everything and compares all sums; damage is in the health afterwards. */
-BH_NODISCARD int
-bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg, struct bh_error *err);
+BH_NODISCARD int bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg,
+                                 struct bh_error *err);
 
 /* These lock the log as a writer does. */
 

@@ -20,10 +20,11 @@ is_copy(const char *dir)
 int
 refuse_copy(const char *dir, struct bh_error *err)
 {
-    return is_copy(dir) ? bh_error_set(err, BH_EUSAGE, dir,
-                                       "is a copy that beholder log push fills; do this where it comes from",
-                                       "は beholder log push が送った写しです。送り元のログで行ってください")
-                        : 0;
+    return is_copy(dir)
+               ? bh_error_set(err, BH_EUSAGE, dir,
+                              "is a copy that beholder log push fills; do this where it comes from",
+                              "は beholder log push が送った写しです。送り元のログで行ってください")
+               : 0;
 }
 
 int
@@ -43,7 +44,8 @@ bh_store_segments(const char *dir, struct bh_store_segment **ret_list, size_t *r
         return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
                             "このディレクトリにはパケットログがありません");
     }
-    for (unsigned tries = 0; r == -ENOENT && tries < 20; tries++) { /* it may be written meanwhile */
+    for (unsigned tries = 0; r == -ENOENT && tries < 20;
+         tries++) { /* it may be written meanwhile */
         r = files_open(dir, &files, &n, err);
     }
     if (r != 0) {
@@ -85,7 +87,8 @@ bh_store_segment_open(const char *dir, const struct bh_store_segment *s)
         log_file_close(&f);
     }
     /* What was looked at is what was opened. */
-    if (r == 0 && (fstat(fd, &here) != 0 || stat(path, &there) != 0 || here.st_ino != there.st_ino)) {
+    if (r == 0 &&
+        (fstat(fd, &here) != 0 || stat(path, &there) != 0 || here.st_ino != there.st_ino)) {
         r = -ESTALE;
     }
     if (r != 0) {

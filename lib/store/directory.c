@@ -97,7 +97,8 @@ make_dir(const char *dir, struct bh_error *err)
         if (saved == EEXIST && stat(dir, &st) == 0 && S_ISDIR(st.st_mode)) {
             return 0;
         }
-        return bh_error_errno(err, saved == EEXIST ? ENOTDIR : saved, dir, "cannot make", "作れません");
+        return bh_error_errno(err, saved == EEXIST ? ENOTDIR : saved, dir, "cannot make",
+                              "作れません");
     }
     snprintf(parent, sizeof parent, "%s/..", dir);
     return sync_dir(parent, err);
@@ -188,9 +189,10 @@ check_lock(const char *dir, int fd, struct bh_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) == 0 && st.st_nlink == 0) { /* who comes next would not be refused */
-        return bh_error_set(err, -ENOENT, dir,
-                            "the directory of the log, or its lock, was removed while it was written",
-                            "書き込み中に、ログのディレクトリまたはロックファイルが削除されました");
+        return bh_error_set(
+            err, -ENOENT, dir,
+            "the directory of the log, or its lock, was removed while it was written",
+            "書き込み中に、ログのディレクトリまたはロックファイルが削除されました");
     }
     return 0;
 }

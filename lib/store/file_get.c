@@ -211,7 +211,8 @@ grow_verdicts(struct log_file *f)
 
 /* What is wrong with it costs nothing but time. */
 static int
-add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at,
+           uint64_t body_size)
 {
     rollup_head_done(&f->rollup);
     int r = rollup_head_get(head, head_size, body_size, f->rows, &f->rollup);
@@ -270,7 +271,9 @@ take_frame(struct log_file *f, const struct frame *frame, uint64_t at)
         skip_lost_rows(f, frame->first_row);
         return add_block(f, head, frame->head_size, body_at, frame->body_size);
     case FRAME_ROLLUP:
-        return f->type == FILE_SEGMENT ? add_rollup(f, head, frame->head_size, body_at, frame->body_size) : 0;
+        return f->type == FILE_SEGMENT
+                   ? add_rollup(f, head, frame->head_size, body_at, frame->body_size)
+                   : 0;
     case FRAME_VERDICTS:
         return f->type == FILE_JOURNAL ? add_verdicts(f, head, frame->head_size) : 0;
     default:
@@ -450,8 +453,7 @@ find_index(struct log_file *f)
     const uint8_t *p = sound_trailer(f);
     struct frame frame;
     const uint64_t at = p == NULL ? 0 : bh_get_le64(p + 8);
-    if (p == NULL ||
-        !frame_get(f->data, f->size, at, &frame) || frame.kind != FRAME_INDEX) {
+    if (p == NULL || !frame_get(f->data, f->size, at, &frame) || frame.kind != FRAME_INDEX) {
         return BH_EDAMAGED;
     }
     f->identity = frame.head_sum;

@@ -27,7 +27,8 @@ enum frame_kind {
 struct frame {
     uint16_t kind;
     uint32_t head_size;
-    uint32_t first_row; /* blocks of journals: how many rows came before, also when those are lost */
+    uint32_t
+        first_row; /* blocks of journals: how many rows came before, also when those are lost */
     uint64_t body_size, head_sum;
 };
 /* No journal has more; what says so is damaged. Its verdicts have an octet for each row. */
@@ -83,13 +84,14 @@ struct log_file {
     struct block_ref *block;
     struct dict_ref *dict;
     size_t block_count, block_cap, dict_count, dict_cap;
-    uint8_t *index_copy; /* heads of dictionaries, when they came out of the index */
+    uint8_t *index_copy;      /* heads of dictionaries, when they came out of the index */
     uint64_t rows, row_space; /* row_space: the numbers of rows, with those that are lost */
     uint64_t lost_rows;       /* known to have been there                                 */
     uint64_t torn, damaged;
-    uint64_t identity; /* of a sound segment: the sum of its index, which has the sums of all else */
+    uint64_t
+        identity; /* of a sound segment: the sum of its index, which has the sums of all else */
     uint64_t searched; /* octets of heads that were none */
-    uint8_t *verdict; /* journals: by row; VERDICT_NONE: as in the block */
+    uint8_t *verdict;  /* journals: by row; VERDICT_NONE: as in the block */
     uint64_t verdict_rows;
     uint64_t dict_bytes;
     struct rollup_head rollup; /* days 0: none, or it is damaged */

@@ -130,7 +130,8 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
     o->rows += c->rows;
     int r = o->rollup != NULL ? 0 : rollup_begin(d, t, &o->rollup);
     r = r != 0 ? r : rollup_add(o->rollup, c);
-    return r != 0 ? bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません") : out_flush(o, err);
+    return r != 0 ? bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません")
+                  : out_flush(o, err);
 }
 
 /* Of what a segment takes without it. */

@@ -141,7 +141,8 @@ journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *ver
         const uint64_t from = w->flushed > first ? w->flushed : first,
                        to = first + c->rows < upto ? first + c->rows : upto;
         if (from < to) {
-            r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), from - w->base, &out);
+            r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), from - w->base,
+                         &out);
         }
         first += c->rows;
     }

@@ -58,8 +58,9 @@ look_at_all(const char *dir, struct ages *a, struct bh_error *err)
     size_t n = 0;
     int r = list_dir(dir, &list, &n, err);
     *a = (struct ages){ .now_ns = INT64_MIN, .file = calloc(n + 1, sizeof *a->file) };
-    r = r == 0 && a->file == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
-                                  : r;
+    r = r == 0 && a->file == NULL
+            ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+            : r;
     for (size_t k = 0; k < n && r == 0; k++) {
         char name[NAME_SIZE], path[4096];
         struct stat st;

@@ -10,7 +10,7 @@ struct open_rows {
     struct chunk **chunk;
     size_t count, cap;
     unsigned short_blocks; /* that steps back in time cut short, one after the other */
-    struct chunk **spare; /* sealed ones, to be filled again: their pages are there already */
+    struct chunk **spare;  /* sealed ones, to be filled again: their pages are there already */
     size_t spare_count;
 };
 /* A step back in time that begins a block, so that blocks stay short in time. */

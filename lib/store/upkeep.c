@@ -128,8 +128,8 @@ pass(struct rewrite *x, const struct log_file *const *files, size_t count, struc
     return r != 0 ? r : take_chunk(x);
 }
 
-static int write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
-                         uint64_t first, uint64_t last);
+static int write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files,
+                         size_t count, uint64_t first, uint64_t last);
 
 /* The records of files of one run as one segment, that stands for the numbers first to last. Its days are
  * those of the zone it was written in, whatever is set here. */
@@ -150,7 +150,7 @@ write_anew(struct rewrite *x, const char *dir, const struct log_file *const *fil
 
 static int
 write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count,
-           uint64_t first, uint64_t last)
+              uint64_t first, uint64_t last)
 {
     const struct log_file *newest = files[count - 1];
     const uint64_t lost = x->lost;
@@ -203,7 +203,8 @@ remove_unfinished(const char *dir, struct bh_error *err)
 /* What a journal has becomes a segment. Where it is damaged the octets are kept under another name: some of
  * them may be worth a look, and nobody else has them. */
 static int
-seal_journal(const char *dir, const struct log_file *f, struct block_work *work, struct bh_error *err)
+seal_journal(const char *dir, const struct log_file *f, struct block_work *work,
+             struct bh_error *err)
 {
     struct rewrite x = { .work = work, .err = err };
     char name[NAME_SIZE], path[4096], kept[4096];
@@ -233,7 +234,8 @@ recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_
     /* First those that do not count. One that goes on from another would begin to count when that one is
      * sealed, and its records stand in there already: it must be gone from the disk before. */
     bool *left = calloc(n + 1, sizeof *left), any = false;
-    r = r == 0 && left == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
+    r = r == 0 && left == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                               : r;
     for (size_t k = 0; k < n && r == 0; k++) {
         left[k] = files[k].type == FILE_JOURNAL && journal_counts(files, n, k);
         if (files[k].type == FILE_JOURNAL && !left[k]) {
@@ -294,9 +296,10 @@ care_begin(struct care *c, const char *dir, bool may_begin, struct bh_error *err
                 : 0;
     if (r == 0 && !may_begin && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
         struct stat st;
-        r = stat(dir, &st) != 0 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
-                                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
-                                               "このディレクトリにはパケットログがありません");
+        r = stat(dir, &st) != 0
+                ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
+                : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
+                               "このディレクトリにはパケットログがありません");
     }
     r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
     r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
@@ -483,7 +486,8 @@ open_other(const char *dir, const char *other, struct log_file **ret_files, size
            struct bh_error *err)
 {
     struct stat a, b;
-    if (stat(dir, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
+    if (stat(dir, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+        a.st_ino == b.st_ino) {
         return bh_error_set(err, BH_EUSAGE, other, "is the log to append to",
                             "は追加先のログそのものです");
     }
@@ -528,7 +532,8 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
     const uint64_t first = next_sequence(c.files, c.count);
     uint64_t sequence = first;
     *ret_done = (struct bh_store_done){ 0 };
-    r = r == 0 && log == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません") : r;
+    r = r == 0 && log == NULL ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
+                              : r;
     for (size_t k = 0; k < count && r == 0; k++) {
         r = open_other(dir, others[k], &log[k].file, &log[k].count, err);
         for (size_t i = 0; r == 0 && i < log[k].count; i++) {

@@ -203,7 +203,7 @@ seal_when_full(struct bh_store_writer *w, struct bh_error *err)
     int r = 0;
     const uint64_t waiting = w->rows - (w->flushed > w->base ? w->flushed : w->base);
     if (w->any_tick && waiting > 0 &&
-        (waiting <= BLOCK_ROWS || w->now_ns - w->flush_ns >= FLUSH_NS / 2)) {
+        (waiting <= BLOCK_ROWS || w->now_ns - w->flush_ns >= FLUSH_NS / 10 * 9)) {
         r = journal_flush(w, w->rows, NULL, NULL, err);
         w->flush_ns = w->now_ns;
     }
@@ -248,9 +248,9 @@ bh_store_write(struct bh_store_writer *w, const struct bh_batch *b, struct bh_er
                             "書き込めるようになるのを待っています");
     }
     if (w->rows - w->base > JOURNAL_ROWS_MAX - 2 * BLOCK_ROWS) {
-        return bh_error_set(err, BH_ELIMIT, w->dir, "%u records wait for their verdicts, no more can",
-                            "判定待ちの記録が %u 件あり、これ以上は待てません",
-                            JOURNAL_ROWS_MAX - 2 * BLOCK_ROWS);
+        return bh_error_set(
+            err, BH_ELIMIT, w->dir, "%u records wait for their verdicts, no more can",
+            "判定待ちの記録が %u 件あり、これ以上は待てません", JOURNAL_ROWS_MAX - 2 * BLOCK_ROWS);
     }
     int r = seal_when_full(w, err);
     if (r == 0 && rows_add(&w->open, b, lacks, NULL) != 0) {
@@ -293,7 +293,8 @@ bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_s
         w->any_tick = true;
         w->flush_ns = w->synced_ns = now_ns;
     }
-    if (now_ns < w->now_ns) { /* it should only go forward; when it does not, nothing may wait for it */
+    if (now_ns <
+        w->now_ns) { /* it should only go forward; when it does not, nothing may wait for it */
         w->flush_ns = now_ns - FLUSH_NS;
         w->synced_ns = now_ns - (int64_t)w->sync_ns;
     }
@@ -352,7 +353,8 @@ bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sum
             r = r != 0 ? r : seal(w, chunks, err);
         } while (r == 0 && w->open.count > 0);
         if (r != 0 && !w->failed && w->flushed < w->rows) {
-            bh_ignore(journal_flush(w, w->rows, NULL, NULL, NULL)); /* `err` says why it is not sealed */
+            bh_ignore(
+                journal_flush(w, w->rows, NULL, NULL, NULL)); /* `err` says why it is not sealed */
         }
     }
     writer_free(w);

@@ -23,7 +23,7 @@ struct bh_store_writer {
     int journal_fd;
     char journal_path[4096];
     uint64_t journal_size, flushed,
-        judged; /* judged: rows whose outcomes in the journal are final */
+        judged;                          /* judged: rows whose outcomes in the journal are final */
     int64_t now_ns, flush_ns, synced_ns; /* clock of the last tick, flush, sync */
     bool any_tick;
     bool journal_is_named; /* its name is on the disk */
@@ -42,8 +42,8 @@ struct bh_store_writer {
 BH_NODISCARD int journal_open(struct bh_store_writer *w, uint64_t after, struct bh_error *err);
 /* Everything up to the row `upto` that came, into the journal. When it fails the journal is as before,
  * and it can be tried again. */
-BH_NODISCARD int journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict,
-                               void *arg, struct bh_error *err);
+BH_NODISCARD int journal_flush(struct bh_store_writer *w, uint64_t upto,
+                               bh_store_verdict_fn *verdict, void *arg, struct bh_error *err);
 /* To the disk; of a new one its name too. */
 BH_NODISCARD int journal_sync(struct bh_store_writer *w, struct bh_error *err);
 /* Its outcome is not known yet. */

@@ -68,13 +68,15 @@ check_log(const char *dir, const char *command, struct bh_error *err)
         r = errno;
     }
     if (r != 0) {
-        return bh_error_errno(err, r, dir, "cannot read the packet log", "パケットログを読めません");
+        return bh_error_errno(err, r, dir, "cannot read the packet log",
+                              "パケットログを読めません");
     }
-    return bh_error_set(err, BH_EUSAGE, dir[0] == '\0' ? "--log-dir" : dir,
-                        "there is no packet log yet; beholder capture or import -w makes one, or name a capture file; try %s --help",
-                        "パケットログがまだありません。beholder capture か import -w で作るか、"
-                        "キャプチャファイルを指定してください。%s --help をご覧ください",
-                        command);
+    return bh_error_set(
+        err, BH_EUSAGE, dir[0] == '\0' ? "--log-dir" : dir,
+        "there is no packet log yet; beholder capture or import -w makes one, or name a capture file; try %s --help",
+        "パケットログがまだありません。beholder capture か import -w で作るか、"
+        "キャプチャファイルを指定してください。%s --help をご覧ください",
+        command);
 }
 
 int

@@ -44,7 +44,8 @@ check_sensor(const struct bh_args *a, struct bh_error *err)
 {
     const char *name = bh_arg_given(a, "sensor") ? bh_arg(a, "sensor") : "-";
     size_t n = 0;
-    while (isalnum((unsigned char)name[n]) || (name[n] != '\0' && strchr("-_.:@/+", name[n]) != NULL)) {
+    while (isalnum((unsigned char)name[n]) ||
+           (name[n] != '\0' && strchr("-_.:@/+", name[n]) != NULL)) {
         n++;
     }
     if (n > 0 && n < 64 && name[n] == '\0') {
@@ -76,11 +77,13 @@ say_stopped(const struct bh_ingest_result *r, const struct bh_ingest_options *o,
 {
     char line[1200];
     struct bh_error text = { 0 };
-    bh_error_set(&text, 0, o->log_dir,
-                 "stopped; the first %" PRIu64 " records are in the log (to import the file again would count them twice)",
-                 "中断しました。最初の %" PRIu64
-                 " 件の記録はログに入っています (同じファイルをもう一度取り込むと二重に数えられます)",
-                 r->written);
+    bh_error_set(
+        &text, 0, o->log_dir,
+        "stopped; the first %" PRIu64
+        " records are in the log (to import the file again would count them twice)",
+        "中断しました。最初の %" PRIu64
+        " 件の記録はログに入っています (同じファイルをもう一度取り込むと二重に数えられます)",
+        r->written);
     fprintf(stderr, "beholder: %s\n", bh_error_line(&text, lang, line, sizeof line));
 }
 

@@ -299,7 +299,9 @@ log_compact(const struct asked *q, struct bh_error *err)
     bar_end(&bar);
     if (r == 0 && d.files_left > 0) {
         d.lost_records = d.files_left;
-        r = say_done(q, &d, "%" PRIu64 " files were left as they are: something is damaged (beholder log repair)\n",
+        r = say_done(q, &d,
+                     "%" PRIu64
+                     " files were left as they are: something is damaged (beholder log repair)\n",
                      "壊れたところがあるため、%" PRIu64
                      " 個のファイルはそのままにしました (beholder log repair)\n",
                      err);
@@ -352,11 +354,16 @@ log_push(const struct asked *q, struct bh_error *err)
     struct bh_push_result d;
     struct bar bar;
     if (q->dir_count != 2) {
-        return bh_error_set(err, BH_EUSAGE, "beholder log push", "name the log, then the directory or HOST:DIRECTORY of its copy",
-                            "ログと、写しを置くディレクトリまたはホスト:ディレクトリを指定してください");
+        return bh_error_set(
+            err, BH_EUSAGE, "beholder log push",
+            "name the log, then the directory or HOST:DIRECTORY of its copy",
+            "ログと、写しを置くディレクトリまたはホスト:ディレクトリを指定してください");
     }
-    struct bh_push_options o = { .log = q->dirs[0], .target = q->dirs[1], .sftp = bh_arg(q->args, "sftp"),
-                                 .again = bh_arg_given(q->args, "again"), .progress = draw_or_stop,
+    struct bh_push_options o = { .log = q->dirs[0],
+                                 .target = q->dirs[1],
+                                 .sftp = bh_arg(q->args, "sftp"),
+                                 .again = bh_arg_given(q->args, "again"),
+                                 .progress = draw_or_stop,
                                  .progress_arg = &bar };
     const bool quiet = bh_arg_given(q->args, "quiet");
     bar_begin(&bar, quiet);
@@ -367,17 +374,22 @@ log_push(const struct asked *q, struct bh_error *err)
     }
     struct bh_buf out = { 0 };
     if (!quiet) {
-        bh_buf_printf(&out,
-                      word(q, "%" PRIu64 " segments with %" PRIu64 " records sent (%" PRIu64 " octets, %" PRIu64
-                           " of them by a push before); %" PRIu64 " had arrived already\n",
-                           "セグメント %" PRIu64 " 個 (記録 %" PRIu64 " 件) を送りました (%" PRIu64 " バイト、うち前回までに %"
-                           PRIu64 ")。%" PRIu64 " 個は到着済みでした\n"),
-                      d.segments, d.records, d.bytes, d.resumed_bytes, d.there);
+        bh_buf_printf(
+            &out,
+            word(q,
+                 "%" PRIu64 " segments with %" PRIu64 " records sent (%" PRIu64 " octets, %" PRIu64
+                 " of them by a push before); %" PRIu64 " had arrived already\n",
+                 "セグメント %" PRIu64 " 個 (記録 %" PRIu64 " 件) を送りました (%" PRIu64
+                 " バイト、うち前回までに %" PRIu64 ")。%" PRIu64 " 個は到着済みでした\n"),
+            d.segments, d.records, d.bytes, d.resumed_bytes, d.there);
     }
     if (d.damaged > 0) {
-        bh_buf_printf(&out, word(q, "%" PRIu64 " segments are damaged and were not sent (beholder log repair)\n",
-                                 "セグメント %" PRIu64 " 個は壊れているため送りませんでした (beholder log repair)\n"),
-                      d.damaged);
+        bh_buf_printf(
+            &out,
+            word(q, "%" PRIu64 " segments are damaged and were not sent (beholder log repair)\n",
+                 "セグメント %" PRIu64
+                 " 個は壊れているため送りませんでした (beholder log repair)\n"),
+            d.damaged);
     }
     return finish(&out, d.damaged > 0 ? 1 : 0, err);
 }

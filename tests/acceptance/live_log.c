@@ -34,7 +34,8 @@ static void
 say(char what, uint64_t n)
 {
     char line[64];
-    const int len = snprintf(line, sizeof line, "%c %" PRIu64 " %" PRId64 "\n", what, n, clock_ns());
+    const int len =
+        snprintf(line, sizeof line, "%c %" PRIu64 " %" PRId64 "\n", what, n, clock_ns());
     if (write(STDOUT_FILENO, line, (size_t)len) != len) {
         exit(3);
     }
@@ -96,7 +97,8 @@ open_writer(const char *dir, struct bh_store_writer **ret, struct bh_error *err)
     struct bh_store_writer_config cfg = { .dir = dir,
                                           .segment_blocks = 1,
                                           .sync_ns = 2000000000,
-                                          .run = { .outcomes = true, .first_ns = 1185807600000000000LL } };
+                                          .run = { .outcomes = true,
+                                                   .first_ns = 1185807600000000000LL } };
     snprintf(cfg.run.home, sizeof cfg.run.home, "203.0.113.1");
     return bh_store_writer_open(&cfg, ret, err);
 }
@@ -182,8 +184,8 @@ check(const char *dir)
         }
     }
     bh_store_get_health(s, &h);
-    printf("%" PRIu64 " records, %" PRIu64 " wrong, %" PRIu64 " undecided, %" PRIu64 " damaged\n", n, wrong,
-           undecided, h.damaged_blocks + h.damaged_files);
+    printf("%" PRIu64 " records, %" PRIu64 " wrong, %" PRIu64 " undecided, %" PRIu64 " damaged\n",
+           n, wrong, undecided, h.damaged_blocks + h.damaged_files);
     bh_store_close(s);
     bh_batch_free(b);
     return wrong > 0 || h.damaged_blocks + h.damaged_files > 0;
@@ -196,15 +198,20 @@ main(int argc, char **argv)
     struct bh_store_writer *w;
     if (argc >= 5 && strcmp(argv[1], "write") == 0) {
         return write_log(argv[2], strtoull(argv[3], NULL, 10), strtoll(argv[4], NULL, 10),
-                         argc > 5 ? strtoull(argv[5], NULL, 10) : 0, argc > 6 ? strtoll(argv[6], NULL, 10) : 0);
+                         argc > 5 ? strtoull(argv[5], NULL, 10) : 0,
+                         argc > 6 ? strtoll(argv[6], NULL, 10) : 0);
     }
     if (argc == 3 && strcmp(argv[1], "check") == 0) {
         return check(argv[2]);
     }
     if (argc == 3 && strcmp(argv[1], "recover") == 0) {
         static const struct bh_store_sums none;
-        return open_writer(argv[2], &w, &err) != 0 || bh_store_writer_close(w, &none, &err) != 0 ? fail(&err) : 0;
+        return open_writer(argv[2], &w, &err) != 0 || bh_store_writer_close(w, &none, &err) != 0
+                   ? fail(&err)
+                   : 0;
     }
-    fputs("live_log write DIR RECORDS_PER_SECOND SECONDS [FIRST [BACK]] | check DIR | recover DIR\n", stderr);
+    fputs(
+        "live_log write DIR RECORDS_PER_SECOND SECONDS [FIRST [BACK]] | check DIR | recover DIR\n",
+        stderr);
     return 2;
 }

@@ -106,7 +106,9 @@ fill(struct bh_batch *b, uint32_t first, uint32_t rows, int64_t start_ns)
 static struct bh_store_writer *
 open_writer(uint32_t blocks)
 {
-    struct bh_store_writer_config cfg = { .dir = dir, .segment_blocks = blocks, .run = { .outcomes = true } };
+    struct bh_store_writer_config cfg = { .dir = dir,
+                                          .segment_blocks = blocks,
+                                          .run = { .outcomes = true } };
     struct bh_store_writer *w = NULL;
     struct bh_error err = { 0 };
     snprintf(cfg.run.home, sizeof cfg.run.home, "203.0.113.1");
@@ -157,7 +159,8 @@ read_log(int64_t start_ns)
             const uint32_t n = b->tcp_seq[i];
             fill(wanted, n, 1, start_ns);
             f.wrong += (f.rows > 0 && n <= f.last) || b->ts_ns[i] != wanted->ts_ns[0] ||
-                       b->src[i] != wanted->src[0] || b->ports[i] != wanted->ports[0] || b->ttl[i] != wanted->ttl[0];
+                       b->src[i] != wanted->src[0] || b->ports[i] != wanted->ports[0] ||
+                       b->ttl[i] != wanted->ttl[0];
             f.undecided += b->outcome[i] == BH_OUTCOME_NONE;
             f.wrong += b->outcome[i] != BH_OUTCOME_NONE && b->outcome[i] != verdict(NULL, n, 0);
             f.last = n;
@@ -189,7 +192,9 @@ write_rows(struct bh_store_writer *w, uint32_t first, uint32_t batches, uint32_t
         const uint32_t rows = first + 1000 * (k + 1);
         write_thousand(w, first + 1000 * k, START_NS);
         bh_store_settle(w, rows > open ? rows - open : 0, verdict, NULL);
-        assert_int_equal(bh_store_tick(w, (int64_t)(rows / 1000) * 1000000000, &no_sums, verdict, NULL, &err), 0);
+        assert_int_equal(
+            bh_store_tick(w, (int64_t)(rows / 1000) * 1000000000, &no_sums, verdict, NULL, &err),
+            0);
     }
 }
 
@@ -221,7 +226,8 @@ begun_journals(void **state)
             write_file("0000000009.jnl", header, sizes[k]);
             struct found f = read_log(0);
             assert_true(f.rows == 0 && f.health.damaged_files == 0 && f.health.damaged_blocks == 0);
-            assert_int_equal(bh_store_writer_close(open_writer(1), &no_sums, &(struct bh_error){ 0 }), 0);
+            assert_int_equal(
+                bh_store_writer_close(open_writer(1), &no_sums, &(struct bh_error){ 0 }), 0);
             assert_false(is_there("0000000009.jnl"));
         }
     }
@@ -280,7 +286,8 @@ killed_twice(void **state)
     assert_int_equal(unlink(segment), 0);
     assert_int_equal(read_log(START_NS).rows, flushed);
     assert_int_equal(with_little_room(4096, recover_in_vain), 0);
-    assert_true(is_there("0000000001.jnl") && !is_there("0000000002.jnl") && !is_there("0000000001.new"));
+    assert_true(is_there("0000000001.jnl") && !is_there("0000000002.jnl") &&
+                !is_there("0000000001.new"));
     assert_int_equal(read_log(START_NS).rows, flushed);
     assert_int_equal(bh_store_writer_close(open_writer(1), &no_sums, &(struct bh_error){ 0 }), 0);
     struct found f = read_log(START_NS);
@@ -312,10 +319,12 @@ flipped_journal(void **state)
         other = (uint8_t)(octet ^ 1U << at % 8);
         assert_int_equal(pwrite(fd, &other, 1, at), 1);
         const struct found f = read_log(START_NS);
-        if (f.wrong > 0 || f.rows + 2000 < whole.rows || f.health.lost_records > whole.rows - f.rows ||
+        if (f.wrong > 0 || f.rows + 2000 < whole.rows ||
+            f.health.lost_records > whole.rows - f.rows ||
             (f.rows < whole.rows && f.health.damaged_files + f.health.damaged_blocks == 0)) {
-            fail_msg("octet %ld: %u wrong, %u of %u records, %u undecided, %u said to be lost", (long)at,
-                     f.wrong, f.rows, whole.rows, f.undecided, (unsigned)f.health.lost_records);
+            fail_msg("octet %ld: %u wrong, %u of %u records, %u undecided, %u said to be lost",
+                     (long)at, f.wrong, f.rows, whole.rows, f.undecided,
+                     (unsigned)f.health.lost_records);
         }
         shown += f.rows < whole.rows;
         assert_int_equal(pwrite(fd, &octet, 1, at), 1);
@@ -347,7 +356,8 @@ cut_journal(void **state)
         assert_int_equal(truncate(path, size), 0);
         const struct found f = read_log(START_NS);
         if (f.wrong > 0 || f.health.damaged_files + f.health.damaged_blocks > 0) {
-            fail_msg("%ld octets: %u wrong, %u damaged", (long)size, f.wrong, (unsigned)f.health.damaged_files);
+            fail_msg("%ld octets: %u wrong, %u damaged", (long)size, f.wrong,
+                     (unsigned)f.health.damaged_files);
         }
     }
 }
@@ -379,7 +389,8 @@ room_comes_back(void **state)
     for (uint32_t k = 5; k < 40; k++) {
         write_thousand(w, 1000 * k, START_NS);
         bh_store_settle(w, 1000 * k, verdict, NULL);
-        failed += bh_store_tick(w, (int64_t)(k + 1) * 1000000000, &no_sums, verdict, NULL, &err) == -EFBIG;
+        failed += bh_store_tick(w, (int64_t)(k + 1) * 1000000000, &no_sums, verdict, NULL, &err) ==
+                  -EFBIG;
     }
     const uint64_t flushed = bh_store_flushed(w);
     const uint32_t seen = read_log(START_NS).rows;
@@ -467,7 +478,9 @@ kept_by_age(void **state)
         uint64_t keep_days;
         bool wrong_clock;
         uint64_t files;
-    } cases[] = { { 0, false, 6 }, { 5, false, 6 }, { 3, false, 4 }, { 1, false, 2 }, { 3, true, 4 } };
+    } cases[] = {
+        { 0, false, 6 }, { 5, false, 6 }, { 3, false, 4 }, { 1, false, 2 }, { 3, true, 4 }
+    };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         struct bh_store_done d;
         struct bh_error err = { 0 };
@@ -475,7 +488,8 @@ kept_by_age(void **state)
         for (int64_t day = 0; day < 6; day++) {
             write_day(day, cases[k].wrong_clock && day == 5);
         }
-        assert_int_equal(bh_store_retain(dir, cases[k].keep_days * (uint64_t)DAY_NS, 0, &d, &err), 0);
+        assert_int_equal(bh_store_retain(dir, cases[k].keep_days * (uint64_t)DAY_NS, 0, &d, &err),
+                         0);
         assert_int_equal(d.files_after, cases[k].files);
         assert_int_equal(d.lost_records, (6 - cases[k].files) * 250);
     }
