@@ -128,6 +128,8 @@ bh_child_new(const struct bh_child_config *cfg, struct bh_child **ret, struct bh
 void bh_child_tick(struct bh_child *c, int64_t now_ns);
 /* For who waits for any child: was it this one? */
 bool bh_child_ended(struct bh_child *c, pid_t pid, int status, int64_t now_ns);
+/* It is going to be freed: its end is no news, and it is not started again. */
+void bh_child_stop(struct bh_child *c);
 pid_t bh_child_pid(const struct bh_child *c); /* 0: not running */
 int bh_child_fd(struct bh_child *c, bool broken);
 /* Closes its input; one that does not end is ended: SIGTERM after 0.3 s, SIGKILL after 0.6 s. */

@@ -29,13 +29,13 @@
 
 struct bh_child {
     struct bh_child_config cfg;
-    char *text;               /* the command's words, each with its NUL */
+    char *text; /* the command's words, each with its NUL */
     char *words[WORDS_MOST + 1];
     char sensor[300], output[300]; /* of its environment */
-    pid_t pid;                /* 0: not running                    */
-    int fd;                   /* -1: none, or handed over          */
+    pid_t pid;                     /* 0: not running                    */
+    int fd;                        /* -1: none, or handed over          */
     int64_t started_ns, again_ns, wait_ns;
-    bool ever;
+    bool ever, stops;
 };
 
 /* ---- words ------------------------------------------------------------------------------------------------ */
@@ -91,13 +91,12 @@ bh_command_split(const char *command, char **ret_text, char *ret_words[], size_t
     ret_words[count] = NULL;
     if (!good || count == 0 || *at != '\0') {
         free(text);
-        return !good ? bh_error_set(err, BH_EUSAGE, command, "a quote stays open",
-                                    "引用符が閉じていません")
-               : count == 0
-                   ? bh_error_set(err, BH_EUSAGE, "command", "names no program",
-                                  "プログラムの指定がありません")
-                   : bh_error_set(err, BH_EUSAGE, command, "has more than %zu words",
-                                  "の語が %zu を超えています", most);
+        return !good        ? bh_error_set(err, BH_EUSAGE, command, "a quote stays open",
+                                           "引用符が閉じていません")
+               : count == 0 ? bh_error_set(err, BH_EUSAGE, "command", "names no program",
+                                           "プログラムの指定がありません")
+                            : bh_error_set(err, BH_EUSAGE, command, "has more than %zu words",
+                                           "の語が %zu を超えています", most);
     }
     *ret_text = text;
     return 0;
@@ -231,7 +230,8 @@ bh_child_new(const struct bh_child_config *cfg, struct bh_child **ret, struct bh
         free(c);
         return r;
     }
-    snprintf(c->sensor, sizeof c->sensor, "BEHOLDER_SENSOR=%s", cfg->sensor != NULL ? cfg->sensor : "");
+    snprintf(c->sensor, sizeof c->sensor, "BEHOLDER_SENSOR=%s",
+             cfg->sensor != NULL ? cfg->sensor : "");
     snprintf(c->output, sizeof c->output, "BEHOLDER_OUTPUT=%s", cfg->instance);
     *ret = c;
     return 0;
@@ -250,7 +250,7 @@ static void
 plan_next(struct bh_child *c, int64_t now_ns)
 {
     const bool was_good = c->pid != 0 && now_ns - c->started_ns >= WAIT_MOST;
-    c->wait_ns = c->wait_ns == 0 || was_good      ? SECOND
+    c->wait_ns = c->wait_ns == 0 || was_good  ? SECOND
                  : c->wait_ns * 2 < WAIT_MOST ? c->wait_ns * 2
                                               : WAIT_MOST;
     c->again_ns = now_ns + c->wait_ns;
@@ -262,10 +262,14 @@ static void
 say_ended(struct bh_child *c, bool known, int status)
 {
     struct bh_error e = { 0 };
+    if (c->stops) {
+        return;
+    }
     const long long s = (long long)(c->wait_ns / SECOND);
     if (known && WIFEXITED(status)) {
         bh_error_set(&e, 0, c->words[0], "ended with status %d; it is started again in %lld s",
-                     "が終了しました (終了コード %d)。%lld 秒後に再開します", WEXITSTATUS(status), s);
+                     "が終了しました (終了コード %d)。%lld 秒後に再開します", WEXITSTATUS(status),
+                     s);
     } else if (known && WIFSIGNALED(status)) {
         bh_error_set(&e, 0, c->words[0], "was ended by signal %d; it is started again in %lld s",
                      "がシグナル %d で終了しました。%lld 秒後に再開します", WTERMSIG(status), s);
@@ -304,7 +308,7 @@ bh_child_tick(struct bh_child *c, int64_t now_ns)
     if (c->pid != 0) {
         look(c, now_ns);
     }
-    if (c->pid != 0 || (c->ever && now_ns < c->again_ns)) {
+    if (c->pid != 0 || c->stops || (c->ever && now_ns < c->again_ns)) {
         return;
     }
     c->ever = true;
@@ -320,6 +324,14 @@ bh_child_tick(struct bh_child *c, int64_t now_ns)
         if (bh_descriptor_send(c->cfg.hand_to, c->fd) == 0) {
             close_fd(c); /* so that the program sees the end when the output closes it */
         }
+    }
+}
+
+void
+bh_child_stop(struct bh_child *c)
+{
+    if (c != NULL) {
+        c->stops = true;
     }
 }
 

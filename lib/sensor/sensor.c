@@ -513,6 +513,9 @@ stop_all(struct sensor *s)
 {
     const int64_t until = sensor_clock_ns() + END_NS;
     bool any = true;
+    for (size_t k = 0; k < s->output_count; k++) {
+        bh_child_stop(s->output[k].child);
+    }
     if (s->capture_pid > 0) {
         kill(s->capture_pid, SIGTERM);
     }

@@ -172,13 +172,16 @@ int
 counts_add(struct counts *c, const struct bh_output_batch *batch)
 {
     const struct bh_batch *b = batch->records;
-    bh_sight_set(c->sight, (struct bh_batch *)(uintptr_t)b); /* without an anonymizer it stays as it is */
+    bh_sight_set(c->sight,
+                 (struct bh_batch *)(uintptr_t)b); /* without an anonymizer it stays as it is */
     for (uint32_t row = 0; row < batch->rows; row++) {
         const bool timed = (b->marks[row] & BH_MARK_BAD_TIME) == 0;
         const int64_t ts = b->ts_ns[row];
         const int64_t minute = timed ? ts / MINUTE_NS - (ts % MINUTE_NS < 0) : NO_MINUTE;
         make_key(c, row);
-        struct entry *e = c->key.failed ? NULL : find(c, minute, c->key.data == NULL ? "" : c->key.data, c->key.len, false);
+        struct entry *e = c->key.failed ? NULL
+                                        : find(c, minute, c->key.data == NULL ? "" : c->key.data,
+                                               c->key.len, false);
         if (e == NULL) {
             return -ENOMEM;
         }
@@ -201,6 +204,12 @@ counts_is_due(const struct counts *c)
 {
     return c->count > 0 && c->first_minute != INT64_MAX &&
            c->newest_ns - LATE_NS >= (c->first_minute + 1) * MINUTE_NS;
+}
+
+bool
+counts_is_large(const struct counts *c)
+{
+    return c->count >= COUNTS_KEYS / 2;
 }
 
 bool
@@ -249,7 +258,9 @@ counts_put(const struct counts *c, struct bh_buf *to)
         bh_buf_puts(to, "\"sensor\":");
         bh_buf_add(to, c->sensor.data, c->sensor.len);
         bh_buf_add(to, c->texts.data + e->at, e->len);
-        bh_buf_printf(to, ",\"records\":%" PRIu64 ",\"accesses\":%" PRIu64 ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n",
+        bh_buf_printf(to,
+                      ",\"records\":%" PRIu64 ",\"accesses\":%" PRIu64 ",\"packets\":%" PRIu64
+                      ",\"bytes\":%" PRIu64 "}\n",
                       e->records, e->accesses, e->packets, e->bytes);
     }
     free(order);

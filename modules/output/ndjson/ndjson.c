@@ -18,9 +18,9 @@
 #include "stream.h"
 
 #define WAITING_MOST (8U << 20)
-#define IDLE_NS 65000000000LL  /* nothing came for so long: what is counted goes out */
+#define IDLE_NS 65000000000LL /* nothing came for so long: what is counted goes out */
 #define RETRY_NS 1000000000LL
-#define NOTE_NS 2000000000LL   /* how often counts are noted beside the file */
+#define NOTE_NS 2000000000LL /* how often counts are noted beside the file */
 
 struct ndjson {
     struct lines *lines;   /* records, or */
@@ -29,10 +29,10 @@ struct ndjson {
     struct stream *stream;
     int socket;
     struct bh_buf text;
-    struct bh_buf noted;  /* counts of the process before, as lines */
-    uint64_t next;        /* the first batch we do not have         */
-    uint64_t safe;        /* streams of counts: all below are written */
-    int64_t now_ns, retry_ns, came_ns, note_ns;
+    struct bh_buf noted; /* counts of the process before, as lines */
+    uint64_t next;       /* the first batch we do not have         */
+    uint64_t safe;       /* streams of counts: all below are written */
+    int64_t now_ns, retry_ns, came_ns, note_ns, settled_ns;
     bool is_stdout, said_closed, is_noted;
 };
 
@@ -107,7 +107,8 @@ check_target(struct bh_output *o, const struct ndjson *n)
         return say_usage(o, "file", "give one of file, socket, stdout = yes",
                          "file、socket、stdout = yes のうち 1 つを指定してください");
     }
-    if (socket_path != NULL && (socket_path[0] != '/' || strlen(socket_path) >= sizeof a.sun_path)) {
+    if (socket_path != NULL &&
+        (socket_path[0] != '/' || strlen(socket_path) >= sizeof a.sun_path)) {
         return say_usage(o, socket_path, "must be the path of a Unix socket, of at most 107 octets",
                          "は Unix ソケットの絶対パス (107 オクテットまで) で指定してください");
     }
@@ -228,6 +229,7 @@ settle(struct bh_output *o, struct ndjson *n)
         counts_reset(n->counts);
         n->noted.len = 0;
         n->safe = n->next;
+        n->settled_ns = n->now_ns;
     }
     return r;
 }
@@ -238,7 +240,8 @@ note(struct ndjson *n)
     n->text.len = 0;
     bh_buf_add(&n->text, n->noted.data, n->noted.len);
     counts_put(n->counts, &n->text);
-    const int r = n->text.failed ? -ENOMEM : lines_file_note(n->file, n->text.data, n->text.len, n->next);
+    const int r =
+        n->text.failed ? -ENOMEM : lines_file_note(n->file, n->text.data, n->text.len, n->next);
     n->safe = r == 0 ? n->next : n->safe;
     n->note_ns = n->now_ns;
     n->is_noted = r == 0;
@@ -254,7 +257,9 @@ has_counts(const struct ndjson *n)
 static int
 write_counts(struct bh_output *o, struct ndjson *n, const struct bh_output_batch *batch)
 {
-    if (counts_is_due(n->counts)) {
+    /* Old records come minutes by the second: then some of them go out at once, as each time is synced. */
+    if (counts_is_due(n->counts) &&
+        (n->now_ns - n->settled_ns >= RETRY_NS || counts_is_large(n->counts))) {
         const int r = settle(o, n);
         if (r != 0) {
             return BH_EAGAIN;
@@ -336,7 +341,8 @@ ndjson_flush(struct bh_output *o, uint64_t *ret_number)
     struct ndjson *n = bh_output_state(o);
     int r = 0;
     if (n->file != NULL) {
-        if (n->counts != NULL && !n->is_noted && (n->now_ns - n->note_ns >= NOTE_NS || n->now_ns == 0)) {
+        if (n->counts != NULL && !n->is_noted &&
+            (n->now_ns - n->note_ns >= NOTE_NS || n->now_ns == 0)) {
             r = note(n);
         }
         r = r != 0 ? r : lines_file_sync(n->file);

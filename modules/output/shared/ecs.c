@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ecs.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* How a value changes on its way. */
@@ -57,6 +56,9 @@ struct item {
     const char *fixed;
     char part[DEPTH][32];
     unsigned depth;
+    /* What is written when so many of its objects are open already: "b":{"c": */
+    char open[DEPTH][DEPTH * 36];
+    size_t open_len[DEPTH];
 };
 
 struct ecs {
@@ -73,6 +75,16 @@ add(struct ecs *e, const char *path, const struct bh_column *c, enum form form, 
         const size_t n = strcspn(path, ".");
         snprintf(i->part[i->depth++], sizeof i->part[0], "%.*s", (int)n, path);
         path += n + (path[n] == '.');
+    }
+    for (unsigned shared = 0; shared < i->depth; shared++) {
+        char text[DEPTH * (sizeof i->part[0] + 4)];
+        size_t n = 0;
+        for (unsigned d = shared; d < i->depth; d++) {
+            n += (size_t)snprintf(text + n, sizeof text - n, "\"%s\":%s", i->part[d],
+                                  d + 1 < i->depth ? "{" : "");
+        }
+        memcpy(i->open[shared], text, n);
+        i->open_len[shared] = n;
     }
 }
 
@@ -129,13 +141,31 @@ ecs_free(struct ecs *e)
 static const char *
 direction(uint64_t d)
 {
-    return d == BH_DIR_IN ? "inbound" : d == BH_DIR_OUT ? "outbound" : d == BH_DIR_LOCAL ? "internal" : "external";
+    return d == BH_DIR_IN      ? "\"inbound\""
+           : d == BH_DIR_OUT   ? "\"outbound\""
+           : d == BH_DIR_LOCAL ? "\"internal\""
+                               : "\"external\"";
 }
 
 static const char *
 outcome(uint64_t o)
 {
-    return o == BH_OUTCOME_COMPLETE ? "success" : o == BH_OUTCOME_UNKNOWN ? "unknown" : "failure";
+    return o == BH_OUTCOME_COMPLETE  ? "\"success\""
+           : o == BH_OUTCOME_UNKNOWN ? "\"unknown\""
+                                     : "\"failure\"";
+}
+
+static void
+put_mac(uint64_t mac, struct bh_buf *to)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char text[] = "\"00-00-00-00-00-00\"";
+    for (unsigned k = 0; k < 6; k++) {
+        const unsigned octet = (unsigned)(mac >> (40 - 8 * k)) & 255;
+        text[1 + 3 * k] = digits[octet >> 4];
+        text[2 + 3 * k] = digits[octet & 15];
+    }
+    bh_buf_add(to, text, sizeof text - 1);
 }
 
 static bool
@@ -156,22 +186,21 @@ make_value(const struct item *i, const struct bh_value *v, struct bh_buf *to)
         lines_put_value(to, BH_TYPE_NAME, v);
         break;
     case TEXT:
-        bh_buf_printf(to, "\"%" PRIu64 "\"", v->number);
+        bh_buf_putc(to, '"');
+        lines_put_value(to, BH_TYPE_UINT, v);
+        bh_buf_putc(to, '"');
         break;
     case DIRECTION:
-        bh_buf_printf(to, "\"%s\"", direction(v->number));
+        bh_buf_puts(to, direction(v->number));
         break;
     case OUTCOME:
-        bh_buf_printf(to, "\"%s\"", outcome(v->number));
+        bh_buf_puts(to, outcome(v->number));
         break;
     case IP_TYPE:
-        bh_buf_printf(to, "\"ipv%" PRIu64 "\"", v->number);
+        bh_buf_puts(to, v->number == 4 ? "\"ipv4\"" : "\"ipv6\"");
         break;
     case MAC:
-        bh_buf_putc(to, '"');
-        for (int shift = 40; shift >= 0; shift -= 8) {
-            bh_buf_printf(to, "%02X%s", (unsigned)(v->number >> shift) & 255, shift > 0 ? "-" : "\"");
-        }
+        put_mac(v->number, to);
         break;
     default:
         lines_put_value(to, i->column->type, v);
@@ -192,13 +221,11 @@ put_place(const struct item *before, const struct item *i, struct bh_buf *to)
            strcmp(before->part[shared], i->part[shared]) == 0) {
         shared++;
     }
-    for (unsigned d = before != NULL ? before->depth - 1 : 0; d > shared; d--) {
-        bh_buf_putc(to, '}');
+    if (before != NULL) {
+        bh_buf_add(to, "}}}}", before->depth - 1 - shared);
     }
-    bh_buf_puts(to, before != NULL ? "," : "{");
-    for (unsigned d = shared; d < i->depth; d++) {
-        bh_buf_printf(to, "\"%s\":%s", i->part[d], d + 1 < i->depth ? "{" : "");
-    }
+    bh_buf_putc(to, before != NULL ? ',' : '{');
+    bh_buf_add(to, i->open[shared], i->open_len[shared]);
 }
 
 void

@@ -9,7 +9,7 @@
 
 struct lines {
     struct lines_fields fields;
-    struct ecs *ecs; /* NULL: plain */
+    struct ecs *ecs;                      /* NULL: plain */
     char before[BH_COLUMNS_MAX_ROWS][64]; /* ,"src_port": */
     size_t before_len[BH_COLUMNS_MAX_ROWS];
     struct bh_sight *sight;
@@ -58,19 +58,41 @@ lines_put_time(char *at, int64_t ts_ns)
     return at;
 }
 
+/* Nothing that JSON escapes: nearly all names. */
+static bool
+is_plain(const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const uint8_t c = (uint8_t)name[i];
+        if (c < ' ' || c > '~' || c == '"' || c == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 lines_put_value(struct bh_buf *to, enum bh_type type, const struct bh_value *v)
 {
     char text[BH_VALUE_MAX + 2], *at = text;
     if (type == BH_TYPE_NAME) {
-        bh_buf_put_json(to, v->name, strlen(v->name));
+        const size_t len = strlen(v->name);
+        if (len < sizeof text - 2 && is_plain(v->name, len)) {
+            *at++ = '"';
+            at = bh_put_text(at, v->name, len);
+            *at++ = '"';
+            bh_buf_add(to, text, len + 2);
+        } else {
+            bh_buf_put_json(to, v->name, len);
+        }
         return;
     }
     const bool quoted = type != BH_TYPE_UINT && type != BH_TYPE_BOOL;
     if (quoted) {
         *at++ = '"';
     }
-    at = type == BH_TYPE_TIME ? lines_put_time(at, (int64_t)v->number) : bh_value_put(at, type, v, NULL);
+    at = type == BH_TYPE_TIME ? lines_put_time(at, (int64_t)v->number)
+                              : bh_value_put(at, type, v, NULL);
     if (quoted) {
         *at++ = '"';
     }
@@ -108,7 +130,8 @@ lines_fields_parse(struct bh_output *o, const char *setting, const char *text,
     if (rest.failed) {
         r = bh_error_errno(&err, ENOMEM, setting, "cannot start", "開始できません");
     } else if (rest.len > 0) {
-        r = bh_columns_parse(setting, rest.data, ret->column, BH_COLUMNS_MAX_ROWS, &ret->count, &err);
+        r = bh_columns_parse(setting, rest.data, ret->column, BH_COLUMNS_MAX_ROWS, &ret->count,
+                             &err);
     } else if (!ret->sensor && !ret->id) {
         r = bh_error_set(&err, BH_EUSAGE, setting, "names no field", "項目の指定がありません");
     }
@@ -118,7 +141,8 @@ lines_fields_parse(struct bh_output *o, const char *setting, const char *text,
     }
     for (size_t i = 0; i < ret->count; i++) {
         if (strcmp(ret->column[i].name, "sensor") == 0) { /* of logs of several; here it is one */
-            memmove(&ret->column[i], &ret->column[i + 1], (ret->count - i - 1) * sizeof ret->column[0]);
+            memmove(&ret->column[i], &ret->column[i + 1],
+                    (ret->count - i - 1) * sizeof ret->column[0]);
             ret->count--;
         }
     }
@@ -132,9 +156,11 @@ int
 lines_new(struct bh_output *o, struct lines **ret)
 {
     struct lines *l = calloc(1, sizeof *l);
-    int r = l == NULL ? -ENOMEM : lines_fields_parse(o, "fields", bh_output_text(o, "fields"), &l->fields);
+    int r = l == NULL ? -ENOMEM
+                      : lines_fields_parse(o, "fields", bh_output_text(o, "fields"), &l->fields);
     for (size_t i = 0; r == 0 && i < l->fields.count; i++) {
-        const int n = snprintf(l->before[i], sizeof l->before[i], ",\"%s\":", l->fields.column[i].name);
+        const int n =
+            snprintf(l->before[i], sizeof l->before[i], ",\"%s\":", l->fields.column[i].name);
         l->before_len[i] = (size_t)n;
     }
     if (r == 0 && strcmp(bh_output_text(o, "form"), "ecs") == 0) {
