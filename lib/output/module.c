@@ -40,7 +40,7 @@ find_value(const struct bh_output *o, const char *name)
             return &o->values[k];
         }
     }
-    assert(!"a setting that is not in the module's table");
+    assert(false && "a setting that is not in the module's table");
     return NULL;
 }
 

@@ -23,13 +23,12 @@ BUILD = os.environ.get("BH_BUILD_ROOT") or os.path.join(TOP, "build")
 MEMO = os.path.join(TESTS, "memo-2007")
 SHARED = os.environ.get("BH_SHARED_DATA") or ""
 TIMEOUT_S = 540
-SANITIZED = os.environ.get("BH_SANITIZE", "none") != "none"
+THOROUGH = "BH_THOROUGH" in os.environ
 
 
-def fewer(count):
-    """How often the build with sanitizers, which is many times slower, tries what the plain one tries `count` times."""
-    return max(1, count // 4) if SANITIZED else count
-
+def fewer(count, least=1):
+    """How often a test run tries what BH_THOROUGH=1 tries `count` times."""
+    return count if THOROUGH else max(least, count // 4)
 
 
 def program(variable, path):
