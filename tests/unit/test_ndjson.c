@@ -56,6 +56,7 @@ test_all_fields_are_json(void **state)
 {
     (void)state;
     if (system("jq --version >/dev/null 2>&1") != 0) {
+        print_message("# no jq to read it with\n");
         skip();
     }
     name_file();
@@ -74,6 +75,7 @@ test_ecs(void **state)
 {
     (void)state;
     if (system("jq --version >/dev/null 2>&1") != 0) {
+        print_message("# no jq to read it with\n");
         skip();
     }
     name_file();

@@ -18,7 +18,12 @@ begin(void **state)
 static bool
 is_missing(void)
 {
-    return bh_module_find("sqlite") == NULL || system("sqlite3 --version >/dev/null 2>&1") != 0;
+    const bool module = bh_module_find("sqlite") == NULL,
+               shell = system("sqlite3 --version >/dev/null 2>&1") != 0;
+    if (module || shell) {
+        print_message("# %s\n", module ? "built without SQLite" : "no sqlite3 to read it with");
+    }
+    return module || shell;
 }
 
 static const char *
