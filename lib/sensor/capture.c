@@ -32,7 +32,9 @@ struct judge {
     struct bh_track *track;
     struct bh_decoder decoder;
     struct bh_frames *frames;
-    struct bh_batch *batch;
+    struct bh_batch *batch, *kept; /* kept: without our own exports */
+    struct own own;
+    uint8_t is_own[BH_BATCH_ROWS];
     uint8_t *packed;
     bool whole_frames;                           /* some output needs them */
     struct bh_output_frame frame[BH_BATCH_ROWS]; /* of the rows of the batch */
@@ -244,7 +246,7 @@ send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct bat
 }
 
 static void
-send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
+send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access, uint32_t own)
 {
     struct capture *c = j->s->capture;
     const struct batch_head head = {
@@ -253,6 +255,7 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     const uint32_t size = (uint32_t)bh_batch_packed_size(b);
     bh_batch_pack(b, j->packed);
     c->batch_rows = b->rows;
+    c->own_after = get(&c->own) + own;
     c->batch_first_ns = b->ts_ns[0];
     c->batch_last_ns = b->ts_ns[b->rows - 1];
     bh_live_get_place(j->s->live, &c->after);
@@ -268,6 +271,24 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     c->number++;
     c->last_ns = c->batch_last_ns;
     add(&c->rows, b->rows);
+    atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+    c->in_batch = false;
+}
+
+/* A batch of nothing but our own exports. */
+static void
+pass_over(struct judge *j, uint32_t own)
+{
+    struct capture *c = j->s->capture;
+    c->batch_rows = 0;
+    c->own_after = get(&c->own) + own;
+    bh_live_get_place(j->s->live, &c->after);
+    atomic_signal_fence(memory_order_seq_cst);
+    c->in_batch = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    c->before = c->after;
+    atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
     c->in_batch = false;
 }
 
@@ -288,9 +309,12 @@ inherit(struct judge *j)
                 c->sent[k].number_end = c->number + 1;
             }
         }
-        c->before = c->after;
         c->number++;
         add(&c->rows, c->batch_rows);
+    }
+    if (any || (c->in_batch && c->batch_rows == 0)) {
+        c->before = c->after;
+        atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
     }
     c->in_batch = false;
     /* Connections that were open: their verdicts stay as they are. */
@@ -415,6 +439,7 @@ look_around(struct judge *j, bool always)
     for (size_t k = 0; k < j->s->output_count; k++) {
         struct sent *t = &j->s->capture->sent[k];
         t->health.frames = get(&j->s->capture->frames);
+        t->health.own = get(&j->s->capture->own);
         t->health.steps_back = j->steps_back;
         t->health.flows_lost = bounds.flows_lost;
         t->health.conversations_lost = bounds.conversations_lost;
@@ -445,6 +470,25 @@ keep_frames(struct judge *j, uint32_t first, uint32_t rows)
     }
 }
 
+/* They were judged as all others, so that an error which answers one is known for what it is; then they go. */
+static struct bh_batch *
+leave_out_own(struct judge *j, struct bh_batch *b, uint32_t *ret_own)
+{
+    own_look(&j->own, j->s);
+    *ret_own = own_mark(&j->own, b, j->is_own);
+    if (*ret_own == 0) {
+        return b;
+    }
+    bh_batch_reset(j->kept);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (j->is_own[i] == 0) {
+            j->frame[j->kept->rows] = j->frame[i];
+            bh_batch_copy_row(j->kept, b, i);
+        }
+    }
+    return j->kept;
+}
+
 static void
 judge_batch(struct judge *j, struct bh_batch *b)
 {
@@ -465,8 +509,15 @@ judge_batch(struct judge *j, struct bh_batch *b)
     if (undecoded > 0) {
         add(&j->s->capture->undecoded, undecoded);
     }
-    send_all(j, b, number_accesses(j, b));
-    settle(j, b->ts_ns[b->rows - 1], false);
+    const int64_t last_ns = b->ts_ns[b->rows - 1];
+    uint32_t own;
+    b = leave_out_own(j, b, &own);
+    if (b->rows > 0) {
+        send_all(j, b, number_accesses(j, b), own);
+    } else {
+        pass_over(j, own);
+    }
+    settle(j, last_ns, false);
 }
 
 /* One batch out of the ring. False: there is nothing. */
@@ -519,10 +570,11 @@ judge_init(struct judge *j, struct bh_error *err)
     struct sensor *s = j->s;
     j->frames = bh_frames_new();
     j->batch = bh_batch_new();
+    j->kept = bh_batch_new();
     j->packed = malloc(MESSAGE_MAX);
     j->open = bh_pages_new(OPEN_MAX * sizeof *j->open, false);
     j->decoder.want = BH_WANT_COLD;
-    if (j->frames == NULL || j->batch == NULL || j->packed == NULL || j->open == NULL) {
+    if (j->frames == NULL || j->batch == NULL || j->kept == NULL || j->packed == NULL || j->open == NULL) {
         return bh_error_errno(err, ENOMEM, "capture", "cannot start", "開始できません");
     }
     int r = 0;

@@ -192,6 +192,7 @@ confine_drop(struct sensor *s, struct bh_error *err)
 #define RESTRICT_SELF 446
 #define RULESET_VERSION 1U
 #define RULE_PATH 1
+#define RULE_PORT 2
 enum {
     FS_EXECUTE = 1 << 0,
     FS_WRITE_FILE = 1 << 1,
@@ -207,6 +208,9 @@ enum {
 };
 struct ruleset {
     uint64_t fs, net;
+};
+struct port_rule {
+    uint64_t allowed, port;
 };
 struct path_rule {
     uint64_t allowed;
@@ -299,6 +303,10 @@ landlock(enum role role, const struct bh_sensor_output *output)
                                  .net = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0 };
     const int fd = (int)syscall(CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     int r = fd < 0 ? -errno : role == ROLE_OUTPUT ? allow_settings(fd, known, output) : 0;
+    if (r == 0 && abi >= 4 && connects) { /* a port that the kernel chooses: bh_output_connect() */
+        const struct port_rule any = { .allowed = NET_BIND, .port = 0 };
+        r = syscall(ADD_RULE, fd, RULE_PORT, &any, 0) != 0 ? -errno : 0;
+    }
     if (r == 0 && syscall(RESTRICT_SELF, fd, 0) != 0) {
         r = -errno;
     }

@@ -299,12 +299,16 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .settings = c->settings,
         .setting_count = c->setting_count,
         .board = w->s->board,
+        .own = w->o->own,
         .say = hear,
         .say_arg = w,
         .child_fd = w->o->child != NULL ? bh_child_end_fd : NULL,
         .child_arg = &w->child,
     };
     w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
+    if (w->o->own != NULL) {
+        bh_own_close_all(w->o->own); /* of whoever was before us */
+    }
     int r = bh_queue_read_init(&w->queue, w->o->queue, w->o->queue_size);
     if (r != 0) {
         return bh_error_set(err, r, c->name, "its queue is damaged", "のキューが壊れています");

@@ -188,6 +188,12 @@ open_outputs(struct sensor *s, struct bh_error *err)
         o->queue =
             bh_queue_memory_new(c->queue_bytes != 0 ? c->queue_bytes : QUEUE_BYTES, &o->queue_size);
         o->outlet = shared_new(sizeof *o->outlet);
+        if ((c->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0) {
+            o->own = shared_new(sizeof *o->own);
+            if (o->own == NULL) {
+                return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");
+            }
+        }
         o->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (o->queue == NULL || o->outlet == NULL || o->wake_fd < 0) {
             return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");
@@ -253,6 +259,9 @@ close_all(struct sensor *s)
         }
         if (o->outlet != NULL) {
             munmap(o->outlet, sizeof *o->outlet);
+        }
+        if (o->own != NULL) {
+            munmap(o->own, sizeof *o->own);
         }
     }
     bh_live_close(s->live);
@@ -389,6 +398,11 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
             if (is_capture || k != mine) {
                 close(o->child_fd[1]);
             }
+        }
+        if (o->own != NULL && is_capture) {
+            mprotect(o->own, sizeof *o->own, PROT_READ);
+        } else if (o->own != NULL && k != mine) {
+            munmap(o->own, sizeof *o->own);
         }
         if (is_capture) {
             munmap(o->outlet, sizeof *o->outlet);
@@ -566,6 +580,7 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .records = get(&c->rows),
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
+        .own = get(&c->own),
         .outputs = s->output_count,
     };
     for (size_t k = 0; k < s->output_count; k++) {

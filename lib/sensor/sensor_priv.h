@@ -6,6 +6,7 @@
  *   struct plan       the parent writes, all read         what records mean
  *   struct capture    capture writes, the parent reads    counters, and what its successor needs
  *   struct bh_board   capture writes, outputs read        outcomes
+ *   struct bh_own_board   the output writes, capture reads    its sockets
  *   struct outlet     the output writes, the parent reads its counters
  *   queue             capture and the output              lib/ipc
  */
@@ -51,6 +52,8 @@ struct capture {
     /* For who comes after: */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
+    _Atomic uint64_t own; /* frames of our own exports */
+    uint64_t own_after;   /* what that is after the batch at hand */
     uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
     bool in_batch;       /* ... which is now */
     struct bh_live_place before, after; /* the ring before and after that batch */
@@ -106,6 +109,7 @@ struct output {
     void *queue;
     size_t queue_size;
     struct outlet *outlet;
+    struct bh_own_board *own; /* NULL: it makes no connections */
     int wake_fd; /* eventfd: capture wakes it */
     struct bh_filter *filter;
     pid_t pid;
@@ -149,6 +153,20 @@ sensor_say(const struct sensor *s, const char *who, enum bh_say level, const str
 /* The processes: never return. `ready_fd` is closed when the process is confined. */
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
+
+/* ---- our own exports (own.c) ---------------------------------------------------------------------------------- */
+
+#define OWN_MAX (BH_SENSOR_OUTPUTS * BH_OWN_SOCKETS)
+struct own {
+    uint32_t turn[BH_SENSOR_OUTPUTS];
+    struct bh_own_socket of[BH_SENSOR_OUTPUTS][BH_OWN_SOCKETS]; /* as they were read last */
+    struct bh_own_socket socket[OWN_MAX];                       /* of them those there are */
+    uint32_t count;
+};
+/* What outputs have written since the last time. */
+void own_look(struct own *w, const struct sensor *s);
+/* Marks rows that are packets of these sockets, of both directions; returns how many there are. */
+uint32_t own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH_ROWS]);
 
 /* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
 
