@@ -405,6 +405,7 @@ fill_frame(size_t interface, uint8_t *p, struct bh_frame *f)
         .wire_len = wire < cap ? cap : wire,
         .link_type = ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
         .interface = (uint16_t)interface,
+        .file = (uint16_t)from->sll_ifindex,
         .flags = from->sll_pkttype == PACKET_OUTGOING ? BH_FRAME_OUTBOUND : BH_FRAME_INBOUND,
     };
 }

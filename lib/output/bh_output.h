@@ -137,6 +137,7 @@ struct bh_output_health {
     uint64_t own;                          /* of them our own exports, left out                */
     uint64_t steps_back, clock_steps;
     uint64_t flows_lost, conversations_lost, repeats_lost, held_early; /* bh_track_bounds */
+    uint64_t duplicates; /* records that are marked as copies of another */
 };
 const struct bh_output_health *bh_output_health(const struct bh_output *o);
 /* Connections by home port that carried payload, 65,536 of them; NULL: not known. */

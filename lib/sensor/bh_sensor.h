@@ -29,7 +29,7 @@ struct bh_sensor_output {
 
 /* Sums since the start, as `status` and the progress line show them. */
 struct bh_sensor_counters {
-    uint64_t frames, kernel_lost, records, accesses, undecoded, own;
+    uint64_t frames, kernel_lost, records, accesses, undecoded, own, duplicates;
     size_t outputs;
     struct {
         const char *name;

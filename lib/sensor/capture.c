@@ -34,6 +34,9 @@ struct judge {
     struct bh_frames *frames;
     struct bh_batch *batch, *kept; /* kept: without our own exports */
     struct own own;
+    struct duplicates *duplicates;
+    uint16_t interface[BH_BATCH_ROWS]; /* of the rows of the batch, as the kernel numbers them */
+    uint32_t duplicate_rows;           /* of it */
     uint8_t is_own[BH_BATCH_ROWS];
     uint8_t *packed;
     bool whole_frames;                           /* some output needs them */
@@ -246,6 +249,13 @@ send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct bat
 }
 
 static void
+take_after(struct capture *c)
+{
+    atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+    atomic_store_explicit(&c->duplicates, c->duplicates_after, memory_order_relaxed);
+}
+
+static void
 send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access, uint32_t own)
 {
     struct capture *c = j->s->capture;
@@ -256,6 +266,7 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access, uint3
     bh_batch_pack(b, j->packed);
     c->batch_rows = b->rows;
     c->own_after = get(&c->own) + own;
+    c->duplicates_after = get(&c->duplicates) + j->duplicate_rows;
     c->batch_first_ns = b->ts_ns[0];
     c->batch_last_ns = b->ts_ns[b->rows - 1];
     bh_live_get_place(j->s->live, &c->after);
@@ -271,7 +282,7 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access, uint3
     c->number++;
     c->last_ns = c->batch_last_ns;
     add(&c->rows, b->rows);
-    atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+    take_after(c);
     c->in_batch = false;
 }
 
@@ -282,12 +293,13 @@ pass_over(struct judge *j, uint32_t own)
     struct capture *c = j->s->capture;
     c->batch_rows = 0;
     c->own_after = get(&c->own) + own;
+    c->duplicates_after = get(&c->duplicates) + j->duplicate_rows;
     bh_live_get_place(j->s->live, &c->after);
     atomic_signal_fence(memory_order_seq_cst);
     c->in_batch = true;
     atomic_signal_fence(memory_order_seq_cst);
     c->before = c->after;
-    atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+    take_after(c);
     atomic_signal_fence(memory_order_seq_cst);
     c->in_batch = false;
 }
@@ -314,7 +326,7 @@ inherit(struct judge *j)
     }
     if (any || (c->in_batch && c->batch_rows == 0)) {
         c->before = c->after;
-        atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+        take_after(c);
     }
     c->in_batch = false;
     /* Connections that were open: their verdicts stay as they are. */
@@ -440,6 +452,7 @@ look_around(struct judge *j, bool always)
         struct sent *t = &j->s->capture->sent[k];
         t->health.frames = get(&j->s->capture->frames);
         t->health.own = get(&j->s->capture->own);
+        t->health.duplicates = get(&j->s->capture->duplicates);
         t->health.steps_back = j->steps_back;
         t->health.flows_lost = bounds.flows_lost;
         t->health.conversations_lost = bounds.conversations_lost;
@@ -481,7 +494,9 @@ leave_out_own(struct judge *j, struct bh_batch *b, uint32_t *ret_own)
     }
     bh_batch_reset(j->kept);
     for (uint32_t i = 0; i < b->rows; i++) {
-        if (j->is_own[i] == 0) {
+        if (j->is_own[i] != 0) {
+            j->duplicate_rows -= (b->marks[i] & BH_MARK_DUPLICATE) != 0;
+        } else {
             j->frame[j->kept->rows] = j->frame[i];
             bh_batch_copy_row(j->kept, b, i);
         }
@@ -496,6 +511,7 @@ judge_batch(struct judge *j, struct bh_batch *b)
     uint64_t undecoded = 0;
     int64_t before = j->s->capture->last_ns;
     forget_our_cuts(b);
+    j->duplicate_rows = duplicates_mark(j->duplicates, b, j->interface);
     bh_track_classify(j->track, b);
     memset(b->counted, 1, b->rows);
     memset(b->country, 0, b->rows * sizeof *b->country);
@@ -532,6 +548,9 @@ take_batch(struct judge *j)
         const uint32_t first = at;
         bh_batch_reset(b);
         bh_packet_decode(&j->decoder, j->frames, &at, b);
+        for (uint32_t i = 0; i < b->rows; i++) {
+            j->interface[i] = j->frames->frame[first + i].file;
+        }
         keep_frames(j, first, b->rows);
         judge_batch(j, b);
     }
@@ -571,10 +590,11 @@ judge_init(struct judge *j, struct bh_error *err)
     j->frames = bh_frames_new();
     j->batch = bh_batch_new();
     j->kept = bh_batch_new();
+    j->duplicates = duplicates_new();
     j->packed = malloc(MESSAGE_MAX);
     j->open = bh_pages_new(OPEN_MAX * sizeof *j->open, false);
     j->decoder.want = BH_WANT_COLD;
-    if (j->frames == NULL || j->batch == NULL || j->kept == NULL || j->packed == NULL || j->open == NULL) {
+    if (j->frames == NULL || j->batch == NULL || j->kept == NULL || j->duplicates == NULL || j->packed == NULL || j->open == NULL) {
         return bh_error_errno(err, ENOMEM, "capture", "cannot start", "開始できません");
     }
     int r = 0;

@@ -581,6 +581,7 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
         .own = get(&c->own),
+        .duplicates = get(&c->duplicates),
         .outputs = s->output_count,
     };
     for (size_t k = 0; k < s->output_count; k++) {

@@ -52,8 +52,8 @@ struct capture {
     /* For who comes after: */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
-    _Atomic uint64_t own; /* frames of our own exports */
-    uint64_t own_after;   /* what that is after the batch at hand */
+    _Atomic uint64_t own, duplicates;     /* frames of our own exports; records marked as copies */
+    uint64_t own_after, duplicates_after; /* what these are after the batch at hand */
     uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
     bool in_batch;       /* ... which is now */
     struct bh_live_place before, after; /* the ring before and after that batch */
@@ -167,6 +167,15 @@ struct own {
 void own_look(struct own *w, const struct sensor *s);
 /* Marks rows that are packets of these sockets, of both directions; returns how many there are. */
 uint32_t own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH_ROWS]);
+
+/* ---- copies of frames (duplicates.c) -------------------------------------------------------------------------- */
+
+struct duplicates; /* opaque */
+struct duplicates *duplicates_new(void); /* NULL: no memory */
+void duplicates_free(struct duplicates *d);
+/* Marks rows that are copies (BH_MARK_DUPLICATE); returns how many. `interface`: of each row, as the kernel numbers
+ * them. Rows come in order of time. */
+uint32_t duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interface[BH_BATCH_ROWS]);
 
 /* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
 

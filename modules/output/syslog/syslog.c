@@ -191,7 +191,8 @@ send_health(struct bh_output *o, struct syslog *s)
     struct bh_buf text = { 0 };
     const bool lost = all_lost(h) > all_lost(&s->told);
     put_header(o, s, lost ? 4 : 6, "HEALTH", &text);
-    bh_buf_printf(&text, "[health@32473 frames=\"%" PRIu64 "\" own=\"%" PRIu64 "\"", h->frames, h->own);
+    bh_buf_printf(&text, "[health@32473 frames=\"%" PRIu64 "\" own=\"%" PRIu64 "\" duplicates=\"%" PRIu64 "\"", h->frames, h->own,
+                  h->duplicates);
     for (unsigned k = 0; k < BH_GAP_KINDS; k++) {
         bh_buf_printf(&text, " lost-%s=\"%" PRIu64 "\"", bh_gap_name(k), h->lost[k]);
     }
