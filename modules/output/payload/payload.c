@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "bh_series.h"
+#include "files.h"
 
 #define OUT_WRITE (256U << 10)
 #define OUT_MAX (8U << 20)
@@ -244,16 +244,10 @@ payload_open(struct bh_output *o)
     m->octets.per_second = bh_output_uint(o, "rate");
     m->frames.left = m->frames.per_second * UNIT;
     m->octets.left = m->octets.per_second * UNIT;
-    const struct bh_series_config cfg = {
-        .path = bh_output_text(o, "path"),
-        .max_bytes = bh_output_uint(o, "max-size"),
-        .max_ns = (int64_t)bh_output_uint(o, "rotate"),
-        .keep_files = bh_output_uint(o, "keep"),
-        .keep_bytes = bh_output_uint(o, "keep-size"),
-        .mode = 0600,
-        .mend = pcapng_mend,
-        .arg = &m->left,
-    };
+    struct bh_series_config cfg = files_config(o);
+    cfg.mode = 0600;
+    cfg.mend = pcapng_mend;
+    cfg.arg = &m->left;
     static const char *const counters[] = { "frames", "octets", "frames_over_rate",
                                             "frames_without_interface" };
     for (size_t k = 0; k < BH_COUNT(counters); k++) {
@@ -368,30 +362,7 @@ static const struct bh_setting settings[] = {
       .default_text = "0",
       .most = SNAP_MAX,
       .text = { "keep so many octets of a frame; 0: all", "1 フレームから残す長さ。0: 全部" } },
-    { .name = "max-size",
-      .type = BH_SETTING_SIZE,
-      .unit = "octets",
-      .default_text = "64M",
-      .text = { "begin another file at so many octets; 0: never",
-                "ファイルを替える大きさ。0: 替えない" } },
-    { .name = "rotate",
-      .type = BH_SETTING_DURATION,
-      .unit = "",
-      .default_text = "1h",
-      .text = { "begin another file after so long; 0s: never",
-                "ファイルを替える時間。0s: 替えない" } },
-    { .name = "keep",
-      .type = BH_SETTING_UINT,
-      .unit = "files",
-      .default_text = "0",
-      .text = { "remove the oldest files beyond so many; 0: keep all",
-                "これを超えた古いファイルを消す。0: すべて残す" } },
-    { .name = "keep-size",
-      .type = BH_SETTING_SIZE,
-      .unit = "octets",
-      .default_text = "1G",
-      .text = { "remove the oldest files beyond so many octets together; 0: keep all",
-                "合計がこれを超えたら古いファイルを消す。0: すべて残す" } },
+    FILES_SETTINGS("64M", "1h", "1G"),
     { .name = "rate",
       .type = BH_SETTING_SIZE,
       .unit = "octets",
