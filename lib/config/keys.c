@@ -32,6 +32,9 @@ static const struct bh_setting capture[] = {
       { "see what is for others on the link too", "リンク上の他者宛てのものも見る" } },
     { "filter", BH_SETTING_TEXT, "", "", NULL, 0, 0, false,
       { "what is recorded at all, in filter words", "記録するもの (フィルター語)" } },
+    { "kernel-filter", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
+      { "let the kernel leave out what no output's filter can select; it decides no verdict",
+        "どの出力のフィルターも選ばないものをカーネルで除く (判定には影響しない)" } },
     { "outcomes", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
       { "decide what became of TCP accesses", "TCP アクセスの結末を判定する" } },
 };

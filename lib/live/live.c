@@ -11,7 +11,7 @@
  *
  * See Documentation/networking/packet_mmap.rst of the kernel, packet(7).
  */
-#include "bh_live.h"
+#include "program_priv.h"
 
 #include <errno.h>
 #include <net/if.h> /* before those of the kernel, which know it */
@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RETIRE_MS = 100, TAG_LEN = 4, LINKTYPE_ETHERNET = 1, LINKTYPE_RAW = 101 };
+enum { RETIRE_MS = 100, TAG_LEN = 4, LINKTYPE_ETHERNET = 1, LINKTYPE_RAW = 101, TESTS_MAX = 256 };
 /* Where the kernel writes who sent a frame: TPACKET_ALIGN(), without its change of sign. */
 #define ADDRESS_AT                                                                                 \
     ((sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
@@ -56,7 +56,9 @@ struct ring {
 struct bh_live {
     struct ring ring[BH_LIVE_INTERFACES];
     size_t count;
-    bool promiscuous, whole_frames;
+    bool promiscuous;
+    struct bh_live_choice choice; /* tests of it: */
+    struct bh_live_test keep[TESTS_MAX], whole[TESTS_MAX];
 };
 
 /* ---- making it ------------------------------------------------------------------------------------- */
@@ -84,13 +86,55 @@ find_link(int fd, const struct ring *r)
 }
 
 static int
-set_filter(int fd, const struct ring *r)
+set_filter(const struct bh_live *l, const struct ring *r)
 {
     static struct bh_live_instruction code[BH_LIVE_PROGRAM_MAX]; /* before any thread */
-    const unsigned n = bh_live_header_program(find_link(fd, r), code);
+    const unsigned n = bh_live_header_program(find_link(r->fd, r), &l->choice, code);
+    if (n == 0) {
+        return -ENOMEM;
+    }
     struct sock_fprog program = { .len = (unsigned short)n,
                                   .filter = (struct sock_filter *)(void *)code };
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno : 0;
+    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno : 0;
+}
+
+static void
+copy_tests(const struct bh_live_tests *from, struct bh_live_test *to, struct bh_live_tests *ret)
+{
+    *ret = (struct bh_live_tests){ .test = to, .count = from->count <= TESTS_MAX ? from->count : 0 };
+    if (ret->count > 0) {
+        memcpy(to, from->test, ret->count * sizeof *to);
+    }
+}
+
+static int
+set_filters(const struct bh_live *l)
+{
+    int code = 0;
+    for (size_t k = 0; code == 0 && k < l->count; k++) {
+        code = set_filter(l, &l->ring[k]);
+    }
+    return code;
+}
+
+enum bh_live_chosen
+bh_live_choose(struct bh_live *l, const struct bh_live_choice *choice)
+{
+    static const struct bh_live_choice none = { .whole_all = false };
+    choice = choice != NULL ? choice : &none;
+    l->choice = (struct bh_live_choice){ .whole_all = choice->whole_all };
+    copy_tests(&choice->keep, l->keep, &l->choice.keep);
+    copy_tests(&choice->whole, l->whole, &l->choice.whole);
+    const bool asked = choose_drops(choice);
+    if (set_filters(l) == 0) {
+        return asked ? BH_LIVE_CHOSE_ALL : BH_LIVE_CHOSE_NONE;
+    }
+    l->choice.keep.count = 0;
+    if (set_filters(l) != 0 && choice->whole.count > 0) {
+        l->choice.whole_all = true; /* more than was asked for, not less */
+        bh_ignore(set_filters(l));
+    }
+    return BH_LIVE_CHOSE_SOME;
 }
 
 static int
@@ -139,7 +183,7 @@ bind_ring(const struct bh_live *l, struct ring *r)
     struct sockaddr_ll to = { .sll_family = AF_PACKET,
                               .sll_protocol = htons(ETH_P_ALL),
                               .sll_ifindex = index };
-    if (!l->whole_frames && set_filter(r->fd, r) != 0) {
+    if (set_filter(l, r) != 0) {
         return -errno;
     }
     if (bind(r->fd, (const struct sockaddr *)(const void *)&to, sizeof to) != 0) {
@@ -179,7 +223,7 @@ open_ring(const struct bh_live_config *cfg, struct bh_live *l, const char *name,
     l->count++;
     /* Protocol 0: nothing comes before bind(). */
     r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int code = r->fd < 0 ? -errno : l->whole_frames ? 0 : set_filter(r->fd, r);
+    int code = r->fd < 0 ? -errno : set_filter(l, r);
     code = code != 0 ? code : set_ring(r, cfg->ring_bytes, cfg->whole_frames);
     code = code != 0 ? code : bind_ring(l, r);
     return code == 0 || code == -ENODEV ? 0 : fail(code, name, err);
@@ -193,7 +237,6 @@ bh_live_open(const struct bh_live_config *cfg, struct bh_live **ret_live, struct
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
     l->promiscuous = cfg->promiscuous;
-    l->whole_frames = cfg->whole_frames;
     int r = 0;
     for (size_t k = 0; r == 0 && k < cfg->count; k++) {
         r = l->count == BH_LIVE_INTERFACES

@@ -582,6 +582,7 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .undecoded = get(&c->undecoded),
         .own = get(&c->own),
         .duplicates = get(&c->duplicates),
+        .kernel_filter = s->kernel_filter,
         .outputs = s->output_count,
     };
     for (size_t k = 0; k < s->output_count; k++) {
@@ -712,6 +713,7 @@ bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret
     r = r != 0 ? r : first_run(s, err);
     r = r != 0 ? r : confine_drop(s, err);
     if (r == 0) {
+        prefilter_choose(s);
         look_at_interfaces(s, false);
         r = start_all(s, err);
         if (r == 0) {

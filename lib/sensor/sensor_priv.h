@@ -134,6 +134,7 @@ struct sensor {
     int64_t capture_restart_ns;
     int say_fd[2]; /* what children say: lines, to the parent */
     int netlink_fd;
+    bool kernel_filter; /* frames are counted behind it */
     uid_t uid;
     gid_t gid;
     bool drops; /* started by root */
@@ -176,6 +177,13 @@ void duplicates_free(struct duplicates *d);
 /* Marks rows that are copies (BH_MARK_DUPLICATE); returns how many. `interface`: of each row, as the kernel numbers
  * them. Rows come in order of time. */
 uint32_t duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interface[BH_BATCH_ROWS]);
+
+/* ---- what the kernel leaves out (prefilter.c) -------------------------------------------------------------------- */
+
+/* By the filters of the outputs; again whenever these change. */
+void prefilter_choose(struct sensor *s);
+/* "Or this filter": behind `count` tests. Returns how many there are; 0: it may select anything, or there is no room. */
+unsigned prefilter_add(struct bh_live_test to[BH_FILTER_PARTS], unsigned count, const struct bh_filter *f);
 
 /* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
 

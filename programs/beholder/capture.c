@@ -328,6 +328,7 @@ run(const struct bh_config *c, const struct bh_args *a, struct face *f, struct b
         .sensor = sensor != NULL ? sensor : host,
         .home = bh_config_text(c, BH_CONFIG_SITE, "home"),
         .country_db = bh_config_text(c, BH_CONFIG_SITE, "country-db"),
+        .no_kernel_filter = bh_config_uint(c, BH_CONFIG_CAPTURE, "kernel-filter") == 0,
         .outcomes = bh_config_uint(c, BH_CONFIG_CAPTURE, "outcomes") != 0,
         .user = bh_config_text(c, BH_CONFIG_SITE, "user"),
         .sandbox = bh_arg_given(a, "no-sandbox") ? BH_SANDBOX_OFF
