@@ -6,7 +6,9 @@
  * to hold (BH_LIVE_TEST_ANY). So a packet that is left out is one that no filter selects.
  *
  * Nor may it be one on which the verdict of another packet hangs. That is why the question is asked for both directions
- * of a packet: if either could be selected, the whole conversation passes. It is asked of TCP and UDP
+ * of a packet: if either could be selected, the whole conversation passes. It is asked once more for an ICMP error
+ * about it, which goes to one of its ends and may come from anybody: what class that has hangs on the conversation. (So `host A`
+ * alone leaves nothing out, as A may be a router that tells of others; `tcp and host A` does.) It is asked of TCP and UDP
  * only. ICMP (errors refuse connections), fragments, and what goes to many at once (it excuses answers) always pass, and so
  * does whatever this code does not follow: other protocols, extension headers, a version that is none.
  *
@@ -15,7 +17,15 @@
 #include "program_priv.h"
 
 /* What is known of a packet where a test is asked. */
-enum known { IP4_PORTS, IP4_NO_PORTS, IP6_PORTS, IP6_NO_PORTS, OTHER };
+enum known {
+    IP4_PORTS,
+    IP4_NO_PORTS,
+    IP6_PORTS,
+    IP6_NO_PORTS,
+    IP4_ERROR, /* an ICMP error, of whomever, to one end of this packet's conversation */
+    IP6_ERROR,
+    OTHER
+};
 enum truth { NEVER, ALWAYS, DEPENDS };
 enum { TESTS_MAX = 256, NO_PORT = 0x10000 };
 enum { IP4_SOURCE = 12, IP4_DESTINATION = 16, IP6_SOURCE = 8, IP6_DESTINATION = 24 };
@@ -28,25 +38,44 @@ unless(enum truth t, bool negated)
     return !negated || t == DEPENDS ? t : t == ALWAYS ? NEVER : ALWAYS;
 }
 
+static enum truth
+fold_error(const struct bh_live_test *t)
+{
+    switch (t->type) {
+    case BH_LIVE_TEST_PORT:
+        return NEVER;
+    case BH_LIVE_TEST_PROTO:
+        return t->a == 1 || t->a == 58 ? ALWAYS : unless(NEVER, t->negated);
+    default: /* its sender is not known */
+        return t->end == BH_LIVE_END_SOURCE || (t->end == BH_LIVE_END_EITHER && !t->negated) ||
+                       (t->end == BH_LIVE_END_BOTH && t->negated)
+                   ? ALWAYS
+                   : DEPENDS;
+    }
+}
+
 /* A test on a field that is absent selects nothing, and neither does its opposite. */
 static enum truth
 fold_leaf(const struct bh_live_test *t, enum known known)
 {
-    const unsigned family = known == IP6_PORTS || known == IP6_NO_PORTS ? 6 : 4;
+    const bool error = known == IP4_ERROR || known == IP6_ERROR;
+    const unsigned family = known == IP6_PORTS || known == IP6_NO_PORTS || known == IP6_ERROR ? 6 : 4;
     if (known == OTHER || t->type == BH_LIVE_TEST_ANY) {
         return ALWAYS; /* nobody here looks what it is */
     }
     switch (t->type) {
     case BH_LIVE_TEST_PORT:
-        return known == IP4_NO_PORTS || known == IP6_NO_PORTS ? NEVER : DEPENDS;
+        return error || known == IP4_NO_PORTS || known == IP6_NO_PORTS ? NEVER : DEPENDS;
     case BH_LIVE_TEST_KIND:
         return unless(t->a == family ? ALWAYS : NEVER, t->negated);
     case BH_LIVE_TEST_NET4:
-        return family == 4 ? DEPENDS : unless(NEVER, t->negated);
     case BH_LIVE_TEST_NET6:
-        return family == 6 ? DEPENDS : unless(NEVER, t->negated);
+        if (family != (t->type == BH_LIVE_TEST_NET4 ? 4U : 6U)) {
+            return unless(NEVER, t->negated);
+        }
+        return error ? fold_error(t) : DEPENDS;
     default:
-        return DEPENDS;
+        return error ? fold_error(t) : DEPENDS;
     }
 }
 
@@ -147,7 +176,9 @@ test_leaf(struct code *c, const struct asked *q, const struct bh_live_test *t, u
         yes = no;
         no = turn;
     }
-    if (t->type == BH_LIVE_TEST_PROTO) {
+    if (q->known == IP4_ERROR || q->known == IP6_ERROR) {
+        test_end(c, q, t, false, yes);
+    } else if (t->type == BH_LIVE_TEST_PROTO) {
         bpf_op(c, BPF_LD | BPF_MEM, CELL_PROTO);
         bpf_go_if(c, BPF_JEQ | BPF_K, t->a, yes);
     } else if (t->end == BH_LIVE_END_BOTH) {
@@ -235,8 +266,10 @@ choose_drops(const struct bh_live_choice *choice)
     enum truth truth[TESTS_MAX];
     unsigned left[TESTS_MAX];
     const struct bh_live_tests *k = &choice->keep;
-    return has_tests(k) && (fold(k->test, k->count, IP4_PORTS, truth, left) != ALWAYS ||
-                            fold(k->test, k->count, IP6_PORTS, truth, left) != ALWAYS);
+    return has_tests(k) && ((fold(k->test, k->count, IP4_PORTS, truth, left) != ALWAYS &&
+                             fold(k->test, k->count, IP4_ERROR, truth, left) != ALWAYS) ||
+                            (fold(k->test, k->count, IP6_PORTS, truth, left) != ALWAYS &&
+                             fold(k->test, k->count, IP6_ERROR, truth, left) != ALWAYS));
 }
 
 /* A: the protocol. Cells for both ports, which are none so far, and for where IP begins. */
@@ -277,7 +310,9 @@ load_ports(struct code *c)
 static void
 emit_keep(struct code *c, enum known known)
 {
-    const unsigned selected = bpf_label(c), turned = bpf_label(c), drop = bpf_label(c);
+    const enum known error = known == IP4_PORTS ? IP4_ERROR : IP6_ERROR;
+    const enum known asks[] = { known, known, error, error };
+    const unsigned selected = bpf_label(c);
     if (!has_tests(&c->choice->keep)) {
         return;
     }
@@ -294,10 +329,11 @@ emit_keep(struct code *c, enum known known)
         bpf_load8(c, IP6_DESTINATION);
         bpf_go_if(c, BPF_JEQ | BPF_K, 0xff, selected);
     }
-    ask_of(c, &c->choice->keep, known, false, selected, turned);
-    bpf_place(c, turned);
-    ask_of(c, &c->choice->keep, known, true, selected, drop);
-    bpf_place(c, drop);
+    for (unsigned k = 0; k < BH_COUNT(asks); k++) { /* each as it is, and turned */
+        const unsigned next = bpf_label(c);
+        ask_of(c, &c->choice->keep, asks[k], k % 2 == 1, selected, next);
+        bpf_place(c, next);
+    }
     bpf_op(c, BPF_RET | BPF_K, 0);
     bpf_place(c, selected);
 }

@@ -389,12 +389,17 @@ test_never_left_out(void **unused)
         { "port 81 and in", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "not port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "not src port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
-        { "not (tcp and host 192.0.2.2)", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
+        { "udp and not host 192.0.2.2", MAC "08 00 " IP("00 00", "11", "c0 00 02 02") PORTS, false },
         { "not (tcp and host 192.0.2.2)", MAC "08 00 " IP("00 00", "11", "c0 00 02 02") PORTS, true },
         { "src and dst net 192.0.2.0/24", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
-        { "src and dst net 192.0.2.0/24", MAC "08 00 " IP("00 00", "06", "c0 00 03 02") PORTS, false },
+        { "tcp and src and dst net 192.0.2.0/24", MAC "08 00 " IP("00 00", "06", "c0 00 03 02") PORTS, false },
         { "ip6", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "not ip6", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
+        { "host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true }, /* it may be a router */
+        { "tcp and host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
+        { "dst host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
+        { "dst host 192.0.2.1", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
+        { "icmp", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
         { "arp", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
     };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
