@@ -27,6 +27,7 @@ struct bh_live_config {
     size_t count;
     uint64_t ring_bytes; /* of each; 0: 32 MiB                                              */
     bool promiscuous;
+    bool with_pcap;    /* by way of libpcap instead of rings: see bh_live_attach()          */
     bool whole_frames; /* there will be some: blocks that hold the largest                 */
 };
 
@@ -59,6 +60,10 @@ struct bh_live_place {
 };
 BH_NODISCARD int
 bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
+/* With libpcap this opens the interfaces, with CAP_NET_RAW, and waits for those that are not there; payload comes out of the
+ * kernel and is cleared before anything else sees it; no choice drops anything; an interface that goes breaks it, and
+ * whoever attaches next begins anew. */
+bool bh_live_is_broken(const struct bh_live *l);
 /* Where the next read goes on. */
 void bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret);
 /* The next 1 .. `most` frames, of one interface; 0: none are ready. */
@@ -106,7 +111,7 @@ struct bh_live_choice {
     bool whole_all;             /* all are                                                              */
 };
 
-enum bh_live_link { BH_LIVE_ETHERNET, BH_LIVE_RAW_IP, BH_LIVE_ANY };
+enum bh_live_link { BH_LIVE_ETHERNET, BH_LIVE_RAW_IP, BH_LIVE_ANY, BH_LIVE_COOKED /* LINKTYPE_LINUX_SLL2 */ };
 struct bh_live_instruction { /* as struct sock_filter */
     uint16_t code;
     uint8_t jt, jf;

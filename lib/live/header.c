@@ -316,12 +316,29 @@ emit_not_twice(struct code *c)
     bpf_place(c, good);
 }
 
+/* What libpcap puts in front of all interfaces together: type, interface, to whom (1, 2: to many). */
+static void
+emit_cooked(struct code *c, unsigned typed)
+{
+    const unsigned one = bpf_label(c);
+    bpf_need(c, 20);
+    bpf_load8(c, 10);
+    bpf_go_if(c, BPF_JEQ | BPF_K, 0, one);
+    bpf_go_if(c, BPF_JGE | BPF_K, 3, one);
+    bpf_op(c, BPF_ST, CELL_GROUP);
+    bpf_place(c, one);
+    bpf_load16(c, 0);
+    bpf_op(c, BPF_ST, CELL_TYPE);
+    bpf_advance_by(c, 20);
+    bpf_go(c, typed);
+}
+
 unsigned
 bh_live_header_program(enum bh_live_link link, const struct bh_live_choice *choice,
                        struct bh_live_instruction ret[BH_LIVE_PROGRAM_MAX])
 {
     struct code c = { .at = ret, .choice = choice, .other_whole = choose_other_whole(choice) };
-    const unsigned ethernet = bpf_label(&c);
+    const unsigned ethernet = bpf_label(&c), typed = bpf_label(&c);
     for (unsigned depth = 0; depth <= DEPTH_MAX; depth++) {
         c.ip4[depth] = bpf_label(&c);
         c.ip6[depth] = bpf_label(&c);
@@ -336,6 +353,8 @@ bh_live_header_program(enum bh_live_link link, const struct bh_live_choice *choi
         bpf_go_if(&c, BPF_JEQ | BPF_K, ARPHRD_LOOPBACK, ethernet);
     } else if (link == BH_LIVE_ETHERNET) {
         bpf_go(&c, ethernet);
+    } else if (link == BH_LIVE_COOKED) {
+        emit_cooked(&c, typed);
     }
     emit_by_version(&c, c.ip4[0], c.ip6[0]);
     bpf_place(&c, ethernet);
@@ -346,6 +365,7 @@ bh_live_header_program(enum bh_live_link link, const struct bh_live_choice *choi
     bpf_load16(&c, 12);
     bpf_op(&c, BPF_ST, CELL_TYPE);
     bpf_advance_by(&c, 14);
+    bpf_place(&c, typed);
     bpf_op(&c, BPF_LD | BPF_MEM, CELL_TYPE);
     emit_type(&c, c.ip4[0], c.ip6[0]);
     for (unsigned depth = 0; depth <= DEPTH_MAX; depth++) {

@@ -55,6 +55,7 @@ struct bh_sensor_config {
     const char *home;       /* NULL: the addresses of the interfaces, followed               */
     const char *country_db; /* NULL: the installed one                                        */
     bool all_accesses, outcomes;
+    bool with_pcap;        /* by way of libpcap: payload leaves the kernel, and is cleared */
     bool no_kernel_filter; /* the outputs' filters are theirs alone */
     const char
         *user; /* who to become when started by root; NULL: beholder, who called sudo, or nobody */

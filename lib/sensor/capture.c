@@ -304,6 +304,19 @@ pass_over(struct judge *j, uint32_t own)
     c->in_batch = false;
 }
 
+/* What libpcap had for the one before us is gone with it: as much as had been counted, and what came since nobody knows. */
+static void
+lose_unread(struct judge *j)
+{
+    struct capture *c = j->s->capture;
+    const uint64_t known = get(&c->rows) + get(&c->own) + get(&c->kernel_lost) + c->unread;
+    const uint64_t lost = get(&c->frames) > known ? get(&c->frames) - known : 0;
+    for (size_t k = 0; c->last_ns != 0 && k < j->s->output_count; k++) {
+        lose(j, k, (uint32_t)lost, c->last_ns, sensor_time_ns(), BH_GAP_DEAD);
+    }
+    c->unread += lost;
+}
+
 /* The one before us died. A batch that reached some outputs counts as sent, and is lost for the others. */
 static void
 inherit(struct judge *j)
@@ -329,6 +342,9 @@ inherit(struct judge *j)
         take_after(c);
     }
     c->in_batch = false;
+    if (j->s->config->with_pcap) {
+        lose_unread(j);
+    }
     /* Connections that were open: their verdicts stay as they are. */
     atomic_store_explicit(&j->s->board->final, get(&j->s->board->written), memory_order_release);
 }
@@ -559,11 +575,9 @@ take_batch(struct judge *j)
 }
 
 static void
-end_all(struct judge *j)
+end_queues(struct judge *j)
 {
     const int64_t until = sensor_clock_ns() + SECOND_NS / 2;
-    settle(j, 0, true);
-    look_around(j, true);
     for (size_t k = 0; k < j->s->output_count; k++) {
         uint8_t *to = NULL;
         while ((to = bh_queue_begin(&j->queue[k], 0)) == NULL && sensor_clock_ns() < until) {
@@ -581,6 +595,14 @@ end_all(struct judge *j)
         }
         wake(&j->s->output[k]);
     }
+}
+
+static void
+end_all(struct judge *j)
+{
+    settle(j, 0, true);
+    look_around(j, true);
+    end_queues(j);
 }
 
 static int
@@ -619,6 +641,10 @@ capture_run(struct sensor *s)
     struct bh_error err = { 0 };
     int r = judge_init(&j, &err);
     r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &err);
+    if (r != 0 && sensor_stop != 0) {
+        end_queues(&j); /* while it waited for an interface */
+        _exit(0);
+    }
     if (r != 0) {
         sensor_say(s, "capture", BH_SAY_ERROR, &err);
         _exit(1);
@@ -630,6 +656,10 @@ capture_run(struct sensor *s)
         }
         look_around(&j, false);
         if (!take_batch(&j)) {
+            if (bh_live_is_broken(s->live)) {
+                look_around(&j, true);
+                _exit(1);
+            }
             bh_live_wait(s->live, -1, TICK_MS);
         }
     }

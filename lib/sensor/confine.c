@@ -19,6 +19,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -403,6 +404,11 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
                : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
+    if (r == 0 && role == ROLE_CAPTURE && s->config->with_pcap) { /* is the interface still there? */
+        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX));
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS));
+    }
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0
             ? allow(c, calls_connect, BH_COUNT(calls_connect))

@@ -215,6 +215,7 @@ open_all(struct sensor *s, struct bh_error *err)
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
         .whole_frames = whole_frames,
+        .with_pcap = s->config->with_pcap,
     };
     s->plan = shared_new(sizeof *s->plan);
     s->capture = shared_new(sizeof *s->capture);
@@ -236,6 +237,11 @@ open_all(struct sensor *s, struct bh_error *err)
         say(s, "beholder", BH_SAY_WARNING,
             "there is no country database: records will have no country",
             "国データベースがありません。記録に国は付きません");
+    }
+    if (s->config->with_pcap) {
+        say(s, "beholder", BH_SAY_NOTE,
+            "by way of libpcap payload leaves the kernel; it is cleared before anything else sees it",
+            "libpcap 経由ではペイロードもカーネルから出ます。ほかの処理が見る前に消去します");
     }
     s->netlink_fd = home_listen();
     return confine_find_user(s, err);

@@ -50,6 +50,7 @@ struct sent {
 struct capture {
     _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded;
     /* For who comes after: */
+    uint64_t unread; /* with libpcap: frames that died with a process */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
     _Atomic uint64_t own, duplicates;     /* frames of our own exports; records marked as copies */

@@ -182,7 +182,8 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
         { "sensor", "site", "sensor", "" },       { "home", "site", "home", "" },
         { "country-db", "site", "country-db", "" }, { "user", "site", "user", "" },
         { "ring", "capture", "ring", "M" },       { "outcomes", "capture", "outcomes", "" },
-        { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
+        { "write", "site", "log-dir", "" },       { "capture", "capture", "capture", "" },
+              { "queue", "output log", "queue", "M" },
         { "profile", "output log", "profile", "" }, { "sync", "output log", "sync", "s" },
     };
     int r = 0;
@@ -328,6 +329,7 @@ run(const struct bh_config *c, const struct bh_args *a, struct face *f, struct b
         .sensor = sensor != NULL ? sensor : host,
         .home = bh_config_text(c, BH_CONFIG_SITE, "home"),
         .country_db = bh_config_text(c, BH_CONFIG_SITE, "country-db"),
+        .with_pcap = strcmp(bh_config_text(c, BH_CONFIG_CAPTURE, "capture"), "libpcap") == 0,
         .no_kernel_filter = bh_config_uint(c, BH_CONFIG_CAPTURE, "kernel-filter") == 0,
         .outcomes = bh_config_uint(c, BH_CONFIG_CAPTURE, "outcomes") != 0,
         .user = bh_config_text(c, BH_CONFIG_SITE, "user"),
