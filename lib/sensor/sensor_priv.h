@@ -146,6 +146,21 @@ int64_t sensor_time_ns(void);  /* of day */
 void
 sensor_say(const struct sensor *s, const char *who, enum bh_say level, const struct bh_error *err);
 
+void sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, const char *en, const char *ja);
+void sensor_pass_on(struct sensor *s); /* what children have said since */
+
+/* What records mean (runs.c). */
+BH_NODISCARD int runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, struct bh_error *err);
+BH_NODISCARD int runs_first(struct sensor *s, struct bh_error *err);
+void runs_look_at_interfaces(struct sensor *s, bool changed);
+
+/* The processes as the parent sees them (children.c). */
+BH_NODISCARD int children_start(struct sensor *s, struct bh_error *err);
+void children_reap(struct sensor *s, bool stopping);
+void children_start_again(struct sensor *s);
+/* Capture first, so that the outputs get all of it; then whoever is still there is ended. */
+void children_stop(struct sensor *s);
+
 /* The processes: never return. `ready_fd` is closed when the process is confined. */
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
