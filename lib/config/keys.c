@@ -20,6 +20,15 @@ static const struct bh_setting site[] = {
     { "user", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
       { "who the sensor becomes after it was started by root; else beholder, who called sudo, or nobody",
         "root で起動したあとのユーザー。指定がなければ beholder、sudo を実行したユーザー、nobody の順" } },
+    { "status-socket", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
+      { "where `beholder status` asks this sensor, or none; else status in the run directory",
+        "`beholder status` が問い合わせるソケット、または none。指定がなければ実行時ディレクトリの status" } },
+    { "metrics-file", BH_SETTING_FILE_OUT, "", NULL, NULL, 0, 0, false,
+      { "file of the sensor's counters as OpenMetrics, replaced every 15 s",
+        "センサーのカウンターを OpenMetrics で書くファイル (15 秒ごとに置き換え)" } },
+    { "metrics-listen", BH_SETTING_LOOPBACK, "", NULL, NULL, 0, 0, false,
+      { "loopback address and port to serve them on, as http://127.0.0.1:PORT/metrics",
+        "同じ内容を http://127.0.0.1:ポート/metrics で返すループバックアドレスとポート" } },
 };
 
 static const struct bh_setting capture[] = {

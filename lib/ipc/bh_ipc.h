@@ -66,5 +66,7 @@ uint64_t bh_queue_held(const struct bh_queue *q);
 bool bh_queue_sleep(struct bh_queue *q);
 /* Octets in the queue as either end sees them. */
 uint64_t bh_queue_used(const struct bh_queue *q);
+/* The same for who is neither end. */
+uint64_t bh_queue_memory_used(const void *memory, size_t size);
 
 #endif

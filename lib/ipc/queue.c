@@ -248,3 +248,12 @@ bh_queue_used(const struct bh_queue *q)
     const uint64_t tail = atomic_load_explicit(&q->shared->tail, memory_order_relaxed);
     return head - tail > q->size ? q->size : head - tail;
 }
+
+uint64_t
+bh_queue_memory_used(const void *memory, size_t size)
+{
+    const struct bh_queue_shared *q = memory;
+    const uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    const uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+    return head - tail > size - BH_QUEUE_HEADER ? size - BH_QUEUE_HEADER : head - tail;
+}

@@ -59,6 +59,9 @@ struct bh_sensor_config {
     enum bh_sandbox sandbox;
     const struct bh_sensor_output *outputs;
     size_t output_count;
+    const char *status_socket;  /* NULL: in the run directory; "none"                     */
+    const char *metrics_file;   /* OpenMetrics, each 15 s; NULL: none                     */
+    const char *metrics_listen; /* ADDRESS:PORT of loopback; NULL: none                   */
     void (*say)(void *arg, const char *who, enum bh_say level, const struct bh_error *err);
     void *say_arg;
     /* Once a second in the parent, when not NULL. */
@@ -70,5 +73,16 @@ struct bh_sensor_config {
 
 BH_NODISCARD int bh_sensor_run(const struct bh_sensor_config *cfg,
                                struct bh_sensor_counters *ret_counters, struct bh_error *err);
+
+/* ---- who asks how it is ------------------------------------------------------------------------------------ */
+
+#define BH_SENSOR_PATH_MAX 512U
+#define BH_SENSOR_SOCKETS 32U
+/* Where sockets are when nobody says. False: this user has no such folder. */
+bool bh_sensor_run_dir(char *ret, size_t size);
+/* Status sockets of this machine that the caller can see, sorted; the caller frees each. */
+size_t bh_sensor_sockets(char *ret[BH_SENSOR_SOCKETS]);
+/* "text en\n", "text ja\n", "json\n", "metrics\n". What the sensor answers within 5 s. */
+BH_NODISCARD int bh_sensor_ask(const char *path, const char *request, struct bh_buf *out, struct bh_error *err);
 
 #endif

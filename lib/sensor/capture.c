@@ -354,6 +354,10 @@ take_kernel_losses(struct judge *j, int64_t time_ns)
         }
         add(&c->kernel_lost, stats.dropped);
     }
+    for (size_t k = 0; k < bh_live_count(j->s->live); k++) {
+        add(&c->interface[k].frames, stats.each[k].frames);
+        add(&c->interface[k].lost, stats.each[k].dropped);
+    }
     add(&c->frames, stats.frames);
     j->stats_ns = time_ns;
 }
@@ -383,6 +387,7 @@ look_at_clock(struct judge *j, int64_t time_ns, int64_t clock_ns)
     const int64_t offset = time_ns - clock_ns, step = offset - j->offset_ns;
     if (j->offset_ns != 0 && (step > SECOND_NS / 2 || step < -SECOND_NS / 2)) {
         struct bh_error said = { 0 };
+        add(&j->s->capture->clock_steps, 1);
         for (size_t k = 0; k < j->s->output_count; k++) {
             j->s->capture->sent[k].health.clock_steps++;
             j->s->capture->sent[k].health_changed = true;
@@ -449,7 +454,7 @@ static void
 judge_batch(struct judge *j, struct bh_batch *b)
 {
     const struct bh_move *moves;
-    uint64_t undecoded = 0;
+    uint64_t undecoded = 0, cut = 0;
     int64_t before = j->s->capture->last_ns;
     forget_our_cuts(b);
     bh_track_classify(j->track, b);
@@ -459,11 +464,18 @@ judge_batch(struct judge *j, struct bh_batch *b)
     bh_track_flows(j->track, b, &moves);
     for (uint32_t i = 0; i < b->rows; i++) {
         undecoded += b->kind[i] == BH_KIND_NONE;
+        cut += (b->marks[i] & BH_MARK_TRUNCATED) != 0;
+        if (BH_UNLIKELY(b->reason[i] != BH_REASON_NONE)) {
+            add(&j->s->capture->reason[b->reason[i] % BH_REASON_COUNT], 1);
+        }
         j->steps_back += b->ts_ns[i] < before;
         before = b->ts_ns[i];
     }
     if (undecoded > 0) {
         add(&j->s->capture->undecoded, undecoded);
+    }
+    if (cut > 0) {
+        add(&j->s->capture->cut, cut);
     }
     send_all(j, b, number_accesses(j, b));
     settle(j, b->ts_ns[b->rows - 1], false);
@@ -546,7 +558,7 @@ capture_run(struct sensor *s)
     struct judge j = { .s = s };
     struct bh_error err = { 0 };
     int r = judge_init(&j, &err);
-    r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &s->capture->confined, &err);
     if (r != 0) {
         sensor_say(s, "capture", BH_SAY_ERROR, &err);
         _exit(1);
@@ -557,6 +569,7 @@ capture_run(struct sensor *s)
             _exit(1);
         }
         look_around(&j, false);
+        atomic_store_explicit(&s->capture->turn_ns, (uint64_t)sensor_clock_ns(), memory_order_relaxed);
         if (!take_batch(&j)) {
             bh_live_wait(s->live, -1, TICK_MS);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The processes of the sensor as the parent sees them: started, ended, started again, stopped. */
 #include "sensor_priv.h"
+#include "serve.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,6 +21,10 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
 {
     mprotect(s->plan, sizeof *s->plan, PROT_READ);
     close(s->say_fd[0]);
+    serve_forget(s->serve);
+    if (s->notify_fd >= 0) {
+        close(s->notify_fd);
+    }
     if (s->netlink_fd >= 0) {
         close(s->netlink_fd);
     }
@@ -69,6 +74,8 @@ start_capture(struct sensor *s)
         capture_run(s);
     }
     s->capture_pid = pid;
+    s->capture_started_ns = sensor_clock_ns();
+    atomic_store(&s->capture->turn_ns, (uint64_t)s->capture_started_ns);
     return pid < 0 ? -errno : 0;
 }
 
@@ -82,7 +89,7 @@ start_output(struct sensor *s, size_t k)
         outlet_run(s, k);
     }
     s->output[k].pid = pid;
-    s->output[k].started_ns = sensor_clock_ns();
+    s->output[k].started_ns = s->output[k].since_ns = sensor_clock_ns();
     return pid < 0 ? -errno : 0;
 }
 
@@ -128,6 +135,7 @@ children_reap(struct sensor *s, bool stopping)
                                   ? 0
                                   : SECOND_NS << (o->restarts < 6 ? o->restarts : 6);
             wait_ns = wait_ns > BACK_OFF_MAX_NS ? BACK_OFF_MAX_NS : wait_ns;
+            o->all_restarts++;
             o->restarts = wait_ns == 0 ? 1 : o->restarts + 1;
             o->restart_ns = now_ns + wait_ns;
         }

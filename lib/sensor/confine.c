@@ -284,6 +284,13 @@ allow_settings(int ruleset, uint64_t known, const struct bh_sensor_output *o)
     return r;
 }
 
+unsigned
+confine_landlock_abi(void)
+{
+    const long abi = syscall(CREATE_RULESET, NULL, 0, RULESET_VERSION);
+    return abi < 0 ? 0 : (unsigned)abi;
+}
+
 /* -ENOSYS, -EOPNOTSUPP: this kernel has none. */
 static int
 landlock(enum role role, const struct bh_sensor_output *output)
@@ -423,19 +430,23 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
 
 int
 confine_role(const struct sensor *s, enum role role, const struct bh_sensor_output *output,
-             struct bh_error *err)
+             _Atomic uint32_t *ret_confined, struct bh_error *err)
 {
     const char *who = role == ROLE_CAPTURE ? "capture" : output->name;
     struct bh_error said = { 0 };
+    uint32_t confined = CONFINED_CAPABILITIES;
+    atomic_store(ret_confined, 0);
     int r = set_capabilities(0);
     if (r != 0) {
         return bh_error_errno(err, -r, who, "cannot give up its capabilities",
                               "権限を手放せません");
     }
     if (s->config->sandbox == BH_SANDBOX_OFF || !CONFINES) {
+        atomic_store(ret_confined, confined);
         return 0; /* the parent has said so, loudly */
     }
     r = landlock(role, output);
+    confined |= r == 0 ? CONFINED_LANDLOCK : 0U;
     if (r == -ENOSYS || r == -EOPNOTSUPP) {
         bh_error_set(&said, 0, "", "this kernel has no Landlock: paths are not confined",
                      "このカーネルに Landlock がないため、ファイルは制限されません");
@@ -449,8 +460,10 @@ confine_role(const struct sensor *s, enum role role, const struct bh_sensor_outp
         bh_error_set(&said, 0, "", "built without libseccomp: system calls are not confined",
                      "libseccomp なしのビルドのため、システムコールは制限されません");
         sensor_say(s, who, BH_SAY_WARNING, &said);
+        atomic_store(ret_confined, confined);
         return 0;
     }
+    atomic_store(ret_confined, confined | (r == 0 ? CONFINED_SECCOMP : 0U));
     return r == 0 ? 0
                   : bh_error_errno(err, -r, who, "cannot be confined (seccomp)",
                                    "制限できません (seccomp)");

@@ -323,7 +323,7 @@ outlet_run(struct sensor *s, size_t output)
     struct outlet_work w = { .s = s, .o = &s->output[output] };
     struct bh_error err = { 0 };
     int r = work_init(&w, &err);
-    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o->config, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o->config, &w.o->outlet->confined, &err);
     if (r != 0) {
         sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
         _exit(1);

@@ -8,6 +8,7 @@
  * the program; what fails later is said and started again.
  */
 #include "sensor_priv.h"
+#include "serve.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -262,6 +263,10 @@ close_all(struct sensor *s)
     if (s->netlink_fd >= 0) {
         close(s->netlink_fd);
     }
+    serve_close(s->serve);
+    if (s->notify_fd >= 0) {
+        close(s->notify_fd);
+    }
     free(s);
 }
 
@@ -351,10 +356,14 @@ look_after(struct sensor *s)
 {
     int64_t second_ns = 0, interfaces_ns = 0;
     while (sensor_stop == 0) {
-        struct pollfd p[2] = { { .fd = s->say_fd[0], .events = POLLIN },
-                               { .fd = s->netlink_fd, .events = POLLIN } };
-        bh_ignore(poll(p, 2, 200));
+        struct pollfd p[2 + SERVE_POLL_MAX] = { { .fd = s->say_fd[0], .events = POLLIN },
+                                                { .fd = s->netlink_fd, .events = POLLIN } };
+        const nfds_t clients = serve_poll(s->serve, sensor_clock_ns(), p + 2);
+        bh_ignore(poll(p, 2 + clients, 200));
         const int64_t now_ns = sensor_clock_ns();
+        serve_turn(s, now_ns);
+        serve_metrics_file(s, now_ns);
+        notify_turn(s, now_ns);
         sensor_pass_on(s);
         children_reap(s, false);
         children_start_again(s);
@@ -394,11 +403,17 @@ bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret
     s->config = cfg;
     s->parent_pid = getpid();
     s->say_fd[0] = s->say_fd[1] = s->netlink_fd = -1;
+    s->started_ns = sensor_clock_ns();
+    notify_open(s);
     sensor_catch();
     int r = open_all(s, err);
     r = r != 0 ? r : open_outputs(s, err);
     r = r != 0 ? r : runs_first(s, err);
-    r = r != 0 ? r : confine_drop(s, err);
+    if (r == 0) {
+        serve_make_folder(s);
+        r = confine_drop(s, err);
+    }
+    r = r != 0 ? r : serve_open(s, err);
     if (r == 0) {
         runs_look_at_interfaces(s, false);
         r = children_start(s, err);
@@ -406,7 +421,9 @@ bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret
             if (cfg->started != NULL) {
                 cfg->started(cfg->progress_arg, s->user, s->home);
             }
+            notify_ready(s);
             look_after(s);
+            notify_stopping(s);
         }
         children_stop(s);
         count(s, ret_counters);

@@ -47,7 +47,13 @@ struct sent {
 };
 
 struct capture {
-    _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded;
+    _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded, cut, clock_steps;
+    _Atomic uint64_t reason[BH_REASON_COUNT];
+    struct {
+        _Atomic uint64_t frames, lost;
+    } interface[BH_LIVE_INTERFACES];
+    _Atomic uint64_t turn_ns;   /* of the clock that only goes forward: it is not stuck */
+    _Atomic uint32_t confined; /* CONFINED_... */
     /* For who comes after: */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
@@ -61,6 +67,7 @@ struct capture {
 /* Of an output, as itself sees it. */
 struct outlet {
     struct bh_host_counters counters;
+    _Atomic uint32_t confined;     /* CONFINED_... */
     uint32_t run;                  /* that its numbers are of */
     _Atomic uint64_t rows_durable; /* rows of the run that need not come again */
     uint64_t number_durable;
@@ -109,8 +116,10 @@ struct output {
     int wake_fd; /* eventfd: capture wakes it */
     struct bh_filter *filter;
     pid_t pid;
-    uint64_t restarts;
+    uint64_t restarts;     /* in a row: how long to wait  */
+    uint64_t all_restarts; /* since the start             */
     int64_t started_ns, restart_ns; /* monotonic */
+    int64_t since_ns;               /* the same, of the process that runs */
     bool ended;
     struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
     int child_fd[2];        /* parent's end, output's end                       */
@@ -126,6 +135,7 @@ struct sensor {
     size_t output_count;
     kobold *countries[RUNS]; /* by plan_run.countries % RUNS */
     pid_t capture_pid, parent_pid;
+    int64_t started_ns, capture_started_ns; /* monotonic */
     uint64_t capture_restarts;
     int64_t capture_restart_ns;
     int say_fd[2]; /* what children say: lines, to the parent */
@@ -135,6 +145,10 @@ struct sensor {
     bool drops; /* started by root */
     char user[64];
     char home[1024];
+    struct serve *serve;
+    int notify_fd; /* of the service manager; -1: none */
+    int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
+    uint64_t notify_records;
 };
 
 /* Set by the handler that sensor_catch() installs. */
@@ -165,16 +179,27 @@ void children_stop(struct sensor *s);
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
 
+/* ---- the service manager (notify.c) ---------------------------------------------------------------------------- */
+
+void notify_open(struct sensor *s);
+void notify_ready(const struct sensor *s);
+void notify_reloading(const struct sensor *s);
+void notify_stopping(const struct sensor *s);
+void notify_turn(struct sensor *s, int64_t now_ns); /* STATUS, WATCHDOG */
+
 /* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
 
 enum role { ROLE_CAPTURE, ROLE_OUTPUT };
+enum { CONFINED_CAPABILITIES = 1, CONFINED_LANDLOCK = 2, CONFINED_SECCOMP = 4 };
+unsigned confine_landlock_abi(void); /* of this kernel; 0: none */
 /* Who to become; whose directories are. */
 BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 /* In the parent, when all is open: no root from here on, CAP_NET_RAW stays when there is one to keep. */
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
-/* In a child: no capability, no new one, and the role's system calls and paths. */
+/* In a child: no capability, no new one, and the role's system calls and paths. *ret_confined: what is in force. */
 BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
-                              const struct bh_sensor_output *output, struct bh_error *err);
+                              const struct bh_sensor_output *output, _Atomic uint32_t *ret_confined,
+                              struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
 BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);

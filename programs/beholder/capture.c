@@ -182,6 +182,8 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
         { "sensor", "site", "sensor", "" },       { "home", "site", "home", "" },
         { "country-db", "site", "country-db", "" }, { "user", "site", "user", "" },
         { "ring", "capture", "ring", "M" },       { "outcomes", "capture", "outcomes", "" },
+        { "status-socket", "site", "status-socket", "" }, { "metrics-file", "site", "metrics-file", "" },
+        { "metrics-listen", "site", "metrics-listen", "" },
         { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
         { "profile", "output log", "profile", "" }, { "sync", "output log", "sync", "s" },
     };
@@ -330,6 +332,9 @@ run(const struct bh_config *c, const struct bh_args *a, struct face *f, struct b
         .country_db = bh_config_text(c, BH_CONFIG_SITE, "country-db"),
         .outcomes = bh_config_uint(c, BH_CONFIG_CAPTURE, "outcomes") != 0,
         .user = bh_config_text(c, BH_CONFIG_SITE, "user"),
+        .status_socket = bh_config_text(c, BH_CONFIG_SITE, "status-socket"),
+        .metrics_file = bh_config_text(c, BH_CONFIG_SITE, "metrics-file"),
+        .metrics_listen = bh_config_text(c, BH_CONFIG_SITE, "metrics-listen"),
         .sandbox = bh_arg_given(a, "no-sandbox") ? BH_SANDBOX_OFF
                    : kills                       ? BH_SANDBOX_KILL
                                                  : BH_SANDBOX_ON,

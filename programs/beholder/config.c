@@ -108,6 +108,7 @@ static const char *const type_names[][BH_LANGS] = {
     [BH_SETTING_FILE_IN] = { "file", "ファイル" },  [BH_SETTING_SECRET] = { "file of a secret", "秘密のファイル" },
     [BH_SETTING_PEER] = { "host:port or socket", "ホスト:ポート かソケット" },
     [BH_SETTING_COMMAND] = { "program", "プログラム" },
+    [BH_SETTING_LOOPBACK] = { "loopback address:port", "ループバックアドレス:ポート" },
 };
 
 static const char *
