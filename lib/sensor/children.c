@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,8 +29,18 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
     if (s->netlink_fd >= 0) {
         close(s->netlink_fd);
     }
+    close(s->change_fd[0]);
+    if (!is_capture) {
+        close(s->change_fd[1]);
+    }
     for (size_t k = 0; k < s->output_count; k++) {
         struct output *o = &s->output[k];
+        if (o->state == OUTPUT_NONE) {
+            continue;
+        }
+        if (o->queue_fd >= 0) {
+            close(o->queue_fd);
+        }
         if (o->child != NULL) {
             close(o->child_fd[0]);
             if (is_capture || k != mine) {
@@ -64,9 +75,19 @@ become_child(struct sensor *s)
     signal(SIGHUP, SIG_IGN); /* that is the parent's */
 }
 
+/* It knows the outputs as they are now; what was told to the one before is of no use to it. */
 static int
 start_capture(struct sensor *s)
 {
+    for (size_t k = 0; k < 2; k++) {
+        if (s->change_fd[k] >= 0) {
+            close(s->change_fd[k]);
+            s->change_fd[k] = -1;
+        }
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->change_fd) != 0) {
+        return -errno;
+    }
     const pid_t pid = fork();
     if (pid == 0) {
         become_child(s);
@@ -130,7 +151,19 @@ children_reap(struct sensor *s, bool stopping)
             if (stopping) {
                 continue;
             }
-            say_ended(s, o->config->name, status);
+            if (o->state != OUTPUT_RUNS) { /* it was to end */
+                if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+                    sensor_say_plain(s, o->name, BH_SAY_ERROR, "ended badly: what it had not taken yet is lost",
+                                     "が異常終了しました。受け取っていない記録は失われます");
+                }
+                continue;
+            }
+            if (o->restarts_now) { /* it was told to */
+                o->restarts_now = false;
+                o->restart_ns = 0;
+                continue;
+            }
+            say_ended(s, o->name, status);
             int64_t wait_ns = now_ns - o->started_ns > HEALTHY_NS
                                   ? 0
                                   : SECOND_NS << (o->restarts < 6 ? o->restarts : 6);
@@ -150,7 +183,8 @@ children_start_again(struct sensor *s)
         bh_ignore(start_capture(s)); /* no process to be had: the next turn */
     }
     for (size_t k = 0; k < s->output_count; k++) {
-        if (s->output[k].pid == 0 && now_ns >= s->output[k].restart_ns) {
+        const struct output *o = &s->output[k];
+        if (o->state == OUTPUT_RUNS && o->pid == 0 && o->from < 0 && now_ns >= o->restart_ns) {
             bh_ignore(start_output(s, k));
         }
     }
@@ -187,7 +221,7 @@ children_stop(struct sensor *s)
     for (size_t k = 0; k <= s->output_count; k++) {
         const pid_t pid = k == s->output_count ? s->capture_pid : s->output[k].pid;
         if (pid > 0) {
-            sensor_say_plain(s, k == s->output_count ? "capture" : s->output[k].config->name, BH_SAY_ERROR,
+            sensor_say_plain(s, k == s->output_count ? "capture" : s->output[k].name, BH_SAY_ERROR,
                 "did not end in time and was killed", "時間内に終了しなかったため強制終了しました");
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);

@@ -80,9 +80,9 @@ take_output(const struct sensor *s, size_t k, struct status *t)
     const struct sent *sent = &s->capture->sent[k];
     struct status_output *to = &t->output[t->outputs++];
     *to = (struct status_output){
-        .name = o->config->name,
-        .module = o->config->module->name,
-        .state = o->pid > 0 ? "runs" : "waits",
+        .name = o->name,
+        .module = o->module->name,
+        .state = o->state != OUTPUT_RUNS ? "ends" : o->pid > 0 ? "runs" : "waits",
         .queued = get(&sent->rows),
         .written = get(&h->written_rows),
         .retried = get(&h->retried),
@@ -133,7 +133,11 @@ take_sums(const struct sensor *s, struct status *t)
             .lost = get(&c->interface[k].lost),
         };
     }
-    const struct bh_output_health *h = &c->sent[0].health; /* these are the same for all outputs */
+    size_t any = 0; /* these are the same for all outputs */
+    while (any + 1 < s->output_count && s->output[any].state != OUTPUT_RUNS) {
+        any++;
+    }
+    const struct bh_output_health *h = &c->sent[any].health;
     t->own = h->own;
     t->steps_back = h->steps_back;
     t->clock_steps = get(&c->clock_steps);
@@ -169,12 +173,14 @@ status_take(const struct sensor *s, struct status *ret)
         .sandbox = s->config->sandbox != BH_SANDBOX_OFF,
         .landlock_abi = confine_landlock_abi(),
     };
-    take_countries(s->countries[run->countries % RUNS], ret);
+    take_countries(s->countries[run->countries % RUNS].k, ret);
     take_sums(s, ret);
     take_process(ret, "parent", s->parent_pid, s->started_ns, 0, 0);
     take_process(ret, "capture", s->capture_pid, s->capture_started_ns, s->capture_restarts,
                  atomic_load_explicit(&s->capture->confined, memory_order_relaxed));
     for (size_t k = 0; k < s->output_count; k++) {
-        take_output(s, k, ret);
+        if (s->output[k].state != OUTPUT_NONE) {
+            take_output(s, k, ret);
+        }
     }
 }

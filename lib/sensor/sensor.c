@@ -13,13 +13,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#define QUEUE_BYTES (16U << 20)
 #define SECOND_NS 1000000000LL
 
 volatile sig_atomic_t sensor_stop, sensor_reload;
@@ -114,80 +112,25 @@ sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, con
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static void *
-shared_new(size_t size)
+void *
+sensor_shared_new(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
-}
-
-static void
-hear_child(void *arg, const char *instance, enum bh_say level, const struct bh_error *err)
-{
-    sensor_say(arg, instance, level, err);
-}
-
-/* The program of an output that writes to one. It is started later, by the parent when it has given up root. */
-static int
-open_child(struct sensor *s, struct output *o, struct bh_error *err)
-{
-    const struct bh_sensor_output *c = o->config;
-    const char *command = NULL;
-    for (uint32_t k = 0; k < c->module->setting_count; k++) {
-        for (size_t g = 0; c->module->settings[k].type == BH_SETTING_COMMAND && g < c->setting_count; g++) {
-            command = strcmp(c->settings[g].name, c->module->settings[k].name) == 0 ? c->settings[g].value : command;
-        }
-    }
-    if ((c->module->needs & BH_OUTPUT_NEEDS_CHILD) == 0 || command == NULL) {
-        return 0;
-    }
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, o->child_fd) != 0) {
-        return bh_error_errno(err, errno, c->name, "cannot start", "開始できません");
-    }
-    const struct bh_child_config child = { .command = command,
-                                           .instance = c->name,
-                                           .sensor = s->config->sensor,
-                                           .hand_to = o->child_fd[0],
-                                           .say = hear_child,
-                                           .say_arg = s };
-    return bh_child_new(&child, &o->child, err);
 }
 
 static int
 open_outputs(struct sensor *s, struct bh_error *err)
 {
     for (size_t k = 0; k < s->config->output_count; k++) {
-        const struct bh_sensor_output *c = &s->config->outputs[k];
         struct output *o = &s->output[s->output_count++];
-        const struct bh_host_config host = { .module = c->module,
-                                             .instance = c->name,
-                                             .settings = c->settings,
-                                             .setting_count = c->setting_count };
-        o->config = c;
-        o->wake_fd = o->child_fd[0] = o->child_fd[1] = -1;
-        int r = bh_host_check(&host, err);
-        r = r != 0 ? r
-                   : bh_filter_parse(c->filter_words, c->filter_count, s->countries[0], &o->filter,
-                                     err);
-        if (r == 0 && c->module->when == BH_OUTPUT_AT_ONCE && o->filter != NULL &&
-            (bh_filter_needs(o->filter) & BH_FILTER_NEEDS_OUTCOME) != 0) {
-            r = bh_error_set(
-                err, BH_EUSAGE, "outcome",
-                "is not known yet when a record is written; keep all and ask for it in the report",
-                "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
-        }
-        r = r != 0 ? r : confine_hand_over(s, c, err);
-        r = r != 0 ? r : open_child(s, o, err);
+        int r = output_prepare(s, &s->config->outputs[k], o, err);
+        r = r != 0 ? r : output_share(o, false, err);
         if (r != 0) {
             return r;
         }
-        o->queue =
-            bh_queue_memory_new(c->queue_bytes != 0 ? c->queue_bytes : QUEUE_BYTES, &o->queue_size);
-        o->outlet = shared_new(sizeof *o->outlet);
-        o->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (o->queue == NULL || o->outlet == NULL || o->wake_fd < 0) {
-            return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");
-        }
+        o->state = OUTPUT_RUNS;
+        o->generation = ++s->generations;
     }
     return 0;
 }
@@ -206,9 +149,10 @@ open_all(struct sensor *s, struct bh_error *err)
         .promiscuous = s->config->promiscuous,
         .whole_frames = whole_frames,
     };
-    s->plan = shared_new(sizeof *s->plan);
-    s->capture = shared_new(sizeof *s->capture);
-    s->board = shared_new(sizeof *s->board);
+    s->whole_frames = whole_frames;
+    s->plan = sensor_shared_new(sizeof *s->plan);
+    s->capture = sensor_shared_new(sizeof *s->capture);
+    s->board = sensor_shared_new(sizeof *s->board);
     if (s->plan == NULL || s->capture == NULL || s->board == NULL ||
         socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s->say_fd) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
@@ -217,7 +161,7 @@ open_all(struct sensor *s, struct bh_error *err)
     if (r != 0) {
         return r;
     }
-    r = kobold_open(s->config->country_db, &s->countries[0]);
+    r = sensor_countries_open(s->config->country_db, &s->countries[0]);
     if (r != 0 && s->config->country_db != NULL) {
         return bh_error_set(err, r, s->config->country_db, "%s%.0s", "%.0s%s",
                             kobold_strerror(r, BH_EN), kobold_strerror(r, BH_JA));
@@ -235,35 +179,25 @@ static void
 close_all(struct sensor *s)
 {
     for (size_t k = 0; k < s->output_count; k++) {
-        struct output *o = &s->output[k];
-        bh_child_free(o->child);
-        for (size_t end = 0; end < 2; end++) {
-            if (o->child_fd[end] >= 0) {
-                close(o->child_fd[end]);
-            }
-        }
-        bh_queue_memory_free(o->queue, o->queue_size);
-        bh_filter_free(o->filter);
-        if (o->wake_fd >= 0) {
-            close(o->wake_fd);
-        }
-        if (o->outlet != NULL) {
-            munmap(o->outlet, sizeof *o->outlet);
-        }
+        output_close(&s->output[k]);
     }
     bh_live_close(s->live);
     for (size_t k = 0; k < RUNS; k++) {
-        kobold_close(s->countries[k]);
+        sensor_countries_close(&s->countries[k]);
     }
     for (size_t k = 0; k < 2; k++) {
         if (s->say_fd[k] >= 0) {
             close(s->say_fd[k]);
+        }
+        if (s->change_fd[k] >= 0) {
+            close(s->change_fd[k]);
         }
     }
     if (s->netlink_fd >= 0) {
         close(s->netlink_fd);
     }
     serve_close(s->serve);
+    free(s->fixed);
     if (s->notify_fd >= 0) {
         close(s->notify_fd);
     }
@@ -288,67 +222,27 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .records = get(&c->rows),
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
-        .outputs = s->output_count,
     };
     for (size_t k = 0; k < s->output_count; k++) {
         const struct output *o = &s->output[k];
-        const struct bh_host_counters *h = &o->outlet->counters;
-        ret->output[k].name = o->config->name;
-        ret->output[k].runs = o->pid > 0;
-        ret->output[k].queued = get(&c->sent[k].rows);
-        ret->output[k].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows;
-        ret->output[k].written = get(&h->written_rows);
-        ret->output[k].retried = get(&h->retried);
-        ret->output[k].failed = get(&h->failed_rows);
-        ret->output[k].held = get(&h->held_rows);
-        ret->output[k].early = get(&h->early_rows);
-        ret->output[k].restarts = o->restarts;
-        ret->output[k].queue_size = o->queue_size;
-    }
-}
-
-/* SIGHUP: the country database as it is now. */
-static void
-reload(struct sensor *s)
-{
-    const uint32_t run = atomic_load(&s->plan->run), now = s->plan->runs[run % RUNS].countries;
-    struct kobold_meta old = { 0 }, new = { 0 };
-    struct bh_error err = { 0 };
-    kobold *k;
-    sensor_reload = 0;
-    int r = kobold_open(s->config->country_db, &k);
-    if (r != 0) {
-        bh_error_set(&err, r, s->config->country_db != NULL ? s->config->country_db : "country.kdb",
-                     "%s%.0s; the one in use stays", "%.0s%s。今のものを使い続けます",
-                     kobold_strerror(r, BH_EN), kobold_strerror(r, BH_JA));
-        sensor_say(s, "beholder", BH_SAY_ERROR, &err);
-        return;
-    }
-    kobold_get_meta(k, &new);
-    if (s->countries[now % RUNS] != NULL) {
-        kobold_get_meta(s->countries[now % RUNS], &old);
-    }
-    if (old.id == new.id && s->countries[now % RUNS] != NULL) {
-        kobold_close(k);
-        sensor_say_plain(s, "beholder", BH_SAY_NOTE, "nothing has changed", "変更はありません");
-        return;
-    }
-    const uint32_t next = now + 1;
-    kobold_close(s->countries[next % RUNS]);
-    s->countries[next % RUNS] = k;
-    if (runs_plan(s, s->home, false, next, &err) != 0) {
-        sensor_say(s, "beholder", BH_SAY_ERROR, &err);
-        return;
-    }
-    /* Outputs have the old one mapped: those that come after them have both. */
-    for (size_t i = 0; i < s->output_count; i++) {
-        if (s->output[i].pid > 0) {
-            kill(s->output[i].pid, SIGTERM);
-            s->output[i].started_ns = INT64_MIN / 2; /* no back-off */
+        if (o->state == OUTPUT_NONE) {
+            continue;
         }
+        const struct bh_host_counters *h = &o->outlet->counters;
+        const size_t n = ret->outputs++;
+        snprintf(ret->output[n].name, sizeof ret->output[n].name, "%s", o->name);
+        ret->output[n].runs = o->pid > 0;
+        ret->output[n].queued = get(&c->sent[k].rows);
+        ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows;
+        ret->output[n].written = get(&h->written_rows);
+        ret->output[n].retried = get(&h->retried);
+        ret->output[n].failed = get(&h->failed_rows);
+        ret->output[n].held = get(&h->held_rows);
+        ret->output[n].early = get(&h->early_rows);
+        ret->output[n].restarts = o->all_restarts;
+        ret->output[n].queue_used = bh_queue_memory_used(o->queue, o->queue_size);
+        ret->output[n].queue_size = o->queue_size;
     }
-    bh_error_set(&err, 0, "", "country data of %s", "国データの日付: %s", new.date);
-    sensor_say(s, "beholder", BH_SAY_NOTE, &err);
 }
 
 static void
@@ -379,9 +273,7 @@ look_after(struct sensor *s)
             interfaces_ns = 0;
             runs_look_at_interfaces(s, true);
         }
-        if (sensor_reload != 0) {
-            reload(s);
-        }
+        reload_turn(s, now_ns);
         if (now_ns - second_ns >= SECOND_NS && s->config->progress != NULL) {
             struct bh_sensor_counters c;
             second_ns = now_ns;
@@ -392,17 +284,20 @@ look_after(struct sensor *s)
 }
 
 int
-bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret_counters,
+bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *ret_counters,
               struct bh_error *err)
 {
     struct sensor *s = calloc(1, sizeof *s);
-    if (s == NULL || cfg->output_count > BH_SENSOR_OUTPUTS) {
+    if (s == NULL || (*cfg)->output_count > BH_SENSOR_OUTPUTS) {
         free(s);
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
-    s->config = cfg;
+    s->own = **cfg;
+    s->in_force = *cfg;
+    s->fixed = s->own.fixed != NULL ? strdup(s->own.fixed) : NULL;
+    s->config = &s->own;
     s->parent_pid = getpid();
-    s->say_fd[0] = s->say_fd[1] = s->netlink_fd = -1;
+    s->say_fd[0] = s->say_fd[1] = s->netlink_fd = s->change_fd[0] = s->change_fd[1] = -1;
     s->started_ns = sensor_clock_ns();
     notify_open(s);
     sensor_catch();
@@ -418,8 +313,8 @@ bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret
         runs_look_at_interfaces(s, false);
         r = children_start(s, err);
         if (r == 0) {
-            if (cfg->started != NULL) {
-                cfg->started(cfg->progress_arg, s->user, s->home);
+            if (s->own.started != NULL) {
+                s->own.started(s->own.progress_arg, s->user, s->home);
             }
             notify_ready(s);
             look_after(s);
@@ -428,6 +323,7 @@ bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret
         children_stop(s);
         count(s, ret_counters);
     }
+    *cfg = s->in_force;
     close_all(s);
     return r;
 }
