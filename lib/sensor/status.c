@@ -233,7 +233,10 @@ text_outputs(const struct status *t, struct table *table, enum bh_lang lang, str
     for (size_t k = 0; k < t->outputs; k++) {
         const struct status_output *o = &t->output[k];
         for (unsigned n = 0; n < BH_OUTPUT_OWN && o->own_name[n][0] != '\0'; n++) {
-            bh_buf_printf(out, "%s%s%s %" PRIu64, n == 0 ? o->name : "", n == 0 ? ": " : ", ", o->own_name[n], o->own[n]);
+            if (n == 0) {
+                bh_buf_put_safe(out, o->name, strlen(o->name));
+            }
+            bh_buf_printf(out, "%s%s %" PRIu64, n == 0 ? ": " : ", ", o->own_name[n], o->own[n]);
         }
         bh_buf_puts(out, o->own_name[0][0] != '\0' ? "\n" : "");
     }
@@ -284,8 +287,8 @@ text_gaps(const struct status *t, enum bh_lang lang, struct bh_buf *out)
         const struct status_output *o = &t->output[k];
         const uint32_t shown = o->gap_count < STATUS_GAPS ? o->gap_count : STATUS_GAPS;
         if (shown > 0) {
-            bh_buf_printf(out, ja ? "%s の欠落 %u 箇所 (新しい %u 箇所):\n" : "gaps of %s: %u, the newest %u:\n", o->name,
-                          o->gap_count, shown);
+            bh_buf_put_safe(out, o->name, strlen(o->name));
+            bh_buf_printf(out, ja ? ": 欠落 %u 箇所、新しい %u 箇所:\n" : ": %u gaps, the newest %u:\n", o->gap_count, shown);
         }
         for (uint32_t g = 0; g < shown; g++) {
             char from[32], to[32];
