@@ -26,6 +26,7 @@ struct pcap_interface {
     bool has; /* the next frame of it: */
     struct bh_frame next;
     uint8_t *octets; /* `snap` of them */
+    uint64_t left_out;   /* twice on a loopback: not ours to count */
     uint64_t recv, drop; /* of pcap_stats(), as told before */
     struct bh_live_instruction code[BH_LIVE_PROGRAM_MAX];
     unsigned count;
@@ -36,7 +37,6 @@ struct pcap_side {
     uint32_t snap;
     uint8_t *held; /* of the frames handed out last */
     uint32_t room, used;
-    uint64_t left_out; /* twice on a loopback: not ours to count */
 };
 
 /* ---- opening -------------------------------------------------------------------------------------------- */
@@ -188,7 +188,7 @@ keep_headers(struct bh_live *l, struct pcap_interface *i, size_t interface, cons
     memcpy(i->octets, data, cap);
     memset((uint8_t *)(uintptr_t)data + cap, 0, h->caplen - cap);
     i->has = kept > 0;
-    l->pcap->left_out += kept == 0;
+    i->left_out += kept == 0;
     i->next = (struct bh_frame){
         .ts_ns = (int64_t)h->ts.tv_sec * 1000000000LL + h->ts.tv_usec, /* nanoseconds, as was asked for */
         .data = i->octets,
@@ -276,15 +276,16 @@ live_pcap_take_stats(struct bh_live *l, struct bh_live_stats *ret)
         struct pcap_interface *i = &l->pcap->at[k];
         struct pcap_stat s = { 0 };
         if (pcap_stats(i->handle, &s) == 0) { /* counters of 32 bits, which come round */
-            ret->frames += (uint32_t)(s.ps_recv - (uint32_t)i->recv);
-            ret->dropped += (uint32_t)(s.ps_drop - (uint32_t)i->drop);
+            const uint32_t recv = s.ps_recv - (uint32_t)i->recv;
+            ret->each[k].frames = recv > i->left_out ? recv - i->left_out : 0;
+            i->left_out -= recv - (uint32_t)ret->each[k].frames;
+            ret->each[k].dropped = (uint32_t)(s.ps_drop - (uint32_t)i->drop);
+            ret->frames += ret->each[k].frames;
+            ret->dropped += ret->each[k].dropped;
             i->recv = s.ps_recv;
             i->drop = s.ps_drop;
         }
     }
-    const uint64_t out = l->pcap->left_out;
-    l->pcap->left_out = 0;
-    ret->frames -= out < ret->frames ? out : ret->frames;
 }
 
 int

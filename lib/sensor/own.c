@@ -2,22 +2,42 @@
 /*
  * Our own exports, by their sockets. An output says which it has (bh_own_board), and what it says is not believed
  * further than it must be: an entry leaves out packets of exactly its addresses, ports and protocol, and only of an
- * output whose module may connect. What has no ports (a later fragment, an ICMP error) is never left out.
+ * output whose module may connect: others have no board. What has no ports (a later fragment, an ICMP error) is never left out.
  */
 #include "sensor_priv.h"
+
+#include <sys/mman.h>
+
+struct bh_own_board *
+own_board(const struct sensor *s, size_t output)
+{
+    return (struct bh_own_board *)(void *)(s->sockets + output * OWN_PAGE);
+}
+
+void
+own_leave_only(struct sensor *s, size_t mine, bool is_capture)
+{
+    for (size_t k = 0; k < BH_SENSOR_OUTPUTS; k++) {
+        if (is_capture) {
+            mprotect(own_board(s, k), OWN_PAGE, PROT_READ);
+        } else if (k != mine) {
+            munmap(own_board(s, k), OWN_PAGE);
+        }
+    }
+}
 
 void
 own_look(struct own *w, const struct sensor *s)
 {
     bool changed = false;
-    for (size_t k = 0; k < s->output_count; k++) {
-        changed |= s->output[k].own != NULL && bh_own_read(s->output[k].own, &w->turn[k], w->of[k]);
+    for (size_t k = 0; k < BH_SENSOR_OUTPUTS; k++) {
+        changed |= bh_own_read(own_board(s, k), &w->turn[k], w->of[k]);
     }
     if (!changed) {
         return;
     }
     w->count = 0;
-    for (size_t k = 0; k < s->output_count; k++) {
+    for (size_t k = 0; k < BH_SENSOR_OUTPUTS; k++) {
         for (size_t i = 0; i < BH_OWN_SOCKETS; i++) {
             const struct bh_own_socket *one = &w->of[k][i];
             if ((one->proto == BH_PROTO_TCP || one->proto == BH_PROTO_UDP) &&

@@ -56,7 +56,7 @@ gather(const struct sensor *s, bool of_frames, struct bh_live_test to[PARTS], st
     unsigned count = 0;
     for (size_t k = 0; k < s->output_count; k++) {
         const struct output *o = &s->output[k];
-        if (of_frames && (o->config->module->needs & BH_OUTPUT_NEEDS_FRAMES) == 0) {
+        if (o->state != OUTPUT_RUNS || (of_frames && (o->needs & BH_OUTPUT_NEEDS_FRAMES) == 0)) {
             continue;
         }
         count = prefilter_add(to, count, o->filter);
@@ -79,7 +79,11 @@ prefilter_choose(struct sensor *s)
     }
     choice.whole_all = !gather(s, true, whole, &choice.whole);
     const enum bh_live_chosen chosen = bh_live_choose(s->live, &choice);
+    const bool said_so = s->kernel_filter;
     s->kernel_filter = chosen == BH_LIVE_CHOSE_ALL;
+    if (said_so && s->kernel_filter) {
+        return;
+    }
     if (s->kernel_filter) {
         bh_error_set(&said, 0, "",
                      "the kernel passes on only what the filter can select, and what its verdicts hang on (ICMP, fragments, "

@@ -15,7 +15,7 @@
 #define START (1796000400LL * 1000000000LL)
 
 /* The second packet is as the first but for what is said. */
-struct change {
+struct other {
     int64_t after_ns;
     uint16_t id, other_interface;
     uint32_t seq;
@@ -27,7 +27,7 @@ static const struct {
     const char *name;
     uint8_t kind, proto, flags, marks;
     uint16_t id, payload;
-    struct change by;
+    struct other by;
     bool copy;
 } cases[] = {
     { "syn", V4, 6, BH_TCP_SYN, 0, 7, 0, { 0 }, true },
@@ -64,7 +64,7 @@ static struct duplicates *d;
 static uint16_t interface[BH_BATCH_ROWS];
 
 static void
-put(uint32_t i, size_t k, const struct change *by)
+put(uint32_t i, size_t k, const struct other *by)
 {
     b->kind[i] = cases[k].kind;
     b->proto[i] = cases[k].proto;
@@ -115,7 +115,7 @@ test_pairs(void **state)
 {
     (void)state;
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
-        const struct change same = { 0 };
+        const struct other same = { 0 };
         /* Each pair once in a batch, and once from batch to batch. */
         for (int apart = 0; apart < 2; apart++) {
             uint32_t n = 0;
@@ -145,8 +145,8 @@ static void
 test_many(void **state)
 {
     (void)state;
-    const struct change here = { 0 }, there = { .other_interface = 1 }, far = { .other_interface = 2 };
-    const struct change *order[] = { &here, &there, &far, &here, &here, &there, &there };
+    const struct other here = { 0 }, there = { .other_interface = 1 }, far = { .other_interface = 2 };
+    const struct other *order[] = { &here, &there, &far, &here, &here, &there, &there };
     const bool copy[] = { false, true, true, true, false, true, false };
     for (uint32_t i = 0; i < BH_COUNT(order); i++) {
         put(i, 0, order[i]);
@@ -175,7 +175,7 @@ test_crowd(void **state)
         for (uint32_t turn = 0; turn < 2; turn++) {
             bh_batch_reset(b);
             for (uint32_t i = 0; i < BH_BATCH_ROWS; i++) {
-                put(i, 0, &(const struct change){ .seq = round * BH_BATCH_ROWS + i, .after_ns = round * 200 * US });
+                put(i, 0, &(const struct other){ .seq = round * BH_BATCH_ROWS + i, .after_ns = round * 200 * US });
             }
             found += duplicates_mark(d, b, interface);
         }

@@ -209,12 +209,13 @@ test_rows(void **state)
         { BH_PROTO_ICMP, us, there, 0, 0, INT64_MAX },        /* nobody has such a socket */
         { BH_PROTO_UDP, us, { .family = 9 }, 1, 2, INT64_MAX },
     };
-    struct sensor s = { .output_count = 2, .output = { { .own = NULL }, { .own = &board } } };
+    _Alignas(64) static uint8_t pages[BH_SENSOR_OUTPUTS * OWN_PAGE];
+    const struct sensor s = { .sockets = pages };
+    struct bh_own_board *shared = own_board(&s, 3);
     uint8_t mark[BH_BATCH_ROWS];
     struct bh_batch *b = bh_batch_new();
-    memset(&board, 0, sizeof board);
-    memcpy(board.socket, sockets, sizeof sockets);
-    board.turn = 2;
+    memcpy(shared->socket, sockets, sizeof sockets);
+    shared->turn = 2;
     own_look(&own, &s);
     assert_int_equal(own.count, 3);
     uint32_t expected = 0;
