@@ -679,6 +679,7 @@ run_done(struct run *x)
     free(x->hold);
     rolled_done(x, NULL);
     feed_close(&x->feed);
+    bh_filter_judge_free(x->judge);
     countries_done(&x->countries);
     free(x->places);
 }

@@ -313,6 +313,9 @@ void census_reset(struct census *c);
 BH_NODISCARD int census_add(struct census *c, const struct terms *t, const struct chunk *ch);
 BH_NODISCARD int dict_build(struct dict *d, const struct terms *t, const struct census *c);
 void dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out);
+/* Its first part alone. */
+void dict_put_countries(const struct dict *d, struct bh_buf *out);
+BH_NODISCARD int dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *ret_count);
 /* 0, -ENOMEM, or BH_EDAMAGED. */
 BH_NODISCARD int dict_get(struct dict *d, const uint8_t *data, size_t size);
 
