@@ -322,9 +322,8 @@ log_begin(struct run *x)
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
         q.want =
-            (countries_words(&x->countries) != NULL
-                 ? BH_STORE_ALL & ~(unsigned)(BH_STORE_COLD | BH_STORE_QUOTES)
-                 : 0U) |
+            (countries_words(&x->countries) != NULL ? (unsigned)BH_STORE_NEAR : 0U) |
+            ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
             ((needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? (unsigned)BH_STORE_COLD
                                                                           : 0U);
     }

@@ -99,6 +99,12 @@ bh_plan_say_skipped(const struct bh_store_skipped *s, enum bh_lang lang, struct 
     say_whys(s->files, lang, out);
     bh_buf_puts(out, ja ? "フィルターにより省略したブロック: " : "blocks skipped by the filter: ");
     say_whys(s->blocks, lang, out);
+    if (s->blocks_of_codes > 0) {
+        bh_buf_printf(out,
+                      ja ? "サービスと国の列だけで済んだブロック: %" PRIu64 "\n"
+                         : "blocks of which the columns service and country said enough: %" PRIu64 "\n",
+                      s->blocks_of_codes);
+    }
     if (s->no_summary > 0) {
         bh_buf_printf(out,
                       ja ? "要約のないファイル: %" PRIu64 " 個 (読み飛ばせません。beholder log compact で作れます)\n"

@@ -156,8 +156,9 @@ begin_log(struct records *g)
         q.end_ns = x->period.end_ns;
         q.want = g->cfg->want |
                  (countries_words(&x->countries) != NULL
-                      ? (unsigned)(BH_STORE_NEAR | BH_STORE_KNOCK_PORT)
+                      ? (unsigned)BH_STORE_NEAR
                       : 0U) |
+                 ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
     } else {
         q.want = BH_STORE_ALL;
@@ -320,6 +321,7 @@ bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, stru
         r = take_notes(g);
         if (x->feed.store != NULL) {
             explain_log(g);
+            ret->unknown += ret->plan.skipped.unknown;
         }
         ret->notes = rep->notes;
         ret->note_count = rep->note_count;

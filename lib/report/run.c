@@ -662,6 +662,9 @@ calculate(struct run *x)
     if (x->feed.store != NULL) {
         rolled_say_read(x);
     }
+    if (r == 0) { /* the store counted some of them instead of handing them out */
+        x->r->trend->filter_unknown += x->r->plan.skipped.unknown;
+    }
     return r != 0 ? r : run_take_notes(x);
 }
 

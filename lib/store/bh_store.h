@@ -233,8 +233,11 @@ struct bh_store_skipped {
     uint64_t files[BH_STORE_WHYS], blocks[BH_STORE_WHYS]; /* BH_STORE_READ: those that are wanted */
     uint64_t no_summary;                                  /* files that the judge was not asked about */
     bool judged;                                          /* there is a judge */
+    /* While reading: blocks of which services and countries said enough, records that are unknown to the
+     * judge and were only counted. */
+    uint64_t blocks_of_codes, unknown;
 };
-/* After bh_store_read_begin(). A file is told by what left out its last block. */
+/* After bh_store_read_begin(), and while it is read. A file is told by what left out its last block. */
 void bh_store_get_skipped(const struct bh_store *s, struct bh_store_skipped *ret);
 
 /* ---- roll-ups ------------------------------------------------------------------------------------------ */

@@ -6,7 +6,7 @@
  */
 #include "rows_priv.h"
 #include "sensors_priv.h"
-#include "skip_priv.h"
+#include "sieve_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +20,9 @@ struct cursor {
     size_t dict_of; /* file << 32 | dictionary + 1; 0: none */
     struct block_rows *rows;
     bool is_open; /* a block is */
+    struct sieve sieve;
+    bool has_sieve; /* for the blocks of this dictionary */
+    bool is_empty;  /* no row came of the open block     */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
     uint32_t row;
@@ -284,6 +287,8 @@ cursor_end(struct cursor *c)
         dict_done(&c->dict);
     }
     c->dict_of = 0;
+    c->has_sieve = false;
+    sieve_done(&c->sieve);
     block_rows_free(c->rows);
     c->rows = NULL;
     free(c->value_of_country);
@@ -534,6 +539,27 @@ map_countries(const struct bh_store *s, struct cursor *c)
     return 0;
 }
 
+/* All of its records are in the period. */
+static bool
+is_inside(const struct bh_store_query *q, const struct block_head *h)
+{
+    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns;
+}
+
+static int
+open_some(struct bh_store *s, struct cursor *c, const struct block_ref *b, const uint8_t *body)
+{
+    uint64_t unknown;
+    bool more;
+    sieve_block(&c->sieve, (uint32_t)c->block_at, s->sensors.name[c->sensor], !is_inside(&s->query, &b->head));
+    int r = block_open_some(c->rows, &c->dict, &b->head, body, s->query.want, &c->sieve, &unknown, &more);
+    if (r == 0) {
+        s->skipped.unknown += unknown;
+        s->skipped.blocks_of_codes += !more;
+    }
+    return r;
+}
+
 /* BH_EDAMAGED: the block is lost. */
 static int
 open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
@@ -550,17 +576,26 @@ open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
             dict_done(&c->dict);
         }
         c->dict_of = 0;
+        c->has_sieve = false;
         r = log_file_dict(f, b->dict, &c->dict);
         if (r == 0) {
             c->dict_of = wanted;
             r = map_countries(s, c);
         }
+        if (r == 0 && s->query.judge != NULL) {
+            r = sieve_begin(&c->sieve, &s->plan[file], s->query.judge, &c->dict, c->value_of_country);
+            c->has_sieve = r == 0;
+            r = r == BH_ELIMIT ? 0 : r;
+        }
     }
-    return r != 0 ? r
-                  : block_open(c->rows, &c->dict, &b->head, f->data + b->body_at, s->query.want);
+    const uint8_t *body = f->data + b->body_at;
+    return r != 0         ? r
+           : c->has_sieve ? open_some(s, c, b, body)
+                          : block_open(c->rows, &c->dict, &b->head, body, s->query.want);
 }
 
-/* The next rows of a run into `b`. 1, 0 at its end, or negative. */
+/* The next rows of a run into `b`. 1, 0 at its end, or negative; 2: there is nothing in its next block, and
+ * another run may come first now. */
 static int
 cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
 {
@@ -568,6 +603,7 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
         if (c->is_open && block_next(c->rows, c->value_of_country, b)) {
             apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
             b->sensor_names = s->sensors.name;
+            c->is_empty = false;
             for (uint32_t i = 0; i < b->rows; i++) {
                 b->sensor[i] = c->sensor;
             }
@@ -578,6 +614,9 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             c->is_open = false;
             c->block_at++;
             s->blocks_done++;
+            if (c->is_empty && s->runs > 1) {
+                return 2;
+            }
         }
         const struct block_ref *block = next_block(s, c);
         if (block == NULL) {
@@ -590,7 +629,7 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             return r;
         }
         c->file_row = block->first_row;
-        c->is_open = r == 0;
+        c->is_open = c->is_empty = r == 0;
         if (r != 0) {
             s->health.damaged_blocks++;
             s->health.lost_records += block->head.rows;
@@ -788,6 +827,12 @@ bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
         c->row = 0;
         if (r < 0) {
             return bh_error_errno(err, -r, "", "cannot read", "読めません");
+        }
+        if (r == 2) {
+            if (c->batch != NULL) {
+                c->batch->rows = 0;
+            }
+            continue;
         }
         if (r == 1 && alone) {
             if (c->batch != NULL) {

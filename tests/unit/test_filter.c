@@ -738,7 +738,10 @@ needs(void **state)
         const char *text;
         uint32_t needs;
     } cases[] = {
-        { "tcp port 22 and host 192.0.2.1 and flags S and len > 3 and asn 1", 0 },
+        { "tcp dst port 22 and host 192.0.2.1 and flags S and len > 3 and asn 1", 0 },
+        { "udp port 22", BH_FILTER_NEEDS_SRC_PORT },
+        { "not src portrange 1-2", BH_FILTER_NEEDS_SRC_PORT },
+        { "src and dst port 22", BH_FILTER_NEEDS_SRC_PORT },
         { "country cn", BH_FILTER_NEEDS_COUNTRY },
         { "class special", BH_FILTER_NEEDS_COUNTRY },
         { "access", BH_FILTER_NEEDS_CLASS },
@@ -1435,7 +1438,10 @@ main(void)
         cmocka_unit_test(words_joined),       cmocka_unit_test(own_text),
         cmocka_unit_test(every_protocol),     cmocka_unit_test(needs),
         cmocka_unit_test(every_error),        cmocka_unit_test(bounds),
-        cmocka_unit_test(random_filters),     cmocka_unit_test(full_batch),
+        cmocka_unit_test(random_filters),
+        cmocka_unit_test(judged),
+        cmocka_unit_test(judges_have_bounds),
+        cmocka_unit_test(full_batch),
         cmocka_unit_test(narrowed),           cmocka_unit_test(sensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
