@@ -250,7 +250,7 @@ code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_
         return;
     }
 #ifdef BH_WITH_ZSTD
-    const size_t size = press(w, v, n);
+    const size_t size = w->plain ? n : press(w, v, n);
     if (size < n - n / 64) {
         code_put8(out, OCTETS_ZSTD);
         code_put32(out, (uint32_t)size);

@@ -20,6 +20,14 @@ void code_put16(struct bh_buf *out, uint16_t v);
 void code_put32(struct bh_buf *out, uint32_t v);
 void code_put64(struct bh_buf *out, uint64_t v);
 
+/* To be filled again. */
+static inline void
+code_empty(struct bh_buf *b)
+{
+    b->len = 0;
+    b->failed = false;
+}
+
 static inline uint16_t
 code_get16(struct bh_cur *c)
 {
@@ -43,6 +51,7 @@ code_get64(struct bh_cur *c)
 
 /* Work space of the writer: lists of up to CODE_LIST_MAX numbers. */
 struct code_work {
+    bool plain; /* lists take the form that is the fastest to write */
     struct code_slot { /* how often a value comes; then its code */
         uint32_t value, count;
     } *slot; /* twice as many as numbers */

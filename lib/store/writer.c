@@ -28,7 +28,7 @@ writer_free(struct bh_store_writer *w)
 {
     rows_done(&w->open);
     block_work_done(&w->work);
-    census_done(&w->census);
+    journal_work_done(&w->journal);
     bh_store_sums_done(&w->sums);
     if (w->journal_fd >= 0) {
         close(w->journal_fd);
@@ -151,6 +151,7 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     if (anew) {
         rows_done(&w->open);
         w->open = next;
+        dict_plain_done(&w->journal.plain);
     } else {
         rows_forget(&w->open, chunks);
     }
@@ -158,6 +159,7 @@ seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     w->flushed = w->base;
     w->judged = w->judged > w->base ? w->judged : w->base;
     w->journal_fd = -1;
+    w->journal.unsaid = w->base;
     find_settled(w);
     if (announced > w->base) { /* before the old journal goes */
         w->judged = w->base;

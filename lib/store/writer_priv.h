@@ -5,6 +5,17 @@
 
 #include "rows_priv.h"
 
+/* What a flush needs, kept for the next one: getting the pages of its buffers takes as long as filling them. */
+#define JOURNAL_TURNS 32U
+struct journal_work {
+    struct dict_plain plain; /* of the tables of the open rows: to be made anew with them */
+    struct bh_buf dict, head, body, out, sums;
+    uint64_t upto[JOURNAL_TURNS]; /* up to which row each of the last flushes went */
+    unsigned flushes;
+    uint64_t unsaid; /* of the rows from here on this journal has no verdicts yet */
+};
+void journal_work_done(struct journal_work *j);
+
 struct bh_store_writer {
     char *dir;
     struct bh_store_run run;
@@ -30,7 +41,7 @@ struct bh_store_writer {
 
     struct bh_store_sums sums;
     struct block_work work;
-    struct census census; /* of what goes into the journal */
+    struct journal_work journal;
     uint64_t keep_ns, keep_bytes;
     /* Not full, not sealed: what a disk without room can be asked again for, at the next tick. */
     bool seal_waits;
@@ -47,6 +58,10 @@ BH_NODISCARD int journal_flush(struct bh_store_writer *w, uint64_t upto,
 /* To the disk; of a new one its name too. */
 BH_NODISCARD int journal_sync(struct bh_store_writer *w, struct bh_error *err);
 /* Its outcome is not known yet. */
-bool is_open_knock(const struct chunk *c, uint32_t row);
+static inline bool
+is_open_knock(const struct chunk *c, uint32_t row)
+{
+    return c->stream[row] == STREAM_KNOCK && c->outcome[row] == BH_OUTCOME_NONE;
+}
 
 #endif

@@ -619,6 +619,41 @@ flood_rows(void **state)
     all_come_back(MOOD_FLOOD, 140, 2, false);
 }
 
+/* Flushed every few batches and never sealed; then by the next writer. Journals have dictionaries of their
+ * own kind: what comes back is the same. */
+static void
+journalled_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        enum mood mood;
+        size_t batches, flush_every;
+        bool lean;
+    } cases[] = { { MOOD_PLAIN, 20, 1, false }, { MOOD_ODD, 70, 3, false },    { MOOD_ODD, 70, 70, true },
+                  { MOOD_FLOOD, 70, 7, false }, { MOOD_PLAIN, 150, 150, true } };
+    for (size_t k = 0; k < BH_COUNT(cases); k++) {
+        struct rows r = make_rows(1000 + k, cases[k].batches, cases[k].mood);
+        struct bh_error err = { 0 };
+        const uint32_t lacks = cases[k].lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
+        remove_dir(dir);
+        assert_int_equal(mkdir(dir, 0777), 0);
+        struct bh_store_writer *w = open_writer(64, cases[k].lean);
+        assert_int_equal(bh_store_tick(w, 0, &no_sums, NULL, NULL, &err), 0);
+        for (size_t b = 0; b < r.count; b++) {
+            write_batches(w, &r, b, b + 1);
+            if ((b + 1) % cases[k].flush_every == 0 || b + 1 == r.count) {
+                assert_int_equal(bh_store_tick(w, (int64_t)(b + 1) * 1000000000, &no_sums, NULL, NULL, &err), 0);
+            }
+        }
+        assert_int_equal(bh_store_flushed(w), r.rows);
+        assert_int_equal(bh_store_writer_close(w, NULL, &err), 0);
+        check_log(&r, lacks, r.rows);
+        assert_int_equal(bh_store_writer_close(open_writer(64, cases[k].lean), &no_sums, &err), 0);
+        check_log(&r, lacks, r.rows);
+        rows_free(&r);
+    }
+}
+
 static void
 no_rows(void **state)
 {
@@ -976,6 +1011,7 @@ main(void)
         cmocka_unit_test_setup_teardown(odd_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(lean_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(flood_rows, new_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(journalled_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(no_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(killed_writers, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(torn_journal, new_dir, drop_dir),

@@ -294,6 +294,49 @@ killed_twice(void **state)
     assert_true(f.rows == flushed && f.wrong == 0 && f.health.damaged_files == 0);
 }
 
+static unsigned
+verdict_so_far(void *arg, uint32_t connection, int64_t ts_ns)
+{
+    const uint32_t *known = arg; /* of the connections below */
+    return connection < *known ? verdict(NULL, connection, ts_ns) : (unsigned)BH_OUTCOME_NONE;
+}
+
+/* Outcomes become known while their records stand in the journal already: those of what came last at once,
+ * of older ones some flushes later, and all when they are final. */
+static void
+late_verdicts(void **state)
+{
+    (void)state;
+    struct bh_store_writer *w = open_writer(16);
+    struct bh_error err = { 0 };
+    uint32_t known = 0, rows = 0;
+    assert_int_equal(bh_store_tick(w, 0, &no_sums, verdict_so_far, &known, &err), 0);
+    for (uint32_t k = 1; k <= 40; k++) {
+        write_thousand(w, rows, START_NS);
+        rows += 1000;
+        known = k == 40 ? rows : known;
+        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    }
+    struct found f = read_log(START_NS); /* turn 40: of the last 8 flushes */
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == rows - 8000);
+    bh_store_settle(w, 20000, verdict_so_far, &known);
+    assert_int_equal(bh_store_tick(w, 41000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    f = read_log(START_NS); /* nothing came since, but 20,000 are final */
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == rows - 28000);
+    for (uint32_t k = 42; k <= 64; k++) {
+        write_thousand(w, rows, START_NS);
+        rows += 1000;
+        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    }
+    f = read_log(START_NS); /* turn 64: of the last 32; what came after the 40th is not known */
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == 12000 + 23000);
+    bh_store_settle(w, 32000, verdict_so_far, &known);
+    assert_int_equal(bh_store_tick(w, 65000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    assert_int_equal(bh_store_writer_close(w, NULL, &err), 0);
+    f = read_log(START_NS);
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == 23000);
+}
+
 /* ---- damage ------------------------------------------------------------------------------------------- */
 
 /* Any octet of a journal: what is left is right, with the outcomes that belong to it, and at most the
@@ -531,6 +574,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(begun_journals, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(killed_twice, new_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(late_verdicts, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(flipped_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(cut_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(room_comes_back, new_dir, drop_dir),
