@@ -161,9 +161,16 @@ struct terms {
     struct bh_store_country *country;
     uint32_t country_count;
     uint16_t country_of_value[KOBOLD_VALUES_MAX]; /* index + 1 */
+    /* While another thread seals rows of these tables (seal.c) they only grow at their ends, and lists that
+     * must move leave what it sees where it is, until it is done. */
+    bool is_read;
+    void **left;
+    size_t left_count, left_cap;
 };
 BH_NODISCARD int terms_init(struct terms *t, const kobold *countries, uint64_t key);
 void terms_done(struct terms *t);
+/* Nobody else reads them any more. */
+void terms_release(struct terms *t);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {

@@ -25,6 +25,7 @@
 #define DAY_NS 86400000000000LL
 
 static char dir[256];
+static bool seal_beside; /* by a thread of its own */
 
 static void
 path_of(char ret[400], const char *name)
@@ -49,6 +50,7 @@ new_dir(void **state)
 {
     const char *base = getenv("TMPDIR");
     (void)state;
+    seal_beside = false;
     snprintf(dir, sizeof dir, "%s/bh-trust-XXXXXX", base == NULL ? "/tmp" : base);
     return mkdtemp(dir) == NULL;
 }
@@ -108,6 +110,7 @@ open_writer(uint32_t blocks)
 {
     struct bh_store_writer_config cfg = { .dir = dir,
                                           .segment_blocks = blocks,
+                                          .seal_beside = seal_beside,
                                           .run = { .outcomes = true } };
     struct bh_store_writer *w = NULL;
     struct bh_error err = { 0 };
@@ -422,7 +425,7 @@ set_room(rlim_t limit)
 static void
 room_comes_back(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     struct bh_store_writer *w = open_writer(1);
     struct bh_error err = { 0 };
     unsigned failed = 0;
@@ -452,7 +455,7 @@ room_comes_back(void **state)
 static void
 clock_steps_back(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     struct bh_store_writer *w = open_writer(1);
     struct bh_batch *b = bh_batch_new();
     struct bh_error err = { 0 };
@@ -476,7 +479,7 @@ clock_steps_back(void **state)
 static void
 lock_goes(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     struct bh_store_writer *w = open_writer(1);
     struct bh_error err = { 0 }, again = { 0 };
     char path[400];
@@ -578,8 +581,11 @@ main(void)
         cmocka_unit_test_setup_teardown(flipped_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(cut_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(room_comes_back, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(room_comes_back, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(clock_steps_back, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(clock_steps_back, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(lock_goes, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(lock_goes, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(kept_by_age, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(late_records, new_dir, drop_dir),
     };
