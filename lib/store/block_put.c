@@ -92,6 +92,7 @@ finish_column(struct put *p, enum column column)
     p->head.column[column].size = (uint32_t)size;
     p->head.column[column].sum = size == 0 ? 0 : code_sum(p->body->data + at, size);
     p->head.body_size += size;
+    code_column_begin(&p->w->code, column + 1U);
 }
 
 static void
@@ -594,6 +595,7 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
     p.head.min_ns = c->min_ns;
     p.head.max_ns = c->max_ns;
     p.head.unit = (uint8_t)unit_of(c);
+    code_block_begin(&w->code);
     part_streams(&p);
     put_time(&p);
     put_far(&p);
@@ -627,5 +629,6 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
     if (c->seen_count > 0) {
         put_seen(&p);
     }
+    code_block_end(&w->code);
     put_head(&p.head, head);
 }

@@ -80,6 +80,7 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
     }
     struct bh_buf run_text = { 0 }, sums_text = { 0 }, dict_octets = { 0 }, head = { 0 },
                   body = { 0 };
+    code_segment_begin(w);
     file_header_put(header, FILE_SEGMENT, first, last, 0);
     bh_buf_add(&o->buffer, header, sizeof header);
     run_put(run, &run_text);
