@@ -19,6 +19,7 @@
 
 #define SEGMENT_BLOCKS 16U
 #define SYNC_NS 10000000000ULL
+#define MANY_ROWS (4U * BLOCK_ROWS)
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
@@ -180,6 +181,22 @@ waits_too_long(const struct bh_store_writer *w)
     return safe < w->rows && (!found || w->now_ns - since_ns >= FLUSH_NS);
 }
 
+/* Up to which row is to be flushed? When very many come at once, what came in the last half of a second may
+ * wait: it will perhaps be sealed before a second is over, and then needs no journal. */
+static uint64_t
+rows_to_flush(const struct bh_store_writer *w)
+{
+    uint64_t rows = bh_store_flushed(w);
+    if (w->sealer == NULL || w->rows - rows <= MANY_ROWS) { /* sealing here flushes all before */
+        return w->rows;
+    }
+    for (unsigned k = 0; k < MARKS && k < w->marks; k++) {
+        const struct mark *m = &w->mark[k];
+        rows = m->ns <= w->now_ns - FLUSH_NS / 2 && m->rows > rows ? m->rows : rows;
+    }
+    return rows;
+}
+
 static void
 make_mark(struct bh_store_writer *w)
 {
@@ -234,7 +251,7 @@ bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_s
     if (r == 0 && (stepped_back || waits_too_long(w) || w->seal_waits ||
                    (w->judged < known && now_ns - w->flush_ns >= FLUSH_NS))) {
         w->flush_ns = now_ns;
-        r = journal_flush(w, w->rows, verdict, arg, err);
+        r = journal_flush(w, stepped_back ? w->rows : rows_to_flush(w), verdict, arg, err);
     }
     make_mark(w);
     r = r != 0 ? r : seal_when_full(w, err);
