@@ -212,7 +212,7 @@ void bh_records_done(struct bh_records *r);
 
 struct bh_ingest_options {
     /* Of these: files, home, country_db, input_format, input_columns, filter, decap, outcomes,
-     * all_accesses, progress. */
+     * all_accesses, progress, threads (1: none but ours). */
     struct bh_report_options input;
     const char *log_dir;
     const char *sensor; /* NULL: ""                                                     */

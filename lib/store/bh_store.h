@@ -8,7 +8,7 @@
  * is decided already: direction, class, outcome, and the country of the remote end.
  * docs/design/log.md says why it is made so, docs/format/log.md what the octets mean.
  *
- * Threads:   one thread per object. Any number of readers beside one writer, in any processes; a
+ * Threads:   one thread per object (a writer may have one of its own: seal_beside). Any number of readers beside one writer, in any processes; a
  *            second writer is refused.
  * Ownership: the caller's; the country database is borrowed until close.
  * Errors:    what is damaged is skipped, counted and noted (bh_store_get_health), never an error,
@@ -101,6 +101,7 @@ struct bh_store_writer_config {
     uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
+    bool seal_beside;             /* by a thread of its own: twice the memory, half the time    */
 };
 
 struct bh_store_writer; /* opaque */
