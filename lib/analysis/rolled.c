@@ -115,36 +115,6 @@ tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t 
                              (uint64_t)slot_of(t, s) << LOG_DAY_BITS | ((uint64_t)day & ((1U << LOG_DAY_BITS) - 1));
 }
 
-/* By service; the order of the others does not matter. */
-static bool
-sort_log(uint64_t *v, size_t n)
-{
-    uint64_t *other = malloc((n + 1) * sizeof *other), *a = v, *b = other;
-    if (other == NULL) {
-        return false;
-    }
-    for (unsigned shift = LOG_SLOT_BITS + LOG_DAY_BITS; shift < 64; shift += 11) {
-        size_t at[2049] = { 0 };
-        for (size_t i = 0; i < n; i++) {
-            at[(a[i] >> shift & 2047) + 1]++;
-        }
-        for (unsigned k = 0; k < 2048; k++) {
-            at[k + 1] += at[k];
-        }
-        for (size_t i = 0; i < n; i++) {
-            b[at[a[i] >> shift & 2047]++] = a[i];
-        }
-        uint64_t *swap = a;
-        a = b;
-        b = swap;
-    }
-    if (a != v) {
-        memcpy(v, a, n * sizeof *v);
-    }
-    free(other);
-    return true;
-}
-
 /* ---- life ------------------------------------------------------------------------------------------------ */
 
 void
@@ -176,7 +146,7 @@ bh_rolled_new(struct bh_tally *t, unsigned ports, uint32_t units, struct bh_roll
         bh_rolled_free(r);
         return BH_ELIMIT;
     }
-    if (!ok || !sort_log(t->log, t->log_count)) {
+    if (!ok || bh_sort64(t->log, t->log_count, LOG_SLOT_BITS + LOG_DAY_BITS, 64) != 0) {
         bh_rolled_free(r);
         return -ENOMEM;
     }

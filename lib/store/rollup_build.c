@@ -636,36 +636,6 @@ compare_ids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* By the lowest `bits`, eleven at a time. */
-static bool
-sort_keys(uint64_t *v, size_t n, unsigned bits)
-{
-    uint64_t *other = malloc((n + 1) * sizeof *other), *a = v, *b = other;
-    if (other == NULL) {
-        return false;
-    }
-    for (unsigned shift = 0; shift < bits; shift += 11) {
-        size_t at[2049] = { 0 };
-        for (size_t i = 0; i < n; i++) {
-            at[(a[i] >> shift & 2047) + 1]++;
-        }
-        for (unsigned k = 0; k < 2048; k++) {
-            at[k + 1] += at[k];
-        }
-        for (size_t i = 0; i < n; i++) {
-            b[at[a[i] >> shift & 2047]++] = a[i];
-        }
-        uint64_t *swap = a;
-        a = b;
-        b = swap;
-    }
-    if (a != v) {
-        memcpy(v, a, n * sizeof *v);
-    }
-    free(other);
-    return true;
-}
-
 /* Accesses of a day as a set: each key once, and how often it came. */
 static bool
 make_set(struct rollup_day *d, const uint32_t *number, uint32_t entries, unsigned bits)
@@ -675,7 +645,7 @@ make_set(struct rollup_day *d, const uint32_t *number, uint32_t entries, unsigne
         const uint32_t source = id < entries ? id : number[id - entries];
         d->access[i] = d->access[i] >> 32 << bits | source;
     }
-    if (!sort_keys(d->access, d->accesses, bits + 20)) {
+    if (bh_sort64(d->access, d->accesses, 0, bits + 20) != 0) {
         return false;
     }
     size_t n = 0;
