@@ -19,6 +19,7 @@
 #define VERDICT_NS 30000000000LL
 #define LATE_NS 1000000000LL /* by the clock of day, frames are read within this */
 #define SECOND_NS 1000000000LL
+#define YOUNG_NS (2 * SECOND_NS)
 #define TICK_MS 100
 
 struct open_access {
@@ -45,6 +46,7 @@ struct judge {
     struct bh_queue queue[BH_SENSOR_OUTPUTS];
     struct open_access *open; /* ring: accesses final .. written of the board */
     uint64_t early;
+    uint64_t young, old_turn; /* accesses from here on are young; which of the old ones is next */
     uint64_t steps_back;
     int64_t second_ns, stats_ns,
         offset_ns; /* offset: of the clock of day to the one that only goes forward */
@@ -104,13 +106,24 @@ settle(struct judge *j, int64_t now_ns, bool all)
     atomic_store_explicit(&b->final, final, memory_order_release);
 }
 
-/* What is known of the others, for a report of this minute, and in case it ends here. */
+/* What is known of the others, for a report of this minute, and in case it ends here. Most is settled in the first
+ * seconds of a connection: of those that are older a tenth has its turn each time. In a flood there are half a million. */
 static void
-post_open(struct judge *j)
+post_open(struct judge *j, int64_t time_ns)
 {
     struct bh_board *b = j->s->board;
-    const uint64_t written = get(&b->written);
-    for (uint64_t k = get(&b->final); k < written && j->s->config->outcomes; k++) {
+    const uint64_t written = get(&b->written), final = get(&b->final);
+    j->young = j->young > final ? j->young : final;
+    while (j->young < written && time_ns - j->open[j->young % OPEN_MAX].ts_ns > YOUNG_NS) {
+        j->young++;
+    }
+    const uint64_t old = j->young - final;
+    j->old_turn = j->old_turn < final || j->old_turn >= j->young ? final : j->old_turn;
+    for (uint64_t k = 0; k < (old + 9) / 10 && j->s->config->outcomes; k++) {
+        post_verdict(j, j->old_turn);
+        j->old_turn = j->old_turn + 1 < j->young ? j->old_turn + 1 : final;
+    }
+    for (uint64_t k = j->young; k < written && j->s->config->outcomes; k++) {
         post_verdict(j, k);
     }
     if (j->track != NULL) {
@@ -576,7 +589,7 @@ look_around(struct judge *j, bool always)
     }
     j->second_ns = clock_ns;
     look_at_clock(j, time_ns, clock_ns);
-    post_open(j);
+    post_open(j, time_ns);
     struct bh_track_bounds bounds;
     bh_track_get_bounds(j->track, &bounds);
     for (size_t k = 0; k < j->s->output_count; k++) {

@@ -180,7 +180,7 @@ test_crowd(void **state)
             found += duplicates_mark(d, b, interface);
         }
     }
-    assert_int_equal(found, 40 * BH_BATCH_ROWS);
+    assert_true(found >= 40 * BH_BATCH_ROWS - 40 * BH_BATCH_ROWS / 200);
 }
 
 int
