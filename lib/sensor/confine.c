@@ -429,7 +429,7 @@ allow(scmp_filter_ctx c, const int *calls, size_t n)
 static int
 allow_changes(scmp_filter_ctx c, int fd)
 {
-    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd));
+    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd, 0));
 }
 
 static int
