@@ -350,7 +350,7 @@ static void
 test_counts_half_written(void **state)
 {
     (void)state;
-    char state_file[200], some[400];
+    char state_file[256], some[400];
     name_file();
     lab_killed(settle_and_die);
     assert_int_equal(lab_count(lab_read(file), "\"records\":"), 0);
