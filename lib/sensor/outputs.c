@@ -84,6 +84,7 @@ output_prepare(struct sensor *s, const struct bh_sensor_output *c, struct output
     int r = bh_host_check(&host, err);
     r = r != 0 ? r : output_parse_filter(s, c, &o->filter, err);
     r = r != 0 ? r : confine_hand_over(s, c, err);
+    r = r != 0 || geteuid() == 0 ? r : confine_check_files(s, c, err);
     return r != 0 ? r : open_child(s, o, err);
 }
 

@@ -129,13 +129,13 @@ listen_at(struct serve *v, const char *path)
 void
 serve_make_folder(struct sensor *s)
 {
-    char dir[BH_SENSOR_PATH_MAX];
     struct stat st;
-    if (s->config->status_socket != NULL || !bh_sensor_run_dir(dir, sizeof dir)) {
+    if (s->config->status_socket != NULL || !bh_sensor_run_dir(s->run_dir, sizeof s->run_dir)) {
+        s->run_dir[0] = '\0';
         return;
     }
-    bh_ignore(mkdir(dir, 0755)); /* it is there, or cannot be made: then the socket says so */
-    const int fd = s->drops ? open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    bh_ignore(mkdir(s->run_dir, 0755)); /* it is there, or cannot be made: then the socket says so */
+    const int fd = s->drops ? open(s->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0) {
         bh_ignore(fchown(fd, s->uid, s->gid)); /* the same */
     }
@@ -175,7 +175,7 @@ static int
 open_status(struct sensor *s, struct bh_error *err)
 {
     const char *asked = s->config->status_socket;
-    char dir[BH_SENSOR_PATH_MAX], path[BH_SENSOR_PATH_MAX + 80];
+    char path[BH_SENSOR_PATH_MAX + 80];
     if (asked != NULL && (strcmp(asked, "none") == 0 || asked[0] == '\0')) {
         return 0;
     }
@@ -187,10 +187,10 @@ open_status(struct sensor *s, struct bh_error *err)
                                                  "状態ソケットを作れません")
                                 : 0;
     }
-    if (!bh_sensor_run_dir(dir, sizeof dir)) {
+    if (s->run_dir[0] == '\0') {
         return 0; /* a user without a run directory */
     }
-    const int r = listen_default(s, dir, path, sizeof path);
+    const int r = listen_default(s, s->run_dir, path, sizeof path);
     if (r != 0) {
         struct bh_error said = { 0 };
         bh_error_errno(&said, -r, path,
