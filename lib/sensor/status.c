@@ -87,8 +87,9 @@ octets(uint64_t n, char buf[24])
 {
     static const char units[] = "KMGT";
     unsigned u = 0;
-    for (n = (n + 1023) / 1024; n >= 10240 && u < 3; u++) {
-        n = (n + 512) / 1024;
+    for (n = n / 1024 + (n % 1024 != 0); u < 3 && (n >= 10240 || (n >= 1024 && n % 1024 == 0));
+         u++) {
+        n = n / 1024 + (n % 1024 >= 512);
     }
     snprintf(buf, 24, "%" PRIu64 " %ciB", n, units[u]);
     return buf;
@@ -305,10 +306,14 @@ text_gaps(const struct status *t, enum bh_lang lang, struct bh_buf *out)
         const struct status_output *o = &t->output[k];
         const uint32_t shown = o->gap_count < STATUS_GAPS ? o->gap_count : STATUS_GAPS;
         if (shown > 0) {
+            bh_buf_puts(out, ja ? "\n出力 " : "\ngaps of ");
             bh_buf_put_safe(out, o->name, strlen(o->name));
-            bh_buf_printf(out,
-                          ja ? ": 欠落 %u 箇所、新しい %u 箇所:\n" : ": %u gaps, the newest %u:\n",
-                          o->gap_count, shown);
+            bh_buf_puts(out, ja ? " の欠落" : "");
+            if (o->gap_count > shown) {
+                bh_buf_printf(out, ja ? " (%u 箇所のうち新しい %u 箇所)" : ", of %u the newest %u",
+                              o->gap_count, shown);
+            }
+            bh_buf_puts(out, ":\n");
         }
         for (uint32_t g = 0; g < shown; g++) {
             char from[32], to[32];

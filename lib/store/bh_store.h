@@ -32,7 +32,7 @@ struct bh_store_country {
 
 /* How records were made: the same in all files of one writing (one import, one run of a sensor). */
 struct bh_store_run {
-    uint64_t id;      /* random                                                    */
+    uint64_t id;      /* random, or by run_key of its writers                      */
     char sensor[64];  /* ""                                                        */
     char source[256]; /* the first file's name, or the interface                   */
     char home[1024];  /* as bh_home_parse() reads it                               */
@@ -98,6 +98,7 @@ struct bh_store_writer_config {
     const char *dir; /* made when it is not there                                  */
     const kobold *countries;
     struct bh_store_run run;      /* id 0: a random one                                         */
+    uint64_t run_key;             /* id 0, not 0: the same run for every writer of this log with this key */
     uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */

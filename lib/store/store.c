@@ -186,7 +186,45 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
     return r;
 }
 
-/* Files by run; the sums of a run are those of its last file. */
+/* The sums of a run are those of its last file. */
+static const struct bh_store_sums *
+sums_of_run(const struct bh_store *s, size_t at)
+{
+    const struct cursor *c = &s->cursor[at];
+    size_t last = c->files;
+    while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
+        last--;
+    }
+    return last > 0 ? &s->file[c->file[last - 1]].sums : NULL;
+}
+
+static bool
+are_in_one_log(const struct bh_store *s, size_t a, size_t b)
+{
+    const char *x = s->file[s->cursor[a].file[0]].path, *y = s->file[s->cursor[b].file[0]].path;
+    const char *x_end = strrchr(x, '/'), *y_end = strrchr(y, '/');
+    return x_end != NULL && y_end != NULL && x_end - x == y_end - y && memcmp(x, y, (size_t)(x_end - x)) == 0;
+}
+
+/* A sensor that writes its log in another way from a moment on (another profile or filter) writes another run. The sums of
+ * that are still those of the sensor since its start, and hold those of this one. (Frames: of sensors alone; they only grow.) */
+static bool
+is_gone_on(const struct bh_store *s, size_t at)
+{
+    const struct bh_store_run *a = &s->run[at];
+    const uint64_t frames = s->cursor[at].sums->frames;
+    for (size_t k = 0; k < s->runs && frames > 0; k++) {
+        const struct bh_store_run *b = &s->run[k];
+        const uint64_t other = s->cursor[k].sums != NULL ? s->cursor[k].sums->frames : 0;
+        if (k != at && b->first_ns == a->first_ns && (other > frames || (other == frames && k > at)) &&
+            strcmp(b->sensor, a->sensor) == 0 && strcmp(b->source, a->source) == 0 && are_in_one_log(s, at, k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Files by run. */
 static int
 find_runs(struct bh_store *s)
 {
@@ -222,14 +260,11 @@ find_runs(struct bh_store *s)
         }
     }
     int r = 0;
+    for (size_t at = 0; at < s->runs; at++) {
+        s->cursor[at].sums = sums_of_run(s, at);
+    }
     for (size_t at = 0; at < s->runs && r == 0; at++) {
-        const struct cursor *c = &s->cursor[at];
-        size_t last = c->files;
-        while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
-            last--;
-        }
-        if (last > 0) {
-            s->cursor[at].sums = &s->file[c->file[last - 1]].sums;
+        if (s->cursor[at].sums != NULL && !is_gone_on(s, at)) {
             r = bh_store_sums_add(&s->sums, s->cursor[at].sums);
         }
     }

@@ -82,7 +82,10 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
         return r;
     }
     struct stat lock;
-    if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
+    if (w->run.id == 0 && cfg->run_key != 0 && fstat(w->lock_fd, &lock) == 0) {
+        /* A sensor whose process is started again goes on with its run: its sums are those of all of it. */
+        w->run.id = bh_mix64(cfg->run_key ^ (uint64_t)lock.st_ino << 20, (uint64_t)w->run.first_ns);
+    } else if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
         /* Another one for each writing and each log, also where tests hold the dice. */
         w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid() ^ (uint64_t)lock.st_ino << 20,
                              (uint64_t)w->run.first_ns ^ w->sequence << 32);
