@@ -18,6 +18,7 @@
 #define BH_STORE_H
 
 #include "bh_event.h"
+#include "bh_facts.h"
 #include "kobold.h"
 
 /* ---- what a log says of itself ------------------------------------------------------------------ */
@@ -202,6 +203,10 @@ struct bh_store_query {
     const kobold *countries;  /* country[] becomes values of this one        */
     int64_t start_ns, end_ns; /* blocks outside are skipped; rows are not    */
     uint32_t want;            /* BH_STORE_...                                 */
+    /* Records of which it says that they cannot be selected are left out, as far as that saves reading;
+     * those of which it says that they are unknown may be counted instead (bh_store_skipped). NULL: all. */
+    const struct bh_judge *judge;
+    bool explain; /* say why a block is left out */
 };
 /* Begin to read (again). */
 BH_NODISCARD int
@@ -210,6 +215,31 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 BH_NODISCARD int bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err);
 /* Of the blocks that the query wants. */
 void bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_done);
+
+/* What is not read, and why. */
+enum bh_store_why {
+    BH_STORE_READ = 0,
+    BH_STORE_BY_PERIOD,
+    BH_STORE_BY_COUNTRY,
+    BH_STORE_BY_PORT,
+    BH_STORE_BY_ADDRESS,
+    BH_STORE_BY_OUTCOME,
+    BH_STORE_BY_SENSOR,
+    BH_STORE_BY_SERVICE, /* protocol, class, direction */
+    BH_STORE_BY_FILTER,  /* several of these together, or `explain` was not asked for */
+    BH_STORE_WHYS,
+};
+const char *bh_store_why_name(unsigned why); /* "period" ...; never NULL */
+struct bh_store_skipped {
+    uint64_t files[BH_STORE_WHYS], blocks[BH_STORE_WHYS]; /* BH_STORE_READ: those that are wanted */
+    uint64_t no_summary;                                  /* files that the judge was not asked about */
+    bool judged;                                          /* there is a judge */
+    /* While reading: blocks of which services and countries said enough, records that are unknown to the
+     * judge and were only counted. */
+    uint64_t blocks_of_codes, unknown;
+};
+/* After bh_store_read_begin(), and while it is read. A file is told by what left out its last block. */
+void bh_store_get_skipped(const struct bh_store *s, struct bh_store_skipped *ret);
 
 /* ---- roll-ups ------------------------------------------------------------------------------------------ */
 
@@ -255,35 +285,48 @@ struct bh_rollup_day {
     struct bh_rollup_place *place;
     struct bh_rollup_burst *burst;
     uint32_t hours, cells, places, bursts;
-    struct bh_rollup_ids knocked, pinged, then, other,
-        own; /* then: pinged, and knocked later; other:
-                                                             * inbound without either; own: of `own` */
+    uint32_t knocked; /* how many sources */
+    /* then: pinged, and knocked later; other: inbound without either; own: of `own` */
+    struct bh_rollup_ids pinged, then, other, own;
     uint8_t *dst_ports;
 };
 
-/* Which sources had an access of a kind, and how many. */
-struct bh_rollup_sets; /* opaque */
-struct bh_rollup_set {
-    uint32_t list; /* key << 3 | outcome: they rise; UINT32_MAX: no more */
-    uint32_t key;  /* UDP << 16 | port */
-    uint8_t outcome;
+/* Who had an access on a day, and how many of them. */
+struct bh_rollup_who {
+    uint32_t *id, *accesses;
     uint32_t count;
-    const uint32_t *id, *accesses;
 };
-struct bh_rollup;
+
+/* Services that are asked for often: accesses of a day by country and outcome, and how many sources. */
+struct bh_rollup_number {
+    uint32_t accesses;
+    uint16_t country;
+    uint8_t outcome;
+};
+struct bh_rollup_service {
+    uint32_t key; /* UDP << 16 | port; they rise */
+    uint32_t sources, number_at, numbers;
+};
+struct bh_rollup_services {
+    struct bh_rollup_service *service;
+    struct bh_rollup_number *number;
+    uint32_t services, numbers, sources; /* sources: of the roll-up */
+    void *priv;
+};
+
+/* An access, or several, to a service that is not asked for often. */
+struct bh_rollup_rare {
+    uint32_t key, day, accesses;
+    uint32_t source; /* UINT32_MAX: not told, in countries with many of these */
+    uint8_t outcome;
+};
+struct bh_rollup_rares; /* opaque */
 struct bh_store;
-/* Of all days, or of one; BH_EDAMAGED, -ENOMEM. */
-BH_NODISCARD int
-bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day, struct bh_rollup_sets **ret_sets);
-#define BH_ROLLUP_ALL_DAYS UINT32_MAX
-void bh_rollup_sets_free(struct bh_rollup_sets *s);
-/* The next set, which lasts until the next but one is asked for. */
-struct bh_rollup_set bh_rollup_sets_peek(const struct bh_rollup_sets *s);
-/* The same, and goes on. BH_EDAMAGED, -ENOMEM: there is no other behind it. */
-BH_NODISCARD int bh_rollup_sets_next(struct bh_rollup_sets *s, struct bh_rollup_set *ret);
 
 struct bh_rollup {
     uint32_t sources, countries, days, own_count;
+    const uint32_t *frequent; /* services that are, rising */
+    uint32_t frequent_count;
     struct bh_ip *own; /* addresses that sent what did not come to us from outside */
     const struct bh_store_country *country;
     struct bh_rollup_ids silent; /* far ends that sent nothing to us from outside      */
@@ -293,10 +336,24 @@ struct bh_rollup {
 /* Address and country of a source. */
 void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family,
                       uint64_t *ret_hi, uint64_t *ret_lo, uint16_t *ret_country);
-/* Without `knocked_too` only their number is told. */
-BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, bool knocked_too,
-                                   struct bh_rollup_day *ret);
+/* All of these: 0, BH_EDAMAGED or -ENOMEM. */
+BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
 void bh_rollup_day_done(struct bh_rollup_day *d);
+BH_NODISCARD int bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
+void bh_rollup_who_done(struct bh_rollup_who *w);
+BH_NODISCARD int bh_rollup_get_services(const struct bh_rollup *r, uint32_t day, struct bh_rollup_services *ret);
+void bh_rollup_services_forget(struct bh_rollup_services *s); /* its numbers */
+void bh_rollup_services_done(struct bh_rollup_services *s);
+/* The sources of service `index`, rising; `id` has room for all of them. */
+BH_NODISCARD int bh_rollup_get_sources(const struct bh_rollup_services *s, uint32_t index, uint32_t *id);
+#define BH_ROLLUP_KEYS (1U << 17)
+/* Accesses of a country to services that are not frequent: none of these has more of them. */
+uint64_t bh_rollup_rare_most(const struct bh_rollup *r, uint32_t country);
+/* The accesses themselves, of all days, by service. */
+BH_NODISCARD int bh_rollup_rares_new(const struct bh_rollup *r, uint32_t country, struct bh_rollup_rares **ret);
+void bh_rollup_rares_free(struct bh_rollup_rares *s);
+/* How many come next, and those, until the next call; 0: no more. */
+BH_NODISCARD int bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **ret);
 
 /* The files of a log, as a plan of a query sees them. */
 struct bh_store_file {

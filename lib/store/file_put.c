@@ -131,6 +131,8 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
     o->rows += c->rows;
     int r = o->rollup != NULL ? 0 : rollup_begin(d, t, &o->rollup);
     r = r != 0 ? r : rollup_add(o->rollup, c);
+    r = r != 0 || o->summary != NULL ? r : summary_begin(d, t, &o->summary);
+    r = r != 0 ? r : summary_add(o->summary, c);
     return r != 0 ? bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません")
                   : out_flush(o, err);
 }
@@ -159,12 +161,32 @@ put_rollup(struct segment_out *o, struct code_work *w)
     return r;
 }
 
+static int
+put_summary(struct segment_out *o, struct code_work *w)
+{
+    struct bh_buf head = { 0 }, body = { 0 };
+    int r = o->summary == NULL ? 0 : summary_end(o->summary, w, &head, &body);
+    summary_free(o->summary);
+    o->summary = NULL;
+    if (r == 0 && head.len > 0) {
+        out_frame(o, FRAME_SUMMARY, &head, body.len);
+        index_part(o, &head);
+        code_put64(&o->index, o->at + o->buffer.len);
+        code_put64(&o->index, body.len);
+        bh_buf_add(&o->buffer, body.data == NULL ? "" : body.data, body.len);
+        o->buffer.failed |= body.failed;
+    }
+    bh_buf_done(&head);
+    bh_buf_done(&body);
+    return r;
+}
+
 int
 segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err)
 {
     static const uint8_t magic_end[8] = { 0x89, 'B', 'H', 'E', '\r', '\n', 0x1a, '\n' };
     uint8_t trailer[TRAILER_SIZE] = { 0 };
-    if (put_rollup(o, w) != 0 || o->index.failed) {
+    if (put_rollup(o, w) != 0 || put_summary(o, w) != 0 || o->index.failed) {
         return bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません");
     }
     bh_put_le32((uint8_t *)o->index.data + o->blocks_at, o->blocks);
@@ -211,7 +233,9 @@ segment_drop(struct segment_out *o)
     bh_buf_done(&o->index);
     bh_buf_done(&o->buffer);
     rollup_free(o->rollup);
+    summary_free(o->summary);
     o->rollup = NULL;
+    o->summary = NULL;
     o->fd = -1;
     o->path[0] = '\0';
 }

@@ -322,6 +322,9 @@ void census_reset(struct census *c);
 BH_NODISCARD int census_add(struct census *c, const struct terms *t, const struct chunk *ch);
 BH_NODISCARD int dict_build(struct dict *d, const struct terms *t, const struct census *c);
 void dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out);
+/* Its first part alone. */
+void dict_put_countries(const struct dict *d, struct bh_buf *out);
+BH_NODISCARD int dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *ret_count);
 
 /* A dictionary for rows that are written for a second, made without counting: dict_plain.c. */
 struct dict_plain {
@@ -401,6 +404,12 @@ void block_rows_free(struct block_rows *r);
 /* Columns that are not wanted are not looked at. 0, or BH_EDAMAGED: nothing of it can be used. */
 BH_NODISCARD int block_open(struct block_rows *r, const struct dict *d, const struct block_head *h,
                             const uint8_t *body, uint32_t want);
+/* The same, but block_next() gives the rows only that a sieve lets pass. *ret_unknown: how many others are
+ * unknown; *ret_more: more than service and country had to be looked at. */
+struct sieve;
+BH_NODISCARD int block_open_some(struct block_rows *r, const struct dict *d, const struct block_head *h,
+                                 const uint8_t *body, uint32_t want, const struct sieve *s, uint64_t *ret_unknown,
+                                 bool *ret_more);
 /* Up to a batch of rows behind those of the last call; false: no more. */
 bool block_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
 
