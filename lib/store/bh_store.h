@@ -394,7 +394,8 @@ bh_store_progress_fn(void *arg, uint64_t done, uint64_t total); /* false: stop, 
 BH_NODISCARD int bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg,
                                  struct bh_error *err);
 
-/* These lock the log as a writer does. */
+/* These lock the log as a writer does; compaction and retention may be done beside one, and then leave its journal
+ * and the segment it makes alone. One of them at a time. */
 
 struct bh_store_done {
     uint64_t files_before, files_after, bytes_before, bytes_after;

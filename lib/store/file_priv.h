@@ -176,8 +176,11 @@ struct listed {
 /* All files of a log, sorted by sequence, segments before journals. */
 BH_NODISCARD int
 list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
-/* The lock of writers, held while the descriptor is open. */
-BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+/* A lock, held while the descriptor is open: of who writes records; of who writes segments anew or removes them,
+ * which may be beside a writer. */
+#define LOCK_OF_WRITER "lock"
+#define LOCK_OF_CARE "care"
+BH_NODISCARD int lock_dir(const char *dir, const char *name, int *ret_fd, struct bh_error *err);
 /* A copy that push fills; an error when it is. */
 bool is_copy(const char *dir);
 BH_NODISCARD int refuse_copy(const char *dir, struct bh_error *err);
@@ -191,9 +194,9 @@ files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, stru
 void files_close(struct log_file *files, size_t count);
 /* The smallest number that no file has had. */
 uint64_t next_sequence(const struct log_file *files, size_t count);
-/* Seal the journals of a log that is locked, and remove what was not finished. */
+/* Seal the journals of a log that is locked, and remove what was not finished. `has_care`: with that lock too. */
 struct block_work;
-BH_NODISCARD int recover_journals(const char *dir, uint64_t key, struct block_work *work,
+BH_NODISCARD int recover_journals(const char *dir, bool has_care, struct block_work *work,
                                   uint64_t *ret_sequence, struct bh_error *err);
 /* Is there a larger segment that holds it? Compaction removes what it has joined only afterwards. */
 bool is_superseded(const struct log_file *files, size_t count, size_t index);

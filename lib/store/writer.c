@@ -72,8 +72,8 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
     r = r != 0 ? r : refuse_copy(w->dir, err);
-    r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
-    r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
+    r = r != 0 ? r : lock_dir(w->dir, LOCK_OF_WRITER, &w->lock_fd, err);
+    r = r != 0 ? r : recover_journals(w->dir, false, &w->work, &w->sequence, err);
     if (r == 0 && cfg->seal_beside && sealer_new(&w->sealer) != 0) {
         w->sealer = NULL; /* then it is done here */
     }
