@@ -47,6 +47,7 @@ struct bh_store {
     struct file_plan *plan;       /* of each file */
     struct bh_store_skipped skipped;
     uint64_t blocks_done;
+    struct log_file joined; /* of a log alone; without data: none that holds */
 };
 
 bool
@@ -294,6 +295,19 @@ find_sensors(struct bh_store *s, struct bh_error *err)
     return r;
 }
 
+/* What is wrong with it costs nothing but time. */
+static void
+open_joined(struct bh_store *s, const char *dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, JOINED_NAME);
+    if (log_file_open(path, FILE_SEGMENT, 0, &s->joined, NULL) != 0) {
+        s->joined = (struct log_file){ 0 };
+    } else if (!joined_holds(&s->joined, s->file, s->files)) {
+        log_file_close(&s->joined);
+    }
+}
+
 int
 bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store,
               struct bh_error *err)
@@ -307,6 +321,9 @@ bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store
         r = bh_error_errno(err, ENOMEM, dirs[0], "cannot read", "読めません");
     }
     r = r != 0 ? r : find_sensors(s, err);
+    if (r == 0 && count == 1 && s->runs == 1) {
+        open_joined(s, dirs[0]);
+    }
     if (r != 0) {
         bh_store_close(s);
         return r;
@@ -356,6 +373,7 @@ bh_store_close(struct bh_store *s)
     for (size_t k = 0; k < s->files; k++) {
         log_file_close(&s->file[k]);
     }
+    log_file_close(&s->joined);
     bh_store_sums_done(&s->sums);
     sensor_names_done(&s->sensors);
     free(s->file);
@@ -941,7 +959,7 @@ void
 bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
                        int64_t *ret_end_ns, uint64_t *ret_rows)
 {
-    const struct rollup_day_ref *d = &s->file[file].rollup.day[day];
+    const struct rollup_day_ref *d = &(file == BH_STORE_JOINED ? &s->joined : &s->file[file])->rollup.day[day];
     *ret_start_ns = d->start_ns;
     *ret_end_ns = d->end_ns;
     *ret_rows = d->rows;
@@ -950,7 +968,19 @@ bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int6
 int
 bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret)
 {
-    return rollup_open(&s->file[file], ret);
+    return rollup_open(file == BH_STORE_JOINED ? &s->joined : &s->file[file], ret);
+}
+
+uint32_t
+bh_store_joined_days(const struct bh_store *s)
+{
+    return s->joined.rollup.days;
+}
+
+bool
+bh_store_joined_has(const struct bh_store *s, size_t file)
+{
+    return s->joined.rollup.days > 0 && joined_has(&s->joined, &s->file[file]);
 }
 
 bool

@@ -53,7 +53,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->run = cfg->run;
     w->countries = cfg->countries;
     w->sync_ns = cfg->sync_ns != 0 ? cfg->sync_ns : SYNC_NS;
-    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : SEGMENT_BLOCKS;
+    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : asked_blocks() != 0 ? asked_blocks() : SEGMENT_BLOCKS;
     w->keep_ns = cfg->keep_ns;
     w->keep_bytes = cfg->keep_bytes;
     w->key = bh_random_key();
