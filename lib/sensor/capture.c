@@ -504,6 +504,8 @@ begin_run(struct judge *j, uint32_t run, bool anew)
     if (anew) {
         c->run = run;
         c->number = 0;
+        c->own_before = get(&c->own);
+        c->duplicates_before = get(&c->duplicates);
         for (size_t k = 0; k < j->s->output_count; k++) {
             c->sent[k].number_end = c->sent[k].row = 0;
             memset(&c->sent[k].health, 0, sizeof c->sent[k].health);
@@ -595,8 +597,8 @@ look_around(struct judge *j, bool always)
     for (size_t k = 0; k < j->s->output_count; k++) {
         struct sent *t = &j->s->capture->sent[k];
         t->health.frames = get(&j->s->capture->frames);
-        t->health.own = get(&j->s->capture->own);
-        t->health.duplicates = get(&j->s->capture->duplicates);
+        t->health.own = get(&j->s->capture->own) - j->s->capture->own_before;
+        t->health.duplicates = get(&j->s->capture->duplicates) - j->s->capture->duplicates_before;
         t->health.steps_back = j->steps_back;
         t->health.flows_lost = bounds.flows_lost;
         t->health.conversations_lost = bounds.conversations_lost;

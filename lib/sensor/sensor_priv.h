@@ -64,6 +64,7 @@ struct capture {
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
     _Atomic uint64_t own, duplicates;     /* frames of our own exports; records marked as copies */
+    uint64_t own_before, duplicates_before; /* what these were when the run began */
     uint64_t own_after, duplicates_after; /* what these are after the batch at hand */
     uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
     bool in_batch;       /* ... which is now */
