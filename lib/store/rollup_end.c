@@ -301,6 +301,7 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
         put_reason(head, o->reason == ROLLUP_WRITTEN ? ROLLUP_NO_GAIN : o->reason);
         return head->failed ? -ENOMEM : 0;
     }
+    rollup_add_forms(o);
     for (uint32_t k = 0; k < o->source_cap; k++) {
         if (o->source[k].hour_ns != INT64_MIN && !rollup_leave_hour(o, k, &o->source[k])) {
             return -ENOMEM;
