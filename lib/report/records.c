@@ -13,6 +13,7 @@
 
 struct records {
     struct run run;
+    struct choose *choose;
     const struct bh_records_config *cfg;
     struct bh_records *told;
     bool enough;
@@ -23,17 +24,9 @@ struct records {
 static void
 select_rows(struct records *g, struct bh_batch *b)
 {
-    const int64_t start = g->run.period.start_ns, end = g->run.period.end_ns;
-    if (start == INT64_MIN && end == INT64_MAX) {
-        memset(b->counted, 1, b->rows);
-    } else {
-        for (uint32_t i = 0; i < b->rows; i++) {
-            b->counted[i] = (uint8_t)((b->ts_ns[i] >= start) & (b->ts_ns[i] < end));
-        }
-    }
-    g->told->unknown += bh_filter_narrow(countries_words(&g->run.countries), b);
+    g->told->unknown += choose_rows(g->choose, b);
     for (uint32_t i = 0; i < b->rows; i++) {
-        g->told->selected += b->counted[i];
+        g->told->selected += b->counted[i] != 0;
     }
     g->told->read += b->rows;
 }
@@ -141,17 +134,24 @@ begin_log(struct records *g)
     if (r != 0) {
         return r;
     }
+    r = log_find_judge(x);
+    if (r != 0) {
+        return r;
+    }
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
-    struct bh_store_query q = { .countries = x->countries.one,
+    struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
                                 .end_ns = INT64_MAX };
     if (x->feed.decided) {
+        q.judge = x->judge;
+        q.explain = x->o->explain;
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
         q.want = g->cfg->want |
                  (countries_words(&x->countries) != NULL
-                      ? (unsigned)(BH_STORE_NEAR | BH_STORE_KNOCK_PORT)
+                      ? (unsigned)BH_STORE_NEAR
                       : 0U) |
+                 ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
     } else {
         q.want = BH_STORE_ALL;
@@ -200,6 +200,18 @@ begin_track(struct records *g)
     return x->hold == NULL ? -ENOMEM : bh_track_new(&track, &x->shard[0].track);
 }
 
+/* What accesses are offered to, and the country that stands for "home" there. */
+static int
+parse_served(struct run *x)
+{
+    if (x->o->served == NULL) {
+        return 0;
+    }
+    x->served = calloc(BH_SERVED_MAX, sizeof *x->served);
+    return x->served == NULL ? -ENOMEM
+                             : bh_served_parse(x->o->served, x->served, BH_SERVED_MAX, &x->served_count, x->err);
+}
+
 static int
 prepare(struct records *g)
 {
@@ -208,7 +220,11 @@ prepare(struct records *g)
     r = r != 0 ? r
                : bh_period_parse(x->o->since, x->o->until, x->o->last, x->o->now_ns, &x->period,
                                  x->err);
+    r = r != 0 ? r : parse_served(x);
     r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
+    if (r == 0 && x->countries.count > 0) {
+        kobold_get_meta(countries_at(&x->countries, INT64_MAX), &x->r->country_data);
+    }
     r = r != 0 ? r : run_parse_filter(x);
     r = r != 0 ? r : newest_of_input(x);
     r = r != 0 ? r : feed_open(&x->feed, x->o, x->err);
@@ -217,7 +233,12 @@ prepare(struct records *g)
     }
     r = x->feed.store != NULL ? begin_log(g) : begin_files(g);
     x->shards = 1;
-    return r != 0 ? r : begin_track(g);
+    r = r != 0 ? r : begin_track(g);
+    if (r == 0) {
+        run_find_home_country(x);
+        r = choose_new(x, &g->choose);
+    }
+    return r;
 }
 
 static void
@@ -225,7 +246,7 @@ tell(struct records *g)
 {
     const struct run *x = &g->run;
     struct bh_records *t = g->told;
-    t->countries = x->countries.one;
+    t->countries = countries_at(&x->countries, INT64_MAX);
     t->home = &x->r->home;
     t->country_data = &x->r->country_data;
     t->filter_text = x->r->filter_text;
@@ -260,7 +281,10 @@ records_end(struct records *g)
         bh_batch_free(x->hold->batch[i]);
     }
     free(x->hold);
+    choose_free(g->choose);
+    free(x->served);
     feed_close(&x->feed);
+    bh_filter_judge_free(x->judge);
     countries_done(&x->countries);
     free(g);
 }
@@ -277,13 +301,9 @@ explain_log(struct records *g)
     p->blocks = t.blocks;
     p->records = t.records;
     bh_store_progress(s, &p->blocks_wanted, &p->blocks_read);
+    bh_store_get_skipped(s, &p->skipped);
     if (g->told->read > 0 && p->blocks_read < p->blocks_wanted) {
         p->blocks_read++; /* the one that was left in the middle */
-    }
-    const bool by_period = g->run.feed.decided;
-    for (size_t k = 0; k < bh_store_file_count(s); k++) {
-        p->files_wanted +=
-            !by_period || bh_store_file_has(s, k, g->run.period.start_ns, g->run.period.end_ns);
     }
 }
 
@@ -317,6 +337,7 @@ bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, stru
         r = take_notes(g);
         if (x->feed.store != NULL) {
             explain_log(g);
+            ret->unknown += ret->plan.skipped.unknown;
         }
         ret->notes = rep->notes;
         ret->note_count = rep->note_count;

@@ -133,10 +133,13 @@ struct run {
     _Atomic uint64_t pairs_total;
     uint64_t expected;
     bool avoid_joined; /* it did not answer, but the roll-ups of its segments may */
+    struct bh_judge *judge;     /* of the filter, for a log; NULL: all is read */
     struct rolled_plan *rolled; /* days come from roll-ups; NULL: all from records */
 };
 
 BH_NODISCARD int run_parse_filter(struct run *x);
+/* Of the options, of home, or of the zone: into x->r. */
+void run_find_home_country(struct run *x);
 /* From what was read ahead. */
 BH_NODISCARD int run_find_home(struct run *x);
 bool run_find_two_sided(const struct run *x);
@@ -144,6 +147,15 @@ bool run_find_two_sided(const struct run *x);
 BH_NODISCARD int run_check_any(struct run *x);
 /* Damage and the like into r->notes, when all is read. */
 BH_NODISCARD int run_take_notes(struct run *x);
+
+/* ---- choose.c: rows for show, count and export ------------------------------------------------------ */
+
+struct choose;
+BH_NODISCARD int choose_new(struct run *x, struct choose **ret);
+void choose_free(struct choose *c);
+/* counted[], and country[] and visits as far as they are asked for. Returns how many were left out because the
+ * answer is unknown. */
+uint64_t choose_rows(const struct choose *c, struct bh_batch *b);
 
 /* ---- hide.c ---------------------------------------------------------------------------------------- */
 
@@ -159,6 +171,8 @@ BH_NODISCARD int log_is_input(const struct bh_report_options *o, struct bh_store
 BH_NODISCARD int log_find_home(struct run *x);
 /* Who saw the records, if that is to be told; is the sensor there that the filter names? */
 BH_NODISCARD int log_find_sensors(struct run *x);
+/* Who says what the filter can select, for records whose verdicts hold; nobody when there is no filter. */
+BH_NODISCARD int log_find_judge(struct run *x);
 /* Begin to read: what the period, the filter and the lists need. */
 BH_NODISCARD int log_begin(struct run *x);
 /* Days that come from roll-ups: x->rolled stays NULL when none do. */

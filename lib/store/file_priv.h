@@ -8,6 +8,7 @@
 
 #include "rollup_priv.h"
 #include "store_priv.h"
+#include "summary_priv.h"
 
 #define FILE_HEADER_SIZE 64U
 #define FRAME_SIZE 40U
@@ -22,6 +23,7 @@ enum frame_kind {
     FRAME_INDEX = 5,    /* all heads again, at the end                  */
     FRAME_VERDICTS = 6, /* journals: outcomes that came later           */
     FRAME_ROLLUP = 7,   /* segments: what was added up                  */
+    FRAME_SUMMARY = 8,  /* segments: what their blocks may hold         */
 };
 
 struct frame {
@@ -98,6 +100,9 @@ struct log_file {
     bool rollup_known;         /* there is a frame that says it, or why there is none */
     bool rollup_damaged;
     uint64_t rollup_at, rollup_size;
+    struct summary_head summary; /* blocks 0: none, or it is damaged */
+    bool summary_damaged;
+    uint64_t summary_at, summary_size;
 };
 #define VERDICT_NONE 255U
 #define PIECE_SIZE 16384U
@@ -117,6 +122,10 @@ BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct di
 bool log_file_frames_are_sound(const struct log_file *f);
 /* Its roll-up, opened. */
 BH_NODISCARD int rollup_open(const struct log_file *f, struct bh_rollup **ret);
+/* Its summary; BH_EDAMAGED: there is none that can be used. */
+BH_NODISCARD int log_file_summary(const struct log_file *f, struct summary *ret);
+/* Has it a summary, or blocks so few that it needs none? */
+bool log_file_is_summed_up(const struct log_file *f);
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
@@ -137,6 +146,7 @@ struct segment_out {
     uint32_t blocks;
     size_t blocks_at; /* in index */
     struct rollup_out *rollup;
+    struct summary_out *summary;
 };
 BH_NODISCARD int
 segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last,
@@ -184,8 +194,11 @@ BH_NODISCARD int
 list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
 /* Blocks a segment, when the environment says so: tests make many of few records. 0: it does not. */
 uint32_t asked_blocks(void);
-/* The lock of writers, held while the descriptor is open. */
-BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+/* A lock, held while the descriptor is open: of who writes records; of who writes segments anew or removes them,
+ * which may be beside a writer. */
+#define LOCK_OF_WRITER "lock"
+#define LOCK_OF_CARE "care"
+BH_NODISCARD int lock_dir(const char *dir, const char *name, int *ret_fd, struct bh_error *err);
 /* A copy that push fills; an error when it is. */
 bool is_copy(const char *dir);
 BH_NODISCARD int refuse_copy(const char *dir, struct bh_error *err);
@@ -199,9 +212,9 @@ files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, stru
 void files_close(struct log_file *files, size_t count);
 /* The smallest number that no file has had. */
 uint64_t next_sequence(const struct log_file *files, size_t count);
-/* Seal the journals of a log that is locked, and remove what was not finished. */
+/* Seal the journals of a log that is locked, and remove what was not finished. `has_care`: with that lock too. */
 struct block_work;
-BH_NODISCARD int recover_journals(const char *dir, uint64_t key, struct block_work *work,
+BH_NODISCARD int recover_journals(const char *dir, bool has_care, struct block_work *work,
                                   uint64_t *ret_sequence, struct bh_error *err);
 /* Is there a larger segment that holds it? Compaction removes what it has joined only afterwards. */
 bool is_superseded(const struct log_file *files, size_t count, size_t index);

@@ -6,6 +6,7 @@
  */
 #include "rows_priv.h"
 #include "sensors_priv.h"
+#include "sieve_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ struct cursor {
     size_t dict_of; /* file << 32 | dictionary + 1; 0: none */
     struct block_rows *rows;
     bool is_open; /* a block is */
+    struct sieve sieve;
+    bool has_sieve; /* for the blocks of this dictionary */
+    bool is_empty;  /* no row came of the open block     */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
     uint32_t row;
@@ -39,7 +43,9 @@ struct bh_store {
     struct bh_store_health health;
     uint64_t lost_of_files; /* where their frames were damaged: known from the start */
     struct bh_store_query query;
-    struct kobold_value *value; /* of the query's database */
+    struct country_values values; /* of the query's database */
+    struct file_plan *plan;       /* of each file */
+    struct bh_store_skipped skipped;
     uint64_t blocks_done;
     struct log_file joined; /* of a log alone; without data: none that holds */
 };
@@ -181,7 +187,45 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
     return r;
 }
 
-/* Files by run; the sums of a run are those of its last file. */
+/* The sums of a run are those of its last file. */
+static const struct bh_store_sums *
+sums_of_run(const struct bh_store *s, size_t at)
+{
+    const struct cursor *c = &s->cursor[at];
+    size_t last = c->files;
+    while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
+        last--;
+    }
+    return last > 0 ? &s->file[c->file[last - 1]].sums : NULL;
+}
+
+static bool
+are_in_one_log(const struct bh_store *s, size_t a, size_t b)
+{
+    const char *x = s->file[s->cursor[a].file[0]].path, *y = s->file[s->cursor[b].file[0]].path;
+    const char *x_end = strrchr(x, '/'), *y_end = strrchr(y, '/');
+    return x_end != NULL && y_end != NULL && x_end - x == y_end - y && memcmp(x, y, (size_t)(x_end - x)) == 0;
+}
+
+/* A sensor that writes its log in another way from a moment on (another profile or filter) writes another run. The sums of
+ * that are still those of the sensor since its start, and hold those of this one. (Frames: of sensors alone; they only grow.) */
+static bool
+is_gone_on(const struct bh_store *s, size_t at)
+{
+    const struct bh_store_run *a = &s->run[at];
+    const uint64_t frames = s->cursor[at].sums->frames;
+    for (size_t k = 0; k < s->runs && frames > 0; k++) {
+        const struct bh_store_run *b = &s->run[k];
+        const uint64_t other = s->cursor[k].sums != NULL ? s->cursor[k].sums->frames : 0;
+        if (k != at && b->first_ns == a->first_ns && (other > frames || (other == frames && k > at)) &&
+            strcmp(b->sensor, a->sensor) == 0 && strcmp(b->source, a->source) == 0 && are_in_one_log(s, at, k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Files by run. */
 static int
 find_runs(struct bh_store *s)
 {
@@ -217,14 +261,11 @@ find_runs(struct bh_store *s)
         }
     }
     int r = 0;
+    for (size_t at = 0; at < s->runs; at++) {
+        s->cursor[at].sums = sums_of_run(s, at);
+    }
     for (size_t at = 0; at < s->runs && r == 0; at++) {
-        const struct cursor *c = &s->cursor[at];
-        size_t last = c->files;
-        while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
-            last--;
-        }
-        if (last > 0) {
-            s->cursor[at].sums = &s->file[c->file[last - 1]].sums;
+        if (s->cursor[at].sums != NULL && !is_gone_on(s, at)) {
             r = bh_store_sums_add(&s->sums, s->cursor[at].sums);
         }
     }
@@ -298,6 +339,8 @@ cursor_end(struct cursor *c)
         dict_done(&c->dict);
     }
     c->dict_of = 0;
+    c->has_sieve = false;
+    sieve_done(&c->sieve);
     block_rows_free(c->rows);
     c->rows = NULL;
     free(c->value_of_country);
@@ -305,6 +348,16 @@ cursor_end(struct cursor *c)
     bh_batch_free(c->batch);
     c->batch = NULL;
     c->is_open = false;
+}
+
+static void
+plans_done(struct bh_store *s)
+{
+    for (size_t k = 0; s->plan != NULL && k < s->files; k++) {
+        file_plan_done(&s->plan[k]);
+    }
+    free(s->plan);
+    s->plan = NULL;
 }
 
 void
@@ -326,7 +379,8 @@ bh_store_close(struct bh_store *s)
     free(s->file);
     free(s->run);
     free(s->cursor);
-    free(s->value);
+    plans_done(s);
+    country_values_done(&s->values);
     free(s);
 }
 
@@ -451,13 +505,14 @@ bh_store_get_health(const struct bh_store *s, struct bh_store_health *ret)
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max)
 {
-    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0, rollups = 0;
+    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0, rollups = 0, summaries = 0;
     for (size_t k = 0; k < s->files; k++) {
         const struct log_file *f = &s->file[k];
         if (f->type != FILE_SEGMENT) {
             continue;
         }
-        rest += f->size - f->dict_bytes - f->rollup_size;
+        rest += f->size - f->dict_bytes - f->rollup_size - f->summary_size;
+        summaries += f->summary_size;
         rollups += f->rollup_size;
         dicts += f->dict_bytes;
         for (size_t b = 0; b < f->block_count; b++) {
@@ -479,6 +534,9 @@ bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret
     if (n < max && rollups > 0) {
         ret[n++] = (struct bh_store_column_size){ "rollup", rollups };
     }
+    if (n < max && summaries > 0) {
+        ret[n++] = (struct bh_store_column_size){ "summary", summaries };
+    }
     if (n < max) {
         ret[n++] = (struct bh_store_column_size){ "index", rest };
     }
@@ -488,9 +546,10 @@ bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static bool
-is_wanted(const struct bh_store *s, const struct block_ref *b)
+is_wanted(const struct bh_store *s, size_t file, size_t block)
 {
-    return b->head.max_ns >= s->query.start_ns && b->head.min_ns < s->query.end_ns;
+    const uint8_t *why = s->plan == NULL ? NULL : s->plan[file].why;
+    return why != NULL ? why[block] == BH_STORE_READ : is_in_period(&s->query, &s->file[file].block[block].head);
 }
 
 /* The next block of the run that is wanted; NULL: the end. */
@@ -498,9 +557,10 @@ static const struct block_ref *
 next_block(const struct bh_store *s, struct cursor *c)
 {
     while (c->file_at < c->files) {
-        const struct log_file *f = &s->file[c->file[c->file_at]];
+        const size_t file = c->file[c->file_at];
+        const struct log_file *f = &s->file[file];
         while (c->block_at < f->block_count) {
-            if (is_wanted(s, &f->block[c->block_at])) {
+            if (is_wanted(s, file, c->block_at)) {
                 return &f->block[c->block_at];
             }
             c->block_at++;
@@ -514,14 +574,7 @@ next_block(const struct bh_store *s, struct cursor *c)
 uint16_t
 bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country)
 {
-    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
-    for (unsigned v = 0; v < values; v++) {
-        if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
-            strcmp(s->value[v].class_name, country->class_name) == 0 && strcmp(s->value[v].rfc, country->rfc) == 0) {
-            return (uint16_t)v;
-        }
-    }
-    return 0;
+    return country_value(&s->values, country);
 }
 
 /* What the countries of a dictionary are in the query's database. */
@@ -537,6 +590,27 @@ map_countries(const struct bh_store *s, struct cursor *c)
         c->value_of_country[k] = bh_store_country_value(s, &c->dict.country[k]);
     }
     return 0;
+}
+
+/* All of its records are in the period. */
+static bool
+is_inside(const struct bh_store_query *q, const struct block_head *h)
+{
+    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns;
+}
+
+static int
+open_some(struct bh_store *s, struct cursor *c, const struct block_ref *b, const uint8_t *body)
+{
+    uint64_t unknown;
+    bool more;
+    sieve_block(&c->sieve, (uint32_t)c->block_at, s->sensors.name[c->sensor], !is_inside(&s->query, &b->head));
+    int r = block_open_some(c->rows, &c->dict, &b->head, body, s->query.want, &c->sieve, &unknown, &more);
+    if (r == 0) {
+        s->skipped.unknown += unknown;
+        s->skipped.blocks_of_codes += !more;
+    }
+    return r;
 }
 
 /* BH_EDAMAGED: the block is lost. */
@@ -555,17 +629,26 @@ open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
             dict_done(&c->dict);
         }
         c->dict_of = 0;
+        c->has_sieve = false;
         r = log_file_dict(f, b->dict, &c->dict);
         if (r == 0) {
             c->dict_of = wanted;
             r = map_countries(s, c);
         }
+        if (r == 0 && s->query.judge != NULL) {
+            r = sieve_begin(&c->sieve, &s->plan[file], s->query.judge, &c->dict, c->value_of_country);
+            c->has_sieve = r == 0;
+            r = r == BH_ELIMIT ? 0 : r;
+        }
     }
-    return r != 0 ? r
-                  : block_open(c->rows, &c->dict, &b->head, f->data + b->body_at, s->query.want);
+    const uint8_t *body = f->data + b->body_at;
+    return r != 0         ? r
+           : c->has_sieve ? open_some(s, c, b, body)
+                          : block_open(c->rows, &c->dict, &b->head, body, s->query.want);
 }
 
-/* The next rows of a run into `b`. 1, 0 at its end, or negative. */
+/* The next rows of a run into `b`. 1, 0 at its end, or negative; 2: there is nothing in its next block, and
+ * another run may come first now. */
 static int
 cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
 {
@@ -573,6 +656,7 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
         if (c->is_open && block_next(c->rows, c->value_of_country, b)) {
             apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
             b->sensor_names = s->sensors.name;
+            c->is_empty = false;
             for (uint32_t i = 0; i < b->rows; i++) {
                 b->sensor[i] = c->sensor;
             }
@@ -583,6 +667,9 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             c->is_open = false;
             c->block_at++;
             s->blocks_done++;
+            if (c->is_empty && s->runs > 1) {
+                return 2;
+            }
         }
         const struct block_ref *block = next_block(s, c);
         if (block == NULL) {
@@ -595,7 +682,7 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             return r;
         }
         c->file_row = block->first_row;
-        c->is_open = r == 0;
+        c->is_open = c->is_empty = r == 0;
         if (r != 0) {
             s->health.damaged_blocks++;
             s->health.lost_records += block->head.rows;
@@ -616,6 +703,61 @@ apply_verdicts(const struct log_file *f, uint64_t row, struct bh_batch *b)
     }
 }
 
+/* What is left out of the files of a run, in their order. */
+static int
+plan_run(struct bh_store *s, const struct cursor *c)
+{
+    int r = 0;
+    for (size_t k = 0; k < c->files && r == 0; k++) {
+        const size_t file = c->file[k];
+        const struct log_file *f = &s->file[file];
+        struct file_plan *p = &s->plan[file];
+        unsigned why = BH_STORE_BY_PERIOD;
+        bool any = false;
+        r = file_plan_make(p, f, &s->query, &s->values, s->sensors.name[c->sensor]);
+        for (size_t b = 0; b < f->block_count && r == 0; b++) {
+            const bool wanted = is_wanted(s, file, b);
+            const unsigned of_block = wanted ? BH_STORE_READ : p->why != NULL ? p->why[b] : (unsigned)BH_STORE_BY_PERIOD;
+            s->skipped.blocks[of_block]++;
+            any |= wanted;
+            why = of_block == BH_STORE_BY_PERIOD ? why : of_block;
+        }
+        s->skipped.files[any ? (unsigned)BH_STORE_READ : why]++;
+        s->skipped.no_summary += s->query.judge != NULL && any && p->why == NULL;
+    }
+    return r;
+}
+
+static int
+make_plans(struct bh_store *s)
+{
+    plans_done(s);
+    s->skipped = (struct bh_store_skipped){ .judged = s->query.judge != NULL };
+    s->plan = calloc(s->files + 1, sizeof *s->plan);
+    int r = s->plan == NULL ? -ENOMEM : 0;
+    for (size_t k = 0; k < s->runs && r == 0; k++) {
+        r = plan_run(s, &s->cursor[k]);
+    }
+    return r;
+}
+
+void
+bh_store_get_skipped(const struct bh_store *s, struct bh_store_skipped *ret)
+{
+    *ret = s->skipped;
+}
+
+const char *
+bh_store_why_name(unsigned why)
+{
+    static const char *const names[BH_STORE_WHYS] = {
+        [BH_STORE_READ] = "read",           [BH_STORE_BY_PERIOD] = "period",   [BH_STORE_BY_COUNTRY] = "country",
+        [BH_STORE_BY_PORT] = "port",        [BH_STORE_BY_ADDRESS] = "address", [BH_STORE_BY_OUTCOME] = "outcome",
+        [BH_STORE_BY_SENSOR] = "sensor",    [BH_STORE_BY_SERVICE] = "service", [BH_STORE_BY_FILTER] = "filter",
+    };
+    return why < BH_STORE_WHYS ? names[why] : "";
+}
+
 int
 bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct bh_error *err)
 {
@@ -623,14 +765,8 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
     s->blocks_done = 0;
     s->health.damaged_blocks = 0;
     s->health.lost_records = s->lost_of_files;
-    free(s->value);
-    s->value = calloc(KOBOLD_VALUES_MAX, sizeof *s->value);
-    if (s->value == NULL) {
+    if (country_values_init(&s->values, q->countries) != 0 || make_plans(s) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
-    }
-    for (unsigned v = 0; q->countries != NULL && v < kobold_value_count(q->countries); v++) {
-        bool known = kobold_value_info(q->countries, (uint16_t)v, &s->value[v]);
-        s->value[v].kind = known ? s->value[v].kind : UINT8_MAX;
     }
     for (size_t k = 0; k < s->runs; k++) {
         cursor_end(&s->cursor[k]);
@@ -745,6 +881,12 @@ bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
         if (r < 0) {
             return bh_error_errno(err, -r, "", "cannot read", "読めません");
         }
+        if (r == 2) {
+            if (c->batch != NULL) {
+                c->batch->rows = 0;
+            }
+            continue;
+        }
         if (r == 1 && alone) {
             if (c->batch != NULL) {
                 c->batch->rows = 0;
@@ -760,7 +902,7 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
     uint64_t total = 0;
     for (size_t k = 0; k < s->files; k++) {
         for (size_t b = 0; b < s->file[k].block_count; b++) {
-            total += is_wanted(s, &s->file[k].block[b]);
+            total += is_wanted(s, k, b);
         }
     }
     *ret_total = total;
