@@ -1085,6 +1085,5 @@ bh_tally_free(struct bh_tally *t)
     free(t->listed);
     free(t->listed_pairs);
     free(t->log);
-    free(t->ports_distinct);
     bh_pages_free(t, sizeof *t);
 }

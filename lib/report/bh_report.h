@@ -117,7 +117,7 @@ struct bh_plan_file {
 struct bh_plan {
     bool rolled;     /* roll-ups were used                                      */
     const char *why; /* a word: why not; "" when they were                      */
-    uint64_t rolled_rows, read_rows, blocks_read, blocks_skipped;
+    uint64_t rolled_rows, joined_rows, read_rows, blocks_read, blocks_skipped; /* joined: of the rolled ones, from the roll-up of all */
     uint32_t columns; /* BH_STORE_...: what was read of blocks                   */
     struct bh_store_skipped skipped; /* by the filter too, when records were read */
     struct bh_plan_file *file;
@@ -217,7 +217,7 @@ void bh_records_done(struct bh_records *r);
 
 struct bh_ingest_options {
     /* Of these: files, home, country_db, input_format, input_columns, filter, decap, outcomes,
-     * all_accesses, progress. */
+     * all_accesses, progress, threads (1: none but ours). */
     struct bh_report_options input;
     const char *log_dir;
     const char *sensor; /* NULL: ""                                                     */

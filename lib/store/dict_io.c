@@ -195,7 +195,7 @@ put_far(const struct dict *d, struct code_work *w, struct bh_buf *out)
     code_put32(out, (uint32_t)groups);
     code_put32(out, (uint32_t)n);
     code_put32(out, n4);
-    for (size_t k = 0; k < (size_t)d->country_count * FAR_SYMBOLS; k++) {
+    for (size_t k = 0; groups > 0 && k < (size_t)d->country_count * FAR_SYMBOLS; k++) {
         if (d->group_of[k] != 0) {
             v[d->group_of[k] - 1] = (uint32_t)(k / FAR_SYMBOLS);
             o[d->group_of[k] - 1] = (uint8_t)(k % FAR_SYMBOLS);

@@ -80,6 +80,7 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
     }
     struct bh_buf run_text = { 0 }, sums_text = { 0 }, dict_octets = { 0 }, head = { 0 },
                   body = { 0 };
+    code_segment_begin(w);
     file_header_put(header, FILE_SEGMENT, first, last, 0);
     bh_buf_add(&o->buffer, header, sizeof header);
     run_put(run, &run_text);
@@ -115,17 +116,17 @@ int
 segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
               const struct chunk *c, struct block_work *w, struct bh_error *err)
 {
-    struct bh_buf head = { 0 }, body = { 0 };
-    block_put(d, t, c, w, &head, &body);
-    out_frame(o, FRAME_BLOCK, &head, body.len);
+    struct bh_buf *head = &w->head, *body = &w->body; /* kept: their pages cost more than their octets */
+    code_empty(head);
+    code_empty(body);
+    block_put(d, t, c, w, head, body);
+    out_frame(o, FRAME_BLOCK, head, body->len);
     code_put64(&o->index, o->at + o->buffer.len);
-    code_put64(&o->index, body.len);
-    index_part(o, &head);
-    o->index.failed |= head.failed;
-    bh_buf_add(&o->buffer, body.data, body.len);
-    o->buffer.failed |= body.failed;
-    bh_buf_done(&head);
-    bh_buf_done(&body);
+    code_put64(&o->index, body->len);
+    index_part(o, head);
+    o->index.failed |= head->failed;
+    bh_buf_add(&o->buffer, body->data, body->len);
+    o->buffer.failed |= body->failed;
     o->blocks++;
     o->rows += c->rows;
     int r = o->rollup != NULL ? 0 : rollup_begin(d, t, &o->rollup);
@@ -140,6 +141,17 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
 #define ROLLUP_SHARE 5U
 
 /* Behind the blocks, and its head in the index too. */
+void
+segment_rollup(struct segment_out *o, const struct bh_buf *head, const struct bh_buf *body)
+{
+    out_frame(o, FRAME_ROLLUP, head, body->len);
+    index_part(o, head);
+    code_put64(&o->index, o->at + o->buffer.len);
+    code_put64(&o->index, body->len);
+    bh_buf_add(&o->buffer, body->data == NULL ? "" : body->data, body->len);
+    o->buffer.failed |= body->failed;
+}
+
 static int
 put_rollup(struct segment_out *o, struct code_work *w)
 {
@@ -148,12 +160,7 @@ put_rollup(struct segment_out *o, struct code_work *w)
     rollup_free(o->rollup);
     o->rollup = NULL;
     if (r == 0 && head.len > 0) {
-        out_frame(o, FRAME_ROLLUP, &head, body.len);
-        index_part(o, &head);
-        code_put64(&o->index, o->at + o->buffer.len);
-        code_put64(&o->index, body.len);
-        bh_buf_add(&o->buffer, body.data == NULL ? "" : body.data, body.len);
-        o->buffer.failed |= body.failed;
+        segment_rollup(o, &head, &body);
     }
     bh_buf_done(&head);
     bh_buf_done(&body);
@@ -205,8 +212,15 @@ segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err)
 int
 segment_place(struct segment_out *o, const char *dir, struct bh_error *err)
 {
-    char name[NAME_SIZE], path[sizeof o->path];
+    char name[NAME_SIZE];
     name_put(name, o->first_sequence, FILE_SEGMENT);
+    return segment_place_as(o, dir, name, err);
+}
+
+int
+segment_place_as(struct segment_out *o, const char *dir, const char *name, struct bh_error *err)
+{
+    char path[sizeof o->path];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     if (close(o->fd) != 0) {
         o->fd = -1;
