@@ -44,6 +44,9 @@ struct bh_served {
 BH_NODISCARD int bh_served_parse(const char *text, struct bh_served *ret_served, size_t max,
                                  size_t *ret_count, struct bh_error *err);
 
+/* Is it offered to an address of this country ("": none)? `home_country` is that of "@home". */
+bool bh_served_offers(const struct bh_served *s, const char *code, const char *home_country, const struct bh_ip *ip);
+
 /* Places: what a remote address belongs to, numbered as they are met. Shared by all tallies. */
 struct bh_place {
     char code[4];         /* "US"; region: M49 code; "" for a class                      */

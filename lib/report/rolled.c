@@ -218,6 +218,55 @@ settle(const struct run *x, struct rolled_plan *p, struct bh_plan *to, const cha
                                                                                                       : NULL;
 }
 
+/* The joined roll-up, when it is of this zone and all its days come from roll-ups: it takes the place of those of its
+ * files. */
+static int
+use_joined(struct run *x, struct rolled_plan *p)
+{
+    const struct bh_store *s = x->feed.store;
+    const uint32_t days = bh_store_joined_days(s);
+    struct part *part = &p->part[p->parts];
+    *part = (struct part){ .file = BH_STORE_JOINED, .whole = true };
+    if (days < 2) {
+        return 0;
+    }
+    part->day = malloc(days * sizeof *part->day);
+    if (part->day == NULL) {
+        return -ENOMEM;
+    }
+    p->parts++;
+    uint64_t all = 0;
+    for (uint32_t k = 0; k < days; k++) {
+        int64_t start, end;
+        uint64_t rows;
+        bh_store_rollup_bounds(s, BH_STORE_JOINED, k, &start, &end, &rows);
+        part->day[k] = find_day(p, start);
+        if (part->day[k] == UINT32_MAX || p->day[part->day[k]].rows || p->day[part->day[k]].start_ns != start ||
+            p->day[part->day[k]].end_ns != end) {
+            return 0;
+        }
+        all += rows;
+    }
+    part->days = days;
+    part->used = true;
+    x->r->plan.joined_rows = all;
+    for (size_t k = 0; k + 1 < p->parts; k++) {
+        struct part *one = &p->part[k];
+        for (uint32_t d = 0; bh_store_joined_has(s, one->file) && d < one->days; d++) {
+            if (one->day[d] != UINT32_MAX) {
+                p->day[one->day[d]].parts--;
+            }
+        }
+        one->used &= !bh_store_joined_has(s, one->file);
+        one->days = one->used ? one->days : 0;
+        one->whole &= one->used;
+    }
+    for (uint32_t k = 0; k < days; k++) {
+        p->day[part->day[k]].parts++;
+    }
+    return 0;
+}
+
 static void
 plan_free(struct rolled_plan *p)
 {
@@ -274,7 +323,7 @@ rolled_choose(struct run *x)
     const char **why = calloc(to->files + 1, sizeof *why);
     r = p == NULL || why == NULL ? -ENOMEM : make_days(x, p);
     if (r == 0) {
-        p->part = calloc(to->files + 1, sizeof *p->part);
+        p->part = calloc(to->files + 2, sizeof *p->part); /* the joined one too */
         r = p->part == NULL ? -ENOMEM : 0;
     }
     for (size_t k = 0; r == 0 && k < to->files; k++) {
@@ -290,6 +339,8 @@ rolled_choose(struct run *x)
         mark_steps_back(x, p);
         mark_silences(x, p);
         to->why = p->days == 0 ? "nothing" : settle(x, p, to, why);
+        to->joined_rows = 0;
+        r = to->why == NULL ? use_joined(x, p) : 0;
     }
     free(why);
     if (r != 0 || to->why != NULL) {

@@ -287,13 +287,14 @@ take_parts(struct run *x, struct rolled_plan *p)
         if (!part->used) {
             continue;
         }
-        r = bh_rollup_open(x->feed.store, k, &part->rollup);
+        r = bh_rollup_open(x->feed.store, part->file, &part->rollup);
         r = r != 0 ? r : map_places(x, part);
         r = r != 0 ? r : take_sources(p, part);
         for (uint32_t d = 0; d < part->days && r == 0; d++) {
             r = part->day[d] == UINT32_MAX ? 0 : take_day(p, part, d, part->day[d]);
-            r = r != 0 || part->day[d] == UINT32_MAX ? r : take_who(part, d);
+            r = r != 0 || part->day[d] == UINT32_MAX || part->rollup->is_joined ? r : take_who(part, d);
         }
+        r = r == 0 && part->rollup->is_joined ? take_who(part, BH_ROLLUP_ALL) : r;
     }
     return r;
 }

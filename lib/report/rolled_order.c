@@ -72,7 +72,7 @@ rolled_take_pings(struct run *x, struct rolled_plan *p)
     int r = make_units(p, by_day);
     for (size_t k = 0; k < p->parts && r == 0; k++) {
         const struct part *part = &p->part[k];
-        const bool one = part->whole && !by_day;
+        const bool one = part->used && part->whole && !by_day;
         uint32_t unit = UINT32_MAX;
         for (uint32_t d = 0; part->used && d < part->days && r == 0; d++) {
             struct bh_rollup_day day;
@@ -121,98 +121,29 @@ is_shared(const struct rolled_plan *p, int64_t hour_ns)
     return h != NULL && h->shared;
 }
 
-/* What one source asked for in an hour: first, and how often. */
-struct asked {
-    struct bh_ip ip;
-    uint32_t key, count;
-    uint16_t value;
-};
-struct asked_table {
-    struct asked *at;
-    uint32_t mask, used;
-};
-
-static uint32_t
-hash_of_ip(const struct bh_ip *ip)
-{
-    return (uint32_t)bh_mix64(bh_get_be64(ip->octets) ^ 0x9e3779b97f4a7c15ULL, bh_get_be64(ip->octets + 8) + ip->family);
-}
-
-static struct asked *
-asked_slot(const struct asked_table *t, const struct bh_ip *ip)
-{
-    uint32_t at = hash_of_ip(ip) & t->mask;
-    while (t->at[at].ip.family != 0 && bh_ip_cmp(&t->at[at].ip, ip) != 0) {
-        at = (at + 1) & t->mask;
-    }
-    return &t->at[at];
-}
-
-static bool
-asked_room(struct asked_table *t)
-{
-    if (t->used < t->mask / 2) {
-        return true;
-    }
-    struct asked_table more = { .mask = t->mask == 0 ? 16383 : t->mask * 2 + 1, .used = t->used };
-    more.at = calloc(more.mask + 1UL, sizeof *more.at);
-    if (more.at == NULL) {
-        return false;
-    }
-    for (uint32_t k = 0; t->at != NULL && k <= t->mask; k++) {
-        if (t->at[k].ip.family != 0) {
-            *asked_slot(&more, &t->at[k].ip) = t->at[k];
-        }
-    }
-    free(t->at);
-    *t = more;
-    return true;
-}
-
 /* An hour that begins in one file and ends in another, in which somebody was busy. */
 static int
 read_hour(struct run *x, struct rolled_plan *p, int64_t start_ns, struct bh_batch *b)
 {
     const struct bh_period all = x->period;
-    struct asked_table t = { 0 };
+    struct bh_busy *busy = bh_busy_new(start_ns, start_ns + HOUR_NS);
+    struct bh_busy_source s;
     x->period = (struct bh_period){ .start_ns = start_ns, .end_ns = start_ns + HOUR_NS };
-    int r = log_begin(x);
+    int r = busy == NULL ? -ENOMEM : log_begin(x), got = 1;
     x->period = all;
-    while (r == 0) {
-        const int got = bh_store_read(x->feed.store, b, x->err);
-        if (got <= 0) {
-            r = got;
-            break;
-        }
-        for (uint32_t i = 0; i < b->rows && r == 0; i++) {
-            if (b->cls[i] != BH_CLASS_ACCESS || b->direction[i] != BH_DIR_IN || b->ts_ns[i] < start_ns ||
-                b->ts_ns[i] >= start_ns + HOUR_NS) {
-                continue;
-            }
-            if (!asked_room(&t)) {
-                r = -ENOMEM;
-                break;
-            }
-            const struct bh_ip ip = bh_batch_src(b, i);
-            const uint32_t key = (uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | bh_batch_dst_port(b, i);
-            struct asked *a = asked_slot(&t, &ip);
-            if (a->ip.family == 0) {
-                *a = (struct asked){ ip, key, 0, b->country[i] };
-                t.used++;
-            }
-            a->count += a->key == key;
-        }
+    while (r == 0 && (got = bh_store_read(x->feed.store, b, x->err)) > 0) {
+        r = bh_busy_add(busy, b) ? 0 : -ENOMEM;
     }
     struct bh_store_health health;
     bh_store_get_health(x->feed.store, &health);
     rolled_say_read(x);
-    r = r == 0 && health.damaged_blocks > 0 ? BH_EDAMAGED : r;
-    for (uint32_t k = 0; r == 0 && t.at != NULL && k <= t.mask; k++) {
-        if (t.at[k].count >= BH_BURST_LEAST) {
-            bh_rolled_add_burst(p->r, &t.at[k].ip, x->places->of_value[t.at[k].value & 1023], t.at[k].key, t.at[k].count, start_ns);
+    r = r != 0 ? r : got < 0 ? got : health.damaged_blocks > 0 ? BH_EDAMAGED : 0;
+    for (uint32_t at = 0; r == 0 && bh_busy_next(busy, &at, &s);) {
+        if (s.count >= BH_BURST_LEAST) {
+            bh_rolled_add_burst(p->r, &s.ip, x->places->of_value[s.value & 1023], s.key, s.count, start_ns);
         }
     }
-    free(t.at);
+    bh_busy_free(busy);
     return r;
 }
 

@@ -80,10 +80,10 @@ open_streams(struct services *v)
         const struct part *part = &v->p->part[k];
         for (uint32_t d = 0; part->used && d < part->days && r == 0; d++) {
             struct stream *t = &v->stream[v->streams];
-            if (part->day[d] == UINT32_MAX) {
+            if (part->day[d] == UINT32_MAX || (part->rollup->is_joined && d > 0)) {
                 continue;
             }
-            r = bh_rollup_get_services(part->rollup, d, &t->s);
+            r = bh_rollup_get_services(part->rollup, part->rollup->is_joined ? BH_ROLLUP_ALL : d, &t->s);
             if (r == 0) {
                 t->part = part;
                 v->streams++;

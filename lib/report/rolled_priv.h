@@ -17,7 +17,7 @@ struct plan_day {
 };
 
 struct part { /* a file's roll-up */
-    size_t file;
+    size_t file; /* BH_STORE_JOINED: of many of them */
     bool used, whole;
     uint32_t days;
     uint32_t *day; /* index of plan days; UINT32_MAX: not from here */

@@ -32,7 +32,7 @@ struct bh_store_country {
 
 /* How records were made: the same in all files of one writing (one import, one run of a sensor). */
 struct bh_store_run {
-    uint64_t id;      /* random                                                    */
+    uint64_t id;      /* random, or by run_key of its writers                      */
     char sensor[64];  /* ""                                                        */
     char source[256]; /* the first file's name, or the interface                   */
     char home[1024];  /* as bh_home_parse() reads it                               */
@@ -98,6 +98,7 @@ struct bh_store_writer_config {
     const char *dir; /* made when it is not there                                  */
     const kobold *countries;
     struct bh_store_run run;      /* id 0: a random one                                         */
+    uint64_t run_key;             /* id 0, not 0: the same run for every writer of this log with this key */
     uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
@@ -324,6 +325,7 @@ struct bh_rollup_rares; /* opaque */
 struct bh_store;
 
 struct bh_rollup {
+    bool is_joined; /* of several segments: rare accesses are all of day 0 */
     uint32_t sources, countries, days, own_count;
     const uint32_t *frequent; /* services that are, rising */
     uint32_t frequent_count;
@@ -336,7 +338,9 @@ struct bh_rollup {
 /* Address and country of a source. */
 void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family,
                       uint64_t *ret_hi, uint64_t *ret_lo, uint16_t *ret_country);
-/* All of these: 0, BH_EDAMAGED or -ENOMEM. */
+/* All of these: 0, BH_EDAMAGED or -ENOMEM. Who and services: of a day, but of a joined roll-up who also, services only, of
+ * all days together. */
+#define BH_ROLLUP_ALL UINT32_MAX
 BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
 void bh_rollup_day_done(struct bh_rollup_day *d);
 BH_NODISCARD int bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
@@ -374,8 +378,26 @@ uint16_t bh_store_country_value(const struct bh_store *s, const struct bh_store_
 /* BH_EDAMAGED: its sums are not right. It lasts until the store is closed or bh_rollup_close(). */
 BH_NODISCARD int bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret);
 void bh_rollup_close(struct bh_rollup *r);
+/* Beside the files there may be one roll-up of many of them (docs/format/log.md, "Joined roll-ups"): `file` of the two
+ * functions above. Days of it; 0: there is none. */
+#define BH_STORE_JOINED SIZE_MAX
+uint32_t bh_store_joined_days(const struct bh_store *s);
+bool bh_store_joined_has(const struct bh_store *s, size_t file);
 /* Blocks of a file by time: is there one that has records between these two? */
 bool bh_store_file_has(const struct bh_store *s, size_t file, int64_t start_ns, int64_t end_ns);
+
+/* What each source asked for first in an hour, and how often it did: of batches in the order of time. */
+struct bh_busy;
+struct bh_busy_source {
+    struct bh_ip ip;
+    uint32_t key, count;
+    uint16_t value; /* country[] of the batch */
+};
+struct bh_busy *bh_busy_new(int64_t start_ns, int64_t end_ns);
+void bh_busy_free(struct bh_busy *b);
+bool bh_busy_add(struct bh_busy *b, const struct bh_batch *batch); /* false: no memory */
+/* All sources, in any order: `at` begins with 0. */
+bool bh_busy_next(const struct bh_busy *b, uint32_t *at, struct bh_busy_source *ret);
 
 /* ---- looking after it --------------------------------------------------------------------------------- */
 

@@ -303,3 +303,11 @@ next_sequence(const struct log_file *files, size_t count)
     }
     return next;
 }
+
+uint32_t
+asked_blocks(void)
+{
+    const char *said = getenv("BH_STORE_SEGMENT_BLOCKS");
+    const long n = said == NULL ? 0 : strtol(said, NULL, 10);
+    return n > 0 && n < 4096 ? (uint32_t)n : 0;
+}

@@ -300,7 +300,7 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
     uint32_t *count = count_services(o, &all);
     int r = count == NULL ? -ENOMEM : number_sources(o, &n);
     r = r != 0 ? r
-               : rollup_sets_begin(&s, o->d->entry_count + o->once, o->d->country_count, (uint32_t)o->days, n.country, count, all);
+               : rollup_sets_begin(&s, o->d->entry_count + o->once, o->d->country_count, (uint32_t)o->days, n.country, count, all, false);
     if (r == BH_ELIMIT) {
         put_reason(head, ROLLUP_MANY);
     } else {

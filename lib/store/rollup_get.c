@@ -50,7 +50,11 @@ rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t r
     h.common = get_part(&c, body_size);
     h.rare_index = get_part(&c, body_size);
     h.rare = get_part(&c, body_size);
-    if (c.bad || h.rows != rows || h.days == 0 || h.days > DAYS_MOST || h.once4 > rows || h.once6 > rows || h.own > 65536 || h.entries > 1U << 23) {
+    if ((h.flags & ROLLUP_JOINED) != 0) {
+        h.all_who = get_part(&c, body_size);
+        h.all_sets = get_part(&c, body_size);
+    }
+    if (c.bad || (h.rows != rows && (h.flags & ROLLUP_JOINED) == 0) || h.days == 0 || h.days > DAYS_MOST || h.once4 > h.rows || h.once6 > h.rows || h.own > 65536 || h.entries > 1U << 23) {
         return BH_EDAMAGED;
     }
     h.day = calloc(h.days, sizeof *h.day);
@@ -68,11 +72,11 @@ rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t r
         d->who = get_part(&c, body_size);
         d->sets = get_part(&c, body_size);
         c.bad |= (k > 0 && d->start_ns < last) || d->start_ns < -86400LL * 1000000000 || d->end_ns <= d->start_ns ||
-                 d->end_ns > INT64_MAX - DAY_NS_MOST || d->end_ns - d->start_ns > DAY_NS_MOST || d->rows > rows;
+                 d->end_ns > INT64_MAX - DAY_NS_MOST || d->end_ns - d->start_ns > DAY_NS_MOST || d->rows > h.rows;
         last = d->end_ns;
         sum += d->rows;
     }
-    if (c.bad || sum != rows) {
+    if (c.bad || sum != h.rows) {
         free(h.day);
         return BH_EDAMAGED;
     }
@@ -97,6 +101,9 @@ bool
 rollup_is_sound(const struct rollup_head *h, const uint8_t *body)
 {
     bool ok = h->days == 0 || (rollup_part_is_sound(h->common, body) && rollup_part_is_sound(h->rare_index, body) && rollup_part_is_sound(h->rare, body));
+    if (ok && (h->flags & ROLLUP_JOINED) != 0) {
+        ok = rollup_part_is_sound(h->all_who, body) && rollup_part_is_sound(h->all_sets, body);
+    }
     for (uint32_t k = 0; k < h->days && ok; k++) {
         const struct rollup_day_ref *d = &h->day[k];
         ok = rollup_part_is_sound(d->small, body) && rollup_part_is_sound(d->who, body) && rollup_part_is_sound(d->sets, body);
@@ -194,6 +201,7 @@ rollup_open(const struct log_file *f, struct bh_rollup **ret)
     r = r != 0 ? r : rollup_open_rare(o);
     free(raw);
     o->r.days = h->days;
+    o->r.is_joined = (h->flags & ROLLUP_JOINED) != 0;
     o->r.own_count = h->own;
     o->r.own = o->own;
     o->r.country = o->dict.country;

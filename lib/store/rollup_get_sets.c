@@ -62,7 +62,7 @@ int
 bh_rollup_get_who(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_who *ret)
 {
     const struct open_rollup *o = rollup->priv;
-    const struct rollup_part part = o->h->day[day].who;
+    const struct rollup_part part = day == BH_ROLLUP_ALL ? o->h->all_who : o->h->day[day].who;
     struct bh_cur c = bh_cur_over(o->body + part.at, (size_t)part.size), large;
     struct bh_rollup_who who = { 0 };
     struct list_in l = { 0 };
@@ -178,7 +178,7 @@ int
 bh_rollup_get_services(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_services *ret)
 {
     const struct open_rollup *o = rollup->priv;
-    const struct rollup_part part = o->h->day[day].sets;
+    const struct rollup_part part = day == BH_ROLLUP_ALL ? o->h->all_sets : o->h->day[day].sets;
     struct bh_cur sets = bh_cur_over(o->body + part.at, (size_t)part.size), c;
     struct bh_rollup_services s = { .sources = rollup->sources };
     uint8_t *raw = NULL;
@@ -326,6 +326,7 @@ struct bh_rollup_rares {
     struct bh_cur many, large; /* what does not fit an octet */
     const uint32_t *source; /* NULL: not told */
     uint32_t sources;
+    bool joined; /* one more place: not told */
     unsigned source_bits;
     struct code_bits_in bits;
     struct bh_rollup_rare out[RARE_AT_ONCE];
@@ -338,7 +339,9 @@ rares_told(struct open_rollup *o, uint32_t country, struct bh_rollup_rares *s)
     if (r == 0) {
         s->source = o->by_country + o->country_at[country];
         s->sources = o->country_at[country + 1] - o->country_at[country];
-        s->source_bits = s->sources <= 1 ? 0 : 32U - (unsigned)__builtin_clz(s->sources - 1);
+        s->joined = (o->h->flags & ROLLUP_JOINED) != 0;
+        const uint32_t places = s->sources + (s->joined ? 1 : 0);
+        s->source_bits = places <= 1 ? 0 : 32U - (unsigned)__builtin_clz(places - 1);
         r = s->sources == 0 ? BH_EDAMAGED : 0;
     }
     return r;
@@ -352,7 +355,7 @@ rares_open(struct open_rollup *o, uint32_t country, struct bh_rollup_rares *s)
     struct bh_cur c;
     s->keys = x->keys;
     s->entries = x->entries;
-    s->units = o->h->days;
+    s->units = (o->h->flags & ROLLUP_JOINED) != 0 ? 1 : o->h->days;
     s->key = malloc((x->keys + 1UL) * sizeof *s->key);
     s->times = malloc(x->keys + 32UL);
     s->what = malloc(x->entries + 32UL);
@@ -444,8 +447,8 @@ bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **re
         }
         if (s->source != NULL) {
             const uint32_t place = s->source_bits == 0 ? 0 : code_bits_get(&s->bits, s->source_bits);
-            bad |= place >= s->sources;
-            x->source = s->source[place < s->sources ? place : 0];
+            bad |= place >= s->sources && !(s->joined && place == s->sources);
+            x->source = place < s->sources ? s->source[place] : UINT32_MAX;
         }
         if (bad) {
             return BH_EDAMAGED;

@@ -58,6 +58,8 @@ bool rollup_leave_hour(struct rollup_out *o, uint32_t source, const struct sourc
 
 /* ---- rollup_sets.c ------------------------------------------------------------------------------------ */
 
+#define ROLLUP_COUNT_BITS 8U
+
 struct rollup_sets {
     uint32_t sources, countries, units, unit, frequent;
     const uint16_t *country; /* [source] */
@@ -67,18 +69,21 @@ struct rollup_sets {
     uint32_t *number;        /* [frequent][outcome of 8][country]    */
     uint64_t *bits;          /* [frequent][words]: its sources       */
     size_t words;
-    unsigned source_bits, unit_bits;
-    uint64_t *rare; /* of all units: country, key, unit, outcome, source */
+    unsigned source_bits, unit_bits, count_bits;
+    bool joined;    /* one unit for all days; the source `sources` is one that is not told */
+    uint64_t *rare; /* of all units: country, key, unit, outcome, source, accesses less one */
     size_t rares, rare_cap;
 };
 /* `count`: accesses of each key, `all` of them. BH_ELIMIT: more sources and days than numbers have room for. */
 BH_NODISCARD int rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, uint32_t units,
-                                   const uint16_t *country, const uint32_t *count, uint64_t all);
+                                   const uint16_t *country, const uint32_t *count, uint64_t all, bool joined);
 void rollup_sets_done(struct rollup_sets *s);
 /* Begins to add up another one. */
 void rollup_sets_unit(struct rollup_sets *s, uint32_t unit);
 /* Accesses: (key << 3 | outcome) << 32 | source. False: no memory. */
 bool rollup_sets_add(struct rollup_sets *s, const uint64_t *access, size_t n);
+bool rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome, uint32_t source,
+                          uint32_t accesses);
 /* Of the unit: who knocked, and how often; the frequent services. */
 void rollup_sets_put_who(const struct rollup_sets *s, struct code_work *w, struct bh_buf *out);
 void rollup_sets_put(const struct rollup_sets *s, struct code_work *w, struct bh_buf *out);

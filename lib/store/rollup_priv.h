@@ -36,7 +36,7 @@ enum rollup_reason {
     ROLLUP_NO_GAIN = 5,  /* it would be large beside the blocks                   */
     ROLLUP_OLD = 6,      /* of the first form, in no file: read its records       */
 };
-enum { ROLLUP_SECOND_FORM = 2 }; /* flags */
+enum { ROLLUP_SECOND_FORM = 2, ROLLUP_JOINED = 4 }; /* flags */
 
 /* ---- building ----------------------------------------------------------------------------------- */
 
@@ -71,6 +71,7 @@ struct rollup_hour {
     int64_t start_ns, end_ns, first_ns, last_ns;
     uint64_t frames;
     uint32_t busiest;
+    bool is_shared; /* joined: of several parts */
     uint32_t *cell; /* [country]: TCP, UDP */
 };
 void rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day *d,
@@ -83,6 +84,7 @@ struct rollup_head {
     uint64_t rows;
     uint32_t entries, once4, once6, own, days;
     struct rollup_part common, rare_index, rare;
+    struct rollup_part all_who, all_sets; /* of a joined one, whose days have no sets */
     struct rollup_day_ref {
         int64_t start_ns, end_ns;
         uint64_t rows;

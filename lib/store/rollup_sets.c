@@ -34,7 +34,7 @@ static uint32_t
 choose(struct rollup_sets *s, const uint32_t *count, uint64_t all)
 {
     uint64_t least = all / FREQUENT_SHARE;
-    least = least < FREQUENT_LEAST ? FREQUENT_LEAST : least;
+    least = s->joined ? 1 : least < FREQUENT_LEAST ? FREQUENT_LEAST : least; /* joined: 1 for each that is */
     const uint64_t octets = s->sources / 8 + 8;
     uint32_t most = ROLLUP_FREQUENT_MOST, n;
     most = most * octets > SET_OCTETS_MOST ? (uint32_t)(SET_OCTETS_MOST / octets) : most;
@@ -59,11 +59,13 @@ choose(struct rollup_sets *s, const uint32_t *count, uint64_t all)
 
 int
 rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, uint32_t units,
-                  const uint16_t *country, const uint32_t *count, uint64_t all)
+                  const uint16_t *country, const uint32_t *count, uint64_t all, bool joined)
 {
     *s = (struct rollup_sets){ .sources = sources, .countries = countries, .units = units, .country = country };
     s->words = sources / 64 + 1;
-    s->source_bits = bits_for(sources);
+    s->joined = joined;
+    s->count_bits = joined ? ROLLUP_COUNT_BITS : 0;
+    s->source_bits = bits_for(sources + (joined ? 1ULL : 0));
     s->unit_bits = bits_for(units);
     s->index_of = calloc(ROLLUP_KEYS, sizeof *s->index_of);
     s->key = calloc(ROLLUP_FREQUENT_MOST, sizeof *s->key);
@@ -77,7 +79,7 @@ rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, u
     if (s->total == NULL || s->number == NULL || s->bits == NULL) {
         return -ENOMEM;
     }
-    return bits_for(countries) + 17 + s->unit_bits + 3 + s->source_bits > 64 ? BH_ELIMIT : 0;
+    return bits_for(countries) + 17 + s->unit_bits + 3 + s->source_bits + s->count_bits > 64 ? BH_ELIMIT : 0;
 }
 
 void
@@ -104,7 +106,7 @@ rollup_sets_unit(struct rollup_sets *s, uint32_t unit)
 }
 
 static bool
-add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome, uint32_t source)
+push_rare(struct rollup_sets *s, uint64_t x)
 {
     if (s->rares == s->rare_cap) {
         const size_t cap = s->rare_cap == 0 ? 1U << 16 : s->rare_cap * 2;
@@ -115,7 +117,21 @@ add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome
         s->rare = p;
         s->rare_cap = cap;
     }
-    s->rare[s->rares++] = (((country << 17 | key) << s->unit_bits | s->unit) << 3 | outcome) << s->source_bits | source;
+    s->rare[s->rares++] = x;
+    return true;
+}
+
+bool
+rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome, uint32_t source, uint32_t accesses)
+{
+    const uint64_t x = ((((country << 17 | key) << s->unit_bits | s->unit) << 3 | outcome) << s->source_bits | source) << s->count_bits;
+    while (accesses > 0) {
+        const uint32_t n = accesses < 1U << s->count_bits ? accesses : 1U << s->count_bits;
+        if (!push_rare(s, x | (n - 1))) {
+            return false;
+        }
+        accesses -= n;
+    }
     return true;
 }
 
@@ -129,7 +145,7 @@ rollup_sets_add(struct rollup_sets *s, const uint64_t *access, size_t n)
         if (BH_LIKELY(index != 0)) {
             s->number[((index - 1) * 8UL + (list & 7)) * s->countries + country]++;
             s->bits[(index - 1) * s->words + source / 64] |= 1ULL << (source & 63);
-        } else if (!add_rare(s, country, list >> 3, list & 7, source)) {
+        } else if (!rollup_sets_add_rare(s, country, list >> 3, list & 7, source, 1)) {
             return false;
         }
     }
@@ -374,16 +390,18 @@ rare_done(struct rare_out *r)
     bh_buf_done(&r->sources);
 }
 
-/* Rare accesses of one country; `number`: of its sources, which place they have among the `of` of it; NULL: not told. */
+/* Rare accesses of one country; `number`: of its sources, which place they have among the `of` of it; NULL: not told.
+ * In a joined roll-up one more place says so. */
 static void
 put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint32_t *number, uint32_t of,
             struct code_work *w, struct bh_buf *index, struct bh_buf *out)
 {
-    const unsigned cut = number == NULL ? s->source_bits : 0;
-    const uint64_t unit_mask = (1ULL << s->unit_bits) - 1, source_mask = (1ULL << s->source_bits) - 1;
+    const unsigned cut = s->count_bits + (number == NULL ? s->source_bits : 0);
+    const uint64_t unit_mask = (1ULL << s->unit_bits) - 1, source_mask = (1ULL << s->source_bits) - 1,
+                   count_mask = (1ULL << s->count_bits) - 1;
     const size_t from = out->len;
     struct rare_out r;
-    if (!rare_begin(&r, n, number == NULL ? 0 : bits_for(of))) {
+    if (!rare_begin(&r, n, number == NULL ? 0 : bits_for(of + (s->joined ? 1ULL : 0)))) {
         out->failed = true;
         free(r.keys.symbol);
         bh_buf_done(&r.keys.steps);
@@ -391,11 +409,13 @@ put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint
         return;
     }
     for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && v[end] >> cut == v[i] >> cut; end++) {
+        uint64_t count = 0;
+        for (end = i; end < n && v[end] >> cut == v[i] >> cut; end++) {
+            count += (v[end] & count_mask) + 1;
         }
-        const uint64_t rest = v[i] >> s->source_bits;
-        rare_add(&r, (uint32_t)(rest >> (3 + s->unit_bits)) & (ROLLUP_KEYS - 1), (uint32_t)(rest >> 3 & unit_mask),
-                 rest & 7, number == NULL ? 0 : number[v[i] & source_mask], (uint32_t)(end - i));
+        const uint64_t rest = v[i] >> s->count_bits >> s->source_bits, source = v[i] >> s->count_bits & source_mask;
+        rare_add(&r, (uint32_t)(rest >> (3 + s->unit_bits)) & (ROLLUP_KEYS - 1), (uint32_t)(rest >> 3 & unit_mask), rest & 7,
+                 number == NULL ? 0 : source < s->sources ? number[source] : of, (uint32_t)count);
     }
     const size_t keys = r.keys.n;
     rare_end(&r, s->units, w, out);
@@ -411,11 +431,11 @@ put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint
 int
 rollup_sets_put_rare(struct rollup_sets *s, struct code_work *w, struct bh_buf *index, struct bh_buf *out)
 {
-    const unsigned country_at = 17 + s->unit_bits + 3 + s->source_bits;
+    const unsigned country_at = 17 + s->unit_bits + 3 + s->source_bits + s->count_bits;
     uint32_t *number = malloc((s->sources + 1UL) * sizeof *number);
     uint32_t *of = calloc(s->countries + 1UL, sizeof *of);
     struct bh_buf raw = { 0 };
-    int r = number == NULL || of == NULL ? -ENOMEM : bh_sort64(s->rare, s->rares, 0, country_at + bits_for(s->countries));
+    int r = number == NULL || of == NULL ? -ENOMEM : bh_sort64(s->rare, s->rares, s->count_bits, country_at + bits_for(s->countries));
     for (uint32_t k = 0; r == 0 && k < s->sources; k++) {
         number[k] = of[s->country[k]]++;
     }

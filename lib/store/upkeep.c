@@ -473,7 +473,7 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     };
     uint64_t left = 0;
     *ret_done = (struct bh_store_done){ 0 };
-    most = most == 0 ? COMPACT_ROWS : most;
+    most = most != 0 ? most : asked_blocks() != 0 ? (uint64_t)asked_blocks() * BLOCK_ROWS : COMPACT_ROWS;
     for (size_t k = 0; r == 0 && k < c.count; k++) {
         x.total += 2 * c.files[k].block_count;
     }
@@ -499,6 +499,7 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     }
     ret_done->files_left = left;
     free(group);
+    r = r != 0 ? r : joined_make(dir, &c.work.code, err);
     return finish(&c, r, ret_done, err);
 }
 
@@ -544,6 +545,7 @@ bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
     }
     ret_done->lost_records = x.lost;
     block_rows_free(rows);
+    r = r != 0 ? r : joined_make(dir, &c.work.code, err);
     return finish(&c, r, ret_done, err);
 }
 

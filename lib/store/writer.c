@@ -53,7 +53,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->run = cfg->run;
     w->countries = cfg->countries;
     w->sync_ns = cfg->sync_ns != 0 ? cfg->sync_ns : SYNC_NS;
-    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : SEGMENT_BLOCKS;
+    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : asked_blocks() != 0 ? asked_blocks() : SEGMENT_BLOCKS;
     w->keep_ns = cfg->keep_ns;
     w->keep_bytes = cfg->keep_bytes;
     w->key = bh_random_key();
@@ -82,7 +82,10 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
         return r;
     }
     struct stat lock;
-    if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
+    if (w->run.id == 0 && cfg->run_key != 0 && fstat(w->lock_fd, &lock) == 0) {
+        /* A sensor whose process is started again goes on with its run: its sums are those of all of it. */
+        w->run.id = bh_mix64(cfg->run_key ^ (uint64_t)lock.st_ino << 20, (uint64_t)w->run.first_ns);
+    } else if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
         /* Another one for each writing and each log, also where tests hold the dice. */
         w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid() ^ (uint64_t)lock.st_ino << 20,
                              (uint64_t)w->run.first_ns ^ w->sequence << 32);

@@ -141,6 +141,10 @@ read_rollup(const struct log_file *f)
         read_who(r, k);
         read_services(r, k);
     }
+    if (r->is_joined) {
+        read_who(r, BH_ROLLUP_ALL);
+        read_services(r, BH_ROLLUP_ALL);
+    }
     for (uint32_t c = 0; c < r->countries; c++) {
         read_rares(r, c);
     }
@@ -173,7 +177,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const unsigned days = bh_cur_u8(&c) & 63U;
     struct bh_buf parts = { 0 };
     code_put32(&head, days);
-    for (unsigned k = 0; k < 3; k++) { /* what is common; rare accesses, and where they stand */
+    const bool joined = (flags & ROLLUP_JOINED) != 0; /* who, and what, of all days too */
+    for (unsigned k = 0; k < (joined ? 5 : 3); k++) { /* what is common; rare accesses, and where they stand */
         put_part(&c, &head, &parts);
     }
     for (unsigned k = 0; k < days; k++) {
