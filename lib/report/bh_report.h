@@ -176,6 +176,7 @@ struct bh_records_plan {
     uint64_t blocks_wanted;                       /* the others are skipped             */
     uint64_t blocks_read;                         /* fewer, when enough was found       */
     uint32_t columns;                             /* BH_STORE_...: what was read of them */
+    bool added_up; /* accesses only, out of time, country and service */
     struct bh_store_skipped skipped;
 };
 /* What is known beside the records. Pointers are good in begin() and end() only. */
@@ -197,6 +198,10 @@ struct bh_records_config {
      * tz, now_ns, progress. */
     const struct bh_report_options *input;
     uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    /* Accesses of a log may come added up (bh_store_query.accesses), 0: not; within hours when `by_time`. They do
+     * only when nothing else is asked of them: no filter, no visits, one country database. */
+    int adds_up;
+    bool by_time;
     /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
      * be NULL. */
     int (*begin)(void *arg, const struct bh_records *r);
