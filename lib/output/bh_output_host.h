@@ -66,10 +66,10 @@ struct bh_own_socket {
     int64_t until_ns; /* packets up to this time of day are its; INT64_MAX: it is open */
 };
 struct bh_own_board {
-    _Atomic uint32_t turn; /* odd while it is written */
-    struct bh_own_socket socket[BH_OWN_SOCKETS];
+    _Atomic uint32_t turn; /* the newest whole one is socket[turn % 2]; the other is written */
+    struct bh_own_socket socket[2][BH_OWN_SOCKETS];
 };
-/* The board as it is now. False: it is being written, or has not changed since *turn; then `ret` stays. */
+/* The board as it was written last. False: it has not changed since *turn (0 at first); then `ret` stays. */
 bool bh_own_read(const struct bh_own_board *board, uint32_t *turn,
                  struct bh_own_socket ret[BH_OWN_SOCKETS]);
 /* Sockets of a process that is gone are closed. */

@@ -13,12 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-static void
+/* Two copies: one that stands, and one that is written. So nobody who reads meets a writer that was stopped half way. */
+static struct bh_own_socket *
 begin(struct bh_own_board *b)
 {
-    const uint32_t turn = atomic_load_explicit(&b->turn, memory_order_relaxed) | 1U; /* a dead writer left it odd */
-    atomic_store_explicit(&b->turn, turn, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    const uint32_t turn = atomic_load_explicit(&b->turn, memory_order_relaxed);
+    memcpy(b->socket[(turn + 1) % 2], b->socket[turn % 2], sizeof b->socket[0]);
+    return b->socket[(turn + 1) % 2];
 }
 
 static void
@@ -32,18 +33,20 @@ bool
 bh_own_read(const struct bh_own_board *board, uint32_t *turn, struct bh_own_socket ret[BH_OWN_SOCKETS])
 {
     struct bh_own_socket copy[BH_OWN_SOCKETS];
-    const uint32_t before = atomic_load_explicit(&board->turn, memory_order_acquire);
-    if (before == *turn || (before & 1U) != 0) {
-        return false;
+    for (int tries = 0; tries < 4; tries++) { /* again only when it was written while we copied */
+        const uint32_t before = atomic_load_explicit(&board->turn, memory_order_acquire);
+        if (before == *turn) {
+            return false;
+        }
+        memcpy(copy, board->socket[before % 2], sizeof copy);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&board->turn, memory_order_relaxed) == before) {
+            memcpy(ret, copy, sizeof copy);
+            *turn = before;
+            return true;
+        }
     }
-    memcpy(copy, board->socket, sizeof copy);
-    atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&board->turn, memory_order_relaxed) != before) {
-        return false; /* with the next batch */
-    }
-    memcpy(ret, copy, sizeof copy);
-    *turn = before;
-    return true;
+    return false; /* whoever writes that often is not one of ours */
 }
 
 static int64_t
@@ -58,9 +61,9 @@ void
 bh_own_close_all(struct bh_own_board *board)
 {
     const int64_t until = linger_until();
-    begin(board);
+    struct bh_own_socket *sockets = begin(board);
     for (size_t k = 0; k < BH_OWN_SOCKETS; k++) {
-        struct bh_own_socket *s = &board->socket[k];
+        struct bh_own_socket *s = &sockets[k];
         s->until_ns = s->until_ns < until ? s->until_ns : until;
     }
     end(board);
@@ -115,18 +118,18 @@ describe(int fd, const struct sockaddr_storage *to, struct bh_own_socket *ret)
 static void
 put(struct bh_output *o, int fd, const struct bh_own_socket *s)
 {
+    struct bh_own_socket *sockets = begin(o->own);
     size_t at = 0;
     for (size_t k = 0; k < BH_OWN_SOCKETS; k++) {
-        const struct bh_own_socket *old = &o->own->socket[k];
+        const struct bh_own_socket *old = &sockets[k];
         if (old->proto != 0 && old->until_ns == INT64_MAX && o->own_fd[k] == fd) {
             at = k;
             break;
         }
         const int64_t age = old->proto == 0 ? INT64_MIN : old->until_ns;
-        at = age < (o->own->socket[at].proto == 0 ? INT64_MIN : o->own->socket[at].until_ns) ? k : at;
+        at = age < (sockets[at].proto == 0 ? INT64_MIN : sockets[at].until_ns) ? k : at;
     }
-    begin(o->own);
-    o->own->socket[at] = *s;
+    sockets[at] = *s;
     end(o->own);
     o->own_fd[at] = fd;
 }
@@ -162,13 +165,14 @@ bh_output_connect(struct bh_output *o, int fd, const struct sockaddr *to, sockle
 void
 bh_output_disconnect(struct bh_output *o, int fd)
 {
-    for (size_t k = 0; o->own != NULL && k < BH_OWN_SOCKETS; k++) {
-        struct bh_own_socket *s = &o->own->socket[k];
-        if (o->own_fd[k] == fd && s->proto != 0 && s->until_ns == INT64_MAX) {
-            begin(o->own);
-            s->until_ns = linger_until();
-            end(o->own);
+    if (o->own != NULL) {
+        struct bh_own_socket *sockets = begin(o->own);
+        for (size_t k = 0; k < BH_OWN_SOCKETS; k++) {
+            if (o->own_fd[k] == fd && sockets[k].proto != 0 && sockets[k].until_ns == INT64_MAX) {
+                sockets[k].until_ns = linger_until();
+            }
         }
+        end(o->own);
     }
     close(fd);
 }
