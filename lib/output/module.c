@@ -117,7 +117,7 @@ bh_output_health(const struct bh_output *o)
 const uint32_t *
 bh_output_served(const struct bh_output *o)
 {
-    return o->board != NULL &&
+    return o->board != NULL && !o->run_is_over &&
                    atomic_load_explicit(&o->board->has_served, memory_order_acquire) != 0
                ? o->board->served
                : NULL;
@@ -166,6 +166,9 @@ bh_output_verdict(const struct bh_output *o, uint32_t number)
     const struct bh_board *b = o->board;
     if (b == NULL) {
         return BH_OUTCOME_NONE;
+    }
+    if (o->run_is_over) {
+        return BH_OUTCOME_UNKNOWN; /* the board numbers other accesses by now */
     }
     /* The number is of the last 2^32. The board may be written while we look: what counts is whether the
      * octet was still this access's afterwards. */

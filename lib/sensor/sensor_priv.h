@@ -96,8 +96,11 @@ uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows,
 bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
-void gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
-             uint64_t packets);
+static inline void
+gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets)
+{
+    bh_gap_add(h, kind, start_ns, end_ns, packets);
+}
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 

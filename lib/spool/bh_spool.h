@@ -76,6 +76,8 @@ uint64_t bh_spool_octets(const struct bh_spool *s);    /* on disk         */
 uint64_t bh_spool_lost_rows(const struct bh_spool *s); /* since it was opened, of all runs */
 /* What of a run was lost here, ever. False: nothing. */
 bool bh_spool_lost(const struct bh_spool *s, int64_t start_ns, struct bh_spool_loss *ret);
+/* The number behind the newest batch of a run that was added, also by a predecessor; 0: none is known. */
+uint64_t bh_spool_end(const struct bh_spool *s, int64_t start_ns);
 /* Files that are not ours, or not whole: found when it was opened, and while reading. */
 uint64_t bh_spool_damaged(const struct bh_spool *s);
 

@@ -83,6 +83,12 @@ walk(struct bh_spool *s, struct spool_file *f, int fd, uint64_t end, bool *ret_f
             *ret_found = true;
             s->replay = heading;
         }
+        if (b.kind == BH_SPOOL_BATCH && f->sequence >= s->end_sequence &&
+            (b.start_ns != s->end_start || b.number + 1 > s->end)) {
+            s->end_sequence = f->sequence;
+            s->end_start = b.start_ns;
+            s->end = b.number + 1;
+        }
         heading = b.kind == BH_SPOOL_HEADING ? (struct place){ f->sequence, at } : heading;
         f->rows += b.kind == BH_SPOOL_BATCH ? b.rows : 0;
         at += spool_block_size(b.size);

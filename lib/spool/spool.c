@@ -141,7 +141,9 @@ write_block(struct bh_spool *s, struct spool_file *f, const struct bh_spool_bloc
     const size_t size = (size_t)spool_block_size(b->size);
     memset(s->buf + size - 8, 0, 8); /* what pads it */
     spool_block_put(s->buf, b);
-    memcpy(s->buf + BLOCK_HEAD, b->data, b->size);
+    if (b->size > 0) {
+        memcpy(s->buf + BLOCK_HEAD, b->data, b->size);
+    }
     const ssize_t n = pwrite(s->write_fd, s->buf, size, (off_t)f->size);
     if (n != (ssize_t)size) {
         const int saved = n < 0 ? errno : ENOSPC;
@@ -233,6 +235,8 @@ bh_spool_add(struct bh_spool *s, const struct bh_spool_block *b, bool handed)
         f->rows += b->rows;
         s->rows_added += b->rows;
         s->rows += behind ? 0 : b->rows;
+        s->end_start = b->start_ns;
+        s->end = b->number + 1;
     }
     if (behind) {
         s->read = (struct place){ f->sequence, f->size };
@@ -436,6 +440,12 @@ bh_spool_lost(const struct bh_spool *s, int64_t start_ns, struct bh_spool_loss *
         }
     }
     return false;
+}
+
+uint64_t
+bh_spool_end(const struct bh_spool *s, int64_t start_ns)
+{
+    return s->end_start == start_ns ? s->end : 0;
 }
 
 uint64_t

@@ -44,6 +44,9 @@ struct bh_spool {
     uint64_t rows, lost_rows, damaged, state_number;
     struct bh_spool_loss loss[LOSSES];
     size_t losses;
+    int64_t end_start; /* of the newest batch: its run, */
+    uint64_t end;      /* and the number behind it      */
+    uint64_t end_sequence; /* where it was found        */
     struct bh_buf heading;
     int64_t heading_start;
     bool heading_due;

@@ -29,6 +29,8 @@ take_slot(struct bh_spool *s, const uint8_t slot[STATE_SLOT])
     s->next_sequence = bh_get_le64(slot + 40);
     s->holes_upto = bh_get_le64(slot + 48);
     s->counted = (struct place){ bh_get_le64(slot + 56), bh_get_le64(slot + 64) };
+    s->end_start = (int64_t)bh_get_le64(slot + 72);
+    s->end = bh_get_le64(slot + 80);
     s->losses = losses;
     for (size_t k = 0; k < losses; k++) {
         const uint8_t *p = slot + LOSSES_AT + k * 32;
@@ -78,6 +80,8 @@ spool_state_save(struct bh_spool *s)
     bh_put_le64(slot + 48, s->holes_upto);
     bh_put_le64(slot + 56, s->counted.sequence);
     bh_put_le64(slot + 64, s->counted.offset);
+    bh_put_le64(slot + 72, (uint64_t)s->end_start);
+    bh_put_le64(slot + 80, s->end);
     for (size_t k = 0; k < s->losses; k++) {
         uint8_t *p = slot + LOSSES_AT + k * 32;
         bh_put_le64(p, (uint64_t)s->loss[k].start_ns);
