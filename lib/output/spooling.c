@@ -123,6 +123,17 @@ written(struct bh_host *h, int r)
     return r == 0;
 }
 
+/* A module that asks for verdicts itself must not ask for these: their numbers do not go to disk. */
+static void
+close_outcomes(const struct bh_host *h, struct bh_batch *b)
+{
+    for (uint32_t i = 0; h->o.module->when == BH_OUTPUT_AT_ONCE && h->run->outcomes && i < b->rows; i++) {
+        if (host_is_tcp_access(b, i) && b->outcome[i] == BH_OUTCOME_NONE) {
+            b->outcome[i] = BH_OUTCOME_UNKNOWN;
+        }
+    }
+}
+
 /* A batch of `run`, without rows that are not for us. */
 static int
 add_batch(struct bh_host *h, const struct bh_batch *b, uint64_t number, bool handed)
@@ -182,6 +193,7 @@ put_flying(struct bh_host *h, const struct waiting *w)
             b->outcome[i] = (uint8_t)bh_output_verdict(&h->o, access); /* as far as it is known */
         }
     }
+    close_outcomes(h, b);
     return written(h, add_batch(h, b, w->number, true));
 }
 
@@ -240,6 +252,7 @@ spooling_put(struct bh_host *h, struct bh_batch *b, uint64_t number)
         add(&h->o.counters->retried, 1);
         return BH_EAGAIN;
     }
+    close_outcomes(h, b);
     const struct bh_batch *kept = host_selected(h, b);
     const int r = kept->rows == 0 ? 0 : add_batch(h, kept, number, false);
     if (!written(h, r)) {
