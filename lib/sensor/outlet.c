@@ -5,6 +5,9 @@
  * Messages are given back to the queue when the module says they are durable, or when more than a quarter of
  * the queue waits for that. So when this process dies, who comes after finds what was not safe in the queue;
  * what was given back and not made durable is lost, and its number is known: rows count up (batch_head.row).
+ *
+ * With a spool, what is on disk counts as durable. When the module is slower than what comes, so that half of the queue
+ * is used, batches go to disk, which is fast, and come out between others, at the pace of the module.
  */
 #include "sensor_priv.h"
 
@@ -15,9 +18,11 @@
 
 #define TICK_NS 250000000LL
 #define END_NS 700000000LL /* after SIGTERM, a module that still says "later" has had its time */
-#define MARKS 64U
+#define SOON_NS 20000000LL /* after "later", a module is asked again */
+#define WAY_NS 200000000LL /* after SIGTERM, what is still in the queue goes to disk */
+#define MARKS_MOST 65536U
 
-/* A place in the queue up to which the batches below `number` lie. */
+/* A place in the queue up to which the batches below `number` lie. One for each batch that is not durable. */
 struct mark {
     uint64_t number, rows, at;
 };
@@ -34,8 +39,8 @@ struct outlet_work {
     struct bh_output_run run;
     bool has_run, first_batch;
     uint64_t number_end, rows_end; /* of what was handed over, in the run */
-    struct mark mark[MARKS];
-    size_t first_mark, marks;
+    struct mark *mark; /* ring */
+    size_t first_mark, marks, mark_cap;
     int64_t tick_ns, stop_ns;
     int64_t day_ns; /* time of day as modules see it */
     struct bh_child_end child;
@@ -57,7 +62,31 @@ give_upto(struct outlet_work *w, const struct mark *m)
     struct outlet *shared = w->o->outlet;
     shared->number_durable = m->number;
     atomic_store_explicit(&shared->rows_durable, m->rows, memory_order_relaxed);
-    bh_queue_give(&w->queue, m->at);
+    bh_queue_give(&w->queue, m->at); /* no news to the queue when more was given */
+}
+
+/* When there is no memory or there are too many, one stands for several. */
+static void
+put_mark(struct outlet_work *w)
+{
+    const struct mark m = { w->number_end, w->rows_end, bh_queue_mark(&w->queue) };
+    if (w->marks == w->mark_cap && w->mark_cap < MARKS_MOST) {
+        const size_t cap = w->mark_cap == 0 ? 256 : w->mark_cap * 2;
+        struct mark *p = malloc(cap * sizeof *p);
+        for (size_t k = 0; p != NULL && k < w->marks; k++) {
+            p[k] = w->mark[(w->first_mark + k) % w->mark_cap];
+        }
+        if (p != NULL) {
+            free(w->mark);
+            w->mark = p;
+            w->mark_cap = cap;
+            w->first_mark = 0;
+        }
+    }
+    if (w->mark_cap > 0) {
+        w->marks -= w->marks == w->mark_cap;
+        w->mark[(w->first_mark + w->marks++) % w->mark_cap] = m;
+    }
 }
 
 static void
@@ -67,13 +96,12 @@ give_durable(struct outlet_work *w)
         atomic_load_explicit(&bh_host_counters(w->host)->durable_number, memory_order_acquire);
     while (w->marks > 0 && w->mark[w->first_mark].number <= durable) {
         give_upto(w, &w->mark[w->first_mark]);
-        w->first_mark = (w->first_mark + 1) % MARKS;
+        w->first_mark = (w->first_mark + 1) % w->mark_cap;
         w->marks--;
     }
     /* More than a quarter waits: then there must be room, at the risk of what a death would cost. */
     if (bh_queue_held(&w->queue) > w->queue.size / 4) {
         bh_queue_give(&w->queue, bh_queue_mark(&w->queue));
-        w->marks = 0;
     }
 }
 
@@ -92,12 +120,26 @@ tick(struct outlet_work *w, int64_t now_ns)
 {
     const int64_t day_ns = time_of_day(w, now_ns - w->tick_ns);
     w->tick_ns = now_ns;
-    if (w->has_run && w->marks < MARKS) { /* before the first batch the predecessor's numbers hold */
-        w->mark[(w->first_mark + w->marks++) % MARKS] =
-            (struct mark){ w->number_end, w->rows_end, bh_queue_mark(&w->queue) };
-    }
     bh_ignore(bh_host_tick(w->host, day_ns)); /* what fails is counted there, and offered again */
     give_durable(w);
+}
+
+/* The module said "later". False: there is no later. */
+static bool
+wait_a_little(struct outlet_work *w)
+{
+    const int64_t now_ns = sensor_clock_ns();
+    if (sensor_stop != 0 && w->stop_ns == 0) {
+        w->stop_ns = now_ns;
+    }
+    if (sensor_stop != 0 && now_ns > w->stop_ns + END_NS) {
+        return false;
+    }
+    bh_ignore(poll(NULL, 0, (int)(SOON_NS / 1000000)));
+    if (now_ns - w->tick_ns >= TICK_NS) {
+        tick(w, now_ns);
+    }
+    return true;
 }
 
 /* ---- runs -------------------------------------------------------------------------------------------------- */
@@ -138,8 +180,11 @@ begin_run(struct outlet_work *w, uint32_t number)
     w->number_end = shared->number_durable;
     w->rows_end = atomic_load(&shared->rows_durable);
     w->marks = 0;
-    const int r = bh_host_run(w->host, &w->run, w->o->filter);
-    return r == BH_EAGAIN ? 0 : r;
+    int r = bh_host_run(w->host, &w->run, w->o->filter);
+    while (r == BH_EAGAIN && wait_a_little(w)) { /* what is left of the run before */
+        r = bh_host_run(w->host, &w->run, w->o->filter);
+    }
+    return r;
 }
 
 /* ---- messages ----------------------------------------------------------------------------------------------- */
@@ -150,7 +195,7 @@ note_dead(struct outlet_work *w, const struct batch_head *h)
 {
     struct outlet *shared = w->o->outlet;
     const uint64_t durable = atomic_load(&shared->rows_durable);
-    if (h->row > durable) {
+    if (h->row > durable && h->number > bh_host_spooled(w->host)) {
         const int64_t last = (int64_t)atomic_load(&bh_host_counters(w->host)->last_ns);
         shared->dead_rows += h->row - durable;
         shared->dead = (struct bh_gap){ .start_ns = last != 0 ? last : w->batch->ts_ns[0],
@@ -172,7 +217,7 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
         const bool again = w->o->outlet->run == h.run && !w->has_run;
         int r = begin_run(w, h.run);
         w->first_batch = again;
-        if (r == BH_EDAMAGED) {
+        if (r == BH_EDAMAGED || r == BH_EAGAIN) {
             return r;
         }
     }
@@ -185,19 +230,13 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     }
     const struct bh_output_frame *frames = has_frames ? w->frame : NULL;
     int r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
-    while (r == BH_EAGAIN) {
-        const int64_t now_ns = sensor_clock_ns();
-        if (sensor_stop != 0 && now_ns > w->stop_ns + END_NS) {
-            break;
-        }
-        bh_ignore(poll(NULL, 0, 20));
-        if (now_ns - w->tick_ns >= TICK_NS) {
-            tick(w, now_ns);
-        }
+    while (r == BH_EAGAIN && wait_a_little(w)) {
         r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
     }
     w->number_end = h.number + 1;
     w->rows_end = h.row + h.rows;
+    put_mark(w);
+    give_durable(w);
     return 0; /* what the module refused is counted */
 }
 
@@ -241,10 +280,7 @@ take_message(struct outlet_work *w)
         r = BH_EDAMAGED;
         break;
     }
-    if (bh_queue_held(&w->queue) > w->queue.size / 4) {
-        give_durable(w);
-    }
-    return r != 0 ? r : 1;
+    return r == BH_EAGAIN ? 2 : r != 0 ? r : 1; /* "later", when there is no later: the end */
 }
 
 static void
@@ -258,6 +294,18 @@ sleep_until(struct outlet_work *w, int64_t until_ns)
             bh_ignore((int)read(w->o->wake_fd, &count, sizeof count));
         }
     }
+}
+
+/* What waits on disk, one batch at a time, as long as the queue has room. 1: there is more to do. */
+static int
+catch_up(struct outlet_work *w)
+{
+    const uint64_t unread = bh_queue_used(&w->queue) - bh_queue_held(&w->queue);
+    if (unread > w->queue.size / 2 || (w->stop_ns != 0 && sensor_clock_ns() > w->stop_ns + WAY_NS)) {
+        bh_host_make_way(w->host);
+        return 0;
+    }
+    return unread > w->queue.size / 4 ? 0 : bh_host_catch_up(w->host);
 }
 
 static int
@@ -276,8 +324,10 @@ loop(struct outlet_work *w)
             break;
         }
         r = take_message(w);
-        if (r == 0) {
-            sleep_until(w, w->tick_ns + TICK_NS);
+        const int more = r == 0 || r == 1 ? catch_up(w) : 0;
+        if (r == 0 && more != 1) {
+            const int64_t tick_ns = w->tick_ns + TICK_NS;
+            sleep_until(w, more == BH_EAGAIN && now_ns + SOON_NS < tick_ns ? now_ns + SOON_NS : tick_ns);
         }
     }
     return r;
@@ -287,6 +337,7 @@ static int
 work_init(struct outlet_work *w, struct bh_error *err)
 {
     const struct bh_sensor_output *c = w->o->config;
+    const struct plan_run *newest = &w->s->plan->runs[atomic_load(&w->s->plan->run) % RUNS];
     w->batch = bh_batch_new();
     w->message_max = (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
     w->message = malloc(w->message_max);
@@ -303,6 +354,9 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .say_arg = w,
         .child_fd = w->o->child != NULL ? bh_child_end_fd : NULL,
         .child_arg = &w->child,
+        .spool_dir = w->o->spool[0] != '\0' ? w->o->spool : NULL,
+        .spool_octets = c->spool_bytes,
+        .countries = w->s->countries[newest->countries % RUNS],
     };
     w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
     int r = bh_queue_read_init(&w->queue, w->o->queue, w->o->queue_size);
@@ -323,7 +377,7 @@ outlet_run(struct sensor *s, size_t output)
     struct outlet_work w = { .s = s, .o = &s->output[output] };
     struct bh_error err = { 0 };
     int r = work_init(&w, &err);
-    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o->config, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o, &err);
     if (r != 0) {
         sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
         _exit(1);

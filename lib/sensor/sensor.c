@@ -131,6 +131,20 @@ hear_child(void *arg, const char *instance, enum bh_say level, const struct bh_e
     sensor_say(arg, instance, level, err);
 }
 
+/* Where its records wait on disk: a directory of its own. */
+static int
+open_spool(struct sensor *s, struct output *o, struct bh_error *err)
+{
+    const struct bh_sensor_output *c = o->config;
+    if (c->spool == NULL) {
+        return 0;
+    }
+    if (snprintf(o->spool, sizeof o->spool, "%s/%s", c->spool, c->name) >= (int)sizeof o->spool) {
+        return bh_error_errno(err, ENAMETOOLONG, c->spool, "cannot make", "作れません");
+    }
+    return confine_hand_over_own(s, o->spool, err);
+}
+
 /* The program of an output that writes to one. It is started later, by the parent when it has given up root. */
 static int
 open_child(struct sensor *s, struct output *o, struct bh_error *err)
@@ -181,6 +195,7 @@ open_outputs(struct sensor *s, struct bh_error *err)
                 "は記録を書く時点ではまだ分かりません。すべて残し、レポートで絞り込んでください");
         }
         r = r != 0 ? r : confine_hand_over(s, c, err);
+        r = r != 0 ? r : open_spool(s, o, err);
         r = r != 0 ? r : open_child(s, o, err);
         if (r != 0) {
             return r;
@@ -574,7 +589,10 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         ret->output[k].name = o->config->name;
         ret->output[k].runs = o->pid > 0;
         ret->output[k].queued = get(&c->sent[k].rows);
-        ret->output[k].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows;
+        ret->output[k].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
+        ret->output[k].spooled = get(&h->spooled_rows);
+        ret->output[k].waiting = get(&h->spool_rows);
+        ret->output[k].spool_octets = get(&h->spool_octets);
         ret->output[k].written = get(&h->written_rows);
         ret->output[k].retried = get(&h->retried);
         ret->output[k].failed = get(&h->failed_rows);

@@ -117,6 +117,7 @@ struct output {
     bool ended;
     struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
     int child_fd[2];        /* parent's end, output's end                       */
+    char spool[4096];       /* its directory; "": none                          */
 };
 
 struct sensor {
@@ -162,10 +163,12 @@ BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
 /* In a child: no capability, no new one, and the role's system calls and paths. */
 BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
-                              const struct bh_sensor_output *output, struct bh_error *err);
+                              const struct output *output, struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
 BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
+/* The same for one that nobody else is to look into. */
+BH_NODISCARD int confine_hand_over_own(struct sensor *s, const char *dir, struct bh_error *err);
 
 /* ---- addresses of interfaces (home.c) --------------------------------------------------------------------------- */
 

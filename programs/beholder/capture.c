@@ -280,6 +280,8 @@ take_outputs(const struct bh_config *c, struct outputs *o, struct face *f, struc
             .filter_words = (const char *const *)&o->filter[k],
             .filter_count = o->filter[k][0] != '\0',
             .queue_bytes = from.queue_octets,
+            .spool = from.spool,
+            .spool_bytes = from.spool_octets,
         };
         for (size_t s = 0; s < from.setting_count; s++) {
             if (strcmp(from.module->name, "iplog") == 0 && strcmp(from.settings[s].name, "directory") == 0) {

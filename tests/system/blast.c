@@ -7,6 +7,8 @@
  * A frame a call costs more than the frame does, so the ring of each sender (PACKET_TX_RING) is filled once, and a
  * call sends a piece of it: 64 frames, or what one millisecond takes when that is less. What the kernel has not taken
  * stays in the ring and is sent again; only what it gave back as wrong is not counted.
+ *
+ * The IP ID of each sender's datagrams counts up from 0, so that what is missing, twice or out of order can be told.
  */
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -28,7 +30,7 @@ enum { LEN = 80, SLOT = 256, SLOTS = 1024, PIECE = 64, SENDERS_MAX = 16 };
 struct sender {
     int fd;
     uint8_t *ring;
-    unsigned at;
+    unsigned at, number;
     long sent, wrong;
 };
 
@@ -99,6 +101,9 @@ static bool
 send_piece(struct sender *s, unsigned count)
 {
     for (unsigned k = 0; k < count; k++) {
+        uint8_t *f = frame(s, s->at + k);
+        f[18] = (uint8_t)(s->number >> 8);
+        f[19] = (uint8_t)s->number++;
         slot(s, s->at + k)->tp_len = LEN;
         __atomic_store_n(&slot(s, s->at + k)->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
     }
