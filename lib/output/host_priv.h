@@ -79,8 +79,8 @@ struct bh_host {
     uint64_t spooled_end; /* batches of `run` below are on disk, or safe, or lost there */
     struct bh_output_health old_health; /* of o.run when that is another */
     uint64_t lost_seen, damaged_seen;
-    int64_t sync_ns, note_ns;
-    bool said_unwritable, said_lost;
+    int64_t sync_ns, note_ns, away_ns;
+    bool said_unwritable, said_lost, said_away;
     uint8_t *pack; /* a batch */
 };
 

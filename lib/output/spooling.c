@@ -19,6 +19,7 @@
 
 #define SYNC_NS 10000000000LL
 #define NOTE_NS 60000000000LL
+#define SAY_NS 2000000000LL
 #define STEPS 32 /* of one tick */
 
 static void
@@ -238,10 +239,6 @@ spooling_go_away(struct bh_host *h)
         h->spooled_end = h->taken;
         atomic_store_explicit(&h->o.counters->durable_number, h->spooled_end, memory_order_release);
     }
-    if (h->away) {
-        say(h, BH_SAY_WARNING, h->spool_dir, "takes what the output does not take now",
-            "に、出力がいま受け取れない記録を置きます");
-    }
     return h->away;
 }
 
@@ -414,7 +411,10 @@ come_back(struct bh_host *h)
         return hand_held(h);
     }
     h->away = h->said_lost = false;
-    say(h, BH_SAY_NOTE, h->spool_dir, "is empty again", "は空になりました");
+    if (h->said_away) {
+        say(h, BH_SAY_NOTE, h->spool_dir, "is empty again", "は空になりました");
+    }
+    h->said_away = false;
     return 0;
 }
 
@@ -480,6 +480,13 @@ spooling_tick(struct bh_host *h, int64_t now_ns)
         return;
     }
     for (unsigned k = 0; k < STEPS && now_ns != 0 && bh_host_catch_up(h) == 1; k++) {
+    }
+    /* A burst that went to disk and is gone a second later is not worth a line. */
+    h->away_ns = !h->away ? 0 : h->away_ns == 0 ? now_ns : h->away_ns;
+    if (h->away && !h->said_away && now_ns - h->away_ns >= SAY_NS) {
+        h->said_away = true;
+        say(h, BH_SAY_WARNING, h->spool_dir, "holds what the output does not take now",
+            "に、出力がいま受け取れない記録を置いています");
     }
     if (h->away && h->run != NULL && now_ns - h->note_ns >= NOTE_NS) { /* who ends without a word leaves this */
         h->note_ns = now_ns;
