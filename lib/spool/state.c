@@ -10,7 +10,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define MAGIC 0x53504853U /* "SHPS" */
+#define MAGIC 0x53505048U /* 48 50 50 53 */
 #define LOSSES_AT 128
 _Static_assert(LOSSES_AT + LOSSES * 32 <= STATE_SLOT - 8, "a slot holds them");
 
