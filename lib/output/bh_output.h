@@ -185,8 +185,9 @@ struct bh_output_module {
     /* AT_ONCE only: the verdicts of all batches of the run with numbers below are final. May be NULL. */
     int (*settle)(struct bh_output *o, uint64_t number);
     /* Make what was taken durable. *ret_number: all batches of the run with numbers below are; the host
-     * keeps the others for as long as it has room. Called once a second and before close(). NULL: what
-     * was taken is durable. */
+     * keeps the others for as long as it has room. Called once a second and before close(), and right after
+     * run(): then it is what a process before this one left, 0 where the module cannot know. NULL: what was
+     * taken is durable. */
     int (*flush)(struct bh_output *o, uint64_t *ret_number);
     /* Some four times a second, in any state: rotate, reconnect, time out. now_ns is the time of day (UTC)
      * and only goes forward. May be NULL. */

@@ -115,6 +115,9 @@ BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
 void bh_host_make_way(struct bh_host *h);
 /* Hands out one batch of what waits on disk. 1: there is more to do, 0: nothing waits, BH_EAGAIN: not now. */
 BH_NODISCARD int bh_host_catch_up(struct bh_host *h);
+/* Right after bh_host_run(): batches of the run below this number the module has already, or they are on disk, as a
+ * predecessor left them. */
+uint64_t bh_host_has(struct bh_host *h);
 /* Batches of the run below this number are on disk, also those of a predecessor. */
 uint64_t bh_host_spooled(const struct bh_host *h);
 /* Flush now. Returns the module's answer; *ret_number as in bh_output_module.flush. */

@@ -143,6 +143,14 @@ host_selected(struct bh_host *h, struct bh_batch *b)
     return h->kept;
 }
 
+static void
+durable_upto(struct bh_host *h, uint64_t number)
+{
+    h->durable = number;
+    const uint64_t safe = h->durable > h->spooled_end ? h->durable : h->spooled_end;
+    atomic_store_explicit(&h->o.counters->durable_number, safe, memory_order_release);
+}
+
 int
 host_hand_out(struct bh_host *h, struct bh_batch *b, uint64_t number, bool filtered)
 {
@@ -167,7 +175,9 @@ host_hand_out(struct bh_host *h, struct bh_batch *b, uint64_t number, bool filte
         atomic_store_explicit(&h->o.counters->last_ns, (uint64_t)kept->ts_ns[kept->rows - 1],
                               memory_order_relaxed);
     }
-    if (r == 0 && !filtered && h->spool != NULL && kept->rows > 0) {
+    if (h->o.module->flush == NULL && h->o.run == h->run) { /* what was taken is durable */
+        durable_upto(h, h->taken);
+    } else if (r == 0 && !filtered && h->spool != NULL && kept->rows > 0) {
         spooling_flew(h, kept, number);
     }
     return r;
@@ -460,15 +470,26 @@ bh_host_flush(struct bh_host *h, uint64_t *ret_number)
     int r = h->o.module->flush != NULL ? h->o.module->flush(&h->o, &number) : 0;
     if (r == 0) {
         number = number < h->taken ? number : h->taken;
-        h->durable = h->o.run == h->run ? number : h->durable;
         if (h->spool != NULL) {
             spooling_safe(h, number);
         }
-        const uint64_t safe = h->durable > h->spooled_end ? h->durable : h->spooled_end;
-        atomic_store_explicit(&h->o.counters->durable_number, safe, memory_order_release);
+        durable_upto(h, h->o.run == h->run && number > h->durable ? number : h->durable);
         *ret_number = number;
     }
     return r;
+}
+
+/* A predecessor may have written more than it came to say. */
+uint64_t
+bh_host_has(struct bh_host *h)
+{
+    uint64_t number = 0;
+    if (h->away || h->run == NULL || h->o.module->flush == NULL || h->o.module->flush(&h->o, &number) != 0) {
+        return h->spooled_end;
+    }
+    h->taken = number > h->taken ? number : h->taken;
+    durable_upto(h, number > h->durable ? number : h->durable);
+    return number > h->spooled_end ? number : h->spooled_end;
 }
 
 /* AT_ONCE: say how far all is final. */

@@ -3,7 +3,7 @@
 #define BH_OUTPUT_HOST_PRIV_H
 
 #include "bh_output_host.h"
-#include "bh_spool.h"
+struct bh_spool; /* lib/spool */
 
 /* A setting as the module sees it. */
 struct setting_value {

@@ -15,6 +15,8 @@
  */
 #include "host_priv.h"
 
+#include "bh_spool.h"
+
 #include <stdlib.h>
 
 #define SYNC_NS 10000000000LL

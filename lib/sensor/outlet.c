@@ -144,6 +144,19 @@ wait_a_little(struct outlet_work *w)
 
 /* ---- runs -------------------------------------------------------------------------------------------------- */
 
+/* The module has more of the run than its process came to say before it died. */
+static void
+take_over(struct outlet_work *w)
+{
+    struct outlet *shared = w->o->outlet;
+    const uint64_t has = bh_host_has(w->host);
+    const size_t at = (size_t)((has - 1) % BH_COUNT(shared->taken));
+    if (has > shared->number_durable && shared->taken[at].number == has - 1) {
+        shared->number_durable = has;
+        atomic_store_explicit(&shared->rows_durable, shared->taken[at].rows, memory_order_relaxed);
+    }
+}
+
 static int
 begin_run(struct outlet_work *w, uint32_t number)
 {
@@ -157,6 +170,7 @@ begin_run(struct outlet_work *w, uint32_t number)
         shared->run = number;
         shared->number_durable = 0;
         atomic_store(&shared->rows_durable, 0);
+        atomic_store(&shared->rows_taken, 0);
     }
     struct bh_buf filter = { 0 };
     if (w->o->filter != NULL) {
@@ -177,13 +191,16 @@ begin_run(struct outlet_work *w, uint32_t number)
         .countries = w->s->countries[p->countries % RUNS],
     };
     w->has_run = true;
-    w->number_end = shared->number_durable;
-    w->rows_end = atomic_load(&shared->rows_durable);
     w->marks = 0;
     int r = bh_host_run(w->host, &w->run, w->o->filter);
     while (r == BH_EAGAIN && wait_a_little(w)) { /* what is left of the run before */
         r = bh_host_run(w->host, &w->run, w->o->filter);
     }
+    if (r == 0) {
+        take_over(w);
+    }
+    w->number_end = shared->number_durable;
+    w->rows_end = atomic_load(&shared->rows_durable);
     return r;
 }
 
@@ -228,6 +245,10 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     if (h.number < w->number_end) {
         return 0; /* durable already */
     }
+    const size_t at = (size_t)(h.number % BH_COUNT(w->o->outlet->taken));
+    w->o->outlet->taken[at].number = h.number;
+    w->o->outlet->taken[at].rows = h.row + h.rows;
+    atomic_store_explicit(&w->o->outlet->rows_taken, h.row + h.rows, memory_order_relaxed);
     const struct bh_output_frame *frames = has_frames ? w->frame : NULL;
     int r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
     while (r == BH_EAGAIN && wait_a_little(w)) {

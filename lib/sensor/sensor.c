@@ -590,6 +590,10 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         ret->output[k].runs = o->pid > 0;
         ret->output[k].queued = get(&c->sent[k].rows);
         ret->output[k].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
+        if (s->stopped && o->outlet->run == c->run) { /* what is in the queue now stays there */
+            const uint64_t sent = c->sent[k].row, taken = get(&o->outlet->rows_taken);
+            ret->output[k].lost += sent > taken ? sent - taken : 0;
+        }
         ret->output[k].spooled = get(&h->spooled_rows);
         ret->output[k].waiting = get(&h->spool_rows);
         ret->output[k].spool_octets = get(&h->spool_octets);
@@ -723,6 +727,7 @@ bh_sensor_run(const struct bh_sensor_config *cfg, struct bh_sensor_counters *ret
             look_after(s);
         }
         stop_all(s);
+        s->stopped = true;
         count(s, ret_counters);
     }
     close_all(s);

@@ -66,6 +66,12 @@ struct outlet {
     uint64_t number_durable;
     struct bh_gap dead; /* what a predecessor had taken and not made durable */
     uint64_t dead_rows;
+    _Atomic uint64_t rows_taken; /* of the run, out of the queue */
+    /* Rows with and before a batch, of the last ones that were taken: for a successor, who learns from the module which
+     * of them it has. */
+    struct {
+        uint64_t number, rows;
+    } taken[16384];
 };
 
 /* ---- messages (message.c) ---------------------------------------------------------------------------------- */
@@ -137,6 +143,7 @@ struct sensor {
     uid_t uid;
     gid_t gid;
     bool drops; /* started by root */
+    bool stopped;
     char user[64];
     char home[1024];
 };
