@@ -15,11 +15,20 @@ static const struct bh_setting site[] = {
       { "country database to use instead of the installed one",
         "インストール済みのものの代わりに使う国データベース" } },
     { "log-dir", BH_SETTING_DIR, "", "/var/log/beholder", NULL, 0, 0, false,
-      { "the packet log, for an output without a directory of its own and for `beholder report`",
-        "パケットログのディレクトリ。出力に指定がないときと `beholder report` が使う" } },
+      { "the packet log, for an output without a directory of its own; else where `beholder report` looks",
+        "パケットログのディレクトリ (出力に指定がないとき)。指定がなければ `beholder report` が見る場所" } },
     { "user", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
       { "who the sensor becomes after it was started by root; else beholder, who called sudo, or nobody",
         "root で起動したあとのユーザー。指定がなければ beholder、sudo を実行したユーザー、nobody の順" } },
+    { "status-socket", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
+      { "where `beholder status` asks this sensor, or none; else status in the run directory",
+        "`beholder status` が問い合わせるソケット、または none。指定がなければ実行時ディレクトリの status" } },
+    { "metrics-file", BH_SETTING_FILE_OUT, "", NULL, NULL, 0, 0, false,
+      { "file of the sensor's counters as OpenMetrics, replaced every 15 s",
+        "センサーのカウンターを OpenMetrics で書くファイル (15 秒ごとに置き換え)" } },
+    { "metrics-listen", BH_SETTING_LOOPBACK, "", NULL, NULL, 0, 0, false,
+      { "loopback address and port to serve them on, as http://127.0.0.1:PORT/metrics",
+        "同じ内容を http://127.0.0.1:ポート/metrics で返すループバックアドレスとポート" } },
 };
 
 static const struct bh_setting capture[] = {

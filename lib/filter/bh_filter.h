@@ -13,11 +13,13 @@
 #define BH_FILTER_H
 
 #include "bh_event.h"
+#include "bh_facts.h"
 #include "kobold.h"
 
 struct bh_filter; /* opaque */
 
-enum { BH_FILTER_NEEDS_COLD = 1, BH_FILTER_NEEDS_COUNTRY = 2, BH_FILTER_NEEDS_CLASS = 4, BH_FILTER_NEEDS_OUTCOME = 8, BH_FILTER_NEEDS_DIRECTION = 16 };
+enum { BH_FILTER_NEEDS_COLD = 1, BH_FILTER_NEEDS_COUNTRY = 2, BH_FILTER_NEEDS_CLASS = 4, BH_FILTER_NEEDS_OUTCOME = 8, BH_FILTER_NEEDS_DIRECTION = 16,
+       BH_FILTER_NEEDS_SRC_PORT = 32 };
 
 /* The words of a command line, joined by blanks. No words: *ret_filter is NULL (selects all).
  * Errors name the word and its place, and the nearest word that exists. */
@@ -44,5 +46,11 @@ uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, ui
 /* Take out of counted[] (the rows inside the period) what the filter does not select. Returns how
  * many of them went because the answer is unknown. */
 uint32_t bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b);
+
+/* Who says of records that were not read what the filter may say of them: for a packet log, which then reads
+ * less. Without `countries_known` (country[] of its records is not what is asked for) it knows nothing of
+ * countries. It borrows the filter. */
+BH_NODISCARD int bh_filter_judge_new(const struct bh_filter *f, bool countries_known, struct bh_judge **ret_judge);
+void bh_filter_judge_free(struct bh_judge *judge);
 
 #endif

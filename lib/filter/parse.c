@@ -56,6 +56,7 @@ filter_push(struct parser *p, const struct token *t, struct node *leaf)
     p->stack[p->depth++] = f->count;
     f->nodes[f->count++] = *leaf;
     f->tests++;
+    f->needs |= leaf->op == OP_PORT && leaf->end != END_DST ? (unsigned)BH_FILTER_NEEDS_SRC_PORT : 0U;
     return 0;
 }
 

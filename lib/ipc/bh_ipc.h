@@ -37,6 +37,9 @@ struct bh_queue {
 /* Memory for a queue that holds `octets` (rounded up to a power of two), shared with child processes.
  * NULL on failure. */
 void *bh_queue_memory_new(uint64_t octets, size_t *ret_size);
+/* The same behind a descriptor, for a process that runs already; it maps *ret_size octets of it, shared. */
+void *bh_queue_descriptor_new(uint64_t octets, size_t *ret_size, int *ret_fd);
+void *bh_queue_descriptor_map(int fd, size_t size); /* NULL on failure */
 void bh_queue_memory_free(void *memory, size_t size);
 
 /* The same call for both ends, and for who takes the place of one that died. The writer goes on behind
@@ -66,5 +69,7 @@ uint64_t bh_queue_held(const struct bh_queue *q);
 bool bh_queue_sleep(struct bh_queue *q);
 /* Octets in the queue as either end sees them. */
 uint64_t bh_queue_used(const struct bh_queue *q);
+/* The same for who is neither end. */
+uint64_t bh_queue_memory_used(const void *memory, size_t size);
 
 #endif

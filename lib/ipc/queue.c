@@ -11,8 +11,10 @@
 #include "bh_ipc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define MAGIC 0x62687130U
 #define HEAD 8U
@@ -35,13 +37,48 @@ padded(uint64_t len)
     return HEAD + ((len + 7) & ~7ULL);
 }
 
-void *
-bh_queue_memory_new(uint64_t octets, size_t *ret_size)
+static uint64_t
+rounded(uint64_t octets)
 {
     uint64_t size = BH_QUEUE_LEAST;
     while (size < octets && size < 1ULL << 40) {
         size *= 2;
     }
+    return size;
+}
+
+void *
+bh_queue_descriptor_map(int fd, size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void *
+bh_queue_descriptor_new(uint64_t octets, size_t *ret_size, int *ret_fd)
+{
+    const size_t size = BH_QUEUE_HEADER + rounded(octets);
+    const int fd = memfd_create("beholder-queue", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    void *p = NULL;
+    /* Neither end may make it shorter than what the other has mapped. */
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+        p = bh_queue_descriptor_map(fd, size);
+    }
+    if (p == NULL) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return NULL;
+    }
+    *ret_size = size;
+    *ret_fd = fd;
+    return p;
+}
+
+void *
+bh_queue_memory_new(uint64_t octets, size_t *ret_size)
+{
+    const uint64_t size = rounded(octets);
     void *p = mmap(NULL, BH_QUEUE_HEADER + size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                    -1, 0);
     if (p == MAP_FAILED) {
@@ -247,4 +284,13 @@ bh_queue_used(const struct bh_queue *q)
     const uint64_t head = atomic_load_explicit(&q->shared->head, memory_order_relaxed);
     const uint64_t tail = atomic_load_explicit(&q->shared->tail, memory_order_relaxed);
     return head - tail > q->size ? q->size : head - tail;
+}
+
+uint64_t
+bh_queue_memory_used(const void *memory, size_t size)
+{
+    const struct bh_queue_shared *q = memory;
+    const uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    const uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+    return head - tail > size - BH_QUEUE_HEADER ? size - BH_QUEUE_HEADER : head - tail;
 }

@@ -42,7 +42,7 @@ void bh_live_rebind(struct bh_live *l);
 bool bh_live_is_up(const struct bh_live *l, size_t interface);
 const char *bh_live_name(const struct bh_live *l, size_t interface);
 size_t bh_live_count(const struct bh_live *l);
-uint64_t bh_live_ring_bytes(const struct bh_live *l); /* of all rings, as they were made */
+uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface); /* as it was made */
 
 /* In the process that reads. `place` (may be NULL): where it is to go on, in a block that was not given
  * back. */
@@ -67,6 +67,9 @@ bool bh_live_wait(struct bh_live *l, int fd, int timeout_ms);
  * loss is going on, or the ring is nearly full. */
 struct bh_live_stats {
     uint64_t frames, dropped;
+    struct {
+        uint64_t frames, dropped;
+    } each[BH_LIVE_INTERFACES];
 };
 void bh_live_take_stats(struct bh_live *l, struct bh_live_stats *ret);
 

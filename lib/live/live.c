@@ -257,13 +257,9 @@ bh_live_count(const struct bh_live *l)
 }
 
 uint64_t
-bh_live_ring_bytes(const struct bh_live *l)
+bh_live_ring_bytes(const struct bh_live *l, size_t interface)
 {
-    uint64_t n = 0;
-    for (size_t k = 0; k < l->count; k++) {
-        n += (uint64_t)l->ring[k].block_bytes * l->ring[k].blocks;
-    }
-    return n;
+    return (uint64_t)l->ring[interface].block_bytes * l->ring[interface].blocks;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
@@ -519,6 +515,8 @@ bh_live_take_stats(struct bh_live *l, struct bh_live_stats *ret)
         struct tpacket_stats_v3 s = { 0 };
         socklen_t len = sizeof s;
         if (getsockopt(l->ring[k].fd, SOL_PACKET, PACKET_STATISTICS, &s, &len) == 0) {
+            ret->each[k].frames = s.tp_packets;
+            ret->each[k].dropped = s.tp_drops;
             ret->frames += s.tp_packets;
             ret->dropped += s.tp_drops;
         }

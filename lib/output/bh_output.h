@@ -49,6 +49,7 @@ enum bh_setting_type {
                           * module sees the value                                             */
     BH_SETTING_PEER,     /* "host:port" or the path of a Unix socket: needs CONNECT           */
     BH_SETTING_COMMAND,  /* a program with its arguments: needs CHILD                         */
+    BH_SETTING_LOOPBACK, /* "127.0.0.1:9477", "[::1]:9477": where this machine alone may connect to */
 };
 
 struct bh_setting {

@@ -32,6 +32,9 @@ BH_NODISCARD int bh_output_module_check(const struct bh_output_module *m, struct
 BH_NODISCARD int bh_setting_check(const struct bh_setting *s, const char *text,
                                   uint64_t *ret_number, struct bh_error *err);
 
+/* A value of BH_SETTING_LOOPBACK. */
+BH_NODISCARD int bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port, struct bh_error *err);
+
 /* ---- verdicts ---------------------------------------------------------------------------------------------- */
 
 /*
@@ -75,14 +78,18 @@ struct bh_host_config {
     void *child_arg;
 };
 
+#define BH_OUTPUT_OWN 4U
+#define BH_OUTPUT_OWN_NAME 32U
 struct bh_host_counters {
     _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;
     _Atomic uint64_t missed_verdicts;
     /* On disk: all that ever were, those that wait there now, octets, and those beyond the bound. */
     _Atomic uint64_t spooled_rows, spool_rows, spool_octets, spool_lost_rows;
     _Atomic uint64_t durable_number; /* of the run: below are durable, or on disk */
-    _Atomic uint64_t own[4];         /* bh_output_count()             */
+    _Atomic uint64_t own[BH_OUTPUT_OWN]; /* bh_output_count()         */
     _Atomic uint64_t last_ns;        /* time of the newest record written */
+    /* Their names: letters, digits and _ (what else a module says becomes _), "" while there is none. */
+    char own_name[BH_OUTPUT_OWN][BH_OUTPUT_OWN_NAME];
 };
 
 struct bh_host; /* opaque; a struct bh_output lies in it */
@@ -123,7 +130,7 @@ uint64_t bh_host_spooled(const struct bh_host *h);
 /* Flush now. Returns the module's answer; *ret_number as in bh_output_module.flush. */
 BH_NODISCARD int bh_host_flush(struct bh_host *h, uint64_t *ret_number);
 struct bh_host_counters *bh_host_counters(struct bh_host *h);
-/* Count in shared memory instead, where the parent sees it. */
+/* Count in shared memory instead, where the parent sees it; what the module counted before is added. */
 void bh_host_count_in(struct bh_host *h, struct bh_host_counters *shared);
 struct bh_output *bh_host_output(struct bh_host *h);
 

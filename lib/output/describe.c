@@ -11,6 +11,7 @@ static const char *const argument_names[] = {
     [BH_SETTING_DIR] = "DIRECTORY",     [BH_SETTING_FILE_OUT] = "FILE",
     [BH_SETTING_FILE_IN] = "FILE",      [BH_SETTING_SECRET] = "FILE",
     [BH_SETTING_PEER] = "PEER",         [BH_SETTING_COMMAND] = "COMMAND",
+        [BH_SETTING_LOOPBACK] = "ADDRESS:PORT",
 };
 
 const char *

@@ -92,6 +92,12 @@ bh_host_counters(struct bh_host *h)
 void
 bh_host_count_in(struct bh_host *h, struct bh_host_counters *shared)
 {
+    for (unsigned k = 0; k < BH_OUTPUT_OWN; k++) {
+        _Atomic uint64_t *to = own_counter(shared, h->o.counters->own_name[k]);
+        if (to != NULL) {
+            add(to, atomic_load_explicit(&h->o.counters->own[k], memory_order_relaxed));
+        }
+    }
     h->o.counters = shared;
     spooling_tick(h, 0);
 }

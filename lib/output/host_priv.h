@@ -17,7 +17,9 @@ BH_NODISCARD int settings_parse(const struct bh_host_config *cfg, bool read_secr
                                 struct setting_value **ret, struct bh_error *err);
 void settings_free(struct setting_value *v, size_t count);
 
-#define OWN_COUNTERS 4U
+/* The counter of this name, made when it is new; NULL: there are BH_OUTPUT_OWN others. */
+_Atomic uint64_t *own_counter(struct bh_host_counters *c, const char *name);
+
 struct bh_output {
     const struct bh_output_module *module;
     const char *instance;
@@ -28,7 +30,6 @@ struct bh_output {
     struct bh_output_health health;
     const struct bh_board *board;
     struct bh_host_counters *counters;
-    const char *own_name[OWN_COUNTERS];
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
     void *say_arg;
     int (*child_fd)(void *arg, bool broken);

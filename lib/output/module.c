@@ -94,17 +94,44 @@ bh_output_child_fd(struct bh_output *o, bool broken)
     return o->child_fd != NULL ? o->child_fd(o->child_arg, broken) : -1;
 }
 
+/* A copy, of harmless letters: the module's text may go, and these names stand in JSON and metrics. */
+static void
+copy_name(char to[BH_OUTPUT_OWN_NAME], const char *name)
+{
+    size_t n = 0;
+    for (; name[n] != '\0' && n + 1 < BH_OUTPUT_OWN_NAME; n++) {
+        const char c = name[n];
+        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (n > 0 && c >= '0' && c <= '9');
+        to[n] = good ? c : '_';
+    }
+    to[n] = '\0';
+}
+
+_Atomic uint64_t *
+own_counter(struct bh_host_counters *c, const char *name)
+{
+    char copy[BH_OUTPUT_OWN_NAME] = "";
+    if (name == NULL || name[0] == '\0') {
+        return NULL;
+    }
+    copy_name(copy, name);
+    for (unsigned k = 0; k < BH_OUTPUT_OWN; k++) {
+        if (c->own_name[k][0] == '\0') {
+            memcpy(c->own_name[k], copy, sizeof copy);
+        }
+        if (strncmp(c->own_name[k], copy, sizeof copy) == 0) {
+            return &c->own[k];
+        }
+    }
+    return NULL;
+}
+
 void
 bh_output_count(struct bh_output *o, const char *name, uint64_t more)
 {
-    for (unsigned k = 0; k < OWN_COUNTERS; k++) {
-        if (o->own_name[k] == NULL) {
-            o->own_name[k] = name;
-        }
-        if (strcmp(o->own_name[k], name) == 0) {
-            atomic_fetch_add_explicit(&o->counters->own[k], more, memory_order_relaxed);
-            return;
-        }
+    _Atomic uint64_t *counter = own_counter(o->counters, name);
+    if (counter != NULL) {
+        atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
     }
 }
 

@@ -45,8 +45,10 @@ struct bh_report_options {
     size_t decap_count;
     struct bh_anonymize *anonymize; /* addresses of the result are replaced by it; NULL: not */
     unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
-    enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS } plan; /* of packet logs: what
-                                * to read; ROLLUPS also where they gain nothing                */
+    enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS, BH_PLAN_ALL } plan; /* of packet logs:
+                                * what to read; ROLLUPS also where they gain nothing; ALL: every record of
+                                * the period, also where a filter cannot select it             */
+    bool explain;              /* why blocks of a log were left out is to be told */
     int64_t now_ns;            /* for words like "yesterday"      */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
     void *progress_arg;
@@ -117,11 +119,14 @@ struct bh_plan {
     const char *why; /* a word: why not; "" when they were                      */
     uint64_t rolled_rows, read_rows, blocks_read, blocks_skipped;
     uint32_t columns; /* BH_STORE_...: what was read of blocks                   */
+    struct bh_store_skipped skipped; /* by the filter too, when records were read */
     struct bh_plan_file *file;
     size_t files;
 };
 /* A word of a plan as a sentence. */
 const char *bh_plan_why(const char *word, enum bh_lang lang);
+/* What the filter left out, in a line or two; nothing when there was nothing to leave out. */
+void bh_plan_say_skipped(const struct bh_store_skipped *s, enum bh_lang lang, struct bh_buf *out);
 /* The plan in lines. */
 void bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out);
 
@@ -167,9 +172,10 @@ BH_NODISCARD int bh_report_remark(struct bh_report *r);
 /* What of a log was read. */
 struct bh_records_plan {
     uint64_t segments, journals, blocks, records; /* of the log                         */
-    uint64_t files_wanted, blocks_wanted;         /* the others are outside the period  */
+    uint64_t blocks_wanted;                       /* the others are skipped             */
     uint64_t blocks_read;                         /* fewer, when enough was found       */
     uint32_t columns;                             /* BH_STORE_...: what was read of them */
+    struct bh_store_skipped skipped;
 };
 /* What is known beside the records. Pointers are good in begin() and end() only. */
 struct bh_records {
@@ -206,7 +212,7 @@ void bh_records_done(struct bh_records *r);
 
 struct bh_ingest_options {
     /* Of these: files, home, country_db, input_format, input_columns, filter, decap, outcomes,
-     * all_accesses, progress. */
+     * all_accesses, progress, threads (1: none but ours). */
     struct bh_report_options input;
     const char *log_dir;
     const char *sensor; /* NULL: ""                                                     */

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define OPEN_MAX_ROWS                                                                              \
     (1U << 19) /* that wait for their verdicts: connection numbers come round after 2^21 */
@@ -98,6 +99,14 @@ copy(char *to, size_t size, const char *from)
     bh_text_trim(to);
 }
 
+/* One reads, judges and takes records, another one seals: no more than two have work. */
+static unsigned
+wanted_threads(const struct bh_report_options *o)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return o->threads != 0 ? o->threads : cores > 1 ? 2 : 1;
+}
+
 static int
 open_writer(struct ingest *g)
 {
@@ -131,7 +140,7 @@ open_writer(struct ingest *g)
     }
     struct bh_store_writer_config cfg = {
         .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns,
-        .keep_ns = g->o->keep_ns, .keep_bytes = g->o->keep_bytes
+        .keep_ns = g->o->keep_ns, .keep_bytes = g->o->keep_bytes, .seal_beside = wanted_threads(x->o) > 1
     };
     return bh_store_writer_open(&cfg, &g->writer, x->err);
 }

@@ -293,8 +293,23 @@ log_find_sensors(struct run *x)
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
 int
+log_find_judge(struct run *x)
+{
+    const struct bh_filter *f = countries_words(&x->countries);
+    if (f == NULL || !x->feed.decided || x->o->plan == BH_PLAN_ALL || x->judge != NULL) {
+        return 0;
+    }
+    /* With databases of different days countries are asked for anew, record by record. */
+    return bh_filter_judge_new(f, !x->feed.by_days, &x->judge) == 0 ? 0 : no_memory(x);
+}
+
+int
 log_begin(struct run *x)
 {
+    int r = log_find_judge(x);
+    if (r != 0) {
+        return r;
+    }
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
@@ -302,12 +317,13 @@ log_begin(struct run *x)
     if (!x->feed.decided) {
         q.want = BH_STORE_ALL;
     } else {
+        q.judge = x->judge;
+        q.explain = x->o->explain;
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
         q.want =
-            (countries_words(&x->countries) != NULL
-                 ? BH_STORE_ALL & ~(unsigned)(BH_STORE_COLD | BH_STORE_QUOTES)
-                 : 0U) |
+            (countries_words(&x->countries) != NULL ? (unsigned)BH_STORE_NEAR : 0U) |
+            ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
             ((needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? (unsigned)BH_STORE_COLD
                                                                           : 0U);
     }

@@ -62,6 +62,57 @@ say_file(const struct bh_plan_file *f, enum bh_lang lang, struct bh_buf *out)
     bh_buf_puts(out, "\n");
 }
 
+static void
+say_whys(const uint64_t *n, enum bh_lang lang, struct bh_buf *out)
+{
+    static const struct {
+        enum bh_store_why why;
+        const char *text[BH_LANGS];
+    } whys[] = {
+        { BH_STORE_BY_COUNTRY, { "country", "国" } },
+        { BH_STORE_BY_PORT, { "port", "ポート" } },
+        { BH_STORE_BY_ADDRESS, { "address", "アドレス" } },
+        { BH_STORE_BY_OUTCOME, { "outcome", "結末" } },
+        { BH_STORE_BY_SENSOR, { "sensor", "センサー" } },
+        { BH_STORE_BY_SERVICE, { "protocol or class", "プロトコルや分類" } },
+        { BH_STORE_BY_FILTER, { "these together", "条件の組み合わせ" } },
+    };
+    bool any = false;
+    for (size_t k = 0; k < BH_COUNT(whys); k++) {
+        if (n[whys[k].why] > 0) {
+            bh_buf_printf(out, "%s%s %" PRIu64, any ? (lang == BH_JA ? "、" : ", ") : "", whys[k].text[lang],
+                          n[whys[k].why]);
+            any = true;
+        }
+    }
+    bh_buf_puts(out, any ? "\n" : lang == BH_JA ? "なし\n" : "none\n");
+}
+
+void
+bh_plan_say_skipped(const struct bh_store_skipped *s, enum bh_lang lang, struct bh_buf *out)
+{
+    const bool ja = lang == BH_JA;
+    if (!s->judged) {
+        return;
+    }
+    bh_buf_puts(out, ja ? "フィルターにより省略したセグメント: " : "segments skipped by the filter: ");
+    say_whys(s->files, lang, out);
+    bh_buf_puts(out, ja ? "フィルターにより省略したブロック: " : "blocks skipped by the filter: ");
+    say_whys(s->blocks, lang, out);
+    if (s->blocks_of_codes > 0) {
+        bh_buf_printf(out,
+                      ja ? "サービスと国の列だけで済んだブロック: %" PRIu64 "\n"
+                         : "blocks of which the columns service and country said enough: %" PRIu64 "\n",
+                      s->blocks_of_codes);
+    }
+    if (s->no_summary > 0) {
+        bh_buf_printf(out,
+                      ja ? "要約のないファイル: %" PRIu64 " 個 (読み飛ばせません。beholder log compact で作れます)\n"
+                         : "files without a summary, which cannot be skipped: %" PRIu64 " (beholder log compact makes them)\n",
+                      s->no_summary);
+    }
+}
+
 void
 bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out)
 {
@@ -73,6 +124,7 @@ bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out)
     }
     bh_buf_printf(out, ja ? "ブロック: 読み取り %" PRIu64 "、省略 %" PRIu64 "\n" : "blocks: %" PRIu64 " read, %" PRIu64 " skipped\n", p->blocks_read,
                   p->blocks_skipped);
+    bh_plan_say_skipped(&p->skipped, lang, out);
     for (size_t k = 0; k < p->files; k++) {
         say_file(&p->file[k], lang, out);
     }

@@ -141,17 +141,24 @@ begin_log(struct records *g)
     if (r != 0) {
         return r;
     }
+    r = log_find_judge(x);
+    if (r != 0) {
+        return r;
+    }
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = x->countries.one,
                                 .start_ns = INT64_MIN,
                                 .end_ns = INT64_MAX };
     if (x->feed.decided) {
+        q.judge = x->judge;
+        q.explain = x->o->explain;
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
         q.want = g->cfg->want |
                  (countries_words(&x->countries) != NULL
-                      ? (unsigned)(BH_STORE_NEAR | BH_STORE_KNOCK_PORT)
+                      ? (unsigned)BH_STORE_NEAR
                       : 0U) |
+                 ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
     } else {
         q.want = BH_STORE_ALL;
@@ -261,6 +268,7 @@ records_end(struct records *g)
     }
     free(x->hold);
     feed_close(&x->feed);
+    bh_filter_judge_free(x->judge);
     countries_done(&x->countries);
     free(g);
 }
@@ -277,13 +285,9 @@ explain_log(struct records *g)
     p->blocks = t.blocks;
     p->records = t.records;
     bh_store_progress(s, &p->blocks_wanted, &p->blocks_read);
+    bh_store_get_skipped(s, &p->skipped);
     if (g->told->read > 0 && p->blocks_read < p->blocks_wanted) {
         p->blocks_read++; /* the one that was left in the middle */
-    }
-    const bool by_period = g->run.feed.decided;
-    for (size_t k = 0; k < bh_store_file_count(s); k++) {
-        p->files_wanted +=
-            !by_period || bh_store_file_has(s, k, g->run.period.start_ns, g->run.period.end_ns);
     }
 }
 
@@ -317,6 +321,7 @@ bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, stru
         r = take_notes(g);
         if (x->feed.store != NULL) {
             explain_log(g);
+            ret->unknown += ret->plan.skipped.unknown;
         }
         ret->notes = rep->notes;
         ret->note_count = rep->note_count;

@@ -90,7 +90,7 @@ static const char *
 why_not(const struct run *x)
 {
     const struct bh_report_options *o = x->o;
-    return o->plan == BH_PLAN_BLOCKS                   ? "asked"
+    return o->plan == BH_PLAN_BLOCKS || o->plan == BH_PLAN_ALL ? "asked"
            : !x->feed.decided                          ? "judged"
            : x->feed.by_days                           ? "databases"
            : countries_words(&x->countries) != NULL    ? "filter"
@@ -361,6 +361,7 @@ rolled_say_read(struct run *x)
     struct bh_store_totals t;
     bh_store_get_totals(x->feed.store, &t);
     bh_store_progress(x->feed.store, &total, &done);
+    bh_store_get_skipped(x->feed.store, &to->skipped);
     to->blocks_read += done;
     to->blocks_skipped = t.blocks > to->blocks_read ? t.blocks - to->blocks_read : 0;
 }

@@ -662,6 +662,9 @@ calculate(struct run *x)
     if (x->feed.store != NULL) {
         rolled_say_read(x);
     }
+    if (r == 0) { /* the store counted some of them instead of handing them out */
+        x->r->trend->filter_unknown += x->r->plan.skipped.unknown;
+    }
     return r != 0 ? r : run_take_notes(x);
 }
 
@@ -679,6 +682,7 @@ run_done(struct run *x)
     free(x->hold);
     rolled_done(x, NULL);
     feed_close(&x->feed);
+    bh_filter_judge_free(x->judge);
     countries_done(&x->countries);
     free(x->places);
 }

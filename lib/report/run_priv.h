@@ -132,6 +132,7 @@ struct run {
     size_t frequent_count;
     _Atomic uint64_t pairs_total;
     uint64_t expected;
+    struct bh_judge *judge;     /* of the filter, for a log; NULL: all is read */
     struct rolled_plan *rolled; /* days come from roll-ups; NULL: all from records */
 };
 
@@ -158,6 +159,8 @@ BH_NODISCARD int log_is_input(const struct bh_report_options *o, struct bh_store
 BH_NODISCARD int log_find_home(struct run *x);
 /* Who saw the records, if that is to be told; is the sensor there that the filter names? */
 BH_NODISCARD int log_find_sensors(struct run *x);
+/* Who says what the filter can select, for records whose verdicts hold; nobody when there is no filter. */
+BH_NODISCARD int log_find_judge(struct run *x);
 /* Begin to read: what the period, the filter and the lists need. */
 BH_NODISCARD int log_begin(struct run *x);
 /* Days that come from roll-ups: x->rolled stays NULL when none do. */

@@ -26,6 +26,7 @@ struct bh_sensor_output {
     uint64_t queue_bytes; /* 0: 16 MiB */
     const char *spool;    /* directory; records wait in one of it named as the output; NULL: none */
     uint64_t spool_bytes;
+    uint64_t mark;        /* another number when anything of this is another */
 };
 #define BH_SENSOR_OUTPUTS 16U
 
@@ -34,7 +35,7 @@ struct bh_sensor_counters {
     uint64_t frames, kernel_lost, records, accesses, undecoded, own;
     size_t outputs;
     struct {
-        const char *name;
+        char name[64];
         bool runs;
         /* lost: in its queue, with its process, or beyond the bound of its spool. spooled: that ever were on disk;
          * waiting: those that are there now. */
@@ -63,16 +64,38 @@ struct bh_sensor_config {
     enum bh_sandbox sandbox;
     const struct bh_sensor_output *outputs;
     size_t output_count;
+    const char *status_socket;  /* NULL: in the run directory; "none"                     */
+    const char *metrics_file;   /* OpenMetrics, each 15 s; NULL: none                     */
+    const char *metrics_listen; /* ADDRESS:PORT of loopback; NULL: none                   */
     void (*say)(void *arg, const char *who, enum bh_say level, const struct bh_error *err);
     void *say_arg;
     /* Once a second in the parent, when not NULL. */
     void (*progress)(void *arg, const struct bh_sensor_counters *c);
     void *progress_arg;
+    /* SIGHUP, in the parent: the configuration as it is now, or negative when it is not good, which was said; then the
+     * one in force stays. The sensor says `forget` when it needs the one before (or a new one that it refused) no more.
+     * NULL: only the country database is looked at. `fixed`: text of all that cannot change while it runs. */
+    int (*reload)(void *arg, const struct bh_sensor_config **ret_config);
+    void (*forget)(void *arg, const struct bh_sensor_config *config);
+    void *reload_arg;
+    const char *fixed;
     /* After everything is open and started. */
     void (*started)(void *arg, const char *user, const char *home);
 };
 
-BH_NODISCARD int bh_sensor_run(const struct bh_sensor_config *cfg,
+/* *cfg becomes the configuration that was in force at the end, which the caller keeps. */
+BH_NODISCARD int bh_sensor_run(const struct bh_sensor_config **cfg,
                                struct bh_sensor_counters *ret_counters, struct bh_error *err);
+
+/* ---- who asks how it is ------------------------------------------------------------------------------------ */
+
+#define BH_SENSOR_PATH_MAX 512U
+#define BH_SENSOR_SOCKETS 32U
+/* Where sockets are when nobody says. False: this user has no such folder. */
+bool bh_sensor_run_dir(char *ret, size_t size);
+/* Status sockets of this machine that the caller can see, sorted; the caller frees each. */
+size_t bh_sensor_sockets(char *ret[BH_SENSOR_SOCKETS]);
+/* "text en\n", "text ja\n", "json\n", "metrics\n". What the sensor answers within 5 s. */
+BH_NODISCARD int bh_sensor_ask(const char *path, const char *request, struct bh_buf *out, struct bh_error *err);
 
 #endif

@@ -43,6 +43,8 @@ struct judge {
     uint64_t steps_back;
     int64_t second_ns, stats_ns,
         offset_ns; /* offset: of the clock of day to the one that only goes forward */
+    uint32_t changes; /* of plan->changes, that we know */
+    int64_t leave_ns[BH_SENSOR_OUTPUTS];
     bool was_down[BH_LIVE_INTERFACES];
     int64_t down_ns[BH_LIVE_INTERFACES];
 };
@@ -147,6 +149,12 @@ number_accesses(struct judge *j, const struct bh_batch *b)
 
 /* ---- sending ------------------------------------------------------------------------------------------------- */
 
+static bool
+gets_batches(const struct judge *j, size_t k)
+{
+    return j->s->output[k].state == OUTPUT_RUNS;
+}
+
 static void
 wake(const struct output *o)
 {
@@ -227,7 +235,7 @@ send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct bat
     struct sent *t = &c->sent[k];
     struct batch_head head = *h;
     head.row = t->row;
-    const bool frames = (j->s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+    const bool frames = (j->s->output[k].needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
     uint32_t len;
     if ((frames ? begin_frames(j, k, b, &head, size, &len) : begin_batch(j, k, &head, size, &len)) == NULL) {
         lose(j, k, h->rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_QUEUE);
@@ -261,7 +269,9 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     c->in_batch = true;
     atomic_signal_fence(memory_order_seq_cst);
     for (size_t k = 0; k < j->s->output_count; k++) {
-        send_batch(j, k, b, &head, size);
+        if (gets_batches(j, k)) {
+            send_batch(j, k, b, &head, size);
+        }
     }
     atomic_signal_fence(memory_order_seq_cst);
     c->before = c->after;
@@ -271,6 +281,13 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     c->in_batch = false;
 }
 
+/* To the one before us it was: else it begins with us. */
+static bool
+is_known(const struct judge *j, size_t k)
+{
+    return gets_batches(j, k) && j->s->capture->sent[k].generation == j->s->output[k].generation;
+}
+
 /* The one before us died. A batch that reached some outputs counts as sent, and is lost for the others. */
 static void
 inherit(struct judge *j)
@@ -278,11 +295,11 @@ inherit(struct judge *j)
     struct capture *c = j->s->capture;
     bool any = false;
     for (size_t k = 0; k < j->s->output_count; k++) {
-        any |= c->in_batch && c->sent[k].number_end > c->number;
+        any |= c->in_batch && is_known(j, k) && c->sent[k].number_end > c->number;
     }
     if (any) {
         for (size_t k = 0; k < j->s->output_count; k++) {
-            if (c->sent[k].number_end <= c->number) {
+            if (is_known(j, k) && c->sent[k].number_end <= c->number) {
                 lose(j, k, (uint32_t)c->batch_rows, c->batch_first_ns, c->batch_last_ns,
                      BH_GAP_DEAD);
                 c->sent[k].number_end = c->number + 1;
@@ -295,6 +312,97 @@ inherit(struct judge *j)
     c->in_batch = false;
     /* Connections that were open: their verdicts stay as they are. */
     atomic_store_explicit(&j->s->board->final, get(&j->s->board->written), memory_order_release);
+}
+
+/* ---- outputs that come and go ---------------------------------------------------------------------------------- */
+
+static void
+begin_sums(struct judge *j, size_t k, uint32_t generation, int from)
+{
+    struct sent *t = &j->s->capture->sent[k];
+    const struct bh_output_health none = { 0 };
+    const struct bh_output_health health =
+        from >= 0 && (size_t)from < BH_SENSOR_OUTPUTS ? j->s->capture->sent[from].health : none;
+    atomic_store(&t->rows, 0);
+    atomic_store(&t->lost_rows, 0);
+    t->number_end = j->s->capture->number;
+    t->row = 0;
+    t->health = health; /* sums of the run: who writes the same log goes on with them */
+    t->health_changed = true;
+    t->generation = generation;
+}
+
+static void
+begin_output(struct judge *j, const struct change *c, const int fd[2])
+{
+    struct output *o = &j->s->output[c->slot];
+    struct bh_error err = { 0 };
+    const char *words[] = { c->filter };
+    *o = (struct output){ .wake_fd = fd[1], .queue_fd = -1, .from = -1, .child_fd = { -1, -1 }, .queue_size = c->queue_size };
+    o->queue = bh_queue_descriptor_map(fd[0], c->queue_size);
+    o->needs = c->frames ? BH_OUTPUT_NEEDS_FRAMES : 0;
+    int r = o->queue == NULL || fd[1] < 0 ? -ENOMEM : bh_queue_write_init(&j->queue[c->slot], o->queue, o->queue_size);
+    r = r == 0 && c->filter[0] != '\0' ? bh_filter_parse(words, 1, j->s->countries[0].k, &o->filter, &err) : r;
+    if (fd[0] >= 0) {
+        close(fd[0]);
+    }
+    if (r != 0) { /* the parent has checked all of it; who comes after us has it by the fork */
+        _exit(1);
+    }
+    j->s->output_count = j->s->output_count > c->slot ? j->s->output_count : c->slot + 1;
+    j->whole_frames |= c->frames;
+    begin_sums(j, c->slot, c->generation, c->from);
+    o->state = OUTPUT_RUNS;
+}
+
+/* It gets no more. Its last sums have to find room, for a while. */
+static void
+end_output(struct judge *j, size_t k)
+{
+    j->s->output[k].state = OUTPUT_LEAVES;
+    j->leave_ns[k] = sensor_clock_ns() + 5 * SECOND_NS;
+}
+
+static bool
+say_goodbye(struct judge *j)
+{
+    bool all = true;
+    for (size_t k = 0; k < j->s->output_count; k++) {
+        struct output *o = &j->s->output[k];
+        if (o->state != OUTPUT_LEAVES || o->queue == NULL) {
+            continue;
+        }
+        if (!send_health(j, k) && sensor_clock_ns() < j->leave_ns[k]) {
+            all = false;
+            continue;
+        }
+        wake(o);
+        bh_queue_memory_free(o->queue, o->queue_size);
+        close(o->wake_fd);
+        bh_filter_free(o->filter);
+        *o = (struct output){ .state = OUTPUT_NONE };
+    }
+    return all;
+}
+
+/* Between two batches. */
+static void
+hear_changes(struct judge *j)
+{
+    const uint32_t now = atomic_load_explicit(&j->s->plan->changes, memory_order_acquire);
+    struct change c;
+    int fd[2];
+    while (j->changes != now && change_receive(j->s->change_fd[1], &c, fd)) {
+        j->changes++;
+        if (c.ends) {
+            end_output(j, c.slot);
+        } else {
+            begin_output(j, &c, fd);
+        }
+    }
+    if (j->changes == now && say_goodbye(j)) {
+        atomic_store_explicit(&j->s->capture->changes_done, now, memory_order_release);
+    }
 }
 
 /* ---- runs ------------------------------------------------------------------------------------------------------ */
@@ -354,6 +462,10 @@ take_kernel_losses(struct judge *j, int64_t time_ns)
         }
         add(&c->kernel_lost, stats.dropped);
     }
+    for (size_t k = 0; k < bh_live_count(j->s->live); k++) {
+        add(&c->interface[k].frames, stats.each[k].frames);
+        add(&c->interface[k].lost, stats.each[k].dropped);
+    }
     add(&c->frames, stats.frames);
     j->stats_ns = time_ns;
 }
@@ -383,6 +495,7 @@ look_at_clock(struct judge *j, int64_t time_ns, int64_t clock_ns)
     const int64_t offset = time_ns - clock_ns, step = offset - j->offset_ns;
     if (j->offset_ns != 0 && (step > SECOND_NS / 2 || step < -SECOND_NS / 2)) {
         struct bh_error said = { 0 };
+        add(&j->s->capture->clock_steps, 1);
         for (size_t k = 0; k < j->s->output_count; k++) {
             j->s->capture->sent[k].health.clock_steps++;
             j->s->capture->sent[k].health_changed = true;
@@ -420,7 +533,9 @@ look_around(struct judge *j, bool always)
         t->health.conversations_lost = bounds.conversations_lost;
         t->health.repeats_lost = bounds.repeats_lost;
         t->health.held_early = bounds.held_early + j->early;
-        bh_ignore(send_health(j, k)); /* no room: with the next second */
+        if (gets_batches(j, k)) {
+            bh_ignore(send_health(j, k)); /* no room: with the next second */
+        }
     }
 }
 
@@ -449,7 +564,7 @@ static void
 judge_batch(struct judge *j, struct bh_batch *b)
 {
     const struct bh_move *moves;
-    uint64_t undecoded = 0;
+    uint64_t undecoded = 0, cut = 0;
     int64_t before = j->s->capture->last_ns;
     forget_our_cuts(b);
     bh_track_classify(j->track, b);
@@ -459,11 +574,18 @@ judge_batch(struct judge *j, struct bh_batch *b)
     bh_track_flows(j->track, b, &moves);
     for (uint32_t i = 0; i < b->rows; i++) {
         undecoded += b->kind[i] == BH_KIND_NONE;
+        cut += (b->marks[i] & BH_MARK_TRUNCATED) != 0;
+        if (BH_UNLIKELY(b->reason[i] != BH_REASON_NONE)) {
+            add(&j->s->capture->reason[b->reason[i] % BH_REASON_COUNT], 1);
+        }
         j->steps_back += b->ts_ns[i] < before;
         before = b->ts_ns[i];
     }
     if (undecoded > 0) {
         add(&j->s->capture->undecoded, undecoded);
+    }
+    if (cut > 0) {
+        add(&j->s->capture->cut, cut);
     }
     send_all(j, b, number_accesses(j, b));
     settle(j, b->ts_ns[b->rows - 1], false);
@@ -496,6 +618,9 @@ end_all(struct judge *j)
     look_around(j, true);
     for (size_t k = 0; k < j->s->output_count; k++) {
         uint8_t *to = NULL;
+        if (!gets_batches(j, k)) {
+            continue;
+        }
         while ((to = bh_queue_begin(&j->queue[k], 0)) == NULL && sensor_clock_ns() < until) {
             wake(&j->s->output[k]);
             usleep(2000);
@@ -526,14 +651,24 @@ judge_init(struct judge *j, struct bh_error *err)
         return bh_error_errno(err, ENOMEM, "capture", "cannot start", "開始できません");
     }
     int r = 0;
+    j->changes = atomic_load(&s->plan->changes); /* of these we have the table */
     for (size_t k = 0; r == 0 && k < s->output_count; k++) {
+        if (!gets_batches(j, k)) {
+            continue;
+        }
         r = bh_queue_write_init(&j->queue[k], s->output[k].queue, s->output[k].queue_size);
-        j->whole_frames |= (s->output[k].config->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
+        j->whole_frames |= (s->output[k].needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
     }
     if (r != 0) {
         return bh_error_set(err, r, "capture", "a queue is damaged", "キューが壊れています");
     }
     inherit(j);
+    for (size_t k = 0; k < s->output_count; k++) {
+        if (gets_batches(j, k) && !is_known(j, k)) {
+            begin_sums(j, k, s->output[k].generation, s->output[k].from);
+        }
+    }
+    atomic_store_explicit(&s->capture->changes_done, j->changes, memory_order_release);
     r = bh_live_attach(s->live, &s->capture->before, err);
     const bool first = s->capture->number == 0 && get(&s->capture->rows) == 0;
     const uint32_t run = first ? atomic_load(&s->plan->run) : s->capture->run;
@@ -546,7 +681,7 @@ capture_run(struct sensor *s)
     struct judge j = { .s = s };
     struct bh_error err = { 0 };
     int r = judge_init(&j, &err);
-    r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &s->capture->confined, &err);
     if (r != 0) {
         sensor_say(s, "capture", BH_SAY_ERROR, &err);
         _exit(1);
@@ -556,7 +691,12 @@ capture_run(struct sensor *s)
         if (run != s->capture->run && begin_run(&j, run, true) != 0) {
             _exit(1);
         }
+        if (atomic_load_explicit(&s->capture->changes_done, memory_order_relaxed) !=
+            atomic_load_explicit(&s->plan->changes, memory_order_relaxed)) {
+            hear_changes(&j);
+        }
         look_around(&j, false);
+        atomic_store_explicit(&s->capture->turn_ns, (uint64_t)sensor_clock_ns(), memory_order_relaxed);
         if (!take_batch(&j)) {
             bh_live_wait(s->live, -1, TICK_MS);
         }

@@ -130,16 +130,52 @@ value_of(const struct bh_sensor_output *o, const struct bh_setting *setting)
     return value;
 }
 
+/* The folder of a file that is to be written belongs to us only when it was made for it: a file is often told to be in a
+ * folder of somebody else (/tmp, /var/log). There the file itself is handed over, when it is there already. */
+static int
+hand_over_file(const struct sensor *s, const char *path, struct bh_error *err)
+{
+    char dir[4096];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash == NULL || slash == path ? 0 : (size_t)(slash - path);
+    if (n >= sizeof dir) {
+        return bh_error_errno(err, ENAMETOOLONG, path, "cannot make", "作れません");
+    }
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    if (n > 0 && lstat(dir, &st) != 0) {
+        const int r = make_dirs(dir, err);
+        return r == 0 && s->drops ? hand_over_dir(s, dir, err) : r;
+    }
+    const int file = s->drops ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    int r = 0;
+    /* Of root, and under one name only: not what somebody has put there for us to give away. */
+    if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == 0 &&
+        fchown(file, s->uid, s->gid) != 0) {
+        r = bh_error_errno(err, errno, path, "cannot hand over", "所有者を変更できません");
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    return r;
+}
+
 int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err)
 {
     int r = 0;
     for (uint32_t k = 0; r == 0 && k < output->module->setting_count; k++) {
         const struct bh_setting *setting = &output->module->settings[k];
-        const char *path = setting->type == BH_SETTING_DIR ? value_of(output, setting) : NULL;
-        if (path != NULL) {
+        const char *path = value_of(output, setting);
+        if (path == NULL || path[0] == '\0') {
+            continue;
+        }
+        if (setting->type == BH_SETTING_DIR) {
             r = make_dirs(path, err);
             r = r == 0 && s->drops ? hand_over_dir(s, path, err) : r;
+        } else if (setting->type == BH_SETTING_FILE_OUT && strcmp(path, "-") != 0) {
+            r = hand_over_file(s, path, err);
         }
     }
     return r;
@@ -295,6 +331,13 @@ allow_settings(int ruleset, uint64_t known, const struct output *output)
     return r;
 }
 
+unsigned
+confine_landlock_abi(void)
+{
+    const long abi = syscall(CREATE_RULESET, NULL, 0, RULESET_VERSION);
+    return abi < 0 ? 0 : (unsigned)abi;
+}
+
 /* -ENOSYS, -EOPNOTSUPP: this kernel has none. */
 static int
 landlock(enum role role, const struct output *output)
@@ -393,6 +436,13 @@ allow(scmp_filter_ctx c, const int *calls, size_t n)
     return r;
 }
 
+/* Of changes it is told over one socket, and over no other. */
+static int
+allow_changes(scmp_filter_ctx c, int fd)
+{
+    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd));
+}
+
 static int
 seccomp(const struct sensor *s, enum role role, const struct output *output)
 {
@@ -406,6 +456,7 @@ seccomp(const struct sensor *s, enum role role, const struct output *output)
                : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
+    r = r == 0 && role == ROLE_CAPTURE ? allow_changes(c, s->change_fd[1]) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0
             ? allow(c, calls_connect, BH_COUNT(calls_connect))
@@ -433,19 +484,24 @@ seccomp(const struct sensor *s, enum role role, const struct output *output)
 #endif
 
 int
-confine_role(const struct sensor *s, enum role role, const struct output *output, struct bh_error *err)
+confine_role(const struct sensor *s, enum role role, const struct output *output,
+             _Atomic uint32_t *ret_confined, struct bh_error *err)
 {
     const char *who = role == ROLE_CAPTURE ? "capture" : output->config->name;
     struct bh_error said = { 0 };
+    uint32_t confined = CONFINED_CAPABILITIES;
+    atomic_store(ret_confined, 0);
     int r = set_capabilities(0);
     if (r != 0) {
         return bh_error_errno(err, -r, who, "cannot give up its capabilities",
                               "権限を手放せません");
     }
     if (s->config->sandbox == BH_SANDBOX_OFF || !CONFINES) {
+        atomic_store(ret_confined, confined);
         return 0; /* the parent has said so, loudly */
     }
     r = landlock(role, output);
+    confined |= r == 0 ? CONFINED_LANDLOCK : 0U;
     if (r == -ENOSYS || r == -EOPNOTSUPP) {
         bh_error_set(&said, 0, "", "this kernel has no Landlock: paths are not confined",
                      "このカーネルに Landlock がないため、ファイルは制限されません");
@@ -459,8 +515,10 @@ confine_role(const struct sensor *s, enum role role, const struct output *output
         bh_error_set(&said, 0, "", "built without libseccomp: system calls are not confined",
                      "libseccomp なしのビルドのため、システムコールは制限されません");
         sensor_say(s, who, BH_SAY_WARNING, &said);
+        atomic_store(ret_confined, confined);
         return 0;
     }
+    atomic_store(ret_confined, confined | (r == 0 ? CONFINED_SECCOMP : 0U));
     return r == 0 ? 0
                   : bh_error_errno(err, -r, who, "cannot be confined (seccomp)",
                                    "制限できません (seccomp)");

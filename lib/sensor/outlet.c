@@ -21,6 +21,7 @@
 #define SOON_NS 20000000LL /* after "later", a module is asked again */
 #define WAY_NS 200000000LL /* after SIGTERM, what is still in the queue goes to disk */
 #define MARKS_MOST 65536U
+enum { THE_END = 2, NOT_TAKEN = 3 };
 
 /* A place in the queue up to which the batches below `number` lie. One for each batch that is not durable. */
 struct mark {
@@ -36,11 +37,13 @@ struct outlet_work {
     uint8_t *message;
     uint32_t message_max;
     struct bh_output_frame frame[BH_BATCH_ROWS]; /* in `message` */
-    struct bh_output_run run;
+    struct bh_output_run run[2]; /* the host has the one that began last */
+    bool at_run;
     bool has_run, first_batch;
     uint64_t number_end, rows_end; /* of what was handed over, in the run */
     struct mark *mark; /* ring */
     size_t first_mark, marks, mark_cap;
+    uint64_t upto; /* of the queue: messages before are the module's; the one at hand may not be yet */
     int64_t tick_ns, stop_ns;
     int64_t day_ns; /* time of day as modules see it */
     struct bh_child_end child;
@@ -101,7 +104,7 @@ give_durable(struct outlet_work *w)
     }
     /* More than a quarter waits: then there must be room, at the risk of what a death would cost. */
     if (bh_queue_held(&w->queue) > w->queue.size / 4) {
-        bh_queue_give(&w->queue, bh_queue_mark(&w->queue));
+        bh_queue_give(&w->queue, w->upto);
     }
 }
 
@@ -124,25 +127,27 @@ tick(struct outlet_work *w, int64_t now_ns)
     give_durable(w);
 }
 
-/* The module said "later". False: there is no later. */
+/* ---- runs -------------------------------------------------------------------------------------------------- */
+
+/* Told to end, and the time for that is over. */
 static bool
+must_end(const struct outlet_work *w)
+{
+    return sensor_stop != 0 && w->stop_ns != 0 && sensor_clock_ns() > w->stop_ns + END_NS;
+}
+
+static void
 wait_a_little(struct outlet_work *w)
 {
+    bh_ignore(poll(NULL, 0, (int)(SOON_NS / 1000000)));
     const int64_t now_ns = sensor_clock_ns();
     if (sensor_stop != 0 && w->stop_ns == 0) {
         w->stop_ns = now_ns;
     }
-    if (sensor_stop != 0 && now_ns > w->stop_ns + END_NS) {
-        return false;
-    }
-    bh_ignore(poll(NULL, 0, (int)(SOON_NS / 1000000)));
     if (now_ns - w->tick_ns >= TICK_NS) {
         tick(w, now_ns);
     }
-    return true;
 }
-
-/* ---- runs -------------------------------------------------------------------------------------------------- */
 
 /* The module has more of the run than its process came to say before it died. */
 static void
@@ -157,6 +162,7 @@ take_over(struct outlet_work *w)
     }
 }
 
+/* NOT_TAKEN: this process is not the one for it. */
 static int
 begin_run(struct outlet_work *w, uint32_t number)
 {
@@ -166,19 +172,17 @@ begin_run(struct outlet_work *w, uint32_t number)
     if (newest - number >= RUNS) {
         return BH_EDAMAGED;
     }
-    if (shared->run != number) {
-        shared->run = number;
-        shared->number_durable = 0;
-        atomic_store(&shared->rows_durable, 0);
-        atomic_store(&shared->rows_taken, 0);
+    if ((int32_t)(p->countries - w->s->countries_newest) > 0) {
+        return NOT_TAKEN; /* its database came after us: who takes our place has it */
     }
     struct bh_buf filter = { 0 };
     if (w->o->filter != NULL) {
         bh_filter_text(w->o->filter, &filter);
     }
-    free((void *)(uintptr_t)w->run.filter);
-    w->run = (struct bh_output_run){
-        .size = sizeof w->run,
+    struct bh_output_run *next = &w->run[!w->at_run];
+    free((void *)(uintptr_t)next->filter); /* of the run before the last */
+    *next = (struct bh_output_run){
+        .size = sizeof *next,
         .sensor = p->sensor,
         .start_ns = p->start_ns,
         .source = p->source,
@@ -188,19 +192,30 @@ begin_run(struct outlet_work *w, uint32_t number)
         .all_accesses = w->s->config->all_accesses,
         .outcomes = w->s->config->outcomes,
         .filter = filter.data != NULL ? filter.data : strdup(""),
-        .countries = w->s->countries[p->countries % RUNS],
+        .countries = w->s->countries[p->countries % RUNS].k,
     };
-    w->has_run = true;
-    w->marks = 0;
-    int r = bh_host_run(w->host, &w->run, w->o->filter);
-    while (r == BH_EAGAIN && wait_a_little(w)) { /* what is left of the run before */
-        r = bh_host_run(w->host, &w->run, w->o->filter);
+    /* The run before is closed first, with all of its batches; until that is done this one has not begun. */
+    int r;
+    while ((r = bh_host_run(w->host, next, w->o->filter)) == BH_EAGAIN) {
+        if (must_end(w)) {
+            return NOT_TAKEN;
+        }
+        wait_a_little(w);
+    }
+    w->at_run = !w->at_run;
+    if (shared->run != number) {
+        shared->run = number;
+        shared->number_durable = 0;
+        atomic_store(&shared->rows_durable, 0);
+        atomic_store(&shared->rows_taken, 0);
     }
     if (r == 0) {
         take_over(w);
     }
+    w->has_run = true;
     w->number_end = shared->number_durable;
     w->rows_end = atomic_load(&shared->rows_durable);
+    w->marks = 0;
     return r;
 }
 
@@ -233,10 +248,10 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     if (!w->has_run || w->o->outlet->run != h.run) {
         const bool again = w->o->outlet->run == h.run && !w->has_run;
         int r = begin_run(w, h.run);
-        w->first_batch = again;
-        if (r == BH_EDAMAGED || r == BH_EAGAIN) {
+        if (r == BH_EDAMAGED || r == NOT_TAKEN) {
             return r;
         }
+        w->first_batch = again;
     }
     if (w->first_batch) {
         w->first_batch = false;
@@ -248,14 +263,18 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     const size_t at = (size_t)(h.number % BH_COUNT(w->o->outlet->taken));
     w->o->outlet->taken[at].number = h.number;
     w->o->outlet->taken[at].rows = h.row + h.rows;
-    atomic_store_explicit(&w->o->outlet->rows_taken, h.row + h.rows, memory_order_relaxed);
     const struct bh_output_frame *frames = has_frames ? w->frame : NULL;
     int r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
-    while (r == BH_EAGAIN && wait_a_little(w)) {
+    while (r == BH_EAGAIN) {
+        if (must_end(w)) {
+            return NOT_TAKEN; /* it stays in the queue, for who takes our place */
+        }
+        wait_a_little(w);
         r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
     }
     w->number_end = h.number + 1;
     w->rows_end = h.row + h.rows;
+    atomic_store_explicit(&w->o->outlet->rows_taken, w->rows_end, memory_order_relaxed);
     put_mark(w);
     give_durable(w);
     return 0; /* what the module refused is counted */
@@ -276,7 +295,7 @@ take_health(struct outlet_work *w, uint32_t size)
     return 0;
 }
 
-/* 1: took one, 0: none there, 2: the end, negative: damage. */
+/* 1: took one, 0: none there, THE_END, NOT_TAKEN, negative: damage. */
 static int
 take_message(struct outlet_work *w)
 {
@@ -296,12 +315,17 @@ take_message(struct outlet_work *w)
         r = take_health(w, size);
         break;
     case MESSAGE_END:
-        return 2;
+        r = THE_END;
+        break;
     default:
         r = BH_EDAMAGED;
         break;
     }
-    return r == BH_EAGAIN ? 2 : r != 0 ? r : 1; /* "later", when there is no later: the end */
+    if (r < 0 || r == NOT_TAKEN) {
+        return r;
+    }
+    w->upto = bh_queue_mark(&w->queue);
+    return r != 0 ? r : 1;
 }
 
 static void
@@ -333,7 +357,7 @@ static int
 loop(struct outlet_work *w)
 {
     int r = 1;
-    while (r >= 0 && r != 2) {
+    while (r >= 0 && r < THE_END) {
         const int64_t now_ns = sensor_clock_ns();
         if (now_ns - w->tick_ns >= TICK_NS) {
             tick(w, now_ns);
@@ -344,9 +368,13 @@ loop(struct outlet_work *w)
         if (w->stop_ns != 0 && now_ns > w->stop_ns + END_NS) {
             break;
         }
+        /* Asked before the queue is: when capture has said that nothing more comes, what is there is all. */
+        const bool ends = atomic_load_explicit(&w->s->plan->ends[w->o - w->s->output], memory_order_acquire) != 0;
         r = take_message(w);
         const int more = r == 0 || r == 1 ? catch_up(w) : 0;
-        if (r == 0 && more != 1) {
+        if (r == 0 && ends) {
+            r = THE_END;
+        } else if (r == 0 && more != 1) {
             const int64_t tick_ns = w->tick_ns + TICK_NS;
             sleep_until(w, more == BH_EAGAIN && now_ns + SOON_NS < tick_ns ? now_ns + SOON_NS : tick_ns);
         }
@@ -377,13 +405,14 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .child_arg = &w->child,
         .spool_dir = w->o->spool[0] != '\0' ? w->o->spool : NULL,
         .spool_octets = c->spool_bytes,
-        .countries = w->s->countries[newest->countries % RUNS],
+        .countries = w->s->countries[newest->countries % RUNS].k,
     };
     w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
     int r = bh_queue_read_init(&w->queue, w->o->queue, w->o->queue_size);
     if (r != 0) {
         return bh_error_set(err, r, c->name, "its queue is damaged", "のキューが壊れています");
     }
+    w->upto = bh_queue_mark(&w->queue);
     r = bh_host_new(&cfg, &w->host, err);
     if (r == 0) {
         bh_host_count_in(w->host, &w->o->outlet->counters);
@@ -398,24 +427,24 @@ outlet_run(struct sensor *s, size_t output)
     struct outlet_work w = { .s = s, .o = &s->output[output] };
     struct bh_error err = { 0 };
     int r = work_init(&w, &err);
-    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o, &w.o->outlet->confined, &err);
     if (r != 0) {
-        sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
+        sensor_say(s, w.o->name, BH_SAY_ERROR, &err);
         _exit(1);
     }
     r = loop(&w);
     if (r < 0) {
-        bh_error_set(&err, r, w.o->config->name, "what came from capture is damaged",
+        bh_error_set(&err, r, w.o->name, "what came from capture is damaged",
                      "キャプチャから届いた内容が壊れています");
-        sensor_say(s, w.o->config->name, BH_SAY_ERROR, &err);
+        sensor_say(s, w.o->name, BH_SAY_ERROR, &err);
     }
     uint64_t number;
     if (w.has_run) {
         bh_ignore(bh_host_flush(w.host, &number)); /* close does the rest */
     }
     bh_host_free(w.host);
-    if (r >= 0) { /* all of it is the module's */
-        give_upto(&w, &(struct mark){ w.number_end, w.rows_end, bh_queue_mark(&w.queue) });
+    if (r >= 0) { /* all of it is the module's, but what was not taken */
+        give_upto(&w, &(struct mark){ w.number_end, w.rows_end, w.upto });
     }
     _exit(r < 0 ? 1 : 0);
 }

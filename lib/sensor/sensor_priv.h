@@ -33,6 +33,8 @@ struct plan_run {
 struct plan {
     _Atomic uint32_t run; /* number of the newest */
     _Atomic uint32_t up[BH_LIVE_INTERFACES];
+    _Atomic uint32_t changes;                 /* of the set of outputs, so far (change.c)          */
+    _Atomic uint32_t ends[BH_SENSOR_OUTPUTS]; /* nothing more comes: take what is there, and end   */
     struct plan_run runs[RUNS];
 };
 
@@ -44,10 +46,18 @@ struct sent {
     uint64_t row;        /* rows of the run that were sent */
     struct bh_output_health health;
     bool health_changed, in_gap;
+    uint32_t generation; /* of the output that the numbers are of */
 };
 
 struct capture {
-    _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded;
+    _Atomic uint64_t frames, kernel_lost, rows, accesses, undecoded, cut, clock_steps;
+    _Atomic uint64_t reason[BH_REASON_COUNT];
+    struct {
+        _Atomic uint64_t frames, lost;
+    } interface[BH_LIVE_INTERFACES];
+    _Atomic uint64_t turn_ns;   /* of the clock that only goes forward: it is not stuck */
+    _Atomic uint32_t confined; /* CONFINED_... */
+    _Atomic uint32_t changes_done; /* of plan->changes */
     /* For who comes after: */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
@@ -61,6 +71,7 @@ struct capture {
 /* Of an output, as itself sees it. */
 struct outlet {
     struct bh_host_counters counters;
+    _Atomic uint32_t confined;     /* CONFINED_... */
     uint32_t run;                  /* that its numbers are of */
     _Atomic uint64_t rows_durable; /* rows of the run that need not come again */
     uint64_t number_durable;
@@ -110,21 +121,45 @@ gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
+/* From nothing to nothing. LEAVES: capture was told and has not said yet that it sends no more; ENDS: its process takes
+ * what is in the queue. */
+enum output_state { OUTPUT_NONE, OUTPUT_RUNS, OUTPUT_LEAVES, OUTPUT_ENDS };
+
 struct output {
-    const struct bh_sensor_output *config;
+    enum output_state state;
+    char name[64];
+    const struct bh_output_module *module;
+    uint32_t needs; /* of the module */
+    const struct bh_sensor_output *config; /* NULL when it leaves */
+    uint64_t mark;
+    uint32_t generation; /* 1, 2 ...: no two outputs of this sensor have the same */
+    int from;            /* the output it takes the place of, which has to end first; -1: none */
+    int queue_fd;        /* of one that came later; -1: its memory was there before any process */
+    bool restarts_now;   /* its process was told to end, so that another begins */
+    int64_t kill_ns;     /* ENDS: then it has had its time */
     void *queue;
     size_t queue_size;
     struct outlet *outlet;
     int wake_fd; /* eventfd: capture wakes it */
     struct bh_filter *filter;
     pid_t pid;
-    uint64_t restarts;
+    uint64_t restarts;     /* in a row: how long to wait  */
+    uint64_t all_restarts; /* since the start             */
     int64_t started_ns, restart_ns; /* monotonic */
-    bool ended;
+    int64_t since_ns;               /* the same, of the process that runs */
     struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
     int child_fd[2];        /* parent's end, output's end                       */
     char spool[4096];       /* its directory; "": none                          */
 };
+
+/* (countries.c) */
+struct countries {
+    kobold *k; /* NULL: none */
+    void *memory;
+    size_t size;
+};
+BH_NODISCARD int sensor_countries_open(const char *path, struct countries *ret); /* NULL: the installed one. As kobold_open() */
+void sensor_countries_close(struct countries *c);
 
 struct sensor {
     const struct bh_sensor_config *config;
@@ -134,11 +169,19 @@ struct sensor {
     struct bh_board *board;
     struct output output[BH_SENSOR_OUTPUTS];
     size_t output_count;
-    kobold *countries[RUNS]; /* by plan_run.countries % RUNS */
+    struct countries countries[RUNS]; /* by plan_run.countries % RUNS */
+    uint32_t countries_newest;        /* a process that was forked before has not the newer ones */
     pid_t capture_pid, parent_pid;
+    int64_t started_ns, capture_started_ns; /* monotonic */
     uint64_t capture_restarts;
     int64_t capture_restart_ns;
     int say_fd[2]; /* what children say: lines, to the parent */
+    int change_fd[2]; /* changes of outputs: the parent's end, capture's */
+    uint32_t generations;
+    bool whole_frames;                       /* the rings have them */
+    const struct bh_sensor_config *in_force; /* the program's */
+    char *fixed;                             /* what does not change while it runs */
+    struct bh_sensor_config own; /* what `config` points to */
     int netlink_fd;
     uid_t uid;
     gid_t gid;
@@ -146,6 +189,10 @@ struct sensor {
     bool stopped;
     char user[64];
     char home[1024];
+    struct serve *serve;
+    int notify_fd; /* of the service manager; -1: none */
+    int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
+    uint64_t notify_records;
 };
 
 /* Set by the handler that sensor_catch() installs. */
@@ -157,20 +204,73 @@ int64_t sensor_time_ns(void);  /* of day */
 void
 sensor_say(const struct sensor *s, const char *who, enum bh_say level, const struct bh_error *err);
 
+void sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, const char *en, const char *ja);
+void sensor_pass_on(struct sensor *s); /* what children have said since */
+
+void *sensor_shared_new(size_t size); /* memory for all processes; NULL: none */
+
+/* Outputs (outputs.c): checked, with filter and program; then what capture and the output share. The caller closes what
+ * failed. */
+BH_NODISCARD int output_prepare(struct sensor *s, const struct bh_sensor_output *c, struct output *o, struct bh_error *err);
+BH_NODISCARD int output_share(struct output *o, bool by_descriptor, struct bh_error *err);
+BH_NODISCARD int output_parse_filter(const struct sensor *s, const struct bh_sensor_output *c, struct bh_filter **ret, struct bh_error *err);
+void output_close_program(struct output *o);
+void output_close(struct output *o);
+
+/* ---- changes of outputs, to capture (change.c) ----------------------------------------------------------------- */
+
+struct change {
+    uint32_t slot, generation;
+    bool ends;    /* else it begins */
+    int32_t from; /* whose sums it takes over; -1: nobody's */
+    uint32_t frames; /* its module needs them */
+    uint64_t queue_size;
+    char filter[4096]; /* which frames; "": all */
+};
+BH_NODISCARD int change_send(int socket, const struct change *c, const int fd[2]); /* fd NULL: none */
+BH_NODISCARD bool change_receive(int socket, struct change *ret, int ret_fd[2]);
+
+/* ---- a configuration that was read again (reload.c) ------------------------------------------------------------- */
+
+void reload_turn(struct sensor *s, int64_t now_ns);
+
+/* What records mean (runs.c). */
+BH_NODISCARD int runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, struct bh_error *err);
+BH_NODISCARD int runs_first(struct sensor *s, struct bh_error *err);
+void runs_look_at_interfaces(struct sensor *s, bool changed);
+
+/* The processes as the parent sees them (children.c). */
+BH_NODISCARD int children_start(struct sensor *s, struct bh_error *err);
+void children_reap(struct sensor *s, bool stopping);
+void children_start_again(struct sensor *s);
+/* Capture first, so that the outputs get all of it; then whoever is still there is ended. */
+void children_stop(struct sensor *s);
+
 /* The processes: never return. `ready_fd` is closed when the process is confined. */
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
 
+/* ---- the service manager (notify.c) ---------------------------------------------------------------------------- */
+
+void notify_open(struct sensor *s);
+void notify_ready(const struct sensor *s);
+void notify_reloading(const struct sensor *s);
+void notify_stopping(const struct sensor *s);
+void notify_turn(struct sensor *s, int64_t now_ns); /* STATUS, WATCHDOG */
+
 /* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
 
 enum role { ROLE_CAPTURE, ROLE_OUTPUT };
+enum { CONFINED_CAPABILITIES = 1, CONFINED_LANDLOCK = 2, CONFINED_SECCOMP = 4 };
+unsigned confine_landlock_abi(void); /* of this kernel; 0: none */
 /* Who to become; whose directories are. */
 BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 /* In the parent, when all is open: no root from here on, CAP_NET_RAW stays when there is one to keep. */
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
-/* In a child: no capability, no new one, and the role's system calls and paths. */
+/* In a child: no capability, no new one, and the role's system calls and paths. *ret_confined: what is in force. */
 BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
-                              const struct output *output, struct bh_error *err);
+                              const struct output *output, _Atomic uint32_t *ret_confined,
+                              struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
 BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);

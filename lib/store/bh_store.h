@@ -8,7 +8,7 @@
  * is decided already: direction, class, outcome, and the country of the remote end.
  * docs/design/log.md says why it is made so, docs/format/log.md what the octets mean.
  *
- * Threads:   one thread per object. Any number of readers beside one writer, in any processes; a
+ * Threads:   one thread per object (a writer may have one of its own: seal_beside). Any number of readers beside one writer, in any processes; a
  *            second writer is refused.
  * Ownership: the caller's; the country database is borrowed until close.
  * Errors:    what is damaged is skipped, counted and noted (bh_store_get_health), never an error,
@@ -18,6 +18,7 @@
 #define BH_STORE_H
 
 #include "bh_event.h"
+#include "bh_facts.h"
 #include "kobold.h"
 
 /* ---- what a log says of itself ------------------------------------------------------------------ */
@@ -100,6 +101,7 @@ struct bh_store_writer_config {
     uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
+    bool seal_beside;             /* by a thread of its own: twice the memory, half the time    */
 };
 
 struct bh_store_writer; /* opaque */
@@ -201,6 +203,10 @@ struct bh_store_query {
     const kobold *countries;  /* country[] becomes values of this one        */
     int64_t start_ns, end_ns; /* blocks outside are skipped; rows are not    */
     uint32_t want;            /* BH_STORE_...                                 */
+    /* Records of which it says that they cannot be selected are left out, as far as that saves reading;
+     * those of which it says that they are unknown may be counted instead (bh_store_skipped). NULL: all. */
+    const struct bh_judge *judge;
+    bool explain; /* say why a block is left out */
 };
 /* Begin to read (again). */
 BH_NODISCARD int
@@ -209,6 +215,31 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 BH_NODISCARD int bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err);
 /* Of the blocks that the query wants. */
 void bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_done);
+
+/* What is not read, and why. */
+enum bh_store_why {
+    BH_STORE_READ = 0,
+    BH_STORE_BY_PERIOD,
+    BH_STORE_BY_COUNTRY,
+    BH_STORE_BY_PORT,
+    BH_STORE_BY_ADDRESS,
+    BH_STORE_BY_OUTCOME,
+    BH_STORE_BY_SENSOR,
+    BH_STORE_BY_SERVICE, /* protocol, class, direction */
+    BH_STORE_BY_FILTER,  /* several of these together, or `explain` was not asked for */
+    BH_STORE_WHYS,
+};
+const char *bh_store_why_name(unsigned why); /* "period" ...; never NULL */
+struct bh_store_skipped {
+    uint64_t files[BH_STORE_WHYS], blocks[BH_STORE_WHYS]; /* BH_STORE_READ: those that are wanted */
+    uint64_t no_summary;                                  /* files that the judge was not asked about */
+    bool judged;                                          /* there is a judge */
+    /* While reading: blocks of which services and countries said enough, records that are unknown to the
+     * judge and were only counted. */
+    uint64_t blocks_of_codes, unknown;
+};
+/* After bh_store_read_begin(), and while it is read. A file is told by what left out its last block. */
+void bh_store_get_skipped(const struct bh_store *s, struct bh_store_skipped *ret);
 
 /* ---- roll-ups ------------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An open block as batches: the rows are put together a batch at a time, in loops over one column each. */
-#include "block_rows_priv.h"
+#include "sieve_priv.h"
 
 static const int64_t units[4] = { 1, 1000, 1000000, 1000000000 };
 
@@ -334,6 +334,9 @@ bool
 block_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b)
 {
     struct batch_rows x;
+    if (r->is_sieved) {
+        return some_next(r, value_of_country, b);
+    }
     if (r->row >= r->h->rows) {
         return false;
     }

@@ -7,7 +7,7 @@
  * counts before it is used, and what does not fit makes the whole block damaged, in block_open(),
  * before any row of it is handed out.
  */
-#include "block_rows_priv.h"
+#include "sieve_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -72,6 +72,7 @@ block_rows_free(struct block_rows *r)
     list_done(&r->ip_id);
     list_done(&r->weight);
     bh_buf_done(&r->side);
+    some_free(r->some);
     free(r);
 }
 
@@ -240,20 +241,31 @@ open_other(struct block_rows *r, const uint8_t *body, unsigned s)
     return list_get(&c, &r->other[s], misses);
 }
 
+static bool
+open_country(struct block_rows *r, const uint8_t *body)
+{
+    struct bh_cur c;
+    r->wide_country = r->d->country_count > 256;
+    return column_of(r, body, COLUMN_COUNTRY, &c) && code_get_octets(&c, r->country, r->h->rows) &&
+           (!r->wide_country || code_get_octets(&c, r->country_high, r->h->rows));
+}
+
+static bool
+open_symbols(struct block_rows *r, const uint8_t *body)
+{
+    struct bh_cur c;
+    r->last_far = UINT32_MAX;
+    return column_of(r, body, COLUMN_FAR, &c) && code_get_octets(&c, r->far, r->h->rows) &&
+           bits_get(&c, &r->far_bits);
+}
+
 /* Country and far end must fit together: only then there is a group to look into. */
 static bool
 open_far(struct block_rows *r, const uint8_t *body)
 {
-    struct bh_cur c;
     const struct dict *d = r->d;
     const uint32_t rows = r->h->rows;
-    r->wide_country = d->country_count > 256;
-    if (!column_of(r, body, COLUMN_COUNTRY, &c) || !code_get_octets(&c, r->country, rows) ||
-        (r->wide_country && !code_get_octets(&c, r->country_high, rows))) {
-        return false;
-    }
-    if (!column_of(r, body, COLUMN_FAR, &c) || !code_get_octets(&c, r->far, rows) ||
-        !bits_get(&c, &r->far_bits)) {
+    if (!open_country(r, body) || !open_symbols(r, body)) {
         return false;
     }
     uint64_t bits = 0;
@@ -277,7 +289,6 @@ open_far(struct block_rows *r, const uint8_t *body)
         }
     }
     (void)bits; /* an upper bound: reading beyond the end gives zeros */
-    r->last_far = UINT32_MAX;
     return true;
 }
 
@@ -379,9 +390,8 @@ open_side(struct block_rows *r, const uint8_t *body, unsigned column, size_t *re
     return code_get_octets(&c, (uint8_t *)r->side.data + before, size);
 }
 
-int
-block_open(struct block_rows *r, const struct dict *d, const struct block_head *h,
-           const uint8_t *body, uint32_t want)
+static void
+begin(struct block_rows *r, const struct dict *d, const struct block_head *h, uint32_t want)
 {
     r->d = d;
     r->h = h;
@@ -391,9 +401,17 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
     r->outcome_at = 0;
     r->side.len = 0;
     r->side.failed = false;
-    const uint32_t lacks = h->flags >> CHUNK_LACKS_SHIFT;
+    r->is_sieved = false;
+}
+
+/* All but service, country and far ends. */
+static bool
+open_rest(struct block_rows *r, const uint8_t *body)
+{
+    const struct block_head *h = r->h;
+    const uint32_t want = r->want, lacks = h->flags >> CHUNK_LACKS_SHIFT;
     struct bh_cur c;
-    bool ok = open_service(r, body) && open_shape(r, body) && open_far(r, body);
+    bool ok = open_shape(r, body);
     ok = ok && column_of(r, body, COLUMN_TIME, &c) && code_get_octets(&c, r->time, h->rows) &&
          bits_get(&c, &r->time_bits);
     ok = ok && column_of(r, body, COLUMN_OUTCOME, &c) &&
@@ -416,5 +434,40 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
     static const uint8_t nothing[1];
     r->quotes = r->side.data == NULL ? nothing : (const uint8_t *)r->side.data;
     r->seen = r->quotes + (ok ? r->quotes_size : 0);
-    return ok ? 0 : BH_EDAMAGED;
+    return ok;
+}
+
+int
+block_open(struct block_rows *r, const struct dict *d, const struct block_head *h,
+           const uint8_t *body, uint32_t want)
+{
+    begin(r, d, h, want);
+    return open_service(r, body) && open_far(r, body) && open_rest(r, body) ? 0 : BH_EDAMAGED;
+}
+
+int
+block_open_some(struct block_rows *r, const struct dict *d, const struct block_head *h,
+                const uint8_t *body, uint32_t want, const struct sieve *s, uint64_t *ret_unknown, bool *ret_more)
+{
+    *ret_unknown = 0;
+    *ret_more = true;
+    if ((want & BH_STORE_QUOTES) != 0 && h->column[COLUMN_QUOTES].size > 0) {
+        return block_open(r, d, h, body, want);
+    }
+    begin(r, d, h, want);
+    if (!open_service(r, body) || !open_country(r, body)) {
+        return BH_EDAMAGED;
+    }
+    int res = some_choose(r, s);
+    if (res != 0) {
+        return res;
+    }
+    *ret_unknown = r->some->unknown;
+    *ret_more = r->some->count > 0;
+    r->is_sieved = true;
+    if (r->some->count == 0) {
+        r->row = h->rows;
+        return 0;
+    }
+    return open_symbols(r, body) && open_rest(r, body) ? some_take(r) : BH_EDAMAGED;
 }

@@ -40,7 +40,8 @@ block_work_done(struct block_work *w)
     free(w->other);
     free(w->usual);
     bh_buf_done(&w->bits);
-    bh_buf_done(&w->column);
+    bh_buf_done(&w->head);
+    bh_buf_done(&w->body);
     *w = (struct block_work){ 0 };
 }
 
@@ -78,30 +79,29 @@ struct put {
     struct block_work *w;
     struct block_head head;
     struct bh_buf *body;
+    size_t body_at; /* where this block begins in it */
 };
 
-/* What w->column holds is this column. */
+/* What came to the body since the last column is this one. */
 static void
 finish_column(struct put *p, enum column column)
 {
-    struct bh_buf *b = &p->w->column;
+    const size_t at = p->body_at + p->head.body_size;
+    const size_t size = p->body->failed ? 0 : p->body->len - at;
     p->head.column[column].at = (uint32_t)(p->head.body_size);
-    p->head.column[column].size = (uint32_t)b->len;
-    p->head.column[column].sum = code_sum(b->data, b->len);
-    bh_buf_add(p->body, b->data, b->len);
-    p->body->failed |= b->failed;
-    p->head.body_size += b->len;
-    b->len = 0;
-    b->failed = false;
+    p->head.column[column].size = (uint32_t)size;
+    p->head.column[column].sum = size == 0 ? 0 : code_sum(p->body->data + at, size);
+    p->head.body_size += size;
+    code_column_begin(&p->w->code, column + 1U);
 }
 
 static void
 put_bits_of(struct put *p)
 {
     struct bh_buf *bits = &p->w->bits;
-    code_put32(&p->w->column, (uint32_t)bits->len);
-    bh_buf_add(&p->w->column, bits->data == NULL ? "" : bits->data, bits->len);
-    p->w->column.failed |= bits->failed;
+    code_put32(p->body, (uint32_t)bits->len);
+    bh_buf_add(p->body, bits->data == NULL ? "" : bits->data, bits->len);
+    p->body->failed |= bits->failed;
     bits->len = 0;
     bits->failed = false;
 }
@@ -181,7 +181,7 @@ put_time(struct put *p)
         put_steps_in(p, &bits, 1000000000);
     }
     code_bits_end(&bits);
-    code_put_octets(&p->w->code, &p->w->column, p->w->octet, p->c->rows);
+    code_put_octets(&p->w->code, p->body, p->w->octet, p->c->rows);
     put_bits_of(p);
     finish_column(p, COLUMN_TIME);
 }
@@ -228,14 +228,45 @@ put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symb
 /* So many rows ahead their far ends are asked for: each is a cold line. */
 #define FAR_AHEAD 16U
 
+/* In a dictionary without entries: it stands in its row, whatever it is. */
+static struct far_out
+tell_directly(const struct dict *d, const struct far *f)
+{
+    return (struct far_out){ .entry = UINT32_MAX,
+                             .country = d->country_code[f->country],
+                             .symbol = f->family == 0   ? FAR_NONE
+                                       : f->family == 4 ? FAR_ONCE4
+                                                        : FAR_ONCE6 };
+}
+
+static void
+put_far_directly(const struct put *p, struct code_bits *bits)
+{
+    const struct chunk *c = p->c;
+    struct block_work *w = p->w;
+    memset(w->usual, 0, c->rows);
+    for (uint32_t i = 0; i < c->rows; i++) {
+        __builtin_prefetch(&p->t->far[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
+        const uint32_t id = c->far[i];
+        const struct far_out f = tell_directly(p->d, &p->t->far[id]);
+        const bool again = i > 0 && id == c->far[i - 1] && f.symbol != FAR_NONE;
+        w->entry[i] = UINT32_MAX;
+        w->number[i] = f.country;
+        w->other[i] = (uint8_t)f.country;
+        w->octet[i] = again ? (uint8_t)FAR_SAME : f.symbol;
+        if (!again && f.symbol != FAR_NONE) {
+            put_once(p, bits, id, f.symbol);
+        }
+    }
+}
+
 /* Country, symbol and place in one pass; entries and usual TTLs are kept for other columns. */
 static void
-put_far(struct put *p)
+put_far_by_place(const struct put *p, struct code_bits *bits)
 {
     const struct chunk *c = p->c;
     const struct dict *d = p->d;
     struct block_work *w = p->w;
-    struct code_bits bits = code_bits_begin(&w->bits, 128ULL * c->rows);
     for (uint32_t i = 0; i < c->rows; i++) {
         __builtin_prefetch(&d->far_out[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
         const uint32_t id = c->far[i];
@@ -250,21 +281,35 @@ put_far(struct put *p)
             continue;
         }
         if (BH_LIKELY(f->symbol >= FAR_CLASS4)) {
-            code_bits_put(&bits, f->bits, f->bit_count);
+            code_bits_put(bits, f->bits, f->bit_count);
         } else if (f->symbol != FAR_NONE) {
-            put_once(p, &bits, id, f->symbol);
+            put_once(p, bits, id, f->symbol);
         }
     }
+}
+
+static void
+put_far(struct put *p)
+{
+    const struct chunk *c = p->c;
+    const struct dict *d = p->d;
+    struct block_work *w = p->w;
+    struct code_bits bits = code_bits_begin(&w->bits, 128ULL * c->rows);
+    if (d->far_direct) {
+        put_far_directly(p, &bits);
+    } else {
+        put_far_by_place(p, &bits);
+    }
     code_bits_end(&bits);
-    code_put_octets(&w->code, &w->column, w->other, c->rows);
+    code_put_octets(&w->code, p->body, w->other, c->rows);
     if (d->country_count > 256) {
         for (uint32_t i = 0; i < c->rows; i++) {
             w->other[i] = (uint8_t)(w->number[i] >> 8);
         }
-        code_put_octets(&w->code, &w->column, w->other, c->rows);
+        code_put_octets(&w->code, p->body, w->other, c->rows);
     }
     finish_column(p, COLUMN_COUNTRY);
-    code_put_octets(&w->code, &w->column, w->octet, c->rows);
+    code_put_octets(&w->code, p->body, w->octet, c->rows);
     put_bits_of(p);
     finish_column(p, COLUMN_FAR);
 }
@@ -278,19 +323,20 @@ put_near(struct put *p)
         for (uint32_t i = 0; i < c->rows; i++) {
             w->number[i] = p->d->near_code[c->near[i]];
         }
-        code_put_numbers(&w->code, &w->column, w->number, c->rows);
+        code_put_numbers(&w->code, p->body, w->number, c->rows);
         finish_column(p, COLUMN_NEAR);
         return;
     }
     /* The family is that of the row. */
     uint32_t n4 = 0, n6 = 0;
     for (uint32_t i = 0; i < c->rows; i++) {
+        __builtin_prefetch(&p->t->near[c->near[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
         const struct near *n = &p->t->near[c->near[i]];
         w->number[n4] = (uint32_t)n->lo;
         n4 += n->family == 4;
         n6 += n->family == 6;
     }
-    code_put_numbers(&w->code, &w->column, w->number, n4);
+    code_put_numbers(&w->code, p->body, w->number, n4);
     for (unsigned part = 0; part < 4 && n6 > 0; part++) {
         uint32_t at = 0;
         for (uint32_t i = 0; i < c->rows; i++) {
@@ -300,7 +346,7 @@ put_near(struct put *p)
                     (uint32_t)((part < 2 ? n->hi : n->lo) >> (part % 2 == 0 ? 32 : 0));
             }
         }
-        code_put_numbers(&w->code, &w->column, w->number, n6);
+        code_put_numbers(&w->code, p->body, w->number, n6);
     }
     finish_column(p, COLUMN_NEAR);
 }
@@ -318,17 +364,19 @@ put_service(struct put *p)
         has_port[k] = d->service[k].port == PORT_ANY;
     }
     for (uint32_t i = 0; i < c->rows; i++) {
+        __builtin_prefetch(&d->service_code[c->service[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
         const uint32_t id = c->service[i];
         const uint8_t code = d->service_code[id];
         w->octet[i] = code;
-        w->second[groups] = d->service_group[id];
-        groups += code == CODE_OTHER;
+        if (BH_UNLIKELY(code == CODE_OTHER)) { /* else its group is not asked for: another cold line */
+            w->second[groups++] = d->service_group[id];
+        }
         w->number[ports] = c->port[i];
         ports += has_port[code];
     }
-    code_put_octets(&w->code, &w->column, w->octet, c->rows);
-    code_put_numbers(&w->code, &w->column, w->second, groups);
-    code_put_numbers(&w->code, &w->column, w->number, ports);
+    code_put_octets(&w->code, p->body, w->octet, c->rows);
+    code_put_numbers(&w->code, p->body, w->second, groups);
+    code_put_numbers(&w->code, p->body, w->number, ports);
     finish_column(p, COLUMN_SERVICE);
 }
 
@@ -351,11 +399,24 @@ put_shape(struct put *p)
             w->number[k] = p->d->form_code[shape_form(key)];
             w->second[k] = shape_len(key);
         }
-        code_put_octets(&w->code, &w->column, w->octet, n);
-        code_put_numbers(&w->code, &w->column, w->number, others);
-        code_put_numbers(&w->code, &w->column, w->second, others);
+        code_put_octets(&w->code, p->body, w->octet, n);
+        code_put_numbers(&w->code, p->body, w->number, others);
+        code_put_numbers(&w->code, p->body, w->second, others);
     }
     finish_column(p, COLUMN_SHAPE);
+}
+
+static void
+put_other_directly(struct put *p, unsigned stream, const uint16_t *row, uint32_t n)
+{
+    struct block_work *w = p->w;
+    for (uint32_t k = 0; k < n; k++) {
+        w->number[k] = p->c->other[row[k]];
+    }
+    memset(w->octet, 0, n);
+    code_put_octets(&w->code, p->body, w->octet, n);
+    code_put_numbers(&w->code, p->body, w->number, n);
+    finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
 }
 
 /* The other port: often what the same far end had last. */
@@ -367,6 +428,10 @@ put_other(struct put *p, unsigned stream)
     uint16_t last[LAST_OTHER] = { 0 }, nobody = 0;
     uint32_t n, misses = 0;
     const uint16_t *row = rows_of(p, stream, &n);
+    if (p->d->far_direct) { /* of no entry is anything kept */
+        put_other_directly(p, stream, row, n);
+        return;
+    }
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t entry = w->entry[row[k]];
         const uint16_t other = c->other[row[k]];
@@ -381,11 +446,11 @@ put_other(struct put *p, unsigned stream)
     const uint32_t hits = n - misses;
     if (hits < n / 32) {
         memset(w->octet, 0, n);
-        code_put_octets(&w->code, &w->column, w->octet, n);
-        code_put_numbers(&w->code, &w->column, w->second, n);
+        code_put_octets(&w->code, p->body, w->octet, n);
+        code_put_numbers(&w->code, p->body, w->second, n);
     } else {
-        code_put_octets(&w->code, &w->column, w->octet, n);
-        code_put_numbers(&w->code, &w->column, w->number, misses);
+        code_put_octets(&w->code, p->body, w->octet, n);
+        code_put_numbers(&w->code, p->body, w->number, misses);
     }
     finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
 }
@@ -399,7 +464,7 @@ put_outcome(struct put *p)
     for (uint32_t k = 0; k < n; k++) {
         p->w->octet[k] = c->outcome[row[k]];
     }
-    code_put_octets(&p->w->code, &p->w->column, p->w->octet, n);
+    code_put_octets(&p->w->code, p->body, p->w->octet, n);
     finish_column(p, COLUMN_OUTCOME);
 }
 
@@ -412,7 +477,7 @@ put_ttl(struct put *p)
         const bool theirs = (c->kind[i] & CHUNK_THEIRS) != 0;
         p->w->octet[i] = theirs ? (uint8_t)(c->ttl[i] - p->w->usual[i]) : 0;
     }
-    code_put_octets(&p->w->code, &p->w->column, p->w->octet, c->rows);
+    code_put_octets(&p->w->code, p->body, p->w->octet, c->rows);
     finish_column(p, COLUMN_TTL);
 }
 
@@ -425,7 +490,7 @@ put_tcp_numbers(struct put *p, const uint32_t *wide, const uint16_t *narrow, enu
         for (uint32_t k = 0; k < n; k++) {
             p->w->number[k] = wide != NULL ? wide[row[k]] : narrow[row[k]];
         }
-        code_put_numbers(&p->w->code, &p->w->column, p->w->number, n);
+        code_put_numbers(&p->w->code, p->body, p->w->number, n);
     }
     finish_column(p, column);
 }
@@ -439,7 +504,7 @@ put_ip_id(struct put *p)
         p->w->number[n] = c->ip_id[i];
         n += (c->kind[i] & 7) == BH_KIND_IP4;
     }
-    code_put_numbers(&p->w->code, &p->w->column, p->w->number, n);
+    code_put_numbers(&p->w->code, p->body, p->w->number, n);
     finish_column(p, COLUMN_IP_ID);
 }
 
@@ -464,10 +529,10 @@ put_quotes(struct put *p)
             code_put32(out, q->quote.dst);
         }
     }
-    code_put32(&p->w->column, p->c->quote_count);
-    code_put32(&p->w->column, (uint32_t)out->len);
-    code_put_octets(&p->w->code, &p->w->column, (const uint8_t *)out->data, out->len);
-    p->w->column.failed |= out->failed;
+    code_put32(p->body, p->c->quote_count);
+    code_put32(p->body, (uint32_t)out->len);
+    code_put_octets(&p->w->code, p->body, (const uint8_t *)out->data, out->len);
+    p->body->failed |= out->failed;
     out->len = 0;
     finish_column(p, COLUMN_QUOTES);
 }
@@ -486,10 +551,10 @@ put_seen(struct put *p)
         code_put64(out, s->seen.src6_hi);
         code_put64(out, s->seen.src6_lo);
     }
-    code_put32(&p->w->column, p->c->seen_count);
-    code_put32(&p->w->column, (uint32_t)out->len);
-    code_put_octets(&p->w->code, &p->w->column, (const uint8_t *)out->data, out->len);
-    p->w->column.failed |= out->failed;
+    code_put32(p->body, p->c->seen_count);
+    code_put32(p->body, (uint32_t)out->len);
+    code_put_octets(&p->w->code, p->body, (const uint8_t *)out->data, out->len);
+    p->body->failed |= out->failed;
     out->len = 0;
     finish_column(p, COLUMN_SEEN);
 }
@@ -523,13 +588,14 @@ void
 block_put(const struct dict *d, const struct terms *t, const struct chunk *c, struct block_work *w,
           struct bh_buf *head, struct bh_buf *body)
 {
-    struct put p = { .d = d, .t = t, .c = c, .w = w, .body = body };
+    struct put p = { .d = d, .t = t, .c = c, .w = w, .body = body, .body_at = body->len };
     p.head.rows = c->rows;
     p.head.flags = c->flags;
     p.head.first_ns = c->rows > 0 ? c->ts_ns[0] : 0;
     p.head.min_ns = c->min_ns;
     p.head.max_ns = c->max_ns;
     p.head.unit = (uint8_t)unit_of(c);
+    code_block_begin(&w->code);
     part_streams(&p);
     put_time(&p);
     put_far(&p);
@@ -554,7 +620,7 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
         }
     }
     if ((c->flags & CHUNK_WEIGHT) != 0) {
-        code_put_numbers(&w->code, &w->column, c->weight, c->rows);
+        code_put_numbers(&w->code, p.body, c->weight, c->rows);
         finish_column(&p, COLUMN_WEIGHT);
     }
     if (c->quote_count > 0) {
@@ -563,5 +629,6 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
     if (c->seen_count > 0) {
         put_seen(&p);
     }
+    code_block_end(&w->code);
     put_head(&p.head, head);
 }

@@ -10,6 +10,19 @@ struct list { /* numbers that are taken one after the other */
     uint32_t n, at;
 };
 
+/* Rows that are wanted of a block, by a sieve; all else of a block_rows is as it was unpacked. */
+struct block_some {
+    uint32_t count, next; /* rows; the first that was not handed out */
+    uint64_t unknown;     /* others that are only counted            */
+    uint64_t *at;         /* counters of streams before the row      */
+    int64_t *ts_ns;
+    uint64_t *far_hi, *far_lo;
+    uint32_t *group, *entry, *form, *len;
+    uint16_t *row, *port, *other, *country;
+    uint16_t *rank4, *rank6, *rank_near; /* among IPv4 rows, IPv6 rows, rows with an IPv4 near end; when asked for */
+    uint32_t *all_entries;               /* of all rows, when ports need them */
+};
+
 struct block_rows {
     const struct dict *d;
     const struct block_head *h;
@@ -35,6 +48,8 @@ struct block_rows {
         uint16_t country;
     } last_once;
     uint16_t last_other[STREAMS][LAST_OTHER];
+    struct block_some *some; /* NULL: never asked for                        */
+    bool is_sieved;          /* only rows of `some` are handed out            */
 };
 
 static inline uint32_t

@@ -189,6 +189,35 @@ const struct code_step code_steps[256] = {
     S8(24), S8(25), S8(26), S8(27), S8(28), S8(29), S8(30), S8(31), S8(32),
 };
 
+/* ---- ways -------------------------------------------------------------------------------------------- */
+
+void
+code_segment_begin(struct code_work *w)
+{
+    memset(w->way, CODE_WAY_UNKNOWN, sizeof w->way);
+    w->block = 0;
+}
+
+void
+code_block_begin(struct code_work *w)
+{
+    w->block++;
+    w->list = 0;
+    w->is_block = true;
+}
+
+void
+code_block_end(struct code_work *w)
+{
+    w->is_block = false;
+}
+
+void
+code_column_begin(struct code_work *w, unsigned column)
+{
+    w->list = column * CODE_COLUMN_LISTS;
+}
+
 /* ---- octets ------------------------------------------------------------------------------------------ */
 
 enum { OCTETS_SAME = 0, OCTETS_PLAIN = 1, OCTETS_ZSTD = 2 };
@@ -209,14 +238,46 @@ put_plain(struct bh_buf *out, const uint8_t *v, size_t n)
 #ifdef BH_WITH_ZSTD
 /* Below that many octets a frame's head costs more than it saves. */
 #define PRESS_MIN 24U
+/* Shorter lists say nothing about others. */
+#define PRESS_LEARNT 4096U
+#define WAYS_TRIED 8U
+
+/* What is known of the list that comes next, from earlier blocks of its segment; NULL: it is not of a block. */
+static uint8_t *
+code_way(struct code_work *w)
+{
+    const unsigned last = w->list | (CODE_COLUMN_LISTS - 1U);
+    if (!w->is_block || last >= CODE_LISTS) {
+        return NULL;
+    }
+    uint8_t *way = &w->way[w->list];
+    w->list += w->list < last;
+    return way;
+}
+
+static size_t
+press_repeats(struct code_work *w, uint8_t *to, size_t room, const uint8_t *v, size_t n)
+{
+    const size_t size = ZSTD_compressCCtx(w->zstd, to, room, v, n, 1);
+    return ZSTD_isError(size) || size > n ? n : size;
+}
+
+static size_t
+press_single(struct code_work *w, uint8_t *to, size_t room, const uint8_t *v, size_t n)
+{
+    const size_t size = ZSTD_compress2(w->zstd_single, to, room, v, n);
+    return ZSTD_isError(size) || size > n ? n : size;
+}
 
 /* A frame in w->pressed; returns its size, n: none that is shorter. Columns without any order (countries,
  * symbols of far ends) are two to three percent shorter when no repeats are looked for: what is found in
- * them is chance, and an octet of a repeat is lost for the counts of single octets. */
+ * them is chance, and an octet of a repeat is lost for the counts of single octets. Which columns those are is
+ * tried in every WAYS_TRIED-th block. A part of a column does not tell: repeats may be far apart. */
 static size_t
 press(struct code_work *w, const uint8_t *v, size_t n)
 {
     const size_t bound = ZSTD_compressBound(n);
+    uint8_t *known = code_way(w), *other;
     if (n < PRESS_MIN) {
         return n;
     }
@@ -228,16 +289,21 @@ press(struct code_work *w, const uint8_t *v, size_t n)
             return n;
         }
     }
-    size_t size = ZSTD_compressCCtx(w->zstd, w->pressed, bound, v, n, 1);
-    size = ZSTD_isError(size) ? n : size;
-    if (size > n / 8) {
-        size_t other = ZSTD_compress2(w->zstd_single, w->pressed + bound, bound, v, n);
-        if (!ZSTD_isError(other) && other < size) {
-            memcpy(w->pressed, w->pressed + bound, other);
-            size = other;
-        }
+    if (known != NULL && w->block % WAYS_TRIED != 1 && *known != CODE_WAY_UNKNOWN && n >= PRESS_LEARNT) {
+        return *known == CODE_WAY_SINGLE ? press_single(w, w->pressed, bound, v, n)
+                                         : press_repeats(w, w->pressed, bound, v, n);
     }
-    return size < n ? size : n;
+    other = w->pressed + bound;
+    const size_t size = press_repeats(w, w->pressed, bound, v, n);
+    const size_t single = size > n / 8 ? press_single(w, other, bound, v, n) : n;
+    if (known != NULL && n >= PRESS_LEARNT) {
+        *known = single < size ? CODE_WAY_SINGLE : CODE_WAY_REPEATS;
+    }
+    if (single < size) {
+        memcpy(w->pressed, other, single);
+        return single;
+    }
+    return size;
 }
 #endif
 
@@ -250,7 +316,7 @@ code_put_octets(struct code_work *w, struct bh_buf *out, const uint8_t *v, size_
         return;
     }
 #ifdef BH_WITH_ZSTD
-    const size_t size = press(w, v, n);
+    const size_t size = w->plain ? n : press(w, v, n);
     if (size < n - n / 64) {
         code_put8(out, OCTETS_ZSTD);
         code_put32(out, (uint32_t)size);

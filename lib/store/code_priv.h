@@ -20,6 +20,14 @@ void code_put16(struct bh_buf *out, uint16_t v);
 void code_put32(struct bh_buf *out, uint32_t v);
 void code_put64(struct bh_buf *out, uint64_t v);
 
+/* To be filled again. */
+static inline void
+code_empty(struct bh_buf *b)
+{
+    b->len = 0;
+    b->failed = false;
+}
+
 static inline uint16_t
 code_get16(struct bh_cur *c)
 {
@@ -41,8 +49,16 @@ code_get64(struct bh_cur *c)
     return p == NULL ? 0 : bh_get_le64(p);
 }
 
+#define CODE_COLUMN_LISTS 16U /* of a block, that are told apart */
+#define CODE_LISTS (32U * CODE_COLUMN_LISTS)
+enum { CODE_WAY_UNKNOWN = 0, CODE_WAY_REPEATS, CODE_WAY_SINGLE };
 /* Work space of the writer: lists of up to CODE_LIST_MAX numbers. */
 struct code_work {
+    bool plain; /* lists take the form that is the fastest to write */
+    /* Which way of pressing was better for each list of a block, by its column and place. */
+    uint8_t way[CODE_LISTS];
+    unsigned block, list;
+    bool is_block;
     struct code_slot { /* how often a value comes; then its code */
         uint32_t value, count;
     } *slot; /* twice as many as numbers */
@@ -54,6 +70,11 @@ struct code_work {
     size_t pressed_cap;
 };
 #define CODE_LIST_MAX 65536U
+/* Blocks of one segment look alike: what was the better way of pressing is remembered, by column. */
+void code_segment_begin(struct code_work *w);
+void code_block_begin(struct code_work *w);
+void code_block_end(struct code_work *w);
+void code_column_begin(struct code_work *w, unsigned column);
 BH_NODISCARD int code_work_init(struct code_work *w);
 void code_work_done(struct code_work *w);
 

@@ -440,7 +440,7 @@ build_services(struct dict *d, const struct terms *t, const struct census *c)
     struct item *list = malloc((n + 1UL) * sizeof *list),
                 *groups = malloc((n + 1UL) * sizeof *groups);
     uint32_t *index =
-        bh_pages_new((1UL << GROUP_BITS) * sizeof *index, false); /* group -> index + 1 */
+        bh_pages_new(GROUPS_ALL * sizeof *index, false); /* group -> index + 1 */
     int r = -ENOMEM;
     d->group = malloc((n + 1UL) * sizeof *d->group);
     d->service_group = malloc((t->service.count + 1UL) * sizeof *d->service_group);
@@ -493,7 +493,7 @@ build_services(struct dict *d, const struct terms *t, const struct census *c)
 out:
     free(list);
     free(groups);
-    bh_pages_free(index, (1UL << GROUP_BITS) * sizeof *index);
+    bh_pages_free(index, GROUPS_ALL * sizeof *index);
     return r;
 }
 

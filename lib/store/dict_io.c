@@ -118,8 +118,8 @@ get_words(struct bh_cur *c, uint64_t *v, size_t n, size_t stride)
 
 /* ---- parts -------------------------------------------------------------------------------------------- */
 
-static void
-put_countries(const struct dict *d, struct bh_buf *out)
+void
+dict_put_countries(const struct dict *d, struct bh_buf *out)
 {
     code_put16(out, (uint16_t)d->country_count);
     for (uint32_t k = 0; k < d->country_count; k++) {
@@ -134,33 +134,45 @@ put_countries(const struct dict *d, struct bh_buf *out)
     }
 }
 
-static int
-get_countries(struct dict *d, struct bh_cur *c)
+int
+dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *ret_count)
 {
     const uint32_t n = code_get16(c);
     if (n > KOBOLD_VALUES_MAX + 1) {
         return BH_EDAMAGED;
     }
-    d->country = calloc(n + 1UL, sizeof *d->country);
-    d->group_of = calloc((n + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
-    if (d->country == NULL || d->group_of == NULL) {
+    struct bh_store_country *country = calloc(n + 1UL, sizeof *country);
+    if (country == NULL) {
         return -ENOMEM;
     }
-    d->country_count = n;
     for (uint32_t k = 0; k < n; k++) {
         const uint8_t *code = bh_cur_take(c, 4);
         const uint8_t kind = bh_cur_u8(c), len = bh_cur_u8(c), rfc_len = bh_cur_u8(c);
         const uint8_t *name = bh_cur_take(c, len), *rfc = bh_cur_take(c, rfc_len);
-        if (c->bad || len >= sizeof d->country[k].class_name ||
-            rfc_len >= sizeof d->country[k].rfc || code[3] != 0) {
+        if (c->bad || len >= sizeof country[k].class_name ||
+            rfc_len >= sizeof country[k].rfc || code[3] != 0) {
+            free(country);
             return BH_EDAMAGED;
         }
-        memcpy(d->country[k].code, code, 4);
-        d->country[k].kind = kind;
-        memcpy(d->country[k].class_name, name, len);
-        memcpy(d->country[k].rfc, rfc, rfc_len);
+        memcpy(country[k].code, code, 4);
+        country[k].kind = kind;
+        memcpy(country[k].class_name, name, len);
+        memcpy(country[k].rfc, rfc, rfc_len);
     }
+    *ret = country;
+    *ret_count = n;
     return 0;
+}
+
+static int
+get_countries(struct dict *d, struct bh_cur *c)
+{
+    int r = dict_get_countries(c, &d->country, &d->country_count);
+    if (r != 0) {
+        return r;
+    }
+    d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
+    return d->group_of == NULL ? -ENOMEM : 0;
 }
 
 /* Groups of far ends: whose, how frequent, how many; then all entries. */
@@ -183,7 +195,7 @@ put_far(const struct dict *d, struct code_work *w, struct bh_buf *out)
     code_put32(out, (uint32_t)groups);
     code_put32(out, (uint32_t)n);
     code_put32(out, n4);
-    for (size_t k = 0; k < (size_t)d->country_count * FAR_SYMBOLS; k++) {
+    for (size_t k = 0; groups > 0 && k < (size_t)d->country_count * FAR_SYMBOLS; k++) {
         if (d->group_of[k] != 0) {
             v[d->group_of[k] - 1] = (uint32_t)(k / FAR_SYMBOLS);
             o[d->group_of[k] - 1] = (uint8_t)(k % FAR_SYMBOLS);
@@ -508,7 +520,7 @@ get_services(struct dict *d, struct bh_cur *c)
 void
 dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out)
 {
-    put_countries(d, out);
+    dict_put_countries(d, out);
     put_far(d, w, out);
     put_near(d, w, out);
     put_forms(d, w, out);

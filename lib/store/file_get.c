@@ -223,6 +223,18 @@ add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t
     return r == -ENOMEM ? r : 0;
 }
 
+/* So here. */
+static void
+add_summary(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+{
+    f->summary = (struct summary_head){ 0 };
+    f->summary_damaged = summary_head_get(head, head_size, body_size, &f->summary) != 0 ||
+                         (f->summary.blocks != 0 && f->summary.blocks != f->block_count);
+    f->summary.blocks = f->summary_damaged ? 0 : f->summary.blocks;
+    f->summary_at = body_at;
+    f->summary_size = head_size + body_size;
+}
+
 /* Outcomes of the rows first .. first + n. */
 static int
 add_verdicts(struct log_file *f, const uint8_t *head, uint32_t head_size)
@@ -274,6 +286,11 @@ take_frame(struct log_file *f, const struct frame *frame, uint64_t at)
         return f->type == FILE_SEGMENT
                    ? add_rollup(f, head, frame->head_size, body_at, frame->body_size)
                    : 0;
+    case FRAME_SUMMARY:
+        if (f->type == FILE_SEGMENT) {
+            add_summary(f, head, frame->head_size, body_at, frame->body_size);
+        }
+        return 0;
     case FRAME_VERDICTS:
         return f->type == FILE_JOURNAL ? add_verdicts(f, head, frame->head_size) : 0;
     default:
@@ -426,6 +443,16 @@ take_index(struct log_file *f, const uint8_t *data, size_t size)
         }
         r = add_rollup(f, head, head_size, at, body);
     }
+    if (r == 0 && bh_cur_left(&c) > 0) { /* nor there were summaries */
+        if (!part_get(&c, &head, &head_size)) {
+            return BH_EDAMAGED;
+        }
+        const uint64_t at = code_get64(&c), body = code_get64(&c);
+        if (c.bad || at > f->size || body > f->size - at) {
+            return BH_EDAMAGED;
+        }
+        add_summary(f, head, head_size, at, body);
+    }
     return r;
 }
 
@@ -473,6 +500,8 @@ forget(struct log_file *f)
     bh_store_sums_done(&f->sums);
     rollup_head_done(&f->rollup);
     f->rollup_known = f->rollup_damaged = false;
+    f->summary = (struct summary_head){ 0 };
+    f->summary_damaged = false;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
@@ -609,6 +638,30 @@ log_file_close(struct log_file *f)
     *f = (struct log_file){ 0 };
 }
 
+/* ---- summaries ------------------------------------------------------------------------------------------- */
+
+static bool
+summary_sum_is_right(const struct log_file *f)
+{
+    return f->summary.blocks == 0 || code_sum(f->data + f->summary_at, f->summary.size) == f->summary.sum;
+}
+
+/* What blocks it tells of must be those that are there: not where one could not be found. */
+int
+log_file_summary(const struct log_file *f, struct summary *ret)
+{
+    if (f->summary.blocks == 0 || f->summary.blocks != f->block_count || f->damaged > 0 || !summary_sum_is_right(f)) {
+        return BH_EDAMAGED;
+    }
+    return summary_get(f->data + f->summary_at, f->summary.size, f->summary.blocks, ret);
+}
+
+bool
+log_file_is_summed_up(const struct log_file *f)
+{
+    return f->block_count < 2 || f->summary_size > 0;
+}
+
 /* ---- dictionaries ---------------------------------------------------------------------------------------- */
 
 static uint32_t
@@ -731,7 +784,8 @@ log_file_frames_are_sound(const struct log_file *f)
             return false;
         }
     }
-    if (f->rollup_damaged || !rollup_is_sound(&f->rollup, f->data + f->rollup_at)) {
+    if (f->rollup_damaged || !rollup_is_sound(&f->rollup, f->data + f->rollup_at) || f->summary_damaged ||
+        !summary_sum_is_right(f)) {
         return false;
     }
     return at + TRAILER_SIZE == f->size;

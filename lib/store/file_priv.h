@@ -8,6 +8,7 @@
 
 #include "rollup_priv.h"
 #include "store_priv.h"
+#include "summary_priv.h"
 
 #define FILE_HEADER_SIZE 64U
 #define FRAME_SIZE 40U
@@ -22,6 +23,7 @@ enum frame_kind {
     FRAME_INDEX = 5,    /* all heads again, at the end                  */
     FRAME_VERDICTS = 6, /* journals: outcomes that came later           */
     FRAME_ROLLUP = 7,   /* segments: what was added up                  */
+    FRAME_SUMMARY = 8,  /* segments: what their blocks may hold         */
 };
 
 struct frame {
@@ -98,6 +100,9 @@ struct log_file {
     bool rollup_known;         /* there is a frame that says it, or why there is none */
     bool rollup_damaged;
     uint64_t rollup_at, rollup_size;
+    struct summary_head summary; /* blocks 0: none, or it is damaged */
+    bool summary_damaged;
+    uint64_t summary_at, summary_size;
 };
 #define VERDICT_NONE 255U
 #define PIECE_SIZE 16384U
@@ -117,6 +122,10 @@ BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct di
 bool log_file_frames_are_sound(const struct log_file *f);
 /* Its roll-up, opened. */
 BH_NODISCARD int rollup_open(const struct log_file *f, struct bh_rollup **ret);
+/* Its summary; BH_EDAMAGED: there is none that can be used. */
+BH_NODISCARD int log_file_summary(const struct log_file *f, struct summary *ret);
+/* Has it a summary, or blocks so few that it needs none? */
+bool log_file_is_summed_up(const struct log_file *f);
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
@@ -137,6 +146,7 @@ struct segment_out {
     uint32_t blocks;
     size_t blocks_at; /* in index */
     struct rollup_out *rollup;
+    struct summary_out *summary;
 };
 BH_NODISCARD int
 segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t last,

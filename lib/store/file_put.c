@@ -80,6 +80,7 @@ segment_begin(struct segment_out *o, const char *dir, uint64_t first, uint64_t l
     }
     struct bh_buf run_text = { 0 }, sums_text = { 0 }, dict_octets = { 0 }, head = { 0 },
                   body = { 0 };
+    code_segment_begin(w);
     file_header_put(header, FILE_SEGMENT, first, last, 0);
     bh_buf_add(&o->buffer, header, sizeof header);
     run_put(run, &run_text);
@@ -115,21 +116,23 @@ int
 segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
               const struct chunk *c, struct block_work *w, struct bh_error *err)
 {
-    struct bh_buf head = { 0 }, body = { 0 };
-    block_put(d, t, c, w, &head, &body);
-    out_frame(o, FRAME_BLOCK, &head, body.len);
+    struct bh_buf *head = &w->head, *body = &w->body; /* kept: their pages cost more than their octets */
+    code_empty(head);
+    code_empty(body);
+    block_put(d, t, c, w, head, body);
+    out_frame(o, FRAME_BLOCK, head, body->len);
     code_put64(&o->index, o->at + o->buffer.len);
-    code_put64(&o->index, body.len);
-    index_part(o, &head);
-    o->index.failed |= head.failed;
-    bh_buf_add(&o->buffer, body.data, body.len);
-    o->buffer.failed |= body.failed;
-    bh_buf_done(&head);
-    bh_buf_done(&body);
+    code_put64(&o->index, body->len);
+    index_part(o, head);
+    o->index.failed |= head->failed;
+    bh_buf_add(&o->buffer, body->data, body->len);
+    o->buffer.failed |= body->failed;
     o->blocks++;
     o->rows += c->rows;
     int r = o->rollup != NULL ? 0 : rollup_begin(d, t, &o->rollup);
     r = r != 0 ? r : rollup_add(o->rollup, c);
+    r = r != 0 || o->summary != NULL ? r : summary_begin(d, t, &o->summary);
+    r = r != 0 ? r : summary_add(o->summary, c);
     return r != 0 ? bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません")
                   : out_flush(o, err);
 }
@@ -158,12 +161,32 @@ put_rollup(struct segment_out *o, struct code_work *w)
     return r;
 }
 
+static int
+put_summary(struct segment_out *o, struct code_work *w)
+{
+    struct bh_buf head = { 0 }, body = { 0 };
+    int r = o->summary == NULL ? 0 : summary_end(o->summary, w, &head, &body);
+    summary_free(o->summary);
+    o->summary = NULL;
+    if (r == 0 && head.len > 0) {
+        out_frame(o, FRAME_SUMMARY, &head, body.len);
+        index_part(o, &head);
+        code_put64(&o->index, o->at + o->buffer.len);
+        code_put64(&o->index, body.len);
+        bh_buf_add(&o->buffer, body.data == NULL ? "" : body.data, body.len);
+        o->buffer.failed |= body.failed;
+    }
+    bh_buf_done(&head);
+    bh_buf_done(&body);
+    return r;
+}
+
 int
 segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err)
 {
     static const uint8_t magic_end[8] = { 0x89, 'B', 'H', 'E', '\r', '\n', 0x1a, '\n' };
     uint8_t trailer[TRAILER_SIZE] = { 0 };
-    if (put_rollup(o, w) != 0 || o->index.failed) {
+    if (put_rollup(o, w) != 0 || put_summary(o, w) != 0 || o->index.failed) {
         return bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません");
     }
     bh_put_le32((uint8_t *)o->index.data + o->blocks_at, o->blocks);
@@ -210,7 +233,9 @@ segment_drop(struct segment_out *o)
     bh_buf_done(&o->index);
     bh_buf_done(&o->buffer);
     rollup_free(o->rollup);
+    summary_free(o->summary);
     o->rollup = NULL;
+    o->summary = NULL;
     o->fd = -1;
     o->path[0] = '\0';
 }

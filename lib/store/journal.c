@@ -61,45 +61,56 @@ static int
 put_rows(struct bh_store_writer *w, const struct chunk *c, uint32_t first, uint32_t n,
          uint64_t first_row, struct bh_buf *out)
 {
-    struct dict d = { 0 };
-    struct bh_buf octets = { 0 }, head = { 0 }, body = { 0 };
+    struct journal_work *j = &w->journal;
+    const struct dict *d = &j->plain.dict;
     const struct chunk part = chunk_part(c, first, n);
-    census_reset(&w->census);
-    int r = census_add(&w->census, &w->open.terms, &part);
-    r = r != 0 ? r : dict_build(&d, &w->open.terms, &w->census);
-    if (r == 0) {
-        dict_put(&d, &w->work.code, &octets);
-        dict_frame_put(&octets, false, &head, &body);
-        put_frame(out, FRAME_DICT, &head, &body, 0);
-        head.len = body.len = 0;
-        block_put(&d, &w->open.terms, &part, &w->work, &head, &body);
-        put_frame(out, FRAME_BLOCK, &head, &body, first_row);
-        dict_done(&d);
+    int r = dict_plain_make(&j->plain, &w->open.terms, &part);
+    if (r != 0) {
+        return r;
     }
-    bh_buf_done(&octets);
-    bh_buf_done(&head);
-    bh_buf_done(&body);
-    return r != 0 ? r : out->failed ? -ENOMEM : 0;
+    code_empty(&j->dict);
+    code_empty(&j->head);
+    code_empty(&j->body);
+    dict_put(d, &w->work.code, &j->dict);
+    dict_frame_put(&j->dict, false, &j->head, &j->body);
+    put_frame(out, FRAME_DICT, &j->head, &j->body, 0);
+    code_empty(&j->head);
+    code_empty(&j->body);
+    block_put(d, &w->open.terms, &part, &w->work, &j->head, &j->body);
+    put_frame(out, FRAME_BLOCK, &j->head, &j->body, first_row);
+    return out->failed ? -ENOMEM : 0;
 }
 
-bool
-is_open_knock(const struct chunk *c, uint32_t row)
+/* n verdicts from row `first` of the journal on; at both ends those that say nothing are left out. */
+static void
+put_verdict_frame(struct bh_store_writer *w, uint64_t first, const uint8_t *v, uint32_t n,
+                  struct bh_buf *out)
 {
-    return c->outcome[row] == BH_OUTCOME_NONE && c->stream[row] == STREAM_KNOCK;
+    struct bh_buf *head = &w->journal.head;
+    while (n > 0 && v[n - 1] == VERDICT_NONE) {
+        n--;
+    }
+    while (n > 0 && *v == VERDICT_NONE) {
+        v++;
+        n--;
+        first++;
+    }
+    if (n > 0) {
+        code_empty(head);
+        code_put64(head, first);
+        code_put32(head, n);
+        code_put_octets(&w->work.code, head, v, n);
+        put_frame(out, FRAME_VERDICTS, head, NULL, 0);
+    }
 }
 
-/* The outcomes of the rows from..to as far as they are known; `from` is counted in the journal. */
+/* The outcomes of the rows from..to as far as they are known. */
 static void
 put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_verdict_fn *verdict,
              void *arg, struct bh_buf *out)
 {
-    uint8_t *v = malloc(BLOCK_ROWS);
-    struct bh_buf head = { 0 };
+    uint8_t *v = w->work.octet; /* as long as a chunk */
     uint64_t first = w->base;
-    if (v == NULL) {
-        out->failed = true;
-        return;
-    }
     for (size_t k = 0; k < w->open.count; k++) {
         const struct chunk *c = w->open.chunk[k];
         const uint32_t a =
@@ -112,17 +123,80 @@ put_verdicts(struct bh_store_writer *w, uint64_t from, uint64_t to, bh_store_ver
                        : c->outcome[i] != 0 ? c->outcome[i]
                                             : (uint8_t)VERDICT_NONE;
         }
-        if (z > a) {
-            head.len = 0;
-            code_put64(&head, first + a - w->base);
-            code_put32(&head, z - a);
-            code_put_octets(&w->work.code, &head, v, z - a);
-            put_frame(out, FRAME_VERDICTS, &head, NULL, 0);
+        put_verdict_frame(w, first + a - w->base, v, z > a ? z - a : 0, out);
+        first += c->rows;
+    }
+}
+
+/* Outcomes that have become final since; and of what came lately those that are known by now. Most are
+ * known within a second, the last after 30, so rows are asked again after 1, 2, 4 ... flushes: some five
+ * times instead of thirty. */
+static void
+put_all_verdicts(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict, void *arg,
+                 struct bh_buf *out)
+{
+    struct journal_work *j = &w->journal;
+    const uint64_t judged = w->judged > w->base ? w->judged : w->base;
+    const unsigned turn = ++j->flushes, doublings = (unsigned)__builtin_ctz(turn | JOURNAL_TURNS);
+    uint64_t again = j->upto[(turn - (1U << doublings)) % JOURNAL_TURNS];
+    again = again < j->unsaid ? again : j->unsaid;
+    again = again > judged ? again : judged;
+    const uint64_t final = w->settled < again ? w->settled : again;
+    put_verdicts(w, judged, final, NULL, NULL, out);
+    put_verdicts(w, again, upto, verdict, arg, out);
+}
+
+/* What stands in the buffer, behind what the journal has; *ret_size: of what this flush wrote. */
+static int
+give(struct bh_store_writer *w, uint64_t *ret_size, struct bh_error *err)
+{
+    struct bh_buf *out = &w->journal.out;
+    if (out->failed) {
+        return bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません");
+    }
+    int r = write_all(w->journal_fd, out->data, out->len, w->journal_path, err);
+    *ret_size += out->len;
+    code_empty(out);
+    return r;
+}
+
+/* So much is put together before it is written: what stays in the cache. */
+#define PIECE_WRITTEN (1UL << 19)
+
+static int
+put_all_rows(struct bh_store_writer *w, uint64_t upto, uint64_t *ret_size, struct bh_error *err)
+{
+    uint64_t first = w->base;
+    int r = 0;
+    for (size_t k = 0; k < w->open.count && r == 0; k++) {
+        const struct chunk *c = w->open.chunk[k];
+        const uint64_t from = w->flushed > first ? w->flushed : first,
+                       to = first + c->rows < upto ? first + c->rows : upto;
+        if (from < to) {
+            r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), from - w->base,
+                         &w->journal.out);
+            r = r != 0 ? bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません") : 0;
+        }
+        if (r == 0 && w->journal.out.len >= PIECE_WRITTEN) {
+            r = give(w, ret_size, err);
         }
         first += c->rows;
     }
-    bh_buf_done(&head);
-    free(v);
+    return r;
+}
+
+/* What was said of outcomes, once it is in the journal. */
+static void
+note_verdicts(struct bh_store_writer *w, uint64_t upto, bool asked)
+{
+    struct journal_work *j = &w->journal;
+    if (!asked && w->run.outcomes) {
+        j->unsaid = w->flushed < j->unsaid ? w->flushed : j->unsaid;
+    } else {
+        j->unsaid = UINT64_MAX;
+    }
+    w->judged = w->settled < upto ? w->settled : upto;
+    j->upto[j->flushes % JOURNAL_TURNS] = upto;
 }
 
 /* Everything that came into the journal. */
@@ -130,45 +204,45 @@ int
 journal_flush(struct bh_store_writer *w, uint64_t upto, bh_store_verdict_fn *verdict, void *arg,
               struct bh_error *err)
 {
-    struct bh_buf out = { 0 }, sums = { 0 };
-    uint64_t first = w->base;
+    struct journal_work *j = &w->journal;
+    uint64_t size = 0;
     int r = w->journal_fd >= 0 ? 0 : journal_open(w, 0, err);
     if (r != 0) {
         return r;
     }
-    for (size_t k = 0; k < w->open.count && r == 0; k++) {
-        const struct chunk *c = w->open.chunk[k];
-        const uint64_t from = w->flushed > first ? w->flushed : first,
-                       to = first + c->rows < upto ? first + c->rows : upto;
-        if (from < to) {
-            r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), from - w->base,
-                         &out);
+    code_empty(&j->out);
+    code_empty(&j->sums);
+    w->work.code.plain = true;
+    r = put_all_rows(w, upto, &size, err);
+    if (r == 0) {
+        put_all_verdicts(w, upto, verdict, arg, &j->out);
+        sums_put(&w->sums, &j->sums);
+        if (j->sums.len > 0) {
+            put_frame(&j->out, FRAME_SUMS, &j->sums, NULL, 0);
         }
-        first += c->rows;
+        r = give(w, &size, err);
     }
-    put_verdicts(w, w->judged > w->base ? w->judged : w->base, upto, verdict, arg, &out);
-    sums_put(&w->sums, &sums);
-    if (sums.len > 0) {
-        put_frame(&out, FRAME_SUMS, &sums, NULL, 0);
+    w->work.code.plain = false;
+    if (r == 0) {
+        note_verdicts(w, upto, verdict != NULL);
+        w->journal_size += size;
+        w->flushed = upto;
+    } else if (ftruncate(w->journal_fd, (off_t)w->journal_size) != 0 ||
+               lseek(w->journal_fd, (off_t)w->journal_size, SEEK_SET) < 0) {
+        w->failed = true; /* else what is half there is gone; readers take it for torn anyway */
     }
-    if (r != 0 || out.failed) {
-        r = bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません");
-    } else {
-        r = write_all(w->journal_fd, out.data, out.len, w->journal_path, err);
-        if (r != 0) { /* what is half there goes again; readers take it for torn anyway */
-            if (ftruncate(w->journal_fd, (off_t)w->journal_size) != 0 ||
-                lseek(w->journal_fd, (off_t)w->journal_size, SEEK_SET) < 0) {
-                w->failed = true;
-            }
-        } else {
-            w->journal_size += out.len;
-            w->flushed = upto;
-            w->judged = w->settled < upto ? w->settled : upto;
-        }
-    }
-    bh_buf_done(&sums);
-    bh_buf_done(&out);
     return r;
+}
+
+void
+journal_work_done(struct journal_work *j)
+{
+    dict_plain_done(&j->plain);
+    bh_buf_done(&j->dict);
+    bh_buf_done(&j->head);
+    bh_buf_done(&j->body);
+    bh_buf_done(&j->out);
+    bh_buf_done(&j->sums);
 }
 
 int

@@ -22,6 +22,29 @@ width_of(uint32_t span)
     return span == 0 ? 0 : 32U - (unsigned)__builtin_clz(span);
 }
 
+/* Whole octets need no bits put together. */
+static bool
+put_words(struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t least, unsigned width)
+{
+    const size_t size = (size_t)n * (width / 8);
+    if ((width != 8 && width != 16 && width != 32) || !code_reserve(out, size)) {
+        return false;
+    }
+    uint8_t *p = (uint8_t *)out->data + out->len;
+    for (uint32_t i = 0; i < n && width == 32; i++) {
+        bh_put_le32(p + 4UL * i, v[i] - least);
+    }
+    for (uint32_t i = 0; i < n && width == 16; i++) {
+        bh_put_le16(p + 2UL * i, (uint16_t)(v[i] - least));
+    }
+    for (uint32_t i = 0; i < n && width == 8; i++) {
+        p[i] = (uint8_t)(v[i] - least);
+    }
+    out->len += size;
+    out->data[out->len] = '\0';
+    return true;
+}
+
 static void
 put_packed(struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t least, uint32_t most)
 {
@@ -29,6 +52,9 @@ put_packed(struct bh_buf *out, const uint32_t *v, uint32_t n, uint32_t least, ui
     code_put8(out, NUMBERS_PACKED);
     code_put8(out, (uint8_t)width);
     code_put32(out, least);
+    if (put_words(out, v, n, least, width)) {
+        return;
+    }
     struct code_bits bits = code_bits_begin(out, (uint64_t)width * n);
     for (uint32_t i = 0; i < n; i++) {
         code_bits_put(&bits, v[i] - least, width);
@@ -242,7 +268,7 @@ code_put_numbers(struct code_work *w, struct bh_buf *out, const uint32_t *v, uin
     }
     const unsigned width = width_of(most - least);
     const double packed = 48.0 + (double)width * n;
-    if (looks_random(w, v, n)) {
+    if (w->plain || looks_random(w, v, n)) {
         put_packed(out, v, n, least, most);
         return;
     }

@@ -6,6 +6,7 @@
  */
 #include "rows_priv.h"
 #include "sensors_priv.h"
+#include "sieve_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ struct cursor {
     size_t dict_of; /* file << 32 | dictionary + 1; 0: none */
     struct block_rows *rows;
     bool is_open; /* a block is */
+    struct sieve sieve;
+    bool has_sieve; /* for the blocks of this dictionary */
+    bool is_empty;  /* no row came of the open block     */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
     uint32_t row;
@@ -39,7 +43,9 @@ struct bh_store {
     struct bh_store_health health;
     uint64_t lost_of_files; /* where their frames were damaged: known from the start */
     struct bh_store_query query;
-    struct kobold_value *value; /* of the query's database */
+    struct country_values values; /* of the query's database */
+    struct file_plan *plan;       /* of each file */
+    struct bh_store_skipped skipped;
     uint64_t blocks_done;
 };
 
@@ -281,6 +287,8 @@ cursor_end(struct cursor *c)
         dict_done(&c->dict);
     }
     c->dict_of = 0;
+    c->has_sieve = false;
+    sieve_done(&c->sieve);
     block_rows_free(c->rows);
     c->rows = NULL;
     free(c->value_of_country);
@@ -288,6 +296,16 @@ cursor_end(struct cursor *c)
     bh_batch_free(c->batch);
     c->batch = NULL;
     c->is_open = false;
+}
+
+static void
+plans_done(struct bh_store *s)
+{
+    for (size_t k = 0; s->plan != NULL && k < s->files; k++) {
+        file_plan_done(&s->plan[k]);
+    }
+    free(s->plan);
+    s->plan = NULL;
 }
 
 void
@@ -308,7 +326,8 @@ bh_store_close(struct bh_store *s)
     free(s->file);
     free(s->run);
     free(s->cursor);
-    free(s->value);
+    plans_done(s);
+    country_values_done(&s->values);
     free(s);
 }
 
@@ -433,13 +452,14 @@ bh_store_get_health(const struct bh_store *s, struct bh_store_health *ret)
 size_t
 bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret, size_t max)
 {
-    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0, rollups = 0;
+    uint64_t column[COLUMNS] = { 0 }, dicts = 0, rest = 0, rollups = 0, summaries = 0;
     for (size_t k = 0; k < s->files; k++) {
         const struct log_file *f = &s->file[k];
         if (f->type != FILE_SEGMENT) {
             continue;
         }
-        rest += f->size - f->dict_bytes - f->rollup_size;
+        rest += f->size - f->dict_bytes - f->rollup_size - f->summary_size;
+        summaries += f->summary_size;
         rollups += f->rollup_size;
         dicts += f->dict_bytes;
         for (size_t b = 0; b < f->block_count; b++) {
@@ -461,6 +481,9 @@ bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret
     if (n < max && rollups > 0) {
         ret[n++] = (struct bh_store_column_size){ "rollup", rollups };
     }
+    if (n < max && summaries > 0) {
+        ret[n++] = (struct bh_store_column_size){ "summary", summaries };
+    }
     if (n < max) {
         ret[n++] = (struct bh_store_column_size){ "index", rest };
     }
@@ -470,9 +493,10 @@ bh_store_column_sizes(const struct bh_store *s, struct bh_store_column_size *ret
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static bool
-is_wanted(const struct bh_store *s, const struct block_ref *b)
+is_wanted(const struct bh_store *s, size_t file, size_t block)
 {
-    return b->head.max_ns >= s->query.start_ns && b->head.min_ns < s->query.end_ns;
+    const uint8_t *why = s->plan == NULL ? NULL : s->plan[file].why;
+    return why != NULL ? why[block] == BH_STORE_READ : is_in_period(&s->query, &s->file[file].block[block].head);
 }
 
 /* The next block of the run that is wanted; NULL: the end. */
@@ -480,9 +504,10 @@ static const struct block_ref *
 next_block(const struct bh_store *s, struct cursor *c)
 {
     while (c->file_at < c->files) {
-        const struct log_file *f = &s->file[c->file[c->file_at]];
+        const size_t file = c->file[c->file_at];
+        const struct log_file *f = &s->file[file];
         while (c->block_at < f->block_count) {
-            if (is_wanted(s, &f->block[c->block_at])) {
+            if (is_wanted(s, file, c->block_at)) {
                 return &f->block[c->block_at];
             }
             c->block_at++;
@@ -496,14 +521,7 @@ next_block(const struct bh_store *s, struct cursor *c)
 uint16_t
 bh_store_country_value(const struct bh_store *s, const struct bh_store_country *country)
 {
-    const unsigned values = s->query.countries == NULL ? 0 : kobold_value_count(s->query.countries);
-    for (unsigned v = 0; v < values; v++) {
-        if (s->value[v].kind == country->kind && strcmp(s->value[v].code, country->code) == 0 &&
-            strcmp(s->value[v].class_name, country->class_name) == 0 && strcmp(s->value[v].rfc, country->rfc) == 0) {
-            return (uint16_t)v;
-        }
-    }
-    return 0;
+    return country_value(&s->values, country);
 }
 
 /* What the countries of a dictionary are in the query's database. */
@@ -519,6 +537,27 @@ map_countries(const struct bh_store *s, struct cursor *c)
         c->value_of_country[k] = bh_store_country_value(s, &c->dict.country[k]);
     }
     return 0;
+}
+
+/* All of its records are in the period. */
+static bool
+is_inside(const struct bh_store_query *q, const struct block_head *h)
+{
+    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns;
+}
+
+static int
+open_some(struct bh_store *s, struct cursor *c, const struct block_ref *b, const uint8_t *body)
+{
+    uint64_t unknown;
+    bool more;
+    sieve_block(&c->sieve, (uint32_t)c->block_at, s->sensors.name[c->sensor], !is_inside(&s->query, &b->head));
+    int r = block_open_some(c->rows, &c->dict, &b->head, body, s->query.want, &c->sieve, &unknown, &more);
+    if (r == 0) {
+        s->skipped.unknown += unknown;
+        s->skipped.blocks_of_codes += !more;
+    }
+    return r;
 }
 
 /* BH_EDAMAGED: the block is lost. */
@@ -537,17 +576,26 @@ open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
             dict_done(&c->dict);
         }
         c->dict_of = 0;
+        c->has_sieve = false;
         r = log_file_dict(f, b->dict, &c->dict);
         if (r == 0) {
             c->dict_of = wanted;
             r = map_countries(s, c);
         }
+        if (r == 0 && s->query.judge != NULL) {
+            r = sieve_begin(&c->sieve, &s->plan[file], s->query.judge, &c->dict, c->value_of_country);
+            c->has_sieve = r == 0;
+            r = r == BH_ELIMIT ? 0 : r;
+        }
     }
-    return r != 0 ? r
-                  : block_open(c->rows, &c->dict, &b->head, f->data + b->body_at, s->query.want);
+    const uint8_t *body = f->data + b->body_at;
+    return r != 0         ? r
+           : c->has_sieve ? open_some(s, c, b, body)
+                          : block_open(c->rows, &c->dict, &b->head, body, s->query.want);
 }
 
-/* The next rows of a run into `b`. 1, 0 at its end, or negative. */
+/* The next rows of a run into `b`. 1, 0 at its end, or negative; 2: there is nothing in its next block, and
+ * another run may come first now. */
 static int
 cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
 {
@@ -555,6 +603,7 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
         if (c->is_open && block_next(c->rows, c->value_of_country, b)) {
             apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
             b->sensor_names = s->sensors.name;
+            c->is_empty = false;
             for (uint32_t i = 0; i < b->rows; i++) {
                 b->sensor[i] = c->sensor;
             }
@@ -565,6 +614,9 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             c->is_open = false;
             c->block_at++;
             s->blocks_done++;
+            if (c->is_empty && s->runs > 1) {
+                return 2;
+            }
         }
         const struct block_ref *block = next_block(s, c);
         if (block == NULL) {
@@ -577,7 +629,7 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             return r;
         }
         c->file_row = block->first_row;
-        c->is_open = r == 0;
+        c->is_open = c->is_empty = r == 0;
         if (r != 0) {
             s->health.damaged_blocks++;
             s->health.lost_records += block->head.rows;
@@ -598,6 +650,61 @@ apply_verdicts(const struct log_file *f, uint64_t row, struct bh_batch *b)
     }
 }
 
+/* What is left out of the files of a run, in their order. */
+static int
+plan_run(struct bh_store *s, const struct cursor *c)
+{
+    int r = 0;
+    for (size_t k = 0; k < c->files && r == 0; k++) {
+        const size_t file = c->file[k];
+        const struct log_file *f = &s->file[file];
+        struct file_plan *p = &s->plan[file];
+        unsigned why = BH_STORE_BY_PERIOD;
+        bool any = false;
+        r = file_plan_make(p, f, &s->query, &s->values, s->sensors.name[c->sensor]);
+        for (size_t b = 0; b < f->block_count && r == 0; b++) {
+            const bool wanted = is_wanted(s, file, b);
+            const unsigned of_block = wanted ? BH_STORE_READ : p->why != NULL ? p->why[b] : (unsigned)BH_STORE_BY_PERIOD;
+            s->skipped.blocks[of_block]++;
+            any |= wanted;
+            why = of_block == BH_STORE_BY_PERIOD ? why : of_block;
+        }
+        s->skipped.files[any ? (unsigned)BH_STORE_READ : why]++;
+        s->skipped.no_summary += s->query.judge != NULL && any && p->why == NULL;
+    }
+    return r;
+}
+
+static int
+make_plans(struct bh_store *s)
+{
+    plans_done(s);
+    s->skipped = (struct bh_store_skipped){ .judged = s->query.judge != NULL };
+    s->plan = calloc(s->files + 1, sizeof *s->plan);
+    int r = s->plan == NULL ? -ENOMEM : 0;
+    for (size_t k = 0; k < s->runs && r == 0; k++) {
+        r = plan_run(s, &s->cursor[k]);
+    }
+    return r;
+}
+
+void
+bh_store_get_skipped(const struct bh_store *s, struct bh_store_skipped *ret)
+{
+    *ret = s->skipped;
+}
+
+const char *
+bh_store_why_name(unsigned why)
+{
+    static const char *const names[BH_STORE_WHYS] = {
+        [BH_STORE_READ] = "read",           [BH_STORE_BY_PERIOD] = "period",   [BH_STORE_BY_COUNTRY] = "country",
+        [BH_STORE_BY_PORT] = "port",        [BH_STORE_BY_ADDRESS] = "address", [BH_STORE_BY_OUTCOME] = "outcome",
+        [BH_STORE_BY_SENSOR] = "sensor",    [BH_STORE_BY_SERVICE] = "service", [BH_STORE_BY_FILTER] = "filter",
+    };
+    return why < BH_STORE_WHYS ? names[why] : "";
+}
+
 int
 bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct bh_error *err)
 {
@@ -605,14 +712,8 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
     s->blocks_done = 0;
     s->health.damaged_blocks = 0;
     s->health.lost_records = s->lost_of_files;
-    free(s->value);
-    s->value = calloc(KOBOLD_VALUES_MAX, sizeof *s->value);
-    if (s->value == NULL) {
+    if (country_values_init(&s->values, q->countries) != 0 || make_plans(s) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
-    }
-    for (unsigned v = 0; q->countries != NULL && v < kobold_value_count(q->countries); v++) {
-        bool known = kobold_value_info(q->countries, (uint16_t)v, &s->value[v]);
-        s->value[v].kind = known ? s->value[v].kind : UINT8_MAX;
     }
     for (size_t k = 0; k < s->runs; k++) {
         cursor_end(&s->cursor[k]);
@@ -727,6 +828,12 @@ bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
         if (r < 0) {
             return bh_error_errno(err, -r, "", "cannot read", "読めません");
         }
+        if (r == 2) {
+            if (c->batch != NULL) {
+                c->batch->rows = 0;
+            }
+            continue;
+        }
         if (r == 1 && alone) {
             if (c->batch != NULL) {
                 c->batch->rows = 0;
@@ -742,7 +849,7 @@ bh_store_progress(const struct bh_store *s, uint64_t *ret_total, uint64_t *ret_d
     uint64_t total = 0;
     for (size_t k = 0; k < s->files; k++) {
         for (size_t b = 0; b < s->file[k].block_count; b++) {
-            total += is_wanted(s, &s->file[k].block[b]);
+            total += is_wanted(s, k, b);
         }
     }
     *ret_total = total;

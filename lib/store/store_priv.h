@@ -43,6 +43,7 @@ void form_from_numbers(const uint32_t v[FORM_NUMBERS], struct form *ret);
 
 /* A group: class, direction, kind, protocol, and whether the service is the first of the ports. */
 #define GROUP_BITS 20U
+#define GROUPS_ALL (1UL << GROUP_BITS)
 static inline uint32_t
 group_pack(unsigned cls, unsigned direction, unsigned kind, unsigned proto, unsigned in_front)
 {
@@ -160,9 +161,16 @@ struct terms {
     struct bh_store_country *country;
     uint32_t country_count;
     uint16_t country_of_value[KOBOLD_VALUES_MAX]; /* index + 1 */
+    /* While another thread seals rows of these tables (seal.c) they only grow at their ends, and lists that
+     * must move leave what it sees where it is, until it is done. */
+    bool is_read;
+    void **left;
+    size_t left_count, left_cap;
 };
 BH_NODISCARD int terms_init(struct terms *t, const kobold *countries, uint64_t key);
 void terms_done(struct terms *t);
+/* Nobody else reads them any more. */
+void terms_release(struct terms *t);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {
@@ -267,6 +275,7 @@ struct dict {
     struct near *near;
     uint32_t near_count;
     bool near_direct; /* our addresses stand in the blocks */
+    bool far_direct;  /* the others do too: the writer has no far_out */
     struct form *form;
     uint32_t form_count;
     uint32_t *group; /* packed */
@@ -313,6 +322,24 @@ void census_reset(struct census *c);
 BH_NODISCARD int census_add(struct census *c, const struct terms *t, const struct chunk *ch);
 BH_NODISCARD int dict_build(struct dict *d, const struct terms *t, const struct census *c);
 void dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out);
+/* Its first part alone. */
+void dict_put_countries(const struct dict *d, struct bh_buf *out);
+BH_NODISCARD int dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *ret_count);
+
+/* A dictionary for rows that are written for a second, made without counting: dict_plain.c. */
+struct dict_plain {
+    struct dict dict;
+    uint16_t *group_at; /* [packed]: index + 1 */
+    uint16_t *country_used;
+    uint32_t *form_used, *shape_used; /* of the tables, in the order of the dictionary */
+    uint8_t *shape_is_used;
+    uint32_t shapes, services; /* shapes: of shape_used; services: of the tables, that are known */
+    size_t group_cap, service_cap, form_cap, shape_cap;
+};
+/* p->dict for the rows of a chunk. All calls with the same tables. */
+BH_NODISCARD int dict_plain_make(struct dict_plain *p, const struct terms *t, const struct chunk *c);
+void dict_plain_done(struct dict_plain *p);
+
 /* 0, -ENOMEM, or BH_EDAMAGED. */
 BH_NODISCARD int dict_get(struct dict *d, const uint8_t *data, size_t size);
 
@@ -358,7 +385,7 @@ struct block_work {
     uint16_t *row; /* rows of a stream after those of another */
     uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
-    struct bh_buf bits, column;
+    struct bh_buf bits, head, body;   /* head, body: for who puts blocks */
 };
 BH_NODISCARD int block_work_init(struct block_work *w);
 void block_work_done(struct block_work *w);
@@ -377,6 +404,12 @@ void block_rows_free(struct block_rows *r);
 /* Columns that are not wanted are not looked at. 0, or BH_EDAMAGED: nothing of it can be used. */
 BH_NODISCARD int block_open(struct block_rows *r, const struct dict *d, const struct block_head *h,
                             const uint8_t *body, uint32_t want);
+/* The same, but block_next() gives the rows only that a sieve lets pass. *ret_unknown: how many others are
+ * unknown; *ret_more: more than service and country had to be looked at. */
+struct sieve;
+BH_NODISCARD int block_open_some(struct block_rows *r, const struct dict *d, const struct block_head *h,
+                                 const uint8_t *body, uint32_t want, const struct sieve *s, uint64_t *ret_unknown,
+                                 bool *ret_more);
 /* Up to a batch of rows behind those of the last call; false: no more. */
 bool block_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
 

@@ -31,6 +31,46 @@ list_reach(void **list, uint32_t *cap, uint32_t count, size_t size)
     return true;
 }
 
+/* The same of a list of the tables. */
+static bool
+terms_reach(struct terms *t, void **list, uint32_t *cap, uint32_t count, size_t size)
+{
+    if (count < *cap || !t->is_read) {
+        return list_reach(list, cap, count, size);
+    }
+    if (t->left_count == t->left_cap) {
+        void **more = realloc(t->left, (t->left_cap + 32) * sizeof *more);
+        if (more == NULL) {
+            return false;
+        }
+        t->left = more;
+        t->left_cap += 32;
+    }
+    void *old = *list;
+    *list = NULL;
+    uint32_t grown = count;
+    if (!list_reach(list, &grown, count, size)) {
+        *list = old;
+        return false;
+    }
+    if (count > 0) {
+        memcpy(*list, old, count * size);
+    }
+    t->left[t->left_count++] = old;
+    *cap = grown;
+    return true;
+}
+
+void
+terms_release(struct terms *t)
+{
+    for (size_t k = 0; k < t->left_count; k++) {
+        free(t->left[k]);
+    }
+    t->left_count = 0;
+    t->is_read = false;
+}
+
 static bool
 slots_init(uint32_t **slot, uint32_t *mask, uint32_t slots)
 {
@@ -63,10 +103,10 @@ key_hash(const struct keys *k, uint64_t key)
 }
 
 int
-key_append(struct keys *k, uint64_t key, uint32_t *ret)
+key_append(struct terms *t, struct keys *k, uint64_t key, uint32_t *ret)
 {
     void *list = k->key;
-    if (!list_reach(&list, &k->cap, k->count, sizeof *k->key)) {
+    if (!terms_reach(t, &list, &k->cap, k->count, sizeof *k->key)) {
         return -ENOMEM;
     }
     k->key = list;
@@ -76,9 +116,9 @@ key_append(struct keys *k, uint64_t key, uint32_t *ret)
 }
 
 static BH_NOINLINE int
-key_new(struct keys *k, uint64_t key, uint32_t at, uint32_t *ret)
+key_new(struct terms *t, struct keys *k, uint64_t key, uint32_t at, uint32_t *ret)
 {
-    int r = key_append(k, key, ret);
+    int r = key_append(t, k, key, ret);
     if (r != 0) {
         return r;
     }
@@ -106,7 +146,7 @@ key_new(struct keys *k, uint64_t key, uint32_t at, uint32_t *ret)
 }
 
 int
-key_id(struct keys *k, uint64_t key, uint32_t *ret)
+key_id(struct terms *t, struct keys *k, uint64_t key, uint32_t *ret)
 {
     uint32_t at = key_hash(k, key) & k->mask;
     while (k->slot[at] != 0) {
@@ -116,7 +156,7 @@ key_id(struct keys *k, uint64_t key, uint32_t *ret)
         }
         at = (at + 1) & k->mask;
     }
-    return key_new(k, key, at, ret);
+    return key_new(t, k, key, at, ret);
 }
 
 /* ---- addresses ----------------------------------------------------------------------------------- */
@@ -230,6 +270,8 @@ terms_init(struct terms *t, const kobold *countries, uint64_t key)
 void
 terms_done(struct terms *t)
 {
+    terms_release(t);
+    free(t->left);
     free(t->country);
     free(t->far);
     free(t->near);
@@ -281,7 +323,7 @@ int
 far_new(struct terms *t, struct address x, uint32_t at, uint32_t country, uint32_t *ret)
 {
     void *list = t->far;
-    if (!list_reach(&list, &t->far_cap, t->far_count, sizeof *t->far)) {
+    if (!terms_reach(t, &list, &t->far_cap, t->far_count, sizeof *t->far)) {
         return -ENOMEM;
     }
     t->far = list;
@@ -300,7 +342,7 @@ int
 near_new(struct terms *t, struct address x, uint32_t at, uint32_t *ret)
 {
     void *list = t->near;
-    if (!list_reach(&list, &t->near_cap, t->near_count, sizeof *t->near)) {
+    if (!terms_reach(t, &list, &t->near_cap, t->near_count, sizeof *t->near)) {
         return -ENOMEM;
     }
     t->near = list;
@@ -338,7 +380,7 @@ form_id(struct terms *t, const struct form *f, uint64_t hash, uint32_t *ret)
         at = (at + 1) & t->form_mask;
     }
     void *list = t->form;
-    if (!list_reach(&list, &t->form_cap, t->form_count, sizeof *t->form)) {
+    if (!terms_reach(t, &list, &t->form_cap, t->form_count, sizeof *t->form)) {
         return -ENOMEM;
     }
     t->form = list;

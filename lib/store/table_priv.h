@@ -11,9 +11,10 @@ struct address {
 };
 
 bool list_reach(void **list, uint32_t *cap, uint32_t count, size_t size);
-BH_NODISCARD int key_id(struct keys *k, uint64_t key, uint32_t *ret);
+/* `k` is one of the tables'. */
+BH_NODISCARD int key_id(struct terms *t, struct keys *k, uint64_t key, uint32_t *ret);
 /* One that is known to be new, and that is found elsewhere. */
-BH_NODISCARD int key_append(struct keys *k, uint64_t key, uint32_t *ret);
+BH_NODISCARD int key_append(struct terms *t, struct keys *k, uint64_t key, uint32_t *ret);
 
 static inline uint64_t
 address_hash(uint64_t key, unsigned family, uint64_t hi, uint64_t lo)
@@ -100,13 +101,13 @@ static inline int
 service_id(struct terms *t, uint32_t *table, uint32_t group, uint32_t port, uint32_t *ret)
 {
     if (table == NULL) {
-        return key_id(&t->service, (uint64_t)group << 16 | port, ret);
+        return key_id(t, &t->service, (uint64_t)group << 16 | port, ret);
     }
     if (BH_LIKELY(table[port] != 0)) {
         *ret = table[port] - 1;
         return 0;
     }
-    int r = key_append(&t->service, (uint64_t)group << 16 | port, ret);
+    int r = key_append(t, &t->service, (uint64_t)group << 16 | port, ret);
     table[port] = r == 0 ? *ret + 1 : 0;
     return r;
 }
@@ -151,7 +152,7 @@ shape_id(struct terms *t, const struct form *f, unsigned stream, uint32_t len, u
     }
     uint32_t form = 0;
     int r = form_id(t, f, hash, &form);
-    r = r != 0 ? r : key_id(&t->shape, shape_key(stream, form, len), ret);
+    r = r != 0 ? r : key_id(t, &t->shape, shape_key(stream, form, len), ret);
     if (r == 0) {
         *s = (struct seen_shape){ *f, len, stream, *ret };
     }

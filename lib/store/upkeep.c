@@ -389,8 +389,9 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
         for (size_t k = 0; k < n; k++) {
             group[k] = &c.files[at + k];
         }
-        /* A segment alone is written again when it was written before there were roll-ups. */
-        if (n > 1 || (c.files[at].type == FILE_SEGMENT && !c.files[at].rollup_known)) {
+        /* A segment alone is written again when it was written before there were roll-ups, or summaries. */
+        if (n > 1 || (c.files[at].type == FILE_SEGMENT &&
+                      (!c.files[at].rollup_known || !log_file_is_summed_up(&c.files[at])))) {
             r = write_anew(&x, dir, group, n, group[0]->first_sequence,
                            group[n - 1]->last_sequence);
             for (size_t k = 1; k < n && r == 0; k++) {

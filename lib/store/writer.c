@@ -19,16 +19,17 @@
 
 #define SEGMENT_BLOCKS 16U
 #define SYNC_NS 10000000000ULL
-#define FLUSH_NS 1000000000LL
+#define MANY_ROWS (4U * BLOCK_ROWS)
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
 static void
 writer_free(struct bh_store_writer *w)
 {
+    sealer_free(w->sealer);
     rows_done(&w->open);
     block_work_done(&w->work);
-    census_done(&w->census);
+    journal_work_done(&w->journal);
     bh_store_sums_done(&w->sums);
     if (w->journal_fd >= 0) {
         close(w->journal_fd);
@@ -73,6 +74,9 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     r = r != 0 ? r : refuse_copy(w->dir, err);
     r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
     r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
+    if (r == 0 && cfg->seal_beside && sealer_new(&w->sealer) != 0) {
+        w->sealer = NULL; /* then it is done here */
+    }
     if (r != 0) {
         writer_free(w);
         return r;
@@ -87,130 +91,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     return 0;
 }
 
-/* ---- sealing --------------------------------------------------------------------------------------------- */
-
-/* What was not sealed becomes the rows of the next segment. */
-static int
-carry_rows(struct bh_store_writer *w, size_t sealed, struct open_rows *ret)
-{
-    int r = rows_init(ret, w->countries, w->key);
-    for (size_t k = sealed; k < w->open.count && r == 0; k++) {
-        const struct chunk *from = w->open.chunk[k];
-        struct chunk *to = rows_new_chunk(ret, from->flags);
-        r = to == NULL ? -ENOMEM : chunk_move(to, &ret->terms, from, &w->open.terms, 0, from->rows);
-    }
-    return r;
-}
-
-/* No more rows come into it. */
-static bool
-is_complete(const struct bh_store_writer *w, size_t chunk)
-{
-    return chunk + 1 < w->open.count || w->open.chunk[chunk]->rows == BLOCK_ROWS;
-}
-
-/* Where bh_store_settle() goes on. */
-static void
-find_settled(struct bh_store_writer *w)
-{
-    uint64_t left = w->settled - w->base;
-    w->settle_chunk = 0;
-    while (w->settle_chunk < w->open.count) {
-        const uint32_t rows = w->open.chunk[w->settle_chunk]->rows;
-        if (left < rows || !is_complete(w, w->settle_chunk)) {
-            break;
-        }
-        left -= rows;
-        w->settle_chunk++;
-    }
-    w->settle_row = (uint32_t)left;
-}
-
-static int
-seal(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
-{
-    struct segment_out out;
-    struct open_rows next;
-    uint64_t sealed = 0;
-    const bool anew = rows_are_many(&w->open);
-    for (size_t k = 0; k < chunks; k++) {
-        sealed += w->open.chunk[k]->rows;
-    }
-    int r =
-        rows_seal(&w->open, chunks, w->dir, w->sequence, &w->run, &w->sums, &w->work, &out, err);
-    if (r != 0) {
-        return r;
-    }
-    if (anew && carry_rows(w, chunks, &next) != 0) {
-        segment_drop(&out);
-        rows_done(&next);
-        return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
-    }
-    const int old_fd = w->journal_fd; /* from here on an error leaves memory and files apart */
-    const uint64_t old = w->sequence++, announced = w->flushed;
-    if (anew) {
-        rows_done(&w->open);
-        w->open = next;
-    } else {
-        rows_forget(&w->open, chunks);
-    }
-    w->base += sealed;
-    w->flushed = w->base;
-    w->judged = w->judged > w->base ? w->judged : w->base;
-    w->journal_fd = -1;
-    find_settled(w);
-    if (announced > w->base) { /* before the old journal goes */
-        w->judged = w->base;
-        r = journal_open(w, old, err);
-        r = r != 0 ? r : journal_flush(w, announced, NULL, NULL, err);
-        r = r != 0 ? r : journal_sync(w, err);
-    }
-    r = r != 0 ? r : segment_place(&out, w->dir, err);
-    segment_drop(&out);
-    if (old_fd >= 0) {
-        close(old_fd);
-        r = r != 0 ? r : unlink_file(w->dir, old, FILE_JOURNAL, err);
-    }
-    w->failed |= r != 0;
-    if (r == 0 && (w->keep_ns > 0 || w->keep_bytes > 0)) {
-        struct bh_store_done done;
-        r = retain_files(w->dir, w->keep_ns, w->keep_bytes, &done, err);
-    }
-    return r;
-}
-
-/* Enough settled chunks for a segment? Small ones come when batches change their kind. */
-static int
-seal_when_full(struct bh_store_writer *w, struct bh_error *err)
-{
-    const size_t settled = w->settle_chunk < w->open.count ? w->settle_chunk : w->open.count;
-    if (settled < w->segment_blocks) {
-        return 0;
-    }
-    uint64_t rows = 0;
-    size_t k = 0;
-    while (k < settled && k < 16UL * w->segment_blocks &&
-           rows < (uint64_t)w->segment_blocks * BLOCK_ROWS) {
-        rows += w->open.chunk[k++]->rows;
-    }
-    const bool full =
-        rows >= (uint64_t)w->segment_blocks * BLOCK_ROWS || k >= 16UL * w->segment_blocks;
-    if (!full) {
-        return 0;
-    }
-    /* To seal takes a while, and what came before must not wait for that in memory only; at full speed,
-     * when that is as much as is sealed, it may wait a little. */
-    int r = 0;
-    const uint64_t waiting = w->rows - (w->flushed > w->base ? w->flushed : w->base);
-    if (w->any_tick && waiting > 0 &&
-        (waiting <= BLOCK_ROWS || w->now_ns - w->flush_ns >= FLUSH_NS / 10 * 9)) {
-        r = journal_flush(w, w->rows, NULL, NULL, err);
-        w->flush_ns = w->now_ns;
-    }
-    r = r != 0 ? r : seal(w, k, err);
-    w->seal_waits = r != 0;
-    return r;
-}
+/* ---- what is called -------------------------------------------------------------------------------------- */
 
 /* What is said again and again after an error that cannot be mended. */
 static int
@@ -232,8 +113,6 @@ say_failed(const struct bh_store_writer *w, struct bh_error *err)
     }
     return w->error.code;
 }
-
-/* ---- what is called -------------------------------------------------------------------------------------- */
 
 int
 bh_store_write(struct bh_store_writer *w, const struct bh_batch *b, struct bh_error *err)
@@ -277,12 +156,74 @@ bh_store_settle(struct bh_store_writer *w, uint64_t rows, bh_store_verdict_fn *v
         }
         w->settled += end - w->settle_row;
         w->settle_row = end;
-        if (end < c->rows || !is_complete(w, w->settle_chunk)) {
+        if (end < c->rows || !chunk_is_complete(w, w->settle_chunk)) {
             break;
         }
         w->settle_chunk++;
         w->settle_row = 0;
     }
+}
+
+/* Has a row that is in no file been waiting for a second? It came behind the last mark that does not have it. */
+static bool
+waits_too_long(const struct bh_store_writer *w)
+{
+    const uint64_t safe = bh_store_flushed(w);
+    int64_t since_ns = INT64_MIN;
+    bool found = false;
+    for (unsigned k = 0; k < MARKS && k < w->marks; k++) {
+        const struct mark *m = &w->mark[k];
+        if (m->rows <= safe) {
+            since_ns = m->ns > since_ns ? m->ns : since_ns;
+            found = true;
+        }
+    }
+    return safe < w->rows && (!found || w->now_ns - since_ns >= FLUSH_NS);
+}
+
+/* Up to which row is to be flushed? When very many come at once, what came in the last half of a second may
+ * wait: it will perhaps be sealed before a second is over, and then needs no journal. */
+static uint64_t
+rows_to_flush(const struct bh_store_writer *w)
+{
+    uint64_t rows = bh_store_flushed(w);
+    if (w->sealer == NULL || w->rows - rows <= MANY_ROWS) { /* sealing here flushes all before */
+        return w->rows;
+    }
+    for (unsigned k = 0; k < MARKS && k < w->marks; k++) {
+        const struct mark *m = &w->mark[k];
+        rows = m->ns <= w->now_ns - FLUSH_NS / 2 && m->rows > rows ? m->rows : rows;
+    }
+    return rows;
+}
+
+static void
+make_mark(struct bh_store_writer *w)
+{
+    const struct mark *last = &w->mark[(w->marks + MARKS - 1) % MARKS];
+    if (w->marks == 0 || w->now_ns - last->ns >= FLUSH_NS / 8) {
+        w->mark[w->marks % MARKS] = (struct mark){ w->now_ns, w->marks == 0 ? 0 : w->rows };
+        w->marks++;
+    }
+}
+
+/* Once a second: may it still write here, and what adds up. */
+static int
+look_around(struct bh_store_writer *w, const struct bh_store_sums *sums, struct bh_error *err)
+{
+    struct bh_store_sums copy = { 0 };
+    w->checked_ns = w->now_ns;
+    int r = check_lock(w->dir, w->lock_fd, err);
+    w->failed |= r != 0;
+    if (r != 0 || sums == NULL) {
+        return r;
+    }
+    if (bh_store_sums_add(&copy, sums) != 0) {
+        return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
+    }
+    bh_store_sums_done(&w->sums);
+    w->sums = copy;
+    return 0;
 }
 
 int
@@ -291,35 +232,28 @@ bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_s
 {
     if (!w->any_tick) {
         w->any_tick = true;
-        w->flush_ns = w->synced_ns = now_ns;
+        w->flush_ns = w->synced_ns = w->checked_ns = now_ns;
     }
-    if (now_ns <
-        w->now_ns) { /* it should only go forward; when it does not, nothing may wait for it */
-        w->flush_ns = now_ns - FLUSH_NS;
+    if (now_ns < w->now_ns) { /* it should only go forward; when it does not, nothing may wait for it */
+        w->flush_ns = w->checked_ns = now_ns - FLUSH_NS;
         w->synced_ns = now_ns - (int64_t)w->sync_ns;
+        w->marks = 0;
     }
+    const bool stepped_back = now_ns < w->now_ns;
     w->now_ns = now_ns;
     if (w->failed) {
         return say_failed(w, err);
     }
-    if (now_ns - w->flush_ns < FLUSH_NS) {
-        return 0;
+    int r = now_ns - w->checked_ns >= FLUSH_NS ? look_around(w, sums, err) : 0;
+    /* First what is small: when there is room for no segment, there may be for this. Of what is in the journal
+     * the outcomes too. */
+    const uint64_t known = w->settled < w->flushed ? w->settled : w->flushed;
+    if (r == 0 && (stepped_back || waits_too_long(w) || w->seal_waits ||
+                   (w->judged < known && now_ns - w->flush_ns >= FLUSH_NS))) {
+        w->flush_ns = now_ns;
+        r = journal_flush(w, stepped_back ? w->rows : rows_to_flush(w), verdict, arg, err);
     }
-    w->flush_ns = now_ns;
-    int r = check_lock(w->dir, w->lock_fd, err);
-    w->failed = r != 0;
-    if (sums != NULL) {
-        struct bh_store_sums copy = { 0 };
-        if (bh_store_sums_add(&copy, sums) != 0) {
-            return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
-        }
-        bh_store_sums_done(&w->sums);
-        w->sums = copy;
-    }
-    /* First what is small: when there is room for no segment, there may be for this. */
-    if (r == 0 && (w->flushed < w->rows || w->judged < w->settled)) {
-        r = journal_flush(w, w->rows, verdict, arg, err);
-    }
+    make_mark(w);
     r = r != 0 ? r : seal_when_full(w, err);
     if (r == 0 && w->journal_fd >= 0 && (uint64_t)(now_ns - w->synced_ns) >= w->sync_ns) {
         w->synced_ns = now_ns;
@@ -345,12 +279,13 @@ bh_store_writer_close(struct bh_store_writer *w, const struct bh_store_sums *sum
     if (sums != NULL && !w->failed) {
         bh_store_sums_done(&w->sums);
         r = bh_store_sums_add(&w->sums, sums);
+        r = r != 0 ? r : seal_take_back(w, true, err);
         bh_store_settle(w, w->rows, NULL, NULL);
         w->settle_chunk = w->open.count;
         do {
             const size_t chunks =
                 w->open.count < w->segment_blocks ? w->open.count : w->segment_blocks;
-            r = r != 0 ? r : seal(w, chunks, err);
+            r = r != 0 ? r : seal_now(w, chunks, err);
         } while (r == 0 && w->open.count > 0);
         if (r != 0 && !w->failed && w->flushed < w->rows) {
             bh_ignore(

@@ -27,6 +27,7 @@ int verb_count(int argc, char **argv);
 int verb_feed(int argc, char **argv);
 int verb_export(int argc, char **argv);
 int verb_capture(int argc, char **argv);
+int verb_status(int argc, char **argv);
 
 /* One line on stderr; returns the exit code: 2 for a wrong command line, else 1. */
 int program_fail(const struct bh_error *err, enum bh_lang lang);

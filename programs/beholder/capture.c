@@ -11,14 +11,16 @@
 #include "bh_config.h"
 #include "bh_modules.h"
 #include "bh_sensor.h"
+#include "bh_store.h"
 #include "beholder_capture_command.h"
 
 struct face {
     enum bh_lang lang;
     bool quiet, draws, drawn;
-    const char *log; /* NULL: no output is a packet log */
-    size_t log_output;
+    char log[4096], log_output[64]; /* "": no output is a packet log */
     uint64_t frames;
+    const struct bh_args *args;
+    bool said; /* what is wrong with the configuration, line by line */
 };
 
 static void
@@ -88,21 +90,22 @@ started(void *arg, const char *user, const char *home)
     if (f->quiet) {
         return;
     }
-    if (f->log != NULL && user[0] != '\0') {
+    if (f->log[0] != '\0' && user[0] != '\0') {
         bh_error_set(&text, 0, f->log,
                      "belongs to the user %s from here on, and so does this process",
                      "は以後ユーザー %s のものです。このプロセスも同じユーザーで動きます", user);
         say_plain(f, &text);
     }
-    if (f->log == NULL) {
+    if (f->log[0] == '\0') {
         bh_error_set(&text, 0, "", "watching %s", "%s を監視しています", home);
         say_plain(f, &text);
         return;
     }
+    char dir[4096];
+    const bool is_default = strcmp(f->log, bh_store_default_dir(dir, sizeof dir)) == 0;
     bh_error_set(&text, 0, "", "watching %s; see it: beholder report%s%s",
                  "%s を監視しています。見るには: beholder report%s%s", home,
-                 strcmp(f->log, "/var/log/beholder") == 0 ? "" : " ",
-                 strcmp(f->log, "/var/log/beholder") == 0 ? "" : f->log);
+                 is_default ? "" : " ", is_default ? "" : f->log);
     say_plain(f, &text);
 }
 
@@ -110,12 +113,16 @@ static void
 say_summary(struct face *f, const struct bh_sensor_counters *c)
 {
     struct bh_error text = { 0 };
-    bh_error_set(&text, 0, f->log != NULL ? f->log : "",
+    uint64_t records = c->records;
+    for (size_t k = 0; k < c->outputs; k++) {
+        records = strcmp(c->output[k].name, f->log_output) == 0 ? c->output[k].written : records;
+    }
+    bh_error_set(&text, 0, f->log,
                  "%" PRIu64 " records, %" PRIu64 " accesses; lost: %" PRIu64
                  " in the kernel, %" PRIu64 " on the way",
                  "記録 %" PRIu64 " 件、アクセス %" PRIu64 " 件。欠落: カーネル内 %" PRIu64
                  " 件、途中 %" PRIu64 " 件",
-                 f->log != NULL ? c->output[f->log_output].written : c->records, c->accesses, c->kernel_lost, lost_of(c) - c->kernel_lost);
+                 records, c->accesses, c->kernel_lost, lost_of(c) - c->kernel_lost);
     say_plain(f, &text);
 }
 
@@ -182,6 +189,8 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
         { "sensor", "site", "sensor", "" },       { "home", "site", "home", "" },
         { "country-db", "site", "country-db", "" }, { "user", "site", "user", "" },
         { "ring", "capture", "ring", "M" },       { "outcomes", "capture", "outcomes", "" },
+        { "status-socket", "site", "status-socket", "" }, { "metrics-file", "site", "metrics-file", "" },
+        { "metrics-listen", "site", "metrics-listen", "" },
         { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
         { "profile", "output log", "profile", "" }, { "sync", "output log", "sync", "s" },
     };
@@ -218,10 +227,15 @@ read_config(struct bh_config *c, const struct bh_args *a, struct face *f, struct
     if (path != NULL || access(DEFAULT_CONFIG, F_OK) == 0) {
         r = bh_config_read(c, path != NULL ? path : DEFAULT_CONFIG);
     }
-    const int set = set_all(c, a, err);
+    int set = set_all(c, a, err);
+    if (set == 0 && !bh_config_given(c, BH_CONFIG_SITE, "log-dir")) {
+        char dir[4096]; /* where reports look, too */
+        set = bh_config_set(c, "site", "log-dir", bh_store_default_dir(dir, sizeof dir), "default", err);
+    }
     r = r != 0 ? r : set;
     const int whole = set != 0 ? 0 : bh_config_finish(c);
     r = r != 0 ? r : whole;
+    f->said = bh_config_error_count(c) > 0;
     for (size_t k = 0; k < bh_config_error_count(c); k++) {
         char line[1200];
         fprintf(stderr, "beholder: %s\n", bh_error_line(bh_config_error(c, k), f->lang, line, sizeof line));
@@ -237,6 +251,32 @@ read_config(struct bh_config *c, const struct bh_args *a, struct face *f, struct
 
 /* ---- the sensor ------------------------------------------------------------------------------------------ */
 
+/* A configuration as the sensor takes it, with all that it points to. */
+struct loaded {
+    struct bh_config *config;
+    struct bh_sensor_output output[BH_SENSOR_OUTPUTS];
+    char *filter[BH_SENSOR_OUTPUTS];
+    size_t count;
+    char host[65], *names;
+    const char *interfaces[BH_LIVE_INTERFACES + 1];
+    struct bh_buf fixed;
+    struct bh_sensor_config sensor;
+};
+
+static void
+unload(struct loaded *l)
+{
+    for (size_t k = 0; l != NULL && k < l->count; k++) {
+        free(l->filter[k]);
+    }
+    if (l != NULL) {
+        bh_buf_done(&l->fixed);
+        free(l->names);
+        bh_config_free(l->config);
+    }
+    free(l);
+}
+
 /* What is recorded at all, and what of that an output is given. */
 static char *
 both_filters(const char *all, const char *one)
@@ -251,15 +291,21 @@ both_filters(const char *all, const char *one)
     return b.data;
 }
 
-struct outputs {
-    struct bh_sensor_output output[BH_SENSOR_OUTPUTS];
-    char *filter[BH_SENSOR_OUTPUTS];
-    size_t count;
-};
+/* Of the output and of what is recorded at all. */
+static uint64_t
+mark_of(const struct bh_config *c, size_t index, const char *filter)
+{
+    uint64_t mark = bh_config_output_mark(c, index);
+    for (; *filter != '\0'; filter++) {
+        mark = bh_mix64(mark, (uint8_t)*filter);
+    }
+    return mark;
+}
 
 static int
-take_outputs(const struct bh_config *c, struct outputs *o, struct face *f, struct bh_error *err)
+take_outputs(struct loaded *l, struct face *f, struct bh_error *err)
 {
+    const struct bh_config *c = l->config;
     const size_t count = bh_config_output_count(c);
     if (count > BH_SENSOR_OUTPUTS) {
         return bh_error_set(err, BH_ELIMIT, "", "more than %u outputs", "出力は %u 個までです", BH_SENSOR_OUTPUTS);
@@ -267,26 +313,27 @@ take_outputs(const struct bh_config *c, struct outputs *o, struct face *f, struc
     for (size_t k = 0; k < count; k++) {
         struct bh_config_output from;
         bh_config_output(c, k, &from);
-        o->filter[k] = both_filters(bh_config_text(c, BH_CONFIG_CAPTURE, "filter"), from.filter);
-        o->count = k + 1;
-        if (o->filter[k] == NULL) {
+        l->filter[k] = both_filters(bh_config_text(c, BH_CONFIG_CAPTURE, "filter"), from.filter);
+        l->count = k + 1;
+        if (l->filter[k] == NULL) {
             return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
         }
-        o->output[k] = (struct bh_sensor_output){
+        l->output[k] = (struct bh_sensor_output){
             .name = from.name,
             .module = from.module,
             .settings = from.settings,
             .setting_count = from.setting_count,
-            .filter_words = (const char *const *)&o->filter[k],
-            .filter_count = o->filter[k][0] != '\0',
+            .filter_words = (const char *const *)&l->filter[k],
+            .filter_count = l->filter[k][0] != '\0',
             .queue_bytes = from.queue_octets,
             .spool = from.spool,
             .spool_bytes = from.spool_octets,
+            .mark = mark_of(c, k, l->filter[k]),
         };
         for (size_t s = 0; s < from.setting_count; s++) {
             if (strcmp(from.module->name, "iplog") == 0 && strcmp(from.settings[s].name, "directory") == 0) {
-                f->log = from.settings[s].value;
-                f->log_output = k;
+                snprintf(f->log, sizeof f->log, "%s", from.settings[s].value);
+                snprintf(f->log_output, sizeof f->log_output, "%s", from.name);
                 const int r = check_log(f->log, err);
                 if (r != 0) {
                     return r;
@@ -310,73 +357,142 @@ split_interfaces(char *text, const char *ret[BH_LIVE_INTERFACES + 1])
     return n;
 }
 
-static int
-run(const struct bh_config *c, const struct bh_args *a, struct face *f, struct bh_error *err)
+/* What cannot change while the sensor runs. */
+static void
+put_fixed(const struct bh_config *c, struct bh_buf *out)
 {
-    char host[65] = "", *names = strdup(bh_config_text(c, BH_CONFIG_CAPTURE, "interface"));
-    const char *interfaces[BH_LIVE_INTERFACES + 1];
+    static const struct {
+        enum bh_config_section section;
+        const char *key;
+    } keys[] = { { BH_CONFIG_CAPTURE, "interface" },   { BH_CONFIG_CAPTURE, "ring" },       { BH_CONFIG_CAPTURE, "promiscuous" },
+                 { BH_CONFIG_CAPTURE, "outcomes" },    { BH_CONFIG_SITE, "user" },          { BH_CONFIG_SITE, "status-socket" },
+                 { BH_CONFIG_SITE, "metrics-listen" } };
+    for (size_t k = 0; k < BH_COUNT(keys); k++) {
+        const char *value = bh_config_text(c, keys[k].section, keys[k].key);
+        bh_buf_printf(out, "%s=%s\n", keys[k].key, value != NULL ? value : "");
+    }
+    bh_buf_putc(out, '\0');
+}
+
+static int reload(void *arg, const struct bh_sensor_config **ret_config);
+
+static void
+forget(void *arg, const struct bh_sensor_config *config)
+{
+    (void)arg;
+    unload((struct loaded *)(uintptr_t)((const char *)config - offsetof(struct loaded, sensor)));
+}
+
+static void
+fill_sensor(struct loaded *l, struct face *f)
+{
+    const struct bh_config *c = l->config;
     const char *sensor = bh_config_text(c, BH_CONFIG_SITE, "sensor");
-    struct outputs outputs = { 0 };
-    struct bh_sensor_counters counters;
-    gethostname(host, sizeof host - 1);
     const bool kills = getenv("BH_SANDBOX_KILLS") != NULL; /* of the tests */
-    int r = names == NULL ? bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません")
-                          : take_outputs(c, &outputs, f, err);
-    const struct bh_sensor_config cfg = {
-        .interfaces = interfaces,
-        .interface_count = names == NULL ? 0 : split_interfaces(names, interfaces),
+    l->sensor = (struct bh_sensor_config){
+        .interfaces = l->interfaces,
+        .interface_count = split_interfaces(l->names, l->interfaces),
         .promiscuous = bh_config_uint(c, BH_CONFIG_CAPTURE, "promiscuous") != 0,
         .ring_bytes = bh_config_uint(c, BH_CONFIG_CAPTURE, "ring"),
-        .sensor = sensor != NULL ? sensor : host,
+        .sensor = sensor != NULL ? sensor : l->host,
         .home = bh_config_text(c, BH_CONFIG_SITE, "home"),
         .country_db = bh_config_text(c, BH_CONFIG_SITE, "country-db"),
         .outcomes = bh_config_uint(c, BH_CONFIG_CAPTURE, "outcomes") != 0,
         .user = bh_config_text(c, BH_CONFIG_SITE, "user"),
-        .sandbox = bh_arg_given(a, "no-sandbox") ? BH_SANDBOX_OFF
-                   : kills                       ? BH_SANDBOX_KILL
-                                                 : BH_SANDBOX_ON,
-        .outputs = outputs.output,
-        .output_count = outputs.count,
+        .status_socket = bh_config_text(c, BH_CONFIG_SITE, "status-socket"),
+        .metrics_file = bh_config_text(c, BH_CONFIG_SITE, "metrics-file"),
+        .metrics_listen = bh_config_text(c, BH_CONFIG_SITE, "metrics-listen"),
+        .sandbox = bh_arg_given(f->args, "no-sandbox") ? BH_SANDBOX_OFF
+                   : kills                             ? BH_SANDBOX_KILL
+                                                       : BH_SANDBOX_ON,
+        .outputs = l->output,
+        .output_count = l->count,
         .say = say,
         .say_arg = f,
         .progress = progress,
         .progress_arg = f,
+        .reload = reload,
+        .forget = forget,
+        .reload_arg = f,
+        .fixed = l->fixed.data,
         .started = started,
     };
-    if (cfg.sandbox == BH_SANDBOX_OFF) {
+}
+
+/* Files and command line, checked. */
+static int
+load(struct face *f, struct loaded **ret, struct bh_error *err)
+{
+    struct loaded *l = calloc(1, sizeof *l);
+    if (l == NULL || (l->config = bh_config_new(bh_modules)) == NULL) {
+        unload(l);
+        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+    }
+    int r = read_config(l->config, f->args, f, err);
+    if (r == 0 && !bh_config_given(l->config, BH_CONFIG_CAPTURE, "interface")) {
+        r = bh_error_set(err, BH_EUSAGE, "beholder capture",
+                         "say what to watch: -i IF (beholder interfaces lists them)",
+                         "監視するインターフェースを -i で指定してください (一覧は beholder interfaces)");
+    }
+    r = r != 0 ? r : take_outputs(l, f, err);
+    if (r == 0) {
+        gethostname(l->host, sizeof l->host - 1);
+        put_fixed(l->config, &l->fixed);
+        l->names = strdup(bh_config_text(l->config, BH_CONFIG_CAPTURE, "interface"));
+        if (l->names == NULL || l->fixed.failed) {
+            r = bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+        }
+    }
+    if (r != 0) {
+        unload(l);
+        return r;
+    }
+    fill_sensor(l, f);
+    *ret = l;
+    return 0;
+}
+
+/* SIGHUP: what is wrong is said with its place. */
+static int
+reload(void *arg, const struct bh_sensor_config **ret_config)
+{
+    struct face *f = arg;
+    struct loaded *l;
+    struct bh_error err = { 0 };
+    const int r = load(f, &l, &err);
+    if (r != 0 && !f->said) {
+        say(f, "beholder", BH_SAY_ERROR, &err);
+    }
+    if (r != 0) {
+        return r;
+    }
+    *ret_config = &l->sensor;
+    return 0;
+}
+
+static int
+capture(struct face *f, struct bh_error *err)
+{
+    struct bh_sensor_counters counters;
+    struct loaded *l;
+    int r = load(f, &l, err);
+    if (r != 0) {
+        return r;
+    }
+    if (l->sensor.sandbox == BH_SANDBOX_OFF) {
         struct bh_error text = { 0 };
         bh_error_set(&text, 0, "--no-sandbox",
                      "the processes are NOT confined: a fault in them is a way into this machine",
                      "プロセスは制限されません。不具合があれば、このマシンへの侵入口になります");
         say(f, "beholder", BH_SAY_WARNING, &text);
     }
-    r = r != 0 ? r : bh_sensor_run(&cfg, &counters, err);
+    const struct bh_sensor_config *in_force = &l->sensor;
+    r = bh_sensor_run(&in_force, &counters, err);
     clear_line(f);
     if (r == 0 && !f->quiet) {
         say_summary(f, &counters);
     }
-    for (size_t k = 0; k < outputs.count; k++) {
-        free(outputs.filter[k]);
-    }
-    free(names);
-    return r;
-}
-
-static int
-capture(const struct bh_args *a, struct face *f, struct bh_error *err)
-{
-    struct bh_config *c = bh_config_new(bh_modules);
-    if (c == NULL) {
-        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
-    }
-    int r = read_config(c, a, f, err);
-    if (r == 0 && !bh_config_given(c, BH_CONFIG_CAPTURE, "interface")) {
-        r = bh_error_set(err, BH_EUSAGE, "beholder capture",
-                         "say what to watch: -i IF (beholder interfaces lists them)",
-                         "監視するインターフェースを -i で指定してください (一覧は beholder interfaces)");
-    }
-    r = r != 0 ? r : run(c, a, f, err);
-    bh_config_free(c);
+    forget(f, in_force);
     return r;
 }
 
@@ -399,7 +515,8 @@ verb_capture(int argc, char **argv)
     } else {
         f.quiet = bh_arg_given(a, "quiet");
         f.draws = !f.quiet && isatty(STDERR_FILENO) == 1;
-        code = capture(a, &f, &err) != 0 ? program_fail(&err, f.lang) : 0;
+        f.args = a;
+        code = capture(&f, &err) != 0 ? program_fail(&err, f.lang) : 0;
     }
     bh_args_free(a);
     return code;

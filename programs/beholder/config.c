@@ -8,6 +8,7 @@
 
 #include "bh_config.h"
 #include "bh_modules.h"
+#include "bh_store.h"
 #include "beholder_check_config_command.h"
 #include "beholder_config_command.h"
 #include "beholder_outputs_command.h"
@@ -68,6 +69,10 @@ on_config(const struct bh_args *a, const char *command, bool print, enum bh_lang
     /* Without a file of its own a sensor runs with defaults; one that was named must be there. */
     const bool absent = bh_arg_operands(a, &operands) == 0 && access(path, F_OK) != 0;
     int r = absent ? 0 : bh_config_read(c, path);
+    if (r == 0 && !bh_config_given(c, BH_CONFIG_SITE, "log-dir")) {
+        char dir[4096]; /* as the sensor would, and reports do */
+        r = bh_config_set(c, "site", "log-dir", bh_store_default_dir(dir, sizeof dir), "default", &err);
+    }
     const int whole = bh_config_finish(c);
     r = r != 0 ? r : whole;
     say_errors(c, lang);
@@ -108,6 +113,7 @@ static const char *const type_names[][BH_LANGS] = {
     [BH_SETTING_FILE_IN] = { "file", "ファイル" },  [BH_SETTING_SECRET] = { "file of a secret", "秘密のファイル" },
     [BH_SETTING_PEER] = { "host:port or socket", "ホスト:ポート かソケット" },
     [BH_SETTING_COMMAND] = { "program", "プログラム" },
+    [BH_SETTING_LOOPBACK] = { "loopback address:port", "ループバックアドレス:ポート" },
 };
 
 static const char *

@@ -17,7 +17,11 @@
 #include <unistd.h>
 
 #include "beholder_doctor_command.h"
+#include "bh_store.h"
 #include "kobold.h"
+#ifdef BH_WITH_SENSOR
+#include "bh_sensor.h"
+#endif
 
 #define LANDLOCK_CREATE_RULESET 444 /* the same on all architectures; LANDLOCK_CREATE_RULESET_VERSION is 1 */
 
@@ -55,15 +59,16 @@ struct looking {
     int64_t now_s;
 };
 
-/* A socket, and a ring of one mebibyte behind it: what CAP_NET_RAW is for. */
+/* A socket, and a ring behind it: what CAP_NET_RAW is for. */
 static void
 look_capture(const struct looking *l, struct finding *f)
 {
     (void)l;
     const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     const int version = TPACKET_V3;
-    struct tpacket_req3 ring = { .tp_block_size = 1U << 18, .tp_block_nr = 4, .tp_frame_size = 2048,
-                                 .tp_frame_nr = 512, .tp_retire_blk_tov = 10 };
+    /* 32 MiB, as a sensor takes for an interface when nobody says. */
+    struct tpacket_req3 ring = { .tp_block_size = 1U << 18, .tp_block_nr = 128, .tp_frame_size = 2048,
+                                 .tp_frame_nr = 128 * 128, .tp_retire_blk_tov = 10 };
     if (fd < 0) {
         const bool refused = errno == EPERM || errno == EACCES;
         found(f, BAD, "no packet socket: %s%.0s", "パケットソケットを開けません: %.0s%s",
@@ -74,14 +79,23 @@ look_capture(const struct looking *l, struct finding *f)
                        : "カーネルに CONFIG_PACKET が必要です");
         return;
     }
-    if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0 ||
-        setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) != 0) {
+    const bool speaks = setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) == 0;
+    if (speaks && setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) == 0) {
+        found(f, GOOD, "packet socket and TPACKET_V3 ring of 32 MiB", "パケットソケットと TPACKET_V3 リング (32 MiB)");
+        close(fd);
+        return;
+    }
+    ring.tp_block_nr = 4;
+    ring.tp_frame_nr = 512;
+    if (!speaks || setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) != 0) {
         found(f, BAD, "packet socket, but no TPACKET_V3 ring: %s%.0s",
               "パケットソケットはありますが TPACKET_V3 リングを作れません: %.0s%s", bh_errno_text(errno, BH_EN),
               bh_errno_text(errno, BH_JA));
         advise(f, "use --capture libpcap", "--capture libpcap を使ってください");
     } else {
-        found(f, GOOD, "packet socket and TPACKET_V3 ring", "パケットソケットと TPACKET_V3 リング");
+        found(f, WARNING, "packet socket, but only a small TPACKET_V3 ring", "パケットソケットはありますが TPACKET_V3 リングは小さなものだけです");
+        advise(f, "there is too little memory in large pieces: fewer interfaces, or ring = 8M in [capture]",
+               "大きな連続メモリが不足しています。インターフェースを減らすか、[capture] で ring = 8M としてください");
     }
     close(fd);
 }
@@ -210,6 +224,90 @@ look_countries(const struct looking *l, struct finding *f)
     kobold_close(k);
 }
 
+#ifdef BH_WITH_SENSOR
+/* ---- sensors that run here: what they say themselves ---------------------------------------------------- */
+
+/* Metrics of all that answer, one after the other. Returns how many. */
+static size_t
+ask_sensors(struct bh_buf *out)
+{
+    char *path[BH_SENSOR_SOCKETS];
+    const size_t count = bh_sensor_sockets(path);
+    size_t answered = 0;
+    for (size_t k = 0; k < count; k++) {
+        struct bh_error err;
+        answered += bh_sensor_ask(path[k], "metrics\n", out, &err) == 0;
+        free(path[k]);
+    }
+    bh_buf_putc(out, '\0');
+    return answered;
+}
+
+/* The samples of a metric added up, or (least) the least of them. */
+static double
+add_up(const char *text, const char *metric, bool least)
+{
+    const size_t n = strlen(metric);
+    double sum = least ? 1 : 0;
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        const char *value = end;
+        if (strncmp(line, metric, n) == 0 && (line[n] == '{' || line[n] == ' ')) {
+            while (value != NULL && value > line && value[-1] != ' ') {
+                value--;
+            }
+            const double v = value != NULL ? strtod(value, NULL) : 0;
+            sum = least ? (v < sum ? v : sum) : sum + v;
+        }
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return sum;
+}
+
+static void
+look_drops(const struct looking *l, struct finding *f)
+{
+    struct bh_buf text = { 0 };
+    (void)l;
+    if (ask_sensors(&text) == 0 || text.failed) {
+        found(f, GOOD, "no sensor runs here, or it does not answer this user", "動作中のセンサーはないか、このユーザーには応答しません");
+        bh_buf_done(&text);
+        return;
+    }
+    const double kernel = add_up(text.data, "beholder_interface_lost_total", false);
+    const double way = add_up(text.data, "beholder_output_lost_total", false) + add_up(text.data, "beholder_output_failed_total", false);
+    const double frames = add_up(text.data, "beholder_interface_frames_total", false);
+    found(f, kernel + way > 0 ? WARNING : GOOD, "of %.0f frames %.0f lost in the kernel, %.0f records on the way",
+          "%.0f フレームのうち、カーネルでの欠落 %.0f、途中での欠落 %.0f 件", frames, kernel, way);
+    if (kernel > 0) {
+        advise(f, "a larger ring, or fewer interfaces: ring = 128M in [capture]",
+               "リングを大きくするか、インターフェースを減らしてください: [capture] で ring = 128M");
+    } else if (way > 0) {
+        advise(f, "beholder status says which output; a larger queue, or a narrower filter, in its [output NAME]",
+               "どの出力かは beholder status で分かります。その [output 名前] で queue を大きくするか filter を狭めてください");
+    }
+    bh_buf_done(&text);
+}
+
+static void
+look_sandbox(const struct looking *l, struct finding *f)
+{
+    struct bh_buf text = { 0 };
+    (void)l;
+    if (ask_sensors(&text) == 0 || text.failed) {
+        found(f, GOOD, "no sensor runs here, or it does not answer this user", "動作中のセンサーはないか、このユーザーには応答しません");
+    } else if (add_up(text.data, "beholder_process_confined", true) >= 1) {
+        found(f, GOOD, "every process that sees packets or records is confined", "パケットや記録を扱うプロセスはすべて制限されています");
+    } else {
+        found(f, WARNING, "a process that sees packets or records is not wholly confined",
+              "パケットや記録を扱うプロセスに、十分に制限されていないものがあります");
+        advise(f, "beholder status says which and by what; run it without --no-sandbox, on a kernel with seccomp and Landlock",
+               "詳細は beholder status で分かります。--no-sandbox を付けず、seccomp と Landlock のあるカーネルで動かしてください");
+    }
+    bh_buf_done(&text);
+}
+#endif
+
 static const struct {
     const char *key;
     const char *subject[BH_LANGS];
@@ -221,6 +319,10 @@ static const struct {
     { "clock", { "clock", "時計" }, look_clock },
     { "disk", { "disk", "ディスク" }, look_disk },
     { "country-db", { "countries", "国データ" }, look_countries },
+#ifdef BH_WITH_SENSOR
+    { "drops", { "losses", "欠落" }, look_drops },
+    { "sandbox", { "confinement", "プロセスの制限" }, look_sandbox },
+#endif
 };
 
 /* ---- what it says --------------------------------------------------------------------------------------- */
@@ -232,12 +334,12 @@ put_text(const struct finding *all, enum bh_lang lang, struct bh_buf *out)
     for (size_t k = 0; k < BH_COUNT(subjects); k++) {
         const struct finding *f = &all[k];
         const char *subject = subjects[k].subject[lang];
-        const int pad = 14 - (int)bh_text_width(subject);
+        const int pad = 16 - (int)bh_text_width(subject);
         bh_buf_printf(out, "%-4s  %s%*s", words[f->verdict][lang], subject, pad > 0 ? pad : 1, "");
         bh_buf_put_safe(out, f->found[lang], strlen(f->found[lang]));
         bh_buf_putc(out, '\n');
         if (f->advice[lang][0] != '\0') {
-            bh_buf_printf(out, "%20s%s\n", "", f->advice[lang]);
+            bh_buf_printf(out, "%22s%s\n", "", f->advice[lang]);
         }
     }
 }
@@ -275,7 +377,9 @@ verb_doctor(int argc, char **argv)
         return program_end_stdout(lang);
     }
     struct finding all[BH_COUNT(subjects)] = { 0 };
-    const struct looking l = { .log_dir = bh_arg(a, "write"),
+    char dir[4096];
+    const char *said = bh_arg(a, "write");
+    const struct looking l = { .log_dir = said != NULL ? said : bh_store_default_dir(dir, sizeof dir),
                                .country_db = bh_arg(a, "country-db"),
                                .now_s = (int64_t)time(NULL) };
     struct bh_buf out = { 0 };

@@ -26,6 +26,7 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_ingest
             .input_format = bh_arg(a, "input-format"),
             .input_columns = bh_arg(a, "input-columns"),
             .input_year = (unsigned)bh_arg_uint(a, "input-year"),
+            .threads = (unsigned)bh_arg_uint(a, "threads"),
             .now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec,
             .filter_words = w->words,
             .filter_count = w->word_count,

@@ -23,6 +23,7 @@ static const struct {
     { "log", verb_log },
 #ifdef BH_WITH_SENSOR
     { "capture", verb_capture },
+    { "status", verb_status },
 #endif
 #ifdef BH_WITH_CONFIG
     { "check-config", verb_check_config },

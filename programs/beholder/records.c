@@ -2,6 +2,7 @@
 /* What show, count and export have in common: their input, the way through it, Ctrl-C. */
 #include "beholder.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -67,6 +68,8 @@ fill_input(struct asked_records *q)
         .outcomes = true,
         .all_accesses = bh_arg_given(a, "all-accesses"),
         .country_db = bh_arg(a, "country-db"),
+        .explain = bh_arg_given(a, "explain"),
+        .plan = strcmp(bh_arg(a, "plan"), "all") == 0 ? BH_PLAN_ALL : BH_PLAN_AUTO,
         .input_format = bh_arg(a, "input-format"),
         .input_columns = bh_arg(a, "input-columns"),
         .input_year = (unsigned)bh_arg_uint(a, "input-year"),
@@ -110,6 +113,72 @@ program_records(int argc, char **argv, const struct bh_command *command,
     return code;
 }
 
+/* ---- --explain ------------------------------------------------------------------------------------------ */
+
+static void
+explain_columns(const struct bh_records_plan *p, bool read, bool ja)
+{
+    static const struct {
+        uint32_t column;
+        const char *text;
+    } parts[] = { { BH_STORE_NEAR, "near end" },
+                  { BH_STORE_KNOCK_PORT, "source port of accesses" },
+                  { BH_STORE_COLD, "ttl, ip_id, tcp_window" },
+                  { BH_STORE_SEQ, "tcp_seq" },
+                  { BH_STORE_QUOTES, "quotes of ICMP errors" } };
+    bool any = read;
+    fprintf(stderr, "%s%s",
+            read ? (ja ? "読んだ列: " : "columns read: ")
+                 : (ja ? "読まなかった列: " : "columns skipped: "),
+            read ? "time, country, far end, service, shape, outcome" : "");
+    for (size_t i = 0; i < BH_COUNT(parts); i++) {
+        if (((p->columns & parts[i].column) != 0) == read) {
+            fprintf(stderr, "%s%s", any ? ", " : "", parts[i].text);
+            any = true;
+        }
+    }
+    fprintf(stderr, any ? "\n" : ja ? "なし\n" : "none\n");
+}
+
+static void
+explain(enum bh_lang lang, const struct bh_records *r)
+{
+    const bool ja = lang == BH_JA;
+    const struct bh_records_plan *p = &r->plan;
+    if (!r->is_log) {
+        fprintf(stderr, ja ? "ファイル: ログではないので先頭から読みました\n"
+                           : "files: no packet log, read from the beginning\n");
+    } else {
+        struct bh_buf skipped = { 0 };
+        fprintf(stderr,
+                ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
+                     " 個は期間外なので読みませんでした\n"
+                   : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
+                     " skipped as outside the period\n",
+                p->segments, p->journals, p->skipped.files[BH_STORE_BY_PERIOD]);
+        fprintf(stderr,
+                ja ? "ブロック: %" PRIu64 " 個のうち %" PRIu64 " 個を読み、期間外の %" PRIu64
+                     " 個と、足りたあとの %" PRIu64 " 個は読みませんでした\n"
+                   : "blocks: %" PRIu64 ", of them %" PRIu64 " read, %" PRIu64
+                     " skipped as outside the period, %" PRIu64 " left when there was enough\n",
+                p->blocks, p->blocks_read, p->skipped.blocks[BH_STORE_BY_PERIOD],
+                p->blocks_wanted - p->blocks_read);
+        bh_plan_say_skipped(&p->skipped, lang, &skipped);
+        fputs(skipped.data == NULL ? "" : skipped.data, stderr);
+        bh_buf_done(&skipped);
+        explain_columns(p, true, ja);
+        explain_columns(p, false, ja);
+        if (r->judged_again) {
+            fprintf(stderr, ja ? "判定: 自分側や規則がログと違うため、もう一度判定しました\n"
+                               : "verdicts: made again, as home or rules are not the log's\n");
+        }
+    }
+    fprintf(stderr,
+            ja ? "記録: %" PRIu64 " 件を調べ、%" PRIu64 " 件を選びました\n"
+               : "records: %" PRIu64 " looked at, %" PRIu64 " selected\n",
+            r->read, r->selected);
+}
+
 /* ---- the way through ---------------------------------------------------------------------------------------- */
 
 static uint32_t
@@ -139,6 +208,9 @@ program_read_records(struct asked_records *q, struct bh_records_config *cfg, uin
     bar_end(&bar);
     if (r != 0) {
         return r;
+    }
+    if (bh_arg_given(q->args, "explain") && (ret->read > 0 || ret->is_log)) {
+        explain(q->lang, ret);
     }
     *ret_code = program_notes(ret->notes, ret->note_count, q->lang, quiet);
     if (!quiet && ret->unknown > 0) {

@@ -115,7 +115,9 @@ fill_options(const struct bh_args *a, const struct operands *w, struct bh_report
         .filter_count = w->word_count,
         .plan = strcmp(bh_arg(a, "plan"), "blocks") == 0    ? BH_PLAN_BLOCKS
                 : strcmp(bh_arg(a, "plan"), "rollups") == 0 ? BH_PLAN_ROLLUPS
+                : strcmp(bh_arg(a, "plan"), "all") == 0     ? BH_PLAN_ALL
                                                             : BH_PLAN_AUTO,
+        .explain = bh_arg_given(a, "explain"),
         .threads = (unsigned)bh_arg_uint(a, "threads"),
         .now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec,
     };

@@ -3,7 +3,6 @@
 #include "beholder.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <unistd.h>
 
 #include "bh_store.h"
@@ -79,69 +78,6 @@ choose_columns(struct show *s, struct bh_error *err)
                             BH_COUNT(s->columns), &s->rows.column_count, err);
 }
 
-/* ---- --explain ------------------------------------------------------------------------------------------ */
-
-static void
-explain_columns(const struct bh_records_plan *p, bool read, bool ja)
-{
-    static const struct {
-        uint32_t column;
-        const char *text;
-    } parts[] = { { BH_STORE_NEAR, "near end" },
-                  { BH_STORE_KNOCK_PORT, "source port of accesses" },
-                  { BH_STORE_COLD, "ttl, ip_id, tcp_window" },
-                  { BH_STORE_SEQ, "tcp_seq" },
-                  { BH_STORE_QUOTES, "quotes of ICMP errors" } };
-    bool any = read;
-    fprintf(stderr, "%s%s",
-            read ? (ja ? "読んだ列: " : "columns read: ")
-                 : (ja ? "読まなかった列: " : "columns skipped: "),
-            read ? "time, country, far end, service, shape, outcome" : "");
-    for (size_t i = 0; i < BH_COUNT(parts); i++) {
-        if (((p->columns & parts[i].column) != 0) == read) {
-            fprintf(stderr, "%s%s", any ? ", " : "", parts[i].text);
-            any = true;
-        }
-    }
-    fprintf(stderr, any ? "\n" : ja ? "なし\n" : "none\n");
-}
-
-static void
-explain(const struct show *s, const struct bh_records *r)
-{
-    const bool ja = s->q->lang == BH_JA;
-    const struct bh_records_plan *p = &r->plan;
-    if (!r->is_log) {
-        fprintf(stderr, ja ? "ファイル: ログではないので先頭から読みました\n"
-                           : "files: no packet log, read from the beginning\n");
-    } else {
-        const uint64_t files = p->segments + p->journals;
-        fprintf(stderr,
-                ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
-                     " 個は期間外なので読みませんでした\n"
-                   : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
-                     " skipped as outside the period\n",
-                p->segments, p->journals, files - p->files_wanted);
-        fprintf(stderr,
-                ja ? "ブロック: %" PRIu64 " 個のうち %" PRIu64 " 個を読み、期間外の %" PRIu64
-                     " 個と、足りたあとの %" PRIu64 " 個は読みませんでした\n"
-                   : "blocks: %" PRIu64 ", of them %" PRIu64 " read, %" PRIu64
-                     " skipped as outside the period, %" PRIu64 " left when there was enough\n",
-                p->blocks, p->blocks_read, p->blocks - p->blocks_wanted,
-                p->blocks_wanted - p->blocks_read);
-        explain_columns(p, true, ja);
-        explain_columns(p, false, ja);
-        if (r->judged_again) {
-            fprintf(stderr, ja ? "判定: 自分側や規則がログと違うため、もう一度判定しました\n"
-                               : "verdicts: made again, as home or rules are not the log's\n");
-        }
-    }
-    fprintf(stderr,
-            ja ? "記録: %" PRIu64 " 件を調べ、%" PRIu64 " 件を選びました\n"
-               : "records: %" PRIu64 " looked at, %" PRIu64 " selected\n",
-            r->read, r->selected);
-}
-
 /* ---- the verb --------------------------------------------------------------------------------------------- */
 
 static int
@@ -177,9 +113,6 @@ show(struct asked_records *q)
         code = 0; /* the reader had enough (head): nothing to say */
     } else if (r != 0) {
         code = program_fail(&err, q->lang);
-    }
-    if (bh_arg_given(q->args, "explain") && records.read > 0) {
-        explain(&s, &records);
     }
     bh_records_done(&records);
     return code;

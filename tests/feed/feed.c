@@ -130,16 +130,15 @@ read_files(struct feed *d, const char *const *files, size_t count, struct bh_err
 }
 
 static void
-report(const struct feed *d, const struct bh_host_counters *n,
-       const char *const names[OWN_COUNTERS])
+report(const struct feed *d, const struct bh_host_counters *n)
 {
     printf(
         "{\"rows\":%llu,\"batches\":%llu,\"failed\":%llu,\"written\":%llu,\"retried\":%llu,\"durable\":%llu",
         (unsigned long long)d->rows, (unsigned long long)d->number, (unsigned long long)d->failed,
         (unsigned long long)n->written_rows, (unsigned long long)n->retried,
         (unsigned long long)n->durable_number);
-    for (unsigned k = 0; k < OWN_COUNTERS && names[k] != NULL; k++) {
-        printf(",\"%s\":%llu", names[k], (unsigned long long)n->own[k]);
+    for (unsigned k = 0; k < BH_OUTPUT_OWN && n->own_name[k][0] != '\0'; k++) {
+        printf(",\"%s\":%llu", n->own_name[k], (unsigned long long)n->own[k]);
     }
     printf(",\"ns_a_row\":%.1f}\n", d->rows > 0 ? (double)d->cpu_ns / (double)d->rows : 0);
 }
@@ -248,11 +247,8 @@ main(int argc, char **argv)
     }
     uint64_t number;
     bh_ignore(bh_host_flush(d.host, &number)); /* counted */
-    const struct bh_output *o = bh_host_output(d.host);
-    const char *names[OWN_COUNTERS];
-    memcpy(names, o->own_name, sizeof names);
     bh_host_free(d.host); /* closes the module, which counts what it still has */
-    report(&d, &counters, names);
+    report(&d, &counters);
     bh_track_free(d.track);
     bh_filter_free(filter);
     bh_home_done(&home);

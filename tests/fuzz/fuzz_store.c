@@ -54,6 +54,11 @@ read_file(enum file_type type, const uint8_t *data, size_t size)
     struct log_file f = { .type = type };
     struct bh_error err = { 0 };
     if (log_file_parse(&f, data, size, &err) == 0) {
+        struct summary s;
+        if (log_file_summary(&f, &s) == 0) {
+            CHECK(s.block_count == f.block_count);
+            summary_done(&s);
+        }
         for (size_t k = 0; k < f.block_count && k < 64; k++) {
             struct dict d;
             if (log_file_dict(&f, f.block[k].dict, &d) == 0) {
@@ -141,6 +146,15 @@ mend_block(uint8_t *head, uint32_t head_size, const uint8_t *body, uint64_t body
     }
 }
 
+static void
+mend_summary(uint8_t *head, uint32_t head_size, const uint8_t *body, uint64_t body_size)
+{
+    const uint32_t size = head_size < 16 ? 0 : bh_get_le32(head + 4);
+    if (head_size >= 16 && size <= body_size) {
+        bh_put_le64(head + 8, code_sum(body, size));
+    }
+}
+
 /* The size of a part of the index, and where it is; false: there is none. */
 static bool
 next_part(uint8_t *index, uint32_t size, uint32_t *at, uint8_t **ret, uint32_t *ret_size)
@@ -195,6 +209,9 @@ mend_frame(uint8_t *file, size_t size, uint64_t at, uint32_t head_size, uint64_t
         break;
     case FRAME_BLOCK:
         mend_block(head, head_size, head + head_size, body_size);
+        break;
+    case FRAME_SUMMARY:
+        mend_summary(head, head_size, head + head_size, body_size);
         break;
     case FRAME_INDEX:
         mend_index(file, size, head, head_size);

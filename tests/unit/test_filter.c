@@ -738,7 +738,10 @@ needs(void **state)
         const char *text;
         uint32_t needs;
     } cases[] = {
-        { "tcp port 22 and host 192.0.2.1 and flags S and len > 3 and asn 1", 0 },
+        { "tcp dst port 22 and host 192.0.2.1 and flags S and len > 3 and asn 1", 0 },
+        { "udp port 22", BH_FILTER_NEEDS_SRC_PORT },
+        { "not src portrange 1-2", BH_FILTER_NEEDS_SRC_PORT },
+        { "src and dst port 22", BH_FILTER_NEEDS_SRC_PORT },
         { "country cn", BH_FILTER_NEEDS_COUNTRY },
         { "class special", BH_FILTER_NEEDS_COUNTRY },
         { "access", BH_FILTER_NEEDS_CLASS },
@@ -1200,6 +1203,132 @@ random_filters(void **state)
     (void)state;
 }
 
+/* ---- what is said of rows that were not read ------------------------------------------------------------ */
+
+/* The store gives an outcome to these only. */
+static bool
+may_be_stored(const struct row *r)
+{
+    const bool ip = r->kind == BH_KIND_IP4 || r->kind == BH_KIND_IP6;
+    return r->outcome == 0 || (ip && r->proto == 6 && r->cls == BH_CLASS_ACCESS);
+}
+
+/* What is known of a row, added to what is known of others. */
+static void
+add_facts(struct bh_facts *x, const struct row *r, const struct bh_judge *j, struct bh_range4 *near4,
+          struct bh_range6 *near6)
+{
+    const bool out = r->direction == BH_DIR_OUT, six = r->kind == BH_KIND_IP6;
+    const uint32_t far4 = out ? r->dst : r->src;
+    const uint64_t far6 = out ? r->ip6.dst_hi : r->ip6.src_hi;
+    const uint16_t far = six ? kobold_v6(NULL, far6, 0) : kobold_v4(NULL, far4);
+    const uint16_t near = six ? kobold_v6(NULL, out ? r->ip6.src_hi : r->ip6.dst_hi, 0) : kobold_v4(NULL, out ? r->src : r->dst);
+    const uint32_t service = x->in_front ? r->ports >> 16 : r->ports & 0xffff;
+    const uint32_t other = x->in_front ? r->ports & 0xffff : r->ports >> 16;
+    x->outcomes |= (uint8_t)(1U << r->outcome);
+    x->service_ports |= 1ULL << j->port_class[service];
+    x->other_ports |= 1ULL << j->port_class[other];
+    x->far_countries |= 1ULL << j->country_class[far];
+    x->near_countries |= 1ULL << j->country_class[near];
+    x->far4.first = far4 < x->far4.first ? far4 : x->far4.first;
+    x->far4.last = far4 > x->far4.last ? far4 : x->far4.last;
+    x->far6.first = far6 >> 32 < x->far6.first ? (uint32_t)(far6 >> 32) : x->far6.first;
+    x->far6.last = far6 >> 32 > x->far6.last ? (uint32_t)(far6 >> 32) : x->far6.last;
+    near4[x->near4_count].first = near4[x->near4_count].last = out ? r->src : r->dst;
+    x->near4_count++;
+    near6[x->near6_count].hi = out ? r->ip6.src_hi : r->ip6.dst_hi;
+    near6[x->near6_count].first = near6[x->near6_count].last = out ? r->ip6.src_lo : r->ip6.dst_lo;
+    x->near6_count++;
+}
+
+static unsigned
+asked(const struct bh_judge *j, const struct row *a, const struct row *b)
+{
+    struct bh_range4 near4[2];
+    struct bh_range6 near6[2];
+    struct bh_facts x = { .cls = a->cls, .direction = a->direction, .kind = a->kind, .proto = a->proto,
+                          .odd = ((a->marks | b->marks) & BH_MARK_NO_PORTS) != 0, .in_front = below(2) != 0,
+                          .far4 = { UINT32_MAX, 0 }, .far6 = { UINT32_MAX, 0 }, .near4 = near4, .near6 = near6 };
+    add_facts(&x, a, j, near4, near6);
+    add_facts(&x, b, j, near4, near6);
+    return j->truths(j->arg, &x);
+}
+
+/* Never narrower than what the rows are; and no wider where all is known that the filter asks for. */
+static void
+judged(void **state)
+{
+    enum { COUNT = 64 };
+    uint32_t exact = 0;
+    random_state = 1125;
+    for (int round = 0; round < 3000; round++) {
+        struct row r[COUNT];
+        int want[COUNT];
+        struct bh_buf text = { 0 };
+        struct bh_judge *j;
+        for (int i = 0; i < COUNT; i++) {
+            r[i] = random_row();
+        }
+        random_filter(4, r, COUNT, &text, want);
+        struct bh_filter *f = parse(text.data);
+        assert_int_equal(bh_filter_judge_new(f, true, &j), 0);
+        const bool all_known = strstr(text.data, "flags") == NULL && strstr(text.data, "len") == NULL &&
+                               strstr(text.data, "vlan") == NULL && strstr(text.data, "asn") == NULL;
+        for (int i = 0; i < COUNT; i++) {
+            const int k = (int)below(COUNT);
+            const bool alike = r[i].cls == r[k].cls && r[i].direction == r[k].direction && r[i].kind == r[k].kind &&
+                               r[i].proto == r[k].proto && may_be_stored(&r[k]);
+            if (!may_be_stored(&r[i])) {
+                continue;
+            }
+            const unsigned alone = asked(j, &r[i], &r[i]), pair = alike ? asked(j, &r[i], &r[k]) : BH_MAY_ALL;
+            if ((alone >> want[i] & 1) == 0 || (pair >> want[i] & 1) == 0 || (alike && (pair >> want[k] & 1) == 0)) {
+                fail_msg("%s: row %d of round %d: %u, %u of %d", text.data, i, round, alone, pair, want[i]);
+            }
+            if (all_known && r[i].kind != BH_KIND_NONE && (r[i].marks & BH_MARK_NO_PORTS) == 0) {
+                assert_int_equal(alone, 1U << want[i]);
+                exact++;
+            }
+        }
+        bh_filter_judge_free(j);
+        bh_filter_free(f);
+        bh_buf_done(&text);
+    }
+    assert_true(exact > 10000);
+    (void)state;
+}
+
+/* Beyond its bounds a judge only says that anything may be. */
+static void
+judges_have_bounds(void **state)
+{
+    (void)state;
+    struct bh_facts x = { .kind = BH_KIND_IP4, .proto = BH_PROTO_TCP, .service_ports = 1, .other_ports = 1 };
+    for (unsigned ports = 31; ports <= 34; ports++) {
+        struct bh_buf text = { 0 };
+        struct bh_judge *j;
+        bh_buf_puts(&text, "dst port 1000");
+        for (unsigned k = 1; k < ports; k++) {
+            bh_buf_printf(&text, ",%u", 1000 + 2 * k);
+        }
+        struct bh_filter *f = parse(text.data);
+        assert_int_equal(bh_filter_judge_new(f, true, &j), 0);
+        x.service_ports = 1ULL << j->port_class[77];
+        assert_int_equal(j->truths(j->arg, &x), ports <= 32 ? BH_MAY_NO : BH_MAY_ALL);
+        x.service_ports = 1ULL << j->port_class[1002];
+        assert_true((j->truths(j->arg, &x) & BH_MAY_YES) != 0);
+        bh_filter_judge_free(j);
+        bh_filter_free(f);
+        bh_buf_done(&text);
+    }
+    struct bh_judge *j;
+    struct bh_filter *f = parse("src country cn"); /* with databases of several days */
+    assert_int_equal(bh_filter_judge_new(f, false, &j), 0);
+    assert_int_equal(j->truths(j->arg, &x), BH_MAY_ALL);
+    bh_filter_judge_free(j);
+    bh_filter_free(f);
+}
+
 /* A full batch: the last row counts too. */
 static void
 full_batch(void **state)
@@ -1309,7 +1438,10 @@ main(void)
         cmocka_unit_test(words_joined),       cmocka_unit_test(own_text),
         cmocka_unit_test(every_protocol),     cmocka_unit_test(needs),
         cmocka_unit_test(every_error),        cmocka_unit_test(bounds),
-        cmocka_unit_test(random_filters),     cmocka_unit_test(full_batch),
+        cmocka_unit_test(random_filters),
+        cmocka_unit_test(judged),
+        cmocka_unit_test(judges_have_bounds),
+        cmocka_unit_test(full_batch),
         cmocka_unit_test(narrowed),           cmocka_unit_test(sensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -568,6 +568,50 @@ test_unpack_refuses(void **state)
     bh_batch_free(c);
 }
 
+/* Names are the module's; they stand in JSON and in metrics. */
+static void
+test_own_counters(void **state)
+{
+    const struct bh_output_module *m = bh_module_find("template");
+    const struct bh_host_config cfg = { .module = m, .instance = "t", .say = hear };
+    static const struct {
+        const char *said, *kept;
+        uint64_t sum;
+    } wanted[BH_OUTPUT_OWN] = { { "flows", "flows", 3 },
+                                { "a\"b\\c\n\x1b\xe3\x81\x82", "a_b_c_____", 7 },
+                                { "9lives", "_lives", 1 },
+                                { "as_long_as_it_may_be_and_longer_than_that", "as_long_as_it_may_be_and_longer", 5 } };
+    struct bh_host *h;
+    struct bh_host_counters shared;
+    char buffer[64];
+    (void)state;
+    assert_non_null(m);
+    memset(&shared, 0, sizeof shared);
+    snprintf(shared.own_name[0], sizeof shared.own_name[0], "flows"); /* of the process before */
+    atomic_store(&shared.own[0], 10);
+    assert_int_equal(bh_host_new(&cfg, &h, NULL), 0);
+    struct bh_output *o = bh_host_output(h);
+    bh_output_count(o, NULL, 1);
+    bh_output_count(o, "", 1);
+    for (unsigned k = 0; k < BH_OUTPUT_OWN; k++) {
+        snprintf(buffer, sizeof buffer, "%s", wanted[k].said); /* it is not there any more afterwards */
+        bh_output_count(o, buffer, wanted[k].sum - 1);
+        bh_output_count(o, buffer, 1);
+        memset(buffer, 'x', sizeof buffer);
+        assert_string_equal(bh_host_counters(h)->own_name[k], wanted[k].kept);
+        assert_int_equal(atomic_load(&bh_host_counters(h)->own[k]), wanted[k].sum);
+    }
+    bh_output_count(o, "one_too_many", 1);
+    bh_host_count_in(h, &shared);
+    bh_output_count(o, "flows", 1);
+    bh_output_count(o, "one_too_many", 1);
+    for (unsigned k = 0; k < BH_OUTPUT_OWN; k++) {
+        assert_string_equal(shared.own_name[k], wanted[k].kept);
+        assert_int_equal(atomic_load(&shared.own[k]), wanted[k].sum + (k == 0 ? 11 : 0));
+    }
+    bh_host_free(h);
+}
+
 int
 main(void)
 {
@@ -577,6 +621,7 @@ main(void)
         cmocka_unit_test(test_at_once),  cmocka_unit_test(test_board),
         cmocka_unit_test(test_filter),   cmocka_unit_test(test_template),
         cmocka_unit_test(test_pack),     cmocka_unit_test(test_unpack_refuses),
+        cmocka_unit_test(test_own_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

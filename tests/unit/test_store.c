@@ -526,11 +526,14 @@ drop_dir(void **state)
     return 0;
 }
 
+static bool seal_beside; /* by a thread of its own */
+
 static struct bh_store_writer *
 open_writer(uint32_t blocks, bool lean)
 {
     struct bh_store_writer_config cfg = { .dir = dir,
                                           .segment_blocks = blocks,
+                                          .seal_beside = seal_beside,
                                           .run = { .lean = lean, .outcomes = true } };
     struct bh_store_writer *w;
     struct bh_error err = { 0 };
@@ -619,6 +622,106 @@ flood_rows(void **state)
     all_come_back(MOOD_FLOOD, 140, 2, false);
 }
 
+/* Dictionary and blocks of a segment; what else is in it tells one writing from another (own addresses of
+ * roll-ups stand in the order of a random key). */
+static bool
+read_segment(uint64_t sequence, struct bh_buf *ret)
+{
+    char path[400], name[NAME_SIZE];
+    struct log_file f;
+    struct bh_error err = { 0 };
+    name_put(name, sequence, FILE_SEGMENT);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int r = log_file_open(path, FILE_SEGMENT, sequence, &f, &err);
+    if (r != 0) {
+        assert_int_equal(r, -ENOENT);
+        return false;
+    }
+    for (size_t k = 0; k < f.dict_count; k++) {
+        bh_buf_add(ret, f.data + f.dict[k].body_at, f.dict[k].body_size);
+    }
+    for (size_t k = 0; k < f.block_count; k++) {
+        bh_buf_add(ret, f.data + f.block[k].body_at, f.block[k].head.body_size);
+    }
+    log_file_close(&f);
+    return true;
+}
+
+/* With a thread that seals beside, segments are the same octet for octet, also where tables are made anew
+ * between them (a flood). */
+static void
+sealed_beside(void **state)
+{
+    (void)state;
+    static const enum mood moods[] = { MOOD_PLAIN, MOOD_ODD, MOOD_FLOOD };
+    for (size_t m = 0; m < BH_COUNT(moods); m++) {
+        struct rows r = make_rows(500 + m, moods[m] == MOOD_FLOOD ? 2600 : 400, moods[m]);
+        struct bh_buf found[2] = { { 0 }, { 0 } };
+        struct bh_error err = { 0 };
+        for (unsigned beside = 0; beside < 2; beside++) {
+            remove_dir(dir);
+            assert_int_equal(mkdir(dir, 0777), 0);
+            seal_beside = beside != 0;
+            struct bh_store_writer *w = open_writer(1, false);
+            for (size_t k = 0; k < r.count; k++) {
+                write_batches(w, &r, k, k + 1);
+                if (k % 7 == 0) {
+                    assert_int_equal(bh_store_tick(w, (int64_t)k * 300000000, &no_sums, NULL, NULL, &err), 0);
+                }
+            }
+            assert_int_equal(bh_store_writer_close(w, &no_sums, &err), 0);
+            check_log(&r, 0, r.rows);
+            uint64_t segments = 0;
+            while (read_segment(segments + 1, &found[beside])) {
+                segments++;
+            }
+            assert_true(segments > 1);
+        }
+        assert_int_equal(found[0].len, found[1].len);
+        assert_memory_equal(found[0].data, found[1].data, found[1].len);
+        bh_buf_done(&found[0]);
+        bh_buf_done(&found[1]);
+        assert_true(moods[m] != MOOD_FLOOD || r.rows > 1U << 19);
+        rows_free(&r);
+    }
+    seal_beside = false;
+}
+
+/* Flushed every few batches and never sealed; then by the next writer. Journals have dictionaries of their
+ * own kind: what comes back is the same. */
+static void
+journalled_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        enum mood mood;
+        size_t batches, flush_every;
+        bool lean;
+    } cases[] = { { MOOD_PLAIN, 20, 1, false }, { MOOD_ODD, 70, 3, false },    { MOOD_ODD, 70, 70, true },
+                  { MOOD_FLOOD, 70, 7, false }, { MOOD_PLAIN, 150, 150, true } };
+    for (size_t k = 0; k < BH_COUNT(cases); k++) {
+        struct rows r = make_rows(1000 + k, cases[k].batches, cases[k].mood);
+        struct bh_error err = { 0 };
+        const uint32_t lacks = cases[k].lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
+        remove_dir(dir);
+        assert_int_equal(mkdir(dir, 0777), 0);
+        struct bh_store_writer *w = open_writer(64, cases[k].lean);
+        assert_int_equal(bh_store_tick(w, 0, &no_sums, NULL, NULL, &err), 0);
+        for (size_t b = 0; b < r.count; b++) {
+            write_batches(w, &r, b, b + 1);
+            if ((b + 1) % cases[k].flush_every == 0 || b + 1 == r.count) {
+                assert_int_equal(bh_store_tick(w, (int64_t)(b + 1) * 1000000000, &no_sums, NULL, NULL, &err), 0);
+            }
+        }
+        assert_int_equal(bh_store_flushed(w), r.rows);
+        assert_int_equal(bh_store_writer_close(w, NULL, &err), 0);
+        check_log(&r, lacks, r.rows);
+        assert_int_equal(bh_store_writer_close(open_writer(64, cases[k].lean), &no_sums, &err), 0);
+        check_log(&r, lacks, r.rows);
+        rows_free(&r);
+    }
+}
+
 static void
 no_rows(void **state)
 {
@@ -688,7 +791,7 @@ killed_after(size_t batches, uint64_t settled, uint32_t blocks)
 static void
 killed_writers(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     static const struct {
         size_t batches;
         uint64_t settled;
@@ -700,6 +803,7 @@ killed_writers(void **state)
         assert_int_equal(mkdir(dir, 0777), 0);
         killed_after(cases[k].batches, cases[k].settled, cases[k].blocks);
     }
+    seal_beside = false;
 }
 
 /* A journal that stops at any octet gives what was complete. */
@@ -976,8 +1080,11 @@ main(void)
         cmocka_unit_test_setup_teardown(odd_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(lean_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(flood_rows, new_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(journalled_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(no_rows, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(killed_writers, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(killed_writers, new_dir, drop_dir, &seal_beside),
+        cmocka_unit_test_setup_teardown(sealed_beside, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(torn_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(second_writer, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(flipped_octets, new_dir, drop_dir),

@@ -25,6 +25,7 @@
 #define DAY_NS 86400000000000LL
 
 static char dir[256];
+static bool seal_beside; /* by a thread of its own */
 
 static void
 path_of(char ret[400], const char *name)
@@ -49,6 +50,7 @@ new_dir(void **state)
 {
     const char *base = getenv("TMPDIR");
     (void)state;
+    seal_beside = false;
     snprintf(dir, sizeof dir, "%s/bh-trust-XXXXXX", base == NULL ? "/tmp" : base);
     return mkdtemp(dir) == NULL;
 }
@@ -108,6 +110,7 @@ open_writer(uint32_t blocks)
 {
     struct bh_store_writer_config cfg = { .dir = dir,
                                           .segment_blocks = blocks,
+                                          .seal_beside = seal_beside,
                                           .run = { .outcomes = true } };
     struct bh_store_writer *w = NULL;
     struct bh_error err = { 0 };
@@ -294,6 +297,49 @@ killed_twice(void **state)
     assert_true(f.rows == flushed && f.wrong == 0 && f.health.damaged_files == 0);
 }
 
+static unsigned
+verdict_so_far(void *arg, uint32_t connection, int64_t ts_ns)
+{
+    const uint32_t *known = arg; /* of the connections below */
+    return connection < *known ? verdict(NULL, connection, ts_ns) : (unsigned)BH_OUTCOME_NONE;
+}
+
+/* Outcomes become known while their records stand in the journal already: those of what came last at once,
+ * of older ones some flushes later, and all when they are final. */
+static void
+late_verdicts(void **state)
+{
+    (void)state;
+    struct bh_store_writer *w = open_writer(16);
+    struct bh_error err = { 0 };
+    uint32_t known = 0, rows = 0;
+    assert_int_equal(bh_store_tick(w, 0, &no_sums, verdict_so_far, &known, &err), 0);
+    for (uint32_t k = 1; k <= 40; k++) {
+        write_thousand(w, rows, START_NS);
+        rows += 1000;
+        known = k == 40 ? rows : known;
+        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    }
+    struct found f = read_log(START_NS); /* turn 40: of the last 8 flushes */
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == rows - 8000);
+    bh_store_settle(w, 20000, verdict_so_far, &known);
+    assert_int_equal(bh_store_tick(w, 41000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    f = read_log(START_NS); /* nothing came since, but 20,000 are final */
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == rows - 28000);
+    for (uint32_t k = 42; k <= 64; k++) {
+        write_thousand(w, rows, START_NS);
+        rows += 1000;
+        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    }
+    f = read_log(START_NS); /* turn 64: of the last 32; what came after the 40th is not known */
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == 12000 + 23000);
+    bh_store_settle(w, 32000, verdict_so_far, &known);
+    assert_int_equal(bh_store_tick(w, 65000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+    assert_int_equal(bh_store_writer_close(w, NULL, &err), 0);
+    f = read_log(START_NS);
+    assert_true(f.rows == rows && f.wrong == 0 && f.undecided == 23000);
+}
+
 /* ---- damage ------------------------------------------------------------------------------------------- */
 
 /* Any octet of a journal: what is left is right, with the outcomes that belong to it, and at most the
@@ -379,7 +425,7 @@ set_room(rlim_t limit)
 static void
 room_comes_back(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     struct bh_store_writer *w = open_writer(1);
     struct bh_error err = { 0 };
     unsigned failed = 0;
@@ -409,7 +455,7 @@ room_comes_back(void **state)
 static void
 clock_steps_back(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     struct bh_store_writer *w = open_writer(1);
     struct bh_batch *b = bh_batch_new();
     struct bh_error err = { 0 };
@@ -433,7 +479,7 @@ clock_steps_back(void **state)
 static void
 lock_goes(void **state)
 {
-    (void)state;
+    seal_beside = *state != NULL;
     struct bh_store_writer *w = open_writer(1);
     struct bh_error err = { 0 }, again = { 0 };
     char path[400];
@@ -531,11 +577,15 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(begun_journals, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(killed_twice, new_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(late_verdicts, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(flipped_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(cut_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(room_comes_back, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(room_comes_back, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(clock_steps_back, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(clock_steps_back, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(lock_goes, new_dir, drop_dir),
+        cmocka_unit_test_prestate_setup_teardown(lock_goes, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(kept_by_age, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(late_records, new_dir, drop_dir),
     };

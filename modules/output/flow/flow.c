@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bh_series.h"
+#include "files.h"
 
 #define OUT_WRITE (128U << 10) /* that many octets are worth a write()        */
 #define OUT_MAX (4U << 20)     /* with that many unwritten we are busy        */
@@ -219,15 +219,9 @@ open_sinks(struct flow_module *m, struct bh_error *err)
     }
     int r = peer != NULL ? connect_to(m, peer, err) : 0;
     if (r == 0 && path != NULL) {
-        const struct bh_series_config cfg = {
-            .path = path,
-            .max_bytes = bh_output_uint(m->o, "max-size"),
-            .max_ns = (int64_t)bh_output_uint(m->o, "rotate"),
-            .keep_files = bh_output_uint(m->o, "keep"),
-            .keep_bytes = bh_output_uint(m->o, "keep-size"),
-            .mode = 0640,
-            .mend = m->form == FORM_IPFIX ? mend_ipfix : NULL,
-        };
+        struct bh_series_config cfg = files_config(m->o);
+        cfg.mode = 0640;
+        cfg.mend = m->form == FORM_IPFIX ? mend_ipfix : NULL;
         r = bh_series_open(&cfg, &m->series, err);
     }
     if (r == 0 && m->form == FORM_IPFIX) {
@@ -503,30 +497,7 @@ static const struct bh_setting settings[] = {
       .most = 30 * 86400 * SECONDS,
       .text = { "a record at least so often of flows that go on; 0s: only at their end",
                 "続いているフローも、この時間ごとに記録する。0s: 終わりにだけ" } },
-    { .name = "rotate",
-      .type = BH_SETTING_DURATION,
-      .unit = "",
-      .default_text = "1d",
-      .text = { "begin another file after so long; 0s: never",
-                "ファイルを替える時間。0s: 替えない" } },
-    { .name = "max-size",
-      .type = BH_SETTING_SIZE,
-      .unit = "octets",
-      .default_text = "256M",
-      .text = { "begin another file at so many octets; 0: never",
-                "ファイルを替える大きさ。0: 替えない" } },
-    { .name = "keep",
-      .type = BH_SETTING_UINT,
-      .unit = "files",
-      .default_text = "0",
-      .text = { "remove the oldest files beyond so many; 0: keep all",
-                "これを超えた古いファイルを消す。0: すべて残す" } },
-    { .name = "keep-size",
-      .type = BH_SETTING_SIZE,
-      .unit = "octets",
-      .default_text = "0",
-      .text = { "remove the oldest files beyond so many octets together; 0: keep all",
-                "合計がこれを超えたら古いファイルを消す。0: すべて残す" } },
+    FILES_SETTINGS("256M", "1d", "0"),
     { .name = "seed",
       .type = BH_SETTING_UINT,
       .unit = "",

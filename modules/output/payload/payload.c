@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#include "bh_series.h"
+#include "files.h"
 
 #define OUT_WRITE (256U << 10)
 #define OUT_MAX (8U << 20)
@@ -34,7 +34,9 @@ struct payload {
         file_ns; /* packet time: of the buckets, the newest, the file's first */
     bool any_frame;
     const struct bh_output_run *run;
-    uint64_t next; /* batch */
+    uint64_t next; /* batch to come, or at hand */
+    uint32_t row;  /* of it: rows below are done */
+    struct pcapng_mark left; /* the last mark of the file that was there at open */
     struct pcapng_interface interface[INTERFACES_MAX];
     uint32_t interface_count; /* described in this file */
     bool has_head, is_marked; /* the file's section stands; nothing came after the last mark */
@@ -144,9 +146,10 @@ add_statistics(struct payload *m)
         .dropped_kernel = h->lost[BH_GAP_KERNEL],
         .dropped_os = h->lost[BH_GAP_QUEUE] + h->lost[BH_GAP_DEAD],
     };
+    const struct pcapng_mark mark = { m->run != NULL ? m->run->start_ns : 0, m->next, m->row };
     for (uint32_t k = 0; k < m->interface_count; k++) { /* the last is the mark: then all stand */
-        pcapng_interface_statistics(&m->out, k, &m->interface[k], &s, k + 1 == m->interface_count,
-                                    m->run != NULL ? m->run->start_ns : 0, m->next);
+        pcapng_interface_statistics(&m->out, k, &m->interface[k], &s,
+                                    k + 1 == m->interface_count ? &mark : NULL);
     }
     m->is_marked = true;
 }
@@ -196,7 +199,8 @@ static void
 add_frame(struct payload *m, int64_t ts, const struct bh_output_frame *f, unsigned direction)
 {
     uint32_t index;
-    if (!m->has_head) {
+    const bool begins = !m->has_head;
+    if (begins) {
         pcapng_section(&m->out, m->run != NULL && m->run->sensor != NULL ? m->run->sensor : "");
         m->has_head = true;
         m->file_ns = ts;
@@ -206,6 +210,10 @@ add_frame(struct payload *m, int64_t ts, const struct bh_output_frame *f, unsign
     if (!interface_of(m, f, &index)) {
         bh_output_count(m->o, "frames_without_interface", 1);
         return;
+    }
+    if (begins) {
+        add_statistics(m); /* whose file this is, and what was written before it */
+        m->is_marked = false;
     }
     m->interface[index].selected++;
     if (!is_allowed(m, ts, len)) {
@@ -236,15 +244,10 @@ payload_open(struct bh_output *o)
     m->octets.per_second = bh_output_uint(o, "rate");
     m->frames.left = m->frames.per_second * UNIT;
     m->octets.left = m->octets.per_second * UNIT;
-    const struct bh_series_config cfg = {
-        .path = bh_output_text(o, "path"),
-        .max_bytes = bh_output_uint(o, "max-size"),
-        .max_ns = (int64_t)bh_output_uint(o, "rotate"),
-        .keep_files = bh_output_uint(o, "keep"),
-        .keep_bytes = bh_output_uint(o, "keep-size"),
-        .mode = 0600,
-        .mend = pcapng_mend,
-    };
+    struct bh_series_config cfg = files_config(o);
+    cfg.mode = 0600;
+    cfg.mend = pcapng_mend;
+    cfg.arg = &m->left;
     static const char *const counters[] = { "frames", "octets", "frames_over_rate",
                                             "frames_without_interface" };
     for (size_t k = 0; k < BH_COUNT(counters); k++) {
@@ -264,8 +267,11 @@ payload_run(struct bh_output *o, const struct bh_output_run *run)
     struct payload *m = bh_output_state(o);
     const int r = m->has_head ? finish(m) : 0;
     if (r == 0) {
+        const bool goes_on = run->start_ns == m->left.run_ns;
         m->run = run;
-        m->next = 0;
+        m->next = goes_on ? m->left.number : 0;
+        m->row = goes_on ? m->left.row : 0;
+        m->left = (struct pcapng_mark){ 0 };
     }
     return r;
 }
@@ -280,11 +286,16 @@ payload_write(struct bh_output *o, const struct bh_output_batch *batch)
     if (m->out.len >= OUT_WRITE && write_out(m) != 0 && m->out.len >= OUT_MAX) {
         return BH_EAGAIN;
     }
-    for (uint32_t i = 0; batch->frames != NULL && i < batch->rows; i++) {
+    if (batch->number > m->next) {
+        m->next = batch->number;
+        m->row = 0;
+    }
+    for (uint32_t i = m->row; batch->frames != NULL && i < batch->rows; i++) {
         const struct bh_output_frame *f = &batch->frames[i];
         if (f->data == NULL) {
             continue;
         }
+        m->row = i;
         const int64_t ts = batch->records->ts_ns[i];
         /* Files change between frames, so that none is larger than it may be by more than its statistics. */
         if (m->has_head && bh_series_is_due(m->series, ts, m->out.len + f->cap_len + 64) &&
@@ -300,6 +311,7 @@ payload_write(struct bh_output *o, const struct bh_output_batch *batch)
         }
     }
     m->next = batch->number + 1;
+    m->row = 0;
     return 0;
 }
 
@@ -350,30 +362,7 @@ static const struct bh_setting settings[] = {
       .default_text = "0",
       .most = SNAP_MAX,
       .text = { "keep so many octets of a frame; 0: all", "1 フレームから残す長さ。0: 全部" } },
-    { .name = "max-size",
-      .type = BH_SETTING_SIZE,
-      .unit = "octets",
-      .default_text = "64M",
-      .text = { "begin another file at so many octets; 0: never",
-                "ファイルを替える大きさ。0: 替えない" } },
-    { .name = "rotate",
-      .type = BH_SETTING_DURATION,
-      .unit = "",
-      .default_text = "1h",
-      .text = { "begin another file after so long; 0s: never",
-                "ファイルを替える時間。0s: 替えない" } },
-    { .name = "keep",
-      .type = BH_SETTING_UINT,
-      .unit = "files",
-      .default_text = "0",
-      .text = { "remove the oldest files beyond so many; 0: keep all",
-                "これを超えた古いファイルを消す。0: すべて残す" } },
-    { .name = "keep-size",
-      .type = BH_SETTING_SIZE,
-      .unit = "octets",
-      .default_text = "1G",
-      .text = { "remove the oldest files beyond so many octets together; 0: keep all",
-                "合計がこれを超えたら古いファイルを消す。0: すべて残す" } },
+    FILES_SETTINGS("64M", "1h", "1G"),
     { .name = "rate",
       .type = BH_SETTING_SIZE,
       .unit = "octets",

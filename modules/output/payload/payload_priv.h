@@ -4,9 +4,10 @@
  *
  * A file of ours is a section header, then for each (interface, link type) an interface description before
  * its first frame, enhanced packets with ns, and interface statistics. A statistics block with a comment
- * "beholder RUN NUMBER" is a mark: all frames of the batches of that run below that number stand before it.
- * So a file that a kill left behind is cut after its last mark, and the batches that come once more continue
- * it without a frame twice.
+ * "beholder RUN NUMBER ROW" is a mark: all frames of the batches of that run below that number stand before
+ * it or in files before, and those of rows below ROW of that batch. Each file has one before its first frame.
+ * So a file that a kill left behind is cut after its last mark, and of the batches that come once more only
+ * what is behind the mark is written.
  */
 #ifndef PAYLOAD_PRIV_H
 #define PAYLOAD_PRIV_H
@@ -19,6 +20,12 @@ struct pcapng_interface {
     uint64_t written, selected; /* frames; of the file */
 };
 
+struct pcapng_mark {
+    int64_t run_ns; /* the run's start */
+    uint64_t number;
+    uint32_t row;
+};
+
 struct pcapng_statistics {
     int64_t start_ns, now_ns;
     uint64_t received, dropped_kernel, dropped_os;
@@ -29,13 +36,13 @@ void pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, ui
                         const char *filter);
 void pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns,
                   const struct bh_output_frame *f, uint32_t snap, unsigned direction);
-/* `run_ns` and `number` make it a mark. */
-void
-pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pcapng_interface *i,
-                            const struct pcapng_statistics *s, bool is_mark, int64_t run_ns,
-                            uint64_t number);
-/* How many octets of a file are there up to and with the last mark. A file without one, or that is not of ours: all of
- * it, 0: nothing in it is worth keeping. */
-uint64_t pcapng_mend(void *arg, int fd, uint64_t size);
+/* `mark`: NULL, or it becomes one. */
+void pcapng_interface_statistics(struct bh_buf *out, uint32_t index,
+                                 const struct pcapng_interface *i,
+                                 const struct pcapng_statistics *s,
+                                 const struct pcapng_mark *mark);
+/* How many octets of a file are there up to and with the last mark, which goes to `mark`, a struct pcapng_mark. A file
+ * that is not of ours: all of it; 0: nothing in it is worth keeping; in both cases `mark` stays as it was. */
+uint64_t pcapng_mend(void *mark, int fd, uint64_t size);
 
 #endif

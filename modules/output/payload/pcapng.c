@@ -166,8 +166,7 @@ pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns, const struct bh_
 
 void
 pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pcapng_interface *i,
-                            const struct pcapng_statistics *s, bool is_mark, int64_t run_ns,
-                            uint64_t number)
+                            const struct pcapng_statistics *s, const struct pcapng_mark *mark)
 {
     const size_t at = begin(out, BLOCK_STATISTICS);
     put32(out, index);
@@ -179,9 +178,10 @@ pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pca
     option64(out, STATISTICS_ACCEPTED, i->selected);
     option64(out, STATISTICS_OS_DROPPED, s->dropped_os);
     option64(out, STATISTICS_DELIVERED, i->written);
-    if (is_mark) {
-        char text[80];
-        const int n = snprintf(text, sizeof text, MARK "%" PRId64 " %" PRIu64, run_ns, number);
+    if (mark != NULL) {
+        char text[100];
+        const int n = snprintf(text, sizeof text, MARK "%" PRId64 " %" PRIu64 " %" PRIu32,
+                               mark->run_ns, mark->number, mark->row);
         option(out, OPTION_COMMENT, text, (size_t)n);
     }
     option(out, OPTION_END, "", 0);
@@ -190,9 +190,24 @@ pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pca
 
 /* ---- what a kill left ------------------------------------------------------------------------------ */
 
+static bool
+read_mark(const uint8_t *comment, uint16_t size, struct pcapng_mark *ret)
+{
+    char text[100];
+    int end = 0;
+    if (size >= sizeof text || size < strlen(MARK) || memcmp(comment, MARK, strlen(MARK)) != 0) {
+        return false;
+    }
+    memcpy(text, comment, size);
+    text[size] = '\0';
+    return sscanf(text + strlen(MARK), "%20" SCNd64 " %20" SCNu64 " %10" SCNu32 "%n", &ret->run_ns,
+                  &ret->number, &ret->row, &end) == 3 &&
+           text[strlen(MARK) + (size_t)end] == '\0';
+}
+
 /* The comment of a mark is the last option but one of its block: look for it behind the fixed ones. */
 static bool
-is_mark(int fd, uint64_t at, uint32_t len)
+find_mark(int fd, uint64_t at, uint32_t len, struct pcapng_mark *ret)
 {
     uint8_t block[512];
     const size_t n = len < sizeof block ? len : sizeof block;
@@ -207,20 +222,18 @@ is_mark(int fd, uint64_t at, uint32_t len)
         if (value == NULL || code == OPTION_END) {
             return false;
         }
-        if (code == OPTION_COMMENT && size >= strlen(MARK) &&
-            memcmp(value, MARK, strlen(MARK)) == 0) {
-            return true;
+        if (code == OPTION_COMMENT) {
+            return read_mark(value, size, ret);
         }
     }
     return false;
 }
 
 uint64_t
-pcapng_mend(void *arg, int fd, uint64_t size)
+pcapng_mend(void *mark, int fd, uint64_t size)
 {
     uint64_t good = 0;
     uint8_t head[12];
-    (void)arg;
     for (uint64_t at = 0;
          size - at >= 12 && pread(fd, head, sizeof head, (off_t)at) == (ssize_t)sizeof head;) {
         const uint32_t type = bh_get_le32(head), len = bh_get_le32(head + 4);
@@ -230,8 +243,12 @@ pcapng_mend(void *arg, int fd, uint64_t size)
         if (len < 12 || len % 4 != 0 || len > size - at) {
             break;
         }
+        struct pcapng_mark found;
         at += len;
-        good = type == BLOCK_STATISTICS && is_mark(fd, at - len, len) ? at : good;
+        if (type == BLOCK_STATISTICS && find_mark(fd, at - len, len, &found)) {
+            good = at;
+            *(struct pcapng_mark *)mark = found;
+        }
     }
     return size < 12 ? size : good;
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rows of a block that a judge wants, told by their service and country alone (sieve.c), and these rows
+ * put together without the others (block_some.c). docs/design/log.md, "Skipping".
+ */
+#ifndef STORE_SIEVE_PRIV_H
+#define STORE_SIEVE_PRIV_H
+
+#include "block_rows_priv.h"
+#include "skip_priv.h"
+
+#define SIEVE_COUNTRIES 8U /* classes: a bit each */
+
+/* What the judge says, as sets of classes of countries. */
+struct sieve_row {
+    uint8_t pass;    /* rows that may be selected, or of which it is open whether they are unknown */
+    uint8_t unknown; /* rows of which nothing else can be said */
+};
+struct sieve {
+    const struct file_plan *plan;
+    const struct bh_judge *judge;
+    const struct dict *d;
+    /* For each service, and for each port of those with a list: [code * ports + class of the port]. */
+    struct sieve_row *service, *group; /* group: [term * ports + class], of rows with code 255 */
+    uint16_t *term_of_group;           /* [group of the dictionary] term + 1 */
+    uint8_t *country_bit;              /* [country of the dictionary] */
+    uint8_t has_port[CODES];
+    uint64_t stream[CODES]; /* 1 in the counter of its stream; see block_some.c */
+    unsigned ports;
+    bool unknown_too; /* those rows are wanted as well: the block is not all inside of the period */
+    /* What the tables were made of last. */
+    bool is_known;
+    struct bh_facts facts;
+    uint8_t odd[SUMMARY_TERMS_MAX / 8];
+};
+
+/* For the blocks of a file by this dictionary. BH_ELIMIT: rows cannot be told. */
+BH_NODISCARD int sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge,
+                             const struct dict *d, const uint16_t *value_of_country);
+void sieve_done(struct sieve *s);
+void sieve_block(struct sieve *s, uint32_t block, const char *sensor, bool unknown_too);
+
+/* Service and country are open: which rows are wanted? */
+BH_NODISCARD int some_choose(struct block_rows *r, const struct sieve *s);
+/* All lists are open, but far ends are not looked at: the rows wanted are taken out of them. */
+BH_NODISCARD int some_take(struct block_rows *r);
+bool some_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
+void some_free(struct block_some *s);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which blocks of a file are left out, by its summary and what a judge says of it: skip.c. */
+#ifndef STORE_SKIP_PRIV_H
+#define STORE_SKIP_PRIV_H
+
+#include "file_priv.h"
+
+/* Values of the query's country database, found by what they mean. */
+struct country_values {
+    struct kobold_value *value;
+    unsigned count;
+    uint16_t slot[4 * KOBOLD_VALUES_MAX]; /* value + 1 */
+};
+BH_NODISCARD int country_values_init(struct country_values *v, const kobold *countries);
+void country_values_done(struct country_values *v);
+/* 0: none means the same. */
+uint16_t country_value(const struct country_values *v, const struct bh_store_country *c);
+
+struct file_plan {
+    struct summary summary;
+    bool has_summary;
+    uint8_t *country_class; /* [country of the summary] */
+    uint64_t near_countries;
+    uint8_t *why; /* [block]: BH_STORE_...; NULL: all are read */
+};
+/* -ENOMEM: none. What is wrong with the summary costs the skipping only. */
+BH_NODISCARD int file_plan_make(struct file_plan *p, const struct log_file *f, const struct bh_store_query *q,
+                                const struct country_values *values, const char *sensor);
+void file_plan_done(struct file_plan *p);
+
+static inline bool
+is_in_period(const struct bh_store_query *q, const struct block_head *h)
+{
+    return h->max_ns >= q->start_ns && h->min_ns < q->end_ns;
+}
+
+#endif
