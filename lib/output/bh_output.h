@@ -211,7 +211,9 @@ void bh_output_say(struct bh_output *o, enum bh_say level, const struct bh_error
  * none runs. `broken`: the one that was given takes no more (EPIPE, POLLERR); the host closes it, and
  * another comes when the program runs again. It stays the same until that is said. */
 int bh_output_child_fd(struct bh_output *o, bool broken);
-/* A counter of the module's own, for `beholder status`: 0 to 3, named in the order of first use. */
+/* A counter of the module's own, for `beholder status`: 0 to 7, named in the order of first use. */
 void bh_output_count(struct bh_output *o, const char *name, uint64_t more);
+/* What it says since the start of the sensor: also what a process before this one counted, from the first run() on. */
+uint64_t bh_output_counted(struct bh_output *o, const char *name);
 
 #endif

@@ -78,7 +78,7 @@ struct bh_host_config {
     void *child_arg;
 };
 
-#define BH_OUTPUT_OWN 4U
+#define BH_OUTPUT_OWN 8U
 #define BH_OUTPUT_OWN_NAME 32U
 struct bh_host_counters {
     _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;

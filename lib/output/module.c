@@ -135,6 +135,13 @@ bh_output_count(struct bh_output *o, const char *name, uint64_t more)
     }
 }
 
+uint64_t
+bh_output_counted(struct bh_output *o, const char *name)
+{
+    const _Atomic uint64_t *counter = own_counter(o->counters, name);
+    return counter != NULL ? atomic_load_explicit(counter, memory_order_relaxed) : 0;
+}
+
 const struct bh_output_health *
 bh_output_health(const struct bh_output *o)
 {
