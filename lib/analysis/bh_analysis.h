@@ -44,6 +44,9 @@ struct bh_served {
 BH_NODISCARD int bh_served_parse(const char *text, struct bh_served *ret_served, size_t max,
                                  size_t *ret_count, struct bh_error *err);
 
+/* Is it offered to an address of this country ("": none)? `home_country` is that of "@home". */
+bool bh_served_offers(const struct bh_served *s, const char *code, const char *home_country, const struct bh_ip *ip);
+
 /* Places: what a remote address belongs to, numbered as they are met. Shared by all tallies. */
 struct bh_place {
     char code[4];         /* "US"; region: M49 code; "" for a class                      */
@@ -162,20 +165,40 @@ struct bh_rolled_source {
 };
 /* Only records inside this period are counted from now on. */
 void bh_tally_set_period(struct bh_tally *t, struct bh_period period);
-BH_NODISCARD int bh_rolled_new(struct bh_tally *t, unsigned ports, uint32_t units, struct bh_rolled **ret);
+BH_NODISCARD int bh_rolled_new(struct bh_tally *t, unsigned ports, struct bh_rolled **ret);
 void bh_rolled_free(struct bh_rolled *r);
 /* The sources that will be named: their places are looked for once. Belongs to `r`. */
 BH_NODISCARD int bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, uint32_t count,
                                     struct bh_rolled_part **ret);
-/* Accesses by service, in rising order of keys (key << 3 | outcome); each with its sets. */
-uint32_t bh_rolled_rows_peek(const struct bh_rolled *r); /* what the records have next; UINT32_MAX: nothing */
+/* Who knocked, and how often; after all of them: */
+void bh_rolled_who(struct bh_rolled_part *p, const uint32_t *id, const uint32_t *accesses, uint32_t count);
+void bh_rolled_sources_end(struct bh_rolled *r);
+
+/* Who asked for what. When sources and hours are there, it is chosen which places will be shown; then come accesses by
+ * service, those of records too. */
+BH_NODISCARD int bh_rolled_choose(struct bh_rolled *r, unsigned top, const char home_country[3]);
+bool bh_rolled_is_shown(const struct bh_rolled *r, unsigned place);
+bool bh_rolled_in_crosstab(const struct bh_rolled *r, unsigned place);
+void bh_rolled_number(struct bh_rolled *r, unsigned place, uint32_t key, unsigned outcome, uint64_t accesses);
+void bh_rolled_rows_numbers(struct bh_rolled *r);
+/* May services that are not in there yet stand in the list of a place? None of them has more than `most` accesses; all
+ * accesses are known to those that `everywhere` has (a bit for each service). */
+bool bh_rolled_needs_rare(struct bh_rolled *r, unsigned place, uint64_t most, const uint8_t *everywhere);
+void bh_rolled_make_lists(struct bh_rolled *r);
+/* Adds the services of the lists, of one place or (-1) of all, perhaps only of those in the cross table. */
+void bh_rolled_wanted(const struct bh_rolled *r, int place, bool in_crosstab, uint8_t *keys);
+/* --count sources: those that may stand in a list, but whose sources are not counted. */
+void bh_rolled_candidates(const struct bh_rolled *r, uint8_t *keys);
+/* Sources of rare services, before bh_rolled_service() of any; UINT32_MAX: it is not told who. */
+BH_NODISCARD int bh_rolled_rare_source(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t key, unsigned place,
+                                       uint32_t source);
+/* Distinct sources of a service: begin, its sets, end; keys rise. */
 BH_NODISCARD int bh_rolled_service(struct bh_rolled *r, uint32_t key);
-void bh_rolled_set(struct bh_rolled *r, struct bh_rolled_part *p, unsigned outcome, const uint32_t *id,
-                   const uint32_t *accesses, uint32_t count);
-/* These will soon come: asks the memory for them. */
-void bh_rolled_ask(const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
-/* After all services. */
-BH_NODISCARD int bh_rolled_services_end(struct bh_rolled *r);
+void bh_rolled_set(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
+void bh_rolled_service_end(struct bh_rolled *r);
+void bh_rolled_services_end(struct bh_rolled *r); /* of this round of services: makes the lists */
+/* BH_ELIMIT: sources are needed that are not told. `most`: by place, as above. */
+BH_NODISCARD int bh_rolled_check(const struct bh_rolled *r, const uint64_t *most);
 
 struct bh_rolled_sums { /* what adds up */
     uint64_t frames, packets, inbound, outbound, cut_frames, cut_headers, duplicates, tcp, udp, pings;

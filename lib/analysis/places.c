@@ -202,3 +202,19 @@ bh_served_parse(const char *text, struct bh_served *ret_served, size_t max, size
     *ret_count = count;
     return 0;
 }
+
+bool
+bh_served_offers(const struct bh_served *s, const char *code, const char *home_country, const struct bh_ip *ip)
+{
+    bool hit = s->to_all || (s->to_home_country && strcmp(code, home_country) == 0);
+    for (size_t c = 0; c < s->code_count && !hit; c++) {
+        hit = strcmp(code, s->codes[c]) == 0;
+    }
+    for (size_t c = 0; c < s->net_count && !hit; c++) {
+        const unsigned len = s->nets[c].prefix_len, whole = len / 8;
+        const uint8_t *net = s->nets[c].ip.octets;
+        hit = s->nets[c].ip.family == ip->family && memcmp(net, ip->octets, whole) == 0 &&
+              (len % 8 == 0 || ((net[whole] ^ ip->octets[whole]) >> (8 - len % 8)) == 0);
+    }
+    return hit;
+}

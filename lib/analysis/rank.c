@@ -106,6 +106,22 @@ top_sources(const struct build *b, uint32_t place, struct top *top)
     return distinct;
 }
 
+size_t
+tally_top(const struct bh_tally *t, uint32_t place, size_t k, bool sources, struct bh_trend_port *ret)
+{
+    const struct build b = { .t = (struct bh_tally *)(uintptr_t)t };
+    struct top top = { ret, 0, k };
+    if (sources) {
+        top_sources(&b, place, &top);
+        while (top.count > 0 && top.port[top.count - 1].count == 0) {
+            top.count--; /* not counted yet */
+        }
+    } else {
+        top_accesses(&b, place, &top);
+    }
+    return top.count;
+}
+
 static uint64_t
 top_wide(const struct digits *wide, uint32_t place, struct top *top)
 {
@@ -159,8 +175,8 @@ place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_pla
     out->ports_distinct = wide                           ? top_wide(&b->t->cells->wide, place, &top)
                           : unit == BH_COUNT_ACCESSES    ? top_accesses(b, place, &top)
                                                          : top_sources(b, place, &top);
-    if (b->t->ports_distinct != NULL) {
-        out->ports_distinct = b->t->ports_distinct[place];
+    if (b->t->cfg.rolled) {
+        out->ports_distinct = 0; /* roll-ups do not tell it */
     }
     for (size_t i = 0; i < top.count; i++) {
         uint32_t cell = cell_of(place, top.port[i].proto, top.port[i].port);

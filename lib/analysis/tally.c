@@ -80,19 +80,8 @@ is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsig
         if (s->port != (key & 0xffff) || (s->proto != BH_PROTO_TCP) != (key >> 16)) {
             continue;
         }
-        const char *code = tally_country(t, b, i, place);
-        bool hit = s->to_all || (s->to_home_country && strcmp(code, t->cfg.home_country) == 0);
-        for (size_t c = 0; c < s->code_count && !hit; c++) {
-            hit = strcmp(code, s->codes[c]) == 0;
-        }
-        struct bh_ip ip = bh_batch_src(b, i);
-        for (size_t c = 0; c < s->net_count && !hit; c++) {
-            unsigned len = s->nets[c].prefix_len, whole = len / 8;
-            const uint8_t *net = s->nets[c].ip.octets;
-            hit = s->nets[c].ip.family == ip.family && memcmp(net, ip.octets, whole) == 0 &&
-                  (len % 8 == 0 || ((net[whole] ^ ip.octets[whole]) >> (8 - len % 8)) == 0);
-        }
-        if (hit) {
+        const struct bh_ip ip = bh_batch_src(b, i);
+        if (bh_served_offers(s, tally_country(t, b, i, place), t->cfg.home_country, &ip)) {
             t->visit_count[k] += weight;
             b->counted[i] = BH_COUNTED_VISIT;
             /* Distinct visitors of a served port: few enough for the set of pairs. */
@@ -1096,6 +1085,5 @@ bh_tally_free(struct bh_tally *t)
     free(t->listed);
     free(t->listed_pairs);
     free(t->log);
-    free(t->ports_distinct);
     bh_pages_free(t, sizeof *t);
 }

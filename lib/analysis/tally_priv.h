@@ -512,7 +512,6 @@ struct bh_tally {
     size_t log_count, log_cap;
     bool log_failed;
     int64_t log_day, log_day_start_s, log_day_end_s; /* of the last entry */
-    uint64_t *ports_distinct; /* [place]: cells hold only what a list may show; NULL: count them */
 };
 
 /* An entry of the log: service and outcome, slot, local day. */

@@ -135,7 +135,9 @@ distinct(uint64_t *list, size_t count)
     if (count == 0) {
         return 0;
     }
-    qsort(list, count, sizeof *list, cmp_u64);
+    if (bh_sort64(list, count, 0, 64) != 0) {
+        qsort(list, count, sizeof *list, cmp_u64); /* there is no memory for the fast one */
+    }
     for (size_t i = 0; i < count; i++) {
         n += i == 0 || list[i] != list[i - 1];
     }

@@ -311,6 +311,9 @@ void bh_heap_in_huge_pages(void);
 /* a * b, or SIZE_MAX when it does not fit (malloc then fails). */
 size_t bh_size_mul(size_t a, size_t b);
 
+/* Rising by the bits `first` up to before `end`; equal ones keep their order. -ENOMEM: as they were. */
+BH_NODISCARD int bh_sort64(uint64_t *v, size_t n, unsigned first, unsigned end);
+
 /* A whole file, mapped read-only. */
 struct bh_map {
     const uint8_t *data;

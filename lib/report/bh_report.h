@@ -117,7 +117,7 @@ struct bh_plan_file {
 struct bh_plan {
     bool rolled;     /* roll-ups were used                                      */
     const char *why; /* a word: why not; "" when they were                      */
-    uint64_t rolled_rows, read_rows, blocks_read, blocks_skipped;
+    uint64_t rolled_rows, joined_rows, read_rows, blocks_read, blocks_skipped; /* joined: of the rolled ones, from the roll-up of all */
     uint32_t columns; /* BH_STORE_...: what was read of blocks                   */
     struct bh_store_skipped skipped; /* by the filter too, when records were read */
     struct bh_plan_file *file;

@@ -92,10 +92,15 @@ prepare(struct ingest *g)
     return bh_track_new(&track, &x->shard[0].track);
 }
 
+/* As much of a text as there is room for. */
 static void
 copy(char *to, size_t size, const char *from)
 {
-    snprintf(to, size, "%s", from == NULL ? "" : from);
+    const size_t n = from == NULL ? 0 : strnlen(from, size - 1);
+    if (n > 0) {
+        memcpy(to, from, n);
+    }
+    to[n] = '\0';
     bh_text_trim(to);
 }
 

@@ -119,6 +119,10 @@ bh_plan_say(const struct bh_plan *p, enum bh_lang lang, struct bh_buf *out)
     const bool ja = lang == BH_JA;
     if (p->rolled) {
         bh_buf_printf(out, ja ? "集計を使用: 記録 %" PRIu64 " 件分\n" : "roll-ups: used, for %" PRIu64 " records\n", p->rolled_rows);
+        if (p->joined_rows > 0) {
+            bh_buf_printf(out, ja ? "  うち %" PRIu64 " 件はログ全体の集計から\n" : "  %" PRIu64 " of them from the roll-up of the whole log\n",
+                          p->joined_rows);
+        }
     } else {
         bh_buf_printf(out, ja ? "集計は不使用: %s\n" : "roll-ups: not used: %s\n", bh_plan_why(p->why, lang));
     }

@@ -13,6 +13,7 @@
 
 struct records {
     struct run run;
+    struct choose *choose;
     const struct bh_records_config *cfg;
     struct bh_records *told;
     bool enough;
@@ -23,17 +24,9 @@ struct records {
 static void
 select_rows(struct records *g, struct bh_batch *b)
 {
-    const int64_t start = g->run.period.start_ns, end = g->run.period.end_ns;
-    if (start == INT64_MIN && end == INT64_MAX) {
-        memset(b->counted, 1, b->rows);
-    } else {
-        for (uint32_t i = 0; i < b->rows; i++) {
-            b->counted[i] = (uint8_t)((b->ts_ns[i] >= start) & (b->ts_ns[i] < end));
-        }
-    }
-    g->told->unknown += bh_filter_narrow(countries_words(&g->run.countries), b);
+    g->told->unknown += choose_rows(g->choose, b);
     for (uint32_t i = 0; i < b->rows; i++) {
-        g->told->selected += b->counted[i];
+        g->told->selected += b->counted[i] != 0;
     }
     g->told->read += b->rows;
 }
@@ -146,7 +139,7 @@ begin_log(struct records *g)
         return r;
     }
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
-    struct bh_store_query q = { .countries = x->countries.one,
+    struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
                                 .end_ns = INT64_MAX };
     if (x->feed.decided) {
@@ -207,6 +200,18 @@ begin_track(struct records *g)
     return x->hold == NULL ? -ENOMEM : bh_track_new(&track, &x->shard[0].track);
 }
 
+/* What accesses are offered to, and the country that stands for "home" there. */
+static int
+parse_served(struct run *x)
+{
+    if (x->o->served == NULL) {
+        return 0;
+    }
+    x->served = calloc(BH_SERVED_MAX, sizeof *x->served);
+    return x->served == NULL ? -ENOMEM
+                             : bh_served_parse(x->o->served, x->served, BH_SERVED_MAX, &x->served_count, x->err);
+}
+
 static int
 prepare(struct records *g)
 {
@@ -215,7 +220,11 @@ prepare(struct records *g)
     r = r != 0 ? r
                : bh_period_parse(x->o->since, x->o->until, x->o->last, x->o->now_ns, &x->period,
                                  x->err);
+    r = r != 0 ? r : parse_served(x);
     r = r != 0 ? r : countries_open(&x->countries, x->o, x->r, x->err);
+    if (r == 0 && x->countries.count > 0) {
+        kobold_get_meta(countries_at(&x->countries, INT64_MAX), &x->r->country_data);
+    }
     r = r != 0 ? r : run_parse_filter(x);
     r = r != 0 ? r : newest_of_input(x);
     r = r != 0 ? r : feed_open(&x->feed, x->o, x->err);
@@ -224,7 +233,12 @@ prepare(struct records *g)
     }
     r = x->feed.store != NULL ? begin_log(g) : begin_files(g);
     x->shards = 1;
-    return r != 0 ? r : begin_track(g);
+    r = r != 0 ? r : begin_track(g);
+    if (r == 0) {
+        run_find_home_country(x);
+        r = choose_new(x, &g->choose);
+    }
+    return r;
 }
 
 static void
@@ -232,7 +246,7 @@ tell(struct records *g)
 {
     const struct run *x = &g->run;
     struct bh_records *t = g->told;
-    t->countries = x->countries.one;
+    t->countries = countries_at(&x->countries, INT64_MAX);
     t->home = &x->r->home;
     t->country_data = &x->r->country_data;
     t->filter_text = x->r->filter_text;
@@ -267,6 +281,8 @@ records_end(struct records *g)
         bh_batch_free(x->hold->batch[i]);
     }
     free(x->hold);
+    choose_free(g->choose);
+    free(x->served);
     feed_close(&x->feed);
     bh_filter_judge_free(x->judge);
     countries_done(&x->countries);

@@ -146,8 +146,8 @@ country_of_home(const struct run *x, char ret_code[3])
     return false;
 }
 
-static void
-find_home_country(struct run *x)
+void
+run_find_home_country(struct run *x)
 {
     struct bh_report *r = x->r;
     if (r->home_country[0] != '\0') {
@@ -597,7 +597,7 @@ prepare(struct run *x)
 static int
 calculate_rolled(struct run *x)
 {
-    find_home_country(x);
+    run_find_home_country(x);
     countries_places(&x->countries, x->places, x->o->by_region, x->r->home_country);
     int r = make_shards(x);
     r = r != 0 ? r : rolled_count(x);
@@ -638,7 +638,7 @@ calculate(struct run *x)
     if (r != 0) {
         return r;
     }
-    find_home_country(x);
+    run_find_home_country(x);
     if (x->feed.store == NULL) { /* else it was said when the log was written */
         x->two_sided = run_find_two_sided(x);
     }

@@ -137,6 +137,8 @@ struct run {
 };
 
 BH_NODISCARD int run_parse_filter(struct run *x);
+/* Of the options, of home, or of the zone: into x->r. */
+void run_find_home_country(struct run *x);
 /* From what was read ahead. */
 BH_NODISCARD int run_find_home(struct run *x);
 bool run_find_two_sided(const struct run *x);
@@ -144,6 +146,15 @@ bool run_find_two_sided(const struct run *x);
 BH_NODISCARD int run_check_any(struct run *x);
 /* Damage and the like into r->notes, when all is read. */
 BH_NODISCARD int run_take_notes(struct run *x);
+
+/* ---- choose.c: rows for show, count and export ------------------------------------------------------ */
+
+struct choose;
+BH_NODISCARD int choose_new(struct run *x, struct choose **ret);
+void choose_free(struct choose *c);
+/* counted[], and country[] and visits as far as they are asked for. Returns how many were left out because the
+ * answer is unknown. */
+uint64_t choose_rows(const struct choose *c, struct bh_batch *b);
 
 /* ---- hide.c ---------------------------------------------------------------------------------------- */
 

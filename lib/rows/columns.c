@@ -72,6 +72,13 @@ get_region_name(const struct bh_sight *s, uint32_t row, struct bh_value *ret)
 }
 
 static void
+get_visit(const struct bh_sight *s, uint32_t row, struct bh_value *ret)
+{
+    *ret = (struct bh_value){ .absent = s->batch->cls[row] != BH_CLASS_ACCESS,
+                              .number = s->batch->counted[row] == BH_COUNTED_VISIT };
+}
+
+static void
 get_asn(const struct bh_sight *s, uint32_t row, struct bh_value *ret)
 {
     *ret = (struct bh_value){ .absent = s->system[row] == 0, .number = s->system[row] };
@@ -147,6 +154,14 @@ static const struct bh_column looked_up[] = {
       .text = { "name of that autonomous system", "その AS の名前" },
       .needs = BH_NEEDS_SYSTEM,
       .get = get_as_name },
+    { .id = 47,
+      .name = "visit",
+      .type = BH_TYPE_BOOL,
+      .unit = "",
+      .text = { "an access that --served offers to its source; without --served none is",
+                "--served で送信元に提供しているアクセス (--served がなければ該当なし)" },
+      .needs = 0,
+      .get = get_visit },
 };
 #undef FAR
 

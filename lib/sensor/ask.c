@@ -50,7 +50,8 @@ find_in(const char *dir, char **found, size_t *ret_count)
 {
     DIR *d = opendir(dir);
     const size_t before = *ret_count;
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL && *ret_count < BH_SENSOR_SOCKETS;) {
+    for (struct dirent *e;
+         d != NULL && (e = readdir(d)) != NULL && *ret_count < BH_SENSOR_SOCKETS;) {
         struct stat st;
         char *path;
         if (!is_one(e->d_name) || asprintf(&path, "%s/%s", dir, e->d_name) < 0) {
@@ -131,8 +132,9 @@ bh_sensor_ask(const char *path, const char *request, struct bh_buf *out, struct 
     int r = strlen(path) < sizeof at.sun_path ? 0 : -ENAMETOOLONG;
     const int fd = r == 0 ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
     memcpy(at.sun_path, path, r == 0 ? strlen(path) + 1 : 0);
-    if (r == 0 && (fd < 0 || connect(fd, (const struct sockaddr *)(const void *)&at, sizeof at) != 0 ||
-                   send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))) {
+    if (r == 0 &&
+        (fd < 0 || connect(fd, (const struct sockaddr *)(const void *)&at, sizeof at) != 0 ||
+         send(fd, request, strlen(request), MSG_NOSIGNAL) != (ssize_t)strlen(request))) {
         r = -errno;
     }
     r = r == 0 ? read_answer(fd, out) : r;
@@ -147,5 +149,7 @@ bh_sensor_ask(const char *path, const char *request, struct bh_buf *out, struct 
         return bh_error_set(err, r, path, "only the sensor's user, its group and root may ask",
                             "確認できるのはセンサーのユーザーとグループ、root だけです");
     }
-    return r == 0 ? 0 : bh_error_errno(err, r < -2000 ? EMSGSIZE : -r, path, "cannot ask the sensor", "センサーに確認できません");
+    return r == 0 ? 0
+                  : bh_error_errno(err, r < -2000 ? EMSGSIZE : -r, path, "cannot ask the sensor",
+                                   "センサーに確認できません");
 }

@@ -44,12 +44,15 @@ seccomp_of(pid_t pid)
 }
 
 static void
-take_process(struct status *t, const char *name, pid_t pid, int64_t since_ns, uint64_t restarts, uint32_t confined)
+take_process(struct status *t, const char *name, pid_t pid, int64_t since_ns, uint64_t restarts,
+             uint32_t confined)
 {
     struct status_process *p = &t->process[t->processes++];
-    *p = (struct status_process){
-        .name = name, .pid = pid > 0 ? pid : 0, .restarts = restarts, .confined = confined, .seccomp = -1
-    };
+    *p = (struct status_process){ .name = name,
+                                  .pid = pid > 0 ? pid : 0,
+                                  .restarts = restarts,
+                                  .confined = confined,
+                                  .seccomp = -1 };
     if (p->pid > 0) {
         p->up_ns = sensor_clock_ns() - since_ns;
         p->seccomp = seccomp_of(pid);
@@ -83,7 +86,9 @@ take_output(const struct sensor *s, size_t k, struct status *t)
     *to = (struct status_output){
         .name = o->name,
         .module = o->module->name,
-        .state = o->state != OUTPUT_RUNS ? "ends" : o->pid > 0 ? "runs" : "waits",
+        .state = o->state != OUTPUT_RUNS ? "ends"
+                 : o->pid > 0            ? "runs"
+                                         : "waits",
         .queued = get(&sent->rows),
         .written = get(&h->written_rows),
         .retried = get(&h->retried),
@@ -102,7 +107,8 @@ take_output(const struct sensor *s, size_t k, struct status *t)
     for (unsigned n = 0; n < BH_OUTPUT_OWN; n++) {
         memcpy(to->own_name[n], h->own_name[n], BH_OUTPUT_OWN_NAME - 1);
         to->own[n] = get(&h->own[n]);
-        for (char *c = to->own_name[n]; *c != '\0'; c++) { /* shared memory: anything may stand there */
+        for (char *c = to->own_name[n]; *c != '\0';
+             c++) { /* shared memory: anything may stand there */
             const bool good = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' ||
                               (c > to->own_name[n] && *c >= '0' && *c <= '9');
             *c = good ? *c : '_';

@@ -230,6 +230,42 @@ confine_drop(struct sensor *s, struct bh_error *err)
                   : bh_error_errno(err, -r, "", "cannot give up root", "root 権限を手放せません");
 }
 
+/* May we write this file, whether it is there or not? */
+static bool
+may_write(const char *path)
+{
+    char dir[4096];
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (access(path, F_OK) == 0 && access(path, W_OK) != 0) {
+        return false;
+    }
+    snprintf(dir, sizeof dir, "%.*s", n > 0 ? (int)n : 1, n > 0 ? path : ".");
+    return access(dir, W_OK | X_OK) == 0;
+}
+
+int
+confine_check_files(const struct sensor *s, const struct bh_sensor_output *output,
+                    struct bh_error *err)
+{
+    for (uint32_t k = 0; k < output->module->setting_count; k++) {
+        const struct bh_setting *setting = &output->module->settings[k];
+        const char *path = value_of(output, setting);
+        if (setting->type == BH_SETTING_FILE_OUT && path != NULL && path[0] != '\0' &&
+            strcmp(path, "-") != 0 && !may_write(path)) {
+            char where[4200];
+            snprintf(where, sizeof where, "%s: %s", output->name, path);
+            return bh_error_set(err, -EACCES, where,
+                                "the user %s may not write there, nor replace it: give them its folder, or "
+                                "name one that does not exist yet",
+                                "にユーザー %s は書き込めません。フォルダーの所有者を変えるか、まだない"
+                                "フォルダーを指定してください",
+                                s->user[0] != '\0' ? s->user : "who started it");
+        }
+    }
+    return 0;
+}
+
 /* ---- Landlock -------------------------------------------------------------------------------------------------- */
 
 /* linux/landlock.h, of which Debian's is older than what kernels know. */
@@ -440,7 +476,7 @@ allow(scmp_filter_ctx c, const int *calls, size_t n)
 static int
 allow_changes(scmp_filter_ctx c, int fd)
 {
-    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd));
+    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd, 0));
 }
 
 static int

@@ -46,7 +46,8 @@ sensor_countries_open(const char *path, struct countries *ret)
     char buf[4096];
     struct countries c = { 0 };
     struct stat st;
-    const int fd = open(path != NULL ? path : kobold_default_path(buf, sizeof buf), O_RDONLY | O_CLOEXEC);
+    const int fd =
+        open(path != NULL ? path : kobold_default_path(buf, sizeof buf), O_RDONLY | O_CLOEXEC);
     int r = fd < 0 || fstat(fd, &st) != 0 ? -errno : 0;
     if (r == 0 && S_ISDIR(st.st_mode)) {
         r = -EISDIR;

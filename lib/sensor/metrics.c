@@ -65,7 +65,8 @@ ending(const struct family *f)
 static const struct family sums[] = {
     { "records", "counter", NULL, "Records made of frames.", SUM(records) },
     { "accesses", "counter", NULL, "Records that are accesses.", SUM(accesses) },
-    { "not_decoded", "counter", NULL, "Records of frames that are neither IP nor ARP, or are damaged.", SUM(undecoded) },
+    { "not_decoded", "counter", NULL,
+      "Records of frames that are neither IP nor ARP, or are damaged.", SUM(undecoded) },
     { "cut", "counter", NULL, "Records whose headers are cut.", SUM(cut) },
     { "own_exports", "counter", NULL, "Frames of the sensor's own exports, left out.", SUM(own) },
     { "clock_steps", "counter", NULL, "How often the clock was set.", SUM(clock_steps) },
@@ -79,7 +80,7 @@ put_whole(const struct status *t, struct bh_buf *out)
     label(out, false, "sensor", t->sensor);
     bh_buf_puts(out, "} 1\n");
     head(out, "start_time_seconds", "gauge", "seconds", "When the sensor was started.");
-    bh_buf_printf(out, "beholder_start_time_seconds %.3f\n", (double)(t->now_ns - t->up_ns) * 1e-9);
+    bh_buf_printf(out, "beholder_start_time_seconds %.3f\n", ((double)t->now_ns - (double)t->up_ns) * 1e-9);
     for (size_t k = 0; k < BH_COUNT(sums); k++) {
         const struct family *f = &sums[k];
         head(out, f->name, f->type, f->unit, f->help);
@@ -97,8 +98,10 @@ put_whole(const struct status *t, struct bh_buf *out)
 
 #define OF_INTERFACE(field) offsetof(struct status_interface, field)
 static const struct family of_interfaces[] = {
-    { "interface_frames", "counter", NULL, "Frames the kernel took for the sensor, lost ones too.", OF_INTERFACE(frames) },
-    { "interface_lost", "counter", NULL, "Frames that found no room in the ring.", OF_INTERFACE(lost) },
+    { "interface_frames", "counter", NULL, "Frames the kernel took for the sensor, lost ones too.",
+      OF_INTERFACE(frames) },
+    { "interface_lost", "counter", NULL, "Frames that found no room in the ring.",
+      OF_INTERFACE(lost) },
     { "interface_ring_bytes", "gauge", "bytes", "Memory of the ring.", OF_INTERFACE(ring_bytes) },
 };
 
@@ -126,14 +129,19 @@ put_interfaces(const struct status *t, struct bh_buf *out)
 static const struct family of_outputs[] = {
     { "output_queued", "counter", NULL, "Records put into the output's queue.", OF_OUTPUT(queued) },
     { "output_written", "counter", NULL, "Records its module took.", OF_OUTPUT(written) },
-    { "output_retried", "counter", NULL, "How often a batch was offered again.", OF_OUTPUT(retried) },
-    { "output_spooled", "counter", NULL, "Records that were put aside on disk.", OF_OUTPUT(spooled) },
+    { "output_retried", "counter", NULL, "How often a batch was offered again.",
+      OF_OUTPUT(retried) },
+    { "output_spooled", "counter", NULL, "Records that were put aside on disk.",
+      OF_OUTPUT(spooled) },
     { "output_failed", "counter", NULL, "Records its module refused for good.", OF_OUTPUT(failed) },
-    { "output_lost", "counter", NULL, "Records that found no room in its queue, or died with its process.", OF_OUTPUT(lost) },
-    { "output_early", "counter", NULL, "Records handed out before their outcomes were final.", OF_OUTPUT(early) },
+    { "output_lost", "counter", NULL,
+      "Records that found no room in its queue, or died with its process.", OF_OUTPUT(lost) },
+    { "output_early", "counter", NULL, "Records handed out before their outcomes were final.",
+      OF_OUTPUT(early) },
     { "output_waiting", "gauge", NULL, "Records in its queue.", OF_OUTPUT(waiting) },
     { "output_held", "gauge", NULL, "Records that wait for their outcomes.", OF_OUTPUT(held) },
-    { "output_queue_used_bytes", "gauge", "bytes", "Memory in use of its queue.", OF_OUTPUT(queue_used) },
+    { "output_queue_used_bytes", "gauge", "bytes", "Memory in use of its queue.",
+      OF_OUTPUT(queue_used) },
     { "output_queue_bytes", "gauge", "bytes", "Memory of its queue.", OF_OUTPUT(queue_size) },
 };
 
@@ -156,7 +164,8 @@ put_outputs(const struct status *t, struct bh_buf *out)
             bh_buf_printf(out, "} %" PRIu64 "\n", value_at(&t->output[i], f->at));
         }
     }
-    head(out, "output_gap_packets", "counter", NULL, "Packets that are missing in the output's run, by cause.");
+    head(out, "output_gap_packets", "counter", NULL,
+         "Packets that are missing in the output's run, by cause.");
     for (size_t i = 0; i < t->outputs; i++) {
         for (unsigned g = 0; g < BH_GAP_KINDS; g++) {
             bh_buf_puts(out, "beholder_output_gap_packets_total");
@@ -204,7 +213,8 @@ put_processes(const struct status *t, struct bh_buf *out)
     for (size_t k = 1; k < t->processes; k++) { /* the parent sees nothing foreign */
         static const char *const by[] = { "capabilities", "landlock", "seccomp" };
         for (unsigned b = 0; b < BH_COUNT(by); b++) {
-            const bool is = b == 2 ? t->process[k].seccomp == 2 : (t->process[k].confined >> b & 1U) != 0;
+            const bool is =
+                b == 2 ? t->process[k].seccomp == 2 : (t->process[k].confined >> b & 1U) != 0;
             bh_buf_puts(out, "beholder_process_confined");
             process_labels(t, k, out);
             label(out, false, "by", by[b]);

@@ -41,7 +41,8 @@ connect_to(const char *name)
 void
 notify_open(struct sensor *s)
 {
-    const char *name = getenv("NOTIFY_SOCKET"), *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    const char *name = getenv("NOTIFY_SOCKET"), *usec = getenv("WATCHDOG_USEC"),
+               *pid = getenv("WATCHDOG_PID");
     s->notify_fd = name != NULL ? connect_to(name) : -1;
     if (usec != NULL && (pid == NULL || strtoll(pid, NULL, 10) == (long long)getpid())) {
         const long long n = strtoll(usec, NULL, 10);
@@ -57,7 +58,8 @@ static void
 tell(const struct sensor *s, const char *text)
 {
     if (s->notify_fd >= 0) {
-        bh_ignore((int)send(s->notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT)); /* nobody there: nobody to tell */
+        bh_ignore((int)send(s->notify_fd, text, strlen(text),
+                            MSG_NOSIGNAL | MSG_DONTWAIT)); /* nobody there: nobody to tell */
     }
 }
 
@@ -71,7 +73,8 @@ void
 notify_reloading(const struct sensor *s)
 {
     char text[80];
-    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\n", sensor_clock_ns() / 1000);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\n",
+             sensor_clock_ns() / 1000);
     tell(s, text);
 }
 
@@ -94,8 +97,10 @@ tell_status(struct sensor *s, int64_t now_ns)
     }
     const double seconds = (double)(now_ns - s->notify_status_ns) * 1e-9;
     const uint64_t more = t.records - s->notify_records;
-    snprintf(text, sizeof text, "STATUS=%.0f packets/s; %" PRIu64 " records, %" PRIu64 " accesses, %" PRIu64 " lost\n",
-             s->notify_status_ns == 0 || seconds <= 0 ? 0 : (double)more / seconds, t.records, t.accesses, lost);
+    snprintf(text, sizeof text,
+             "STATUS=%.0f packets/s; %" PRIu64 " records, %" PRIu64 " accesses, %" PRIu64 " lost\n",
+             s->notify_status_ns == 0 || seconds <= 0 ? 0 : (double)more / seconds, t.records,
+             t.accesses, lost);
     s->notify_records = t.records;
     tell(s, text);
 }
@@ -106,8 +111,10 @@ notify_turn(struct sensor *s, int64_t now_ns)
     if (s->notify_fd < 0) {
         return;
     }
-    const int64_t turn_ns = (int64_t)atomic_load_explicit(&s->capture->turn_ns, memory_order_relaxed);
-    if (s->watchdog_ns != 0 && now_ns - s->watchdog_said_ns >= s->watchdog_ns / 3 && now_ns - turn_ns < s->watchdog_ns) {
+    const int64_t turn_ns =
+        (int64_t)atomic_load_explicit(&s->capture->turn_ns, memory_order_relaxed);
+    if (s->watchdog_ns != 0 && now_ns - s->watchdog_said_ns >= s->watchdog_ns / 3 &&
+        now_ns - turn_ns < s->watchdog_ns) {
         s->watchdog_said_ns = now_ns;
         tell(s, "WATCHDOG=1\n");
     }

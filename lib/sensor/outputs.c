@@ -21,8 +21,11 @@ command_of(const struct bh_sensor_output *c)
 {
     const char *command = NULL;
     for (uint32_t k = 0; k < c->module->setting_count; k++) {
-        for (size_t g = 0; c->module->settings[k].type == BH_SETTING_COMMAND && g < c->setting_count; g++) {
-            command = strcmp(c->settings[g].name, c->module->settings[k].name) == 0 ? c->settings[g].value : command;
+        for (size_t g = 0;
+             c->module->settings[k].type == BH_SETTING_COMMAND && g < c->setting_count; g++) {
+            command = strcmp(c->settings[g].name, c->module->settings[k].name) == 0
+                          ? c->settings[g].value
+                          : command;
         }
     }
     return (c->module->needs & BH_OUTPUT_NEEDS_CHILD) != 0 ? command : NULL;
@@ -63,10 +66,12 @@ open_child(struct sensor *s, struct output *o, struct bh_error *err)
 }
 
 int
-output_parse_filter(const struct sensor *s, const struct bh_sensor_output *c, struct bh_filter **ret, struct bh_error *err)
+output_parse_filter(const struct sensor *s, const struct bh_sensor_output *c,
+                    struct bh_filter **ret, struct bh_error *err)
 {
     const uint32_t countries = s->plan->runs[atomic_load(&s->plan->run) % RUNS].countries;
-    int r = bh_filter_parse(c->filter_words, c->filter_count, s->countries[countries % RUNS].k, ret, err);
+    int r = bh_filter_parse(c->filter_words, c->filter_count, s->countries[countries % RUNS].k, ret,
+                            err);
     if (r == 0 && c->module->when == BH_OUTPUT_AT_ONCE && *ret != NULL &&
         (bh_filter_needs(*ret) & BH_FILTER_NEEDS_OUTCOME) != 0) {
         r = bh_error_set(
@@ -78,19 +83,23 @@ output_parse_filter(const struct sensor *s, const struct bh_sensor_output *c, st
 }
 
 int
-output_prepare(struct sensor *s, const struct bh_sensor_output *c, struct output *o, struct bh_error *err)
+output_prepare(struct sensor *s, const struct bh_sensor_output *c, struct output *o,
+               struct bh_error *err)
 {
     const struct bh_host_config host = { .module = c->module,
                                          .instance = c->name,
                                          .settings = c->settings,
                                          .setting_count = c->setting_count };
-    *o = (struct output){ .config = c, .module = c->module, .needs = c->module->needs, .mark = c->mark };
+    *o = (struct output){
+        .config = c, .module = c->module, .needs = c->module->needs, .mark = c->mark
+    };
     o->wake_fd = o->child_fd[0] = o->child_fd[1] = o->queue_fd = o->from = -1;
     snprintf(o->name, sizeof o->name, "%s", c->name);
     int r = bh_host_check(&host, err);
     r = r != 0 ? r : output_parse_filter(s, c, &o->filter, err);
     r = r != 0 ? r : confine_hand_over(s, c, err);
     r = r != 0 ? r : open_spool(s, o, err);
+    r = r != 0 || geteuid() == 0 ? r : confine_check_files(s, c, err);
     return r != 0 ? r : open_child(s, o, err);
 }
 

@@ -25,7 +25,8 @@
 static bool
 is_told(const struct sensor *s)
 {
-    return atomic_load_explicit(&s->capture->changes_done, memory_order_acquire) == atomic_load(&s->plan->changes);
+    return atomic_load_explicit(&s->capture->changes_done, memory_order_acquire) ==
+           atomic_load(&s->plan->changes);
 }
 
 /* What a process that was killed, or was not there, did not take. */
@@ -79,7 +80,8 @@ go_on(struct sensor *s, int64_t now_ns)
         }
         if (o->state == OUTPUT_ENDS && o->pid <= 0) {
             free_place(s, k);
-        } else if (o->pid > 0 && (o->state == OUTPUT_ENDS || o->restarts_now) && now_ns > o->kill_ns) {
+        } else if (o->pid > 0 && (o->state == OUTPUT_ENDS || o->restarts_now) &&
+                   now_ns > o->kill_ns) {
             sensor_say_plain(s, o->name, BH_SAY_ERROR, "did not end in time and was killed",
                              "時間内に終了しなかったため強制終了しました");
             kill(o->pid, SIGKILL);
@@ -125,7 +127,10 @@ turn_of(const struct sensor *s, const struct bh_sensor_output *c, size_t *ret_ol
     if (o->mark == c->mark) {
         return STAYS;
     }
-    return o->module == c->module && o->config->queue_bytes == c->queue_bytes && (o->needs & apart) == 0 ? RESTARTS : REPLACES;
+    return o->module == c->module && o->config->queue_bytes == c->queue_bytes &&
+                   (o->needs & apart) == 0
+               ? RESTARTS
+               : REPLACES;
 }
 
 /* The frames it is to get, as capture reads it from a message. */
@@ -138,21 +143,24 @@ frames_filter(const struct bh_sensor_output *c, char *to, size_t size, struct bh
         n += (size_t)snprintf(to + n, size - n, "%s%s", k > 0 ? " " : "", c->filter_words[k]);
     }
     return n < size ? 0
-                    : bh_error_set(err, BH_ELIMIT, c->name, "such a long filter needs a restart of the sensor%s",
+                    : bh_error_set(err, BH_ELIMIT, c->name,
+                                   "such a long filter needs a restart of the sensor%s",
                                    "このように長いフィルターにはセンサーの再起動が必要です%s", "");
 }
 
 static int
-prepare_one(struct sensor *s, const struct bh_sensor_output *c, enum turn turn, struct output *o, struct bh_error *err)
+prepare_one(struct sensor *s, const struct bh_sensor_output *c, enum turn turn, struct output *o,
+            struct bh_error *err)
 {
-    char filter[sizeof ((struct change *)0)->filter];
+    char filter[sizeof((struct change *)0)->filter];
     if (turn == STAYS) {
         return 0;
     }
     if ((c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 && !s->whole_frames) {
-        return bh_error_set(err, BH_EUSAGE, c->name,
-                            "whole frames were not captured so far: this needs a restart of the sensor%s",
-                            "これまでフレーム全体を取り込んでいないため、センサーの再起動が必要です%s", "");
+        return bh_error_set(
+            err, BH_EUSAGE, c->name,
+            "whole frames were not captured so far: this needs a restart of the sensor%s",
+            "これまでフレーム全体を取り込んでいないため、センサーの再起動が必要です%s", "");
     }
     int r = frames_filter(c, filter, sizeof filter, err);
     if ((c->module->needs & BH_OUTPUT_NEEDS_FRAMES) == 0) {
@@ -163,7 +171,8 @@ prepare_one(struct sensor *s, const struct bh_sensor_output *c, enum turn turn, 
 }
 
 static int
-prepare(struct sensor *s, const struct bh_sensor_config *new, struct plan_of_outputs *p, struct bh_error *err)
+prepare(struct sensor *s, const struct bh_sensor_config *new, struct plan_of_outputs *p,
+        struct bh_error *err)
 {
     size_t taken = 0;
     int r = 0;
@@ -176,7 +185,8 @@ prepare(struct sensor *s, const struct bh_sensor_config *new, struct plan_of_out
         if (p->turn[k] == STAYS || p->turn[k] == RESTARTS) {
             p->is_kept[p->old[k]] = true;
         } else if (++taken > BH_SENSOR_OUTPUTS) {
-            return bh_error_set(err, BH_ELIMIT, c->name, "more than %u outputs, those that are to end among them",
+            return bh_error_set(err, BH_ELIMIT, c->name,
+                                "more than %u outputs, those that are to end among them",
                                 "出力は終了するものも含めて %u 個までです", BH_SENSOR_OUTPUTS);
         }
         r = prepare_one(s, c, p->turn[k], &p->prepared[k], err);
@@ -252,7 +262,8 @@ begin(struct sensor *s, struct output *prepared, int from)
                         .frames = (o->needs & BH_OUTPUT_NEEDS_FRAMES) != 0,
                         .queue_size = o->queue_size };
     if (c.frames) {
-        bh_ignore(frames_filter(o->config, c.filter, sizeof c.filter, &err)); /* it was asked before */
+        bh_ignore(
+            frames_filter(o->config, c.filter, sizeof c.filter, &err)); /* it was asked before */
     }
     tell(s, &c, (const int[2]){ o->queue_fd, o->wake_fd });
 }
@@ -322,7 +333,9 @@ open_countries(struct sensor *s, const kobold *in_use, struct countries *ret, ch
         bh_error_set(&err, r, s->config->country_db != NULL ? s->config->country_db : "country.kdb",
                      "%s%.0s; the one in use stays", "%.0s%s。今のものを使い続けます",
                      kobold_strerror(r, BH_EN), kobold_strerror(r, BH_JA));
-        sensor_say(s, "beholder", in_use == NULL && s->config->country_db == NULL ? BH_SAY_NOTE : BH_SAY_ERROR, &err);
+        sensor_say(s, "beholder",
+                   in_use == NULL && s->config->country_db == NULL ? BH_SAY_NOTE : BH_SAY_ERROR,
+                   &err);
         return false;
     }
     kobold_get_meta(c.k, &new);
@@ -387,10 +400,11 @@ say_done(struct sensor *s, const struct plan_of_outputs *p, bool any)
         sensor_say_plain(s, "beholder", BH_SAY_NOTE, "nothing has changed", "変更はありません");
         return;
     }
-    bh_error_set(&text, 0, "",
-                 "the configuration was read again; outputs: %zu new, %zu changed, %zu ended, %zu as they were",
-                 "設定を読み直しました。出力: 新規 %zu、変更 %zu、終了 %zu、そのまま %zu", p->counts[COMES],
-                 p->counts[RESTARTS] + p->counts[REPLACES], p->leaves, p->counts[STAYS]);
+    bh_error_set(
+        &text, 0, "",
+        "the configuration was read again; outputs: %zu new, %zu changed, %zu ended, %zu as they were",
+        "設定を読み直しました。出力: 新規 %zu、変更 %zu、終了 %zu、そのまま %zu", p->counts[COMES],
+        p->counts[RESTARTS] + p->counts[REPLACES], p->leaves, p->counts[STAYS]);
     sensor_say(s, "beholder", BH_SAY_NOTE, &text);
 }
 
@@ -415,7 +429,8 @@ reload_outputs(struct sensor *s, const struct bh_sensor_config *new, struct plan
 static void
 refuse(struct sensor *s)
 {
-    sensor_say_plain(s, "beholder", BH_SAY_ERROR, "the new configuration is refused; all goes on as before",
+    sensor_say_plain(s, "beholder", BH_SAY_ERROR,
+                     "the new configuration is refused; all goes on as before",
                      "新しい設定は使えないため、これまでの設定で動作を続けます");
 }
 
@@ -439,17 +454,20 @@ reload(struct sensor *s)
         return;
     }
     if (differ(s->fixed, new->fixed)) {
-        sensor_say_plain(s, "beholder", BH_SAY_WARNING,
-                         "interfaces, rings, user, sockets and outcomes change with a restart only; outputs have changed",
-                         "インターフェース、リング、ユーザー、ソケット、判定の変更には再起動が必要です (出力は変更しました)");
+        sensor_say_plain(
+            s, "beholder", BH_SAY_WARNING,
+            "interfaces, rings, user, sockets and outcomes change with a restart only; outputs have changed",
+            "インターフェース、リング、ユーザー、ソケット、判定の変更には再起動が必要です (出力は変更しました)");
     }
-    const bool meaning = differ(s->config->home, new->home) || differ(s->config->sensor, new->sensor);
+    const bool meaning =
+        differ(s->config->home, new->home) || differ(s->config->sensor, new->sensor);
     const struct bh_sensor_config *old = s->in_force;
     s->own.home = new->home;
     s->own.sensor = new->sensor;
     s->own.country_db = new->country_db;
     s->own.metrics_file = new->metrics_file;
-    s->own.status_socket = s->own.metrics_listen = s->own.user = s->own.fixed = NULL; /* of the old one, and done */
+    s->own.status_socket = s->own.metrics_listen = s->own.user = s->own.fixed =
+        NULL; /* of the old one, and done */
     s->own.interfaces = NULL;
     s->own.interface_count = 0;
     s->in_force = new;

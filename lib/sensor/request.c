@@ -16,8 +16,11 @@ serve_parse_line(const char *octets, size_t len, bool ended)
     static const struct {
         const char *word;
         enum serve_answer answer;
-    } words[] = { { "text en", SERVE_TEXT_EN }, { "text ja", SERVE_TEXT_JA }, { "json", SERVE_JSON },
-                  { "metrics", SERVE_METRICS }, { "", SERVE_TEXT_EN } };
+    } words[] = { { "text en", SERVE_TEXT_EN },
+                  { "text ja", SERVE_TEXT_JA },
+                  { "json", SERVE_JSON },
+                  { "metrics", SERVE_METRICS },
+                  { "", SERVE_TEXT_EN } };
     const char *end = memchr(octets, '\n', len);
     if (end == NULL && !ended) {
         return len < 64 ? SERVE_MORE : SERVE_BAD;
@@ -70,7 +73,8 @@ is_our_name(const char *value, size_t len)
     /* 127.x.y.z */
     struct bh_ip ip;
     const char *colon = memchr(value, ':', len);
-    return bh_ip_parse(value, colon != NULL ? (size_t)(colon - value) : len, &ip) && ip.family == 4 && ip.octets[0] == 127;
+    return bh_ip_parse(value, colon != NULL ? (size_t)(colon - value) : len, &ip) &&
+           ip.family == 4 && ip.octets[0] == 127;
 }
 
 /* "GET /metrics HTTP/1.1" */
@@ -87,9 +91,10 @@ request_line(const char *line, size_t len)
         return SERVE_BAD;
     }
     const char *version = second + 1;
-    const size_t version_len = len - (size_t)(version - line), target_len = (size_t)(second - target);
-    if (version_len != 8 || memcmp(version, "HTTP/1.", 7) != 0 || version[7] < '0' || version[7] > '9' ||
-        target_len == 0 || target[0] != '/') {
+    const size_t version_len = len - (size_t)(version - line),
+                 target_len = (size_t)(second - target);
+    if (version_len != 8 || memcmp(version, "HTTP/1.", 7) != 0 || version[7] < '0' ||
+        version[7] > '9' || target_len == 0 || target[0] != '/') {
         return SERVE_BAD;
     }
     if (!is_word(line, (size_t)(first - line), "GET")) {
@@ -105,7 +110,9 @@ serve_parse_http(const char *octets, size_t len, bool ended)
 {
     size_t at = 0, n;
     const char *line;
-    const enum serve_answer not_whole = ended ? SERVE_BAD : len >= SERVE_REQUEST_MAX ? SERVE_TOO_LONG : SERVE_MORE;
+    const enum serve_answer not_whole = ended                      ? SERVE_BAD
+                                        : len >= SERVE_REQUEST_MAX ? SERVE_TOO_LONG
+                                                                   : SERVE_MORE;
     if (!take_line(octets, len, &at, &line, &n)) {
         return not_whole;
     }

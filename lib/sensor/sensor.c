@@ -315,6 +315,9 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
         serve_make_folder(s);
         r = confine_drop(s, err);
     }
+    for (size_t k = 0; r == 0 && k < s->output_count; k++) {
+        r = confine_check_files(s, s->output[k].config, err);
+    }
     r = r != 0 ? r : serve_open(s, err);
     if (r == 0) {
         runs_look_at_interfaces(s, false);

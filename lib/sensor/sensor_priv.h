@@ -190,6 +190,7 @@ struct sensor {
     char user[64];
     char home[1024];
     struct serve *serve;
+    char run_dir[BH_SENSOR_PATH_MAX]; /* of the status socket, when none is asked for; "": nowhere */
     int notify_fd; /* of the service manager; -1: none */
     int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
     uint64_t notify_records;
@@ -276,6 +277,9 @@ BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
 /* The same for one that nobody else is to look into. */
 BH_NODISCARD int confine_hand_over_own(struct sensor *s, const char *dir, struct bh_error *err);
+/* Afterwards: can the files that settings name be written by who we have become? */
+BH_NODISCARD int confine_check_files(const struct sensor *s, const struct bh_sensor_output *output,
+                                     struct bh_error *err);
 
 /* ---- addresses of interfaces (home.c) --------------------------------------------------------------------------- */
 

@@ -39,7 +39,7 @@ struct listener {
 
 struct serve {
     struct listener listener[LISTENERS];
-    char path[sizeof ((struct sockaddr_un *)0)->sun_path]; /* of the status socket; "": none */
+    char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* of the status socket; "": none */
     pid_t owner;
     int64_t tokens_ns; /* answers left, as time: one costs a second / ANSWERS_PER_SECOND */
     int64_t turn_ns, metrics_ns;
@@ -64,10 +64,12 @@ listen_metrics(const char *text, int *ret_fd, struct bh_error *err)
     memcpy(&at6.sin6_addr, ip.octets, 16);
     const struct sockaddr *at = ip.family == 4 ? (const struct sockaddr *)(const void *)&at4
                                                : (const struct sockaddr *)(const void *)&at6;
-    const int fd = socket(ip.family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int fd =
+        socket(ip.family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
         bind(fd, at, ip.family == 4 ? sizeof at4 : sizeof at6) != 0 || listen(fd, 16) != 0) {
-        r = bh_error_errno(err, errno, text, "cannot listen for who asks for metrics", "メトリクス用に待ち受けできません");
+        r = bh_error_errno(err, errno, text, "cannot listen for who asks for metrics",
+                           "メトリクス用に待ち受けできません");
         if (fd >= 0) {
             close(fd);
         }
@@ -82,7 +84,8 @@ static bool
 is_alive(const struct sockaddr_un *at)
 {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)(const void *)at, sizeof *at) != 0 &&
+    const bool refused = fd >= 0 &&
+                         connect(fd, (const struct sockaddr *)(const void *)at, sizeof *at) != 0 &&
                          errno == ECONNREFUSED;
     if (fd >= 0) {
         close(fd);
@@ -107,7 +110,10 @@ listen_at(struct serve *v, const char *path)
     const mode_t before = umask(0117); /* the sensor's user and group may ask, and root */
     int r = bind(fd, (const struct sockaddr *)(const void *)&at, sizeof at) != 0 ? -errno : 0;
     if (r == -EADDRINUSE && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && !is_alive(&at)) {
-        r = unlink(path) != 0 || bind(fd, (const struct sockaddr *)(const void *)&at, sizeof at) != 0 ? -errno : 0;
+        r = unlink(path) != 0 ||
+                    bind(fd, (const struct sockaddr *)(const void *)&at, sizeof at) != 0
+                ? -errno
+                : 0;
     }
     umask(before);
     r = r == 0 && listen(fd, 16) != 0 ? -errno : r;
@@ -123,13 +129,13 @@ listen_at(struct serve *v, const char *path)
 void
 serve_make_folder(struct sensor *s)
 {
-    char dir[BH_SENSOR_PATH_MAX];
     struct stat st;
-    if (s->config->status_socket != NULL || !bh_sensor_run_dir(dir, sizeof dir)) {
+    if (s->config->status_socket != NULL || !bh_sensor_run_dir(s->run_dir, sizeof s->run_dir)) {
+        s->run_dir[0] = '\0';
         return;
     }
-    bh_ignore(mkdir(dir, 0755)); /* it is there, or cannot be made: then the socket says so */
-    const int fd = s->drops ? open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    bh_ignore(mkdir(s->run_dir, 0755)); /* it is there, or cannot be made: then the socket says so */
+    const int fd = s->drops ? open(s->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0) {
         bh_ignore(fchown(fd, s->uid, s->gid)); /* the same */
     }
@@ -146,8 +152,10 @@ listen_default(struct sensor *s, const char *dir, char *path, size_t size)
     int r = -EADDRINUSE;
     snprintf(name, sizeof name, "%s", s->config->sensor != NULL ? s->config->sensor : "");
     for (char *c = name; *c != '\0'; c++) {
-        *c = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("-_.", *c) != NULL ? *c
-                                                                                                                           : '_';
+        *c = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+                     strchr("-_.", *c) != NULL
+                 ? *c
+                 : '_';
     }
     for (int turn = 0; turn < 3 && r == -EADDRINUSE; turn++) {
         int n;
@@ -167,24 +175,26 @@ static int
 open_status(struct sensor *s, struct bh_error *err)
 {
     const char *asked = s->config->status_socket;
-    char dir[BH_SENSOR_PATH_MAX], path[BH_SENSOR_PATH_MAX + 80];
+    char path[BH_SENSOR_PATH_MAX + 80];
     if (asked != NULL && (strcmp(asked, "none") == 0 || asked[0] == '\0')) {
         return 0;
     }
     if (asked != NULL) {
         const int r = listen_at(s->serve, asked);
-        return r == -EADDRINUSE
-                   ? bh_error_set(err, r, asked, "another sensor answers there", "別のセンサーが使用中です")
-               : r != 0 ? bh_error_errno(err, -r, asked, "cannot make the status socket", "状態ソケットを作れません")
-                        : 0;
+        return r == -EADDRINUSE ? bh_error_set(err, r, asked, "another sensor answers there",
+                                               "別のセンサーが使用中です")
+               : r != 0         ? bh_error_errno(err, -r, asked, "cannot make the status socket",
+                                                 "状態ソケットを作れません")
+                                : 0;
     }
-    if (!bh_sensor_run_dir(dir, sizeof dir)) {
+    if (s->run_dir[0] == '\0') {
         return 0; /* a user without a run directory */
     }
-    const int r = listen_default(s, dir, path, sizeof path);
+    const int r = listen_default(s, s->run_dir, path, sizeof path);
     if (r != 0) {
         struct bh_error said = { 0 };
-        bh_error_errno(&said, -r, path, "no status socket, beholder status will not find this sensor",
+        bh_error_errno(&said, -r, path,
+                       "no status socket, beholder status will not find this sensor",
                        "状態ソケットを作れないため、beholder status で確認できません");
         sensor_say(s, "beholder", BH_SAY_WARNING, &said);
     }
@@ -257,10 +267,11 @@ serve_close(struct serve *v)
 static void
 http_head(struct bh_buf *out, const char *status, const char *type, size_t len)
 {
-    bh_buf_printf(out,
-                  "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
-                  "X-Content-Type-Options: nosniff\r\nConnection: close\r\n%s\r\n",
-                  status, type, len, strncmp(status, "405", 3) == 0 ? "Allow: GET\r\n" : "");
+    bh_buf_printf(
+        out,
+        "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n%s\r\n",
+        status, type, len, strncmp(status, "405", 3) == 0 ? "Allow: GET\r\n" : "");
 }
 
 static void
@@ -280,7 +291,8 @@ http_answer(const struct status *t, enum serve_answer what, struct bh_buf *out)
     }
     struct bh_buf body = { 0 };
     status_metrics(t, &body);
-    http_head(out, "200 OK", "application/openmetrics-text; version=1.0.0; charset=utf-8", body.len);
+    http_head(out, "200 OK", "application/openmetrics-text; version=1.0.0; charset=utf-8",
+              body.len);
     bh_buf_add(out, body.data, body.len);
     out->failed = out->failed || body.failed;
     bh_buf_done(&body);
@@ -290,7 +302,8 @@ static void
 answer(struct sensor *s, struct client *c, bool http)
 {
     static struct status t; /* large */
-    const enum serve_answer what = (http ? serve_parse_http : serve_parse_line)(c->request, c->got, c->ended);
+    const enum serve_answer what =
+        (http ? serve_parse_http : serve_parse_line)(c->request, c->got, c->ended);
     if (what == SERVE_MORE) {
         return;
     }
@@ -373,7 +386,8 @@ static void
 send_answer(struct client *c)
 {
     while (c->sent < c->answer.len) {
-        const ssize_t n = send(c->fd, c->answer.data + c->sent, c->answer.len - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t n = send(c->fd, c->answer.data + c->sent, c->answer.len - c->sent,
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         }
@@ -422,7 +436,8 @@ static int
 replace_file(const char *path, const struct bh_buf *text)
 {
     char temporary[BH_SENSOR_PATH_MAX];
-    if (snprintf(temporary, sizeof temporary, "%s.%d.tmp", path, (int)getpid()) >= (int)sizeof temporary) {
+    if (snprintf(temporary, sizeof temporary, "%s.%d.tmp", path, (int)getpid()) >=
+        (int)sizeof temporary) {
         return -ENAMETOOLONG;
     }
     bh_ignore(unlink(temporary)); /* of one that was killed and had our number */

@@ -10,7 +10,7 @@
 
 #include "bh_base.h"
 
-#define SERVE_CLIENTS 8U       /* of each of the two, at a time     */
+#define SERVE_CLIENTS 8U /* of each of the two, at a time     */
 #define SERVE_REQUEST_MAX 4096U
 #define SERVE_POLL_MAX (2U + 2U * SERVE_CLIENTS)
 
@@ -40,11 +40,11 @@ enum serve_answer {
     SERVE_JSON,
     SERVE_METRICS,
     /* HTTP: */
-    SERVE_BAD,        /* 400 */
-    SERVE_FORBIDDEN,  /* 403: asked by another name than loopback's */
-    SERVE_NOT_FOUND,  /* 404 */
-    SERVE_NOT_A_GET,  /* 405 */
-    SERVE_TOO_LONG,   /* 431 */
+    SERVE_BAD,       /* 400 */
+    SERVE_FORBIDDEN, /* 403: asked by another name than loopback's */
+    SERVE_NOT_FOUND, /* 404 */
+    SERVE_NOT_A_GET, /* 405 */
+    SERVE_TOO_LONG,  /* 431 */
     SERVE_ANSWERS
 };
 /* One word a line: "text en", "text ja", "json", "metrics". `ended`: nothing more comes. */

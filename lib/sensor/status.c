@@ -15,8 +15,7 @@ struct table {
     char cell[ROWS][COLUMNS][CELL];
 };
 
-static void BH_PRINTF(3, 4)
-put(struct table *t, size_t column, const char *format, ...)
+static void BH_PRINTF(3, 4) put(struct table *t, size_t column, const char *format, ...)
 {
     va_list ap;
     char *to = t->cell[t->rows][column];
@@ -27,7 +26,8 @@ put(struct table *t, size_t column, const char *format, ...)
 }
 
 static void
-put_heads(struct table *t, const char *const heads[][BH_LANGS], size_t count, size_t left, enum bh_lang lang)
+put_heads(struct table *t, const char *const heads[][BH_LANGS], size_t count, size_t left,
+          enum bh_lang lang)
 {
     t->rows = 0;
     t->columns = count;
@@ -87,8 +87,9 @@ octets(uint64_t n, char buf[24])
 {
     static const char units[] = "KMGT";
     unsigned u = 0;
-    for (n = (n + 1023) / 1024; n >= 10240 && u < 3; u++) {
-        n = (n + 512) / 1024;
+    for (n = n / 1024 + (n % 1024 != 0); u < 3 && (n >= 10240 || (n >= 1024 && n % 1024 == 0));
+         u++) {
+        n = n / 1024 + (n % 1024 >= 512);
     }
     snprintf(buf, 24, "%" PRIu64 " %ciB", n, units[u]);
     return buf;
@@ -97,7 +98,9 @@ octets(uint64_t n, char buf[24])
 static const char *
 state_word(const char *state, enum bh_lang lang)
 {
-    static const char *const words[][2] = { { "runs", "動作中" }, { "waits", "再起動待ち" }, { "ends", "終了中" } };
+    static const char *const words[][2] = { { "runs", "動作中" },
+                                            { "waits", "再起動待ち" },
+                                            { "ends", "終了中" } };
     for (size_t k = 0; lang == BH_JA && k < BH_COUNT(words); k++) {
         if (strcmp(words[k][0], state) == 0) {
             return words[k][1];
@@ -117,11 +120,15 @@ sandbox_words(const struct status *t, const struct status_process *p, enum bh_la
     } else if (!t->sandbox) {
         snprintf(to, CELL, lang == BH_JA ? "なし (--no-sandbox)" : "NONE (--no-sandbox)");
     } else {
-        size_t n = (size_t)snprintf(to, CELL, "%s", p->seccomp == 2 ? "seccomp" : lang == BH_JA ? "seccomp なし" : "no seccomp");
+        size_t n = (size_t)snprintf(to, CELL, "%s",
+                                    p->seccomp == 2 ? "seccomp"
+                                    : lang == BH_JA ? "seccomp なし"
+                                                    : "no seccomp");
         if ((p->confined & CONFINED_LANDLOCK) != 0) {
             n += (size_t)snprintf(to + n, CELL - n, ", Landlock %u", t->landlock_abi);
         } else {
-            n += (size_t)snprintf(to + n, CELL - n, "%s", lang == BH_JA ? ", Landlock なし" : ", no Landlock");
+            n += (size_t)snprintf(to + n, CELL - n, "%s",
+                                  lang == BH_JA ? ", Landlock なし" : ", no Landlock");
         }
         snprintf(to + n, CELL - n, "%s",
                  (p->confined & CONFINED_CAPABILITIES) == 0 ? ""
@@ -144,7 +151,8 @@ text_head(const struct status *t, enum bh_lang lang, struct bh_buf *out)
 {
     char line[1600], up[48], since[32];
     const bool ja = lang == BH_JA;
-    snprintf(line, sizeof line, ja ? "センサー %s: 稼働 %s" : "sensor %s, up %s", t->sensor, span(t->up_ns, lang, up));
+    snprintf(line, sizeof line, ja ? "センサー %s: 稼働 %s" : "sensor %s, up %s", t->sensor,
+             span(t->up_ns, lang, up));
     if (t->user[0] != '\0') {
         const size_t n = strlen(line);
         snprintf(line + n, sizeof line - n, ja ? "、ユーザー %s" : ", as the user %s", t->user);
@@ -154,7 +162,8 @@ text_head(const struct status *t, enum bh_lang lang, struct bh_buf *out)
              status_time(t->run_start_ns, since));
     put_line(out, line);
     if (t->country_name[0] != '\0') {
-        snprintf(line, sizeof line, ja ? "国データ %s (%s)" : "country data %s of %s", t->country_name, t->country_date);
+        snprintf(line, sizeof line, ja ? "国データ %s (%s)" : "country data %s of %s",
+                 t->country_name, t->country_date);
     } else {
         snprintf(line, sizeof line, "%s", ja ? "国データなし" : "no country data");
     }
@@ -174,7 +183,10 @@ text_interfaces(const struct status *t, struct table *table, enum bh_lang lang, 
         const struct status_interface *i = &t->interface[k];
         char ring[24];
         put(table, 0, "%s", i->name);
-        put(table, 1, "%s", i->up ? (lang == BH_JA ? "稼働" : "up") : lang == BH_JA ? "停止" : "DOWN");
+        put(table, 1, "%s",
+            i->up           ? (lang == BH_JA ? "稼働" : "up")
+            : lang == BH_JA ? "停止"
+                            : "DOWN");
         put(table, 2, "%s", octets(i->ring_bytes, ring));
         put(table, 3, "%" PRIu64, i->frames);
         put(table, 4, "%" PRIu64, i->lost);
@@ -189,7 +201,8 @@ text_decoding(const struct status *t, enum bh_lang lang, struct bh_buf *out)
     const bool ja = lang == BH_JA;
     bool any = false;
     bh_buf_printf(out,
-                  ja ? "記録 %" PRIu64 " 件、うちアクセス %" PRIu64 " 件。解読できないもの %" PRIu64 " 件"
+                  ja ? "記録 %" PRIu64 " 件、うちアクセス %" PRIu64 " 件。解読できないもの %" PRIu64
+                       " 件"
                      : "%" PRIu64 " records, %" PRIu64 " of them accesses; not decoded %" PRIu64,
                   t->records, t->accesses, t->undecoded);
     for (unsigned k = 1; k < BH_REASON_COUNT; k++) {
@@ -203,7 +216,8 @@ text_decoding(const struct status *t, enum bh_lang lang, struct bh_buf *out)
         bh_buf_printf(out, ja ? "、切れたもの %" PRIu64 " 件" : ", cut %" PRIu64, t->cut);
     }
     if (t->own > 0) {
-        bh_buf_printf(out, ja ? "、自身の送信 %" PRIu64 " 件" : ", our own exports %" PRIu64, t->own);
+        bh_buf_printf(out, ja ? "、自身の送信 %" PRIu64 " 件" : ", our own exports %" PRIu64,
+                      t->own);
     }
     bh_buf_putc(out, '\n');
 }
@@ -212,21 +226,24 @@ static void
 text_outputs(const struct status *t, struct table *table, enum bh_lang lang, struct bh_buf *out)
 {
     static const char *const heads[][BH_LANGS] = {
-        { "output", "出力" },    { "module", "モジュール" }, { "state", "状態" },   { "written", "書込み" },
-        { "waiting", "待ち" },   { "held", "判定待ち" },     { "retried", "再試行" }, { "spooled", "退避" },
-        { "failed", "失敗" },    { "lost", "欠落" },         { "queue", "キュー" },
+        { "output", "出力" },    { "module", "モジュール" }, { "state", "状態" },
+        { "written", "書込み" }, { "waiting", "待ち" },      { "held", "判定待ち" },
+        { "retried", "再試行" }, { "spooled", "退避" },      { "failed", "失敗" },
+        { "lost", "欠落" },      { "queue", "キュー" },
     };
     put_heads(table, heads, BH_COUNT(heads), 3, lang);
     for (size_t k = 0; k < t->outputs; k++) {
         const struct status_output *o = &t->output[k];
-        const uint64_t numbers[] = { o->written, o->waiting, o->held, o->retried, o->spooled, o->failed, o->lost };
+        const uint64_t numbers[] = { o->written, o->waiting, o->held, o->retried,
+                                     o->spooled, o->failed,  o->lost };
         put(table, 0, "%s", o->name);
         put(table, 1, "%s", o->module);
         put(table, 2, "%s", state_word(o->state, lang));
         for (size_t n = 0; n < BH_COUNT(numbers); n++) {
             put(table, 3 + n, "%" PRIu64, numbers[n]);
         }
-        put(table, 10, "%u %%", o->queue_size == 0 ? 0U : (unsigned)(o->queue_used * 100 / o->queue_size));
+        put(table, 10, "%u %%",
+            o->queue_size == 0 ? 0U : (unsigned)(o->queue_used * 100 / o->queue_size));
         table->rows++;
     }
     put_table(table, out);
@@ -281,21 +298,31 @@ text_gaps(const struct status *t, enum bh_lang lang, struct bh_buf *out)
 {
     const bool ja = lang == BH_JA;
     if (t->clock_steps > 0) {
-        bh_buf_printf(out, ja ? "時計の変更 %" PRIu64 " 回\n" : "the clock was set %" PRIu64 " times\n", t->clock_steps);
+        bh_buf_printf(out,
+                      ja ? "時計の変更 %" PRIu64 " 回\n" : "the clock was set %" PRIu64 " times\n",
+                      t->clock_steps);
     }
     for (size_t k = 0; k < t->outputs; k++) {
         const struct status_output *o = &t->output[k];
         const uint32_t shown = o->gap_count < STATUS_GAPS ? o->gap_count : STATUS_GAPS;
         if (shown > 0) {
+            bh_buf_puts(out, ja ? "\n出力 " : "\ngaps of ");
             bh_buf_put_safe(out, o->name, strlen(o->name));
-            bh_buf_printf(out, ja ? ": 欠落 %u 箇所、新しい %u 箇所:\n" : ": %u gaps, the newest %u:\n", o->gap_count, shown);
+            bh_buf_puts(out, ja ? " の欠落" : "");
+            if (o->gap_count > shown) {
+                bh_buf_printf(out, ja ? " (%u 箇所のうち新しい %u 箇所)" : ", of %u the newest %u",
+                              o->gap_count, shown);
+            }
+            bh_buf_puts(out, ":\n");
         }
         for (uint32_t g = 0; g < shown; g++) {
             char from[32], to[32];
             const struct bh_gap *gap = &o->gap[g];
-            bh_buf_printf(out, ja ? "  %s から %s: %" PRIu64 " パケット、%s\n" : "  %s to %s: %" PRIu64 " packets, %s\n",
-                          status_time(gap->start_ns, from), status_time(gap->end_ns, to), gap->packets,
-                          gap_word(gap->kind, lang));
+            bh_buf_printf(out,
+                          ja ? "  %s から %s: %" PRIu64 " パケット、%s\n"
+                             : "  %s to %s: %" PRIu64 " packets, %s\n",
+                          status_time(gap->start_ns, from), status_time(gap->end_ns, to),
+                          gap->packets, gap_word(gap->kind, lang));
         }
     }
 }
@@ -341,8 +368,9 @@ static void
 json_sums(const struct status *t, struct bh_buf *out)
 {
     const struct number n[] = {
-        { "frames", t->frames },       { "kernel_lost", t->kernel_lost }, { "records", t->records },
-        { "accesses", t->accesses },   { "own_exports", t->own },         { "clock_steps", t->clock_steps },
+        { "frames", t->frames },         { "kernel_lost", t->kernel_lost },
+        { "records", t->records },       { "accesses", t->accesses },
+        { "own_exports", t->own },       { "clock_steps", t->clock_steps },
         { "steps_back", t->steps_back },
     };
     const struct number bounds[] = { { "flows_lost", t->flows_lost },
@@ -350,7 +378,9 @@ json_sums(const struct status *t, struct bh_buf *out)
                                      { "repeats_lost", t->repeats_lost },
                                      { "held_early", t->held_early } };
     json_numbers(out, n, BH_COUNT(n));
-    bh_buf_printf(out, ",\"decoding\":{\"not_decoded\":%" PRIu64 ",\"cut\":%" PRIu64 ",\"reasons\":{", t->undecoded, t->cut);
+    bh_buf_printf(out,
+                  ",\"decoding\":{\"not_decoded\":%" PRIu64 ",\"cut\":%" PRIu64 ",\"reasons\":{",
+                  t->undecoded, t->cut);
     for (unsigned k = 1; k < BH_REASON_COUNT; k++) {
         bh_buf_printf(out, "%s\"%s\":%" PRIu64, k > 1 ? "," : "", bh_reason_name(k), t->reason[k]);
     }
@@ -364,10 +394,11 @@ json_output(const struct status_output *o, struct bh_buf *out)
 {
     char text[32];
     const struct number n[] = {
-        { "queued", o->queued },   { "written", o->written },       { "waiting", o->waiting },
-        { "held", o->held },       { "retried", o->retried },       { "spooled", o->spooled },
-        { "failed", o->failed },   { "lost", o->lost },             { "early", o->early },
-        { "missed_verdicts", o->missed_verdicts },
+        { "queued", o->queued },         { "written", o->written },
+        { "waiting", o->waiting },       { "held", o->held },
+        { "retried", o->retried },       { "spooled", o->spooled },
+        { "failed", o->failed },         { "lost", o->lost },
+        { "early", o->early },           { "missed_verdicts", o->missed_verdicts },
         { "queue_used", o->queue_used }, { "queue_size", o->queue_size },
     };
     bh_buf_putc(out, '{');
@@ -395,9 +426,10 @@ json_output(const struct status_output *o, struct bh_buf *out)
     bh_buf_printf(out, "},\"gap_count\":%u,\"gaps\":[", o->gap_count);
     for (uint32_t g = 0; g < o->gap_count && g < STATUS_GAPS; g++) {
         char to[32];
-        bh_buf_printf(out, "%s{\"cause\":\"%s\",\"start\":\"%s\",\"end\":\"%s\",\"packets\":%" PRIu64 "}",
-                      g > 0 ? "," : "", bh_gap_name(o->gap[g].kind), status_time(o->gap[g].start_ns, text),
-                      status_time(o->gap[g].end_ns, to), o->gap[g].packets);
+        bh_buf_printf(
+            out, "%s{\"cause\":\"%s\",\"start\":\"%s\",\"end\":\"%s\",\"packets\":%" PRIu64 "}",
+            g > 0 ? "," : "", bh_gap_name(o->gap[g].kind), status_time(o->gap[g].start_ns, text),
+            status_time(o->gap[g].end_ns, to), o->gap[g].packets);
     }
     bh_buf_puts(out, "]}");
 }
@@ -409,7 +441,8 @@ json_process(const struct status *t, const struct status_process *p, struct bh_b
     json_text(out, "name", p->name);
     bh_buf_printf(out, ",\"pid\":");
     bh_buf_printf(out, p->pid != 0 ? "%d" : "null", (int)p->pid);
-    bh_buf_printf(out, ",\"uptime_s\":%.1f,\"restarts\":%" PRIu64, (double)p->up_ns * 1e-9, p->restarts);
+    bh_buf_printf(out, ",\"uptime_s\":%.1f,\"restarts\":%" PRIu64, (double)p->up_ns * 1e-9,
+                  p->restarts);
     bh_buf_printf(out, ",\"sandbox\":{\"seccomp\":%s,\"landlock\":%u,\"no_capabilities\":%s}}",
                   p->seccomp == 2 ? "true" : "false",
                   (p->confined & CONFINED_LANDLOCK) != 0 ? t->landlock_abi : 0U,
@@ -428,8 +461,10 @@ status_json(const struct status *t, struct bh_buf *out)
     json_text(out, "user", t->user);
     bh_buf_putc(out, ',');
     json_text(out, "home", t->home);
-    bh_buf_printf(out, ",\"time\":\"%s\",\"uptime_s\":%.1f", status_time(t->now_ns, text), (double)t->up_ns * 1e-9);
-    bh_buf_printf(out, ",\"run_start\":\"%s\",\"country_data\":", status_time(t->run_start_ns, text));
+    bh_buf_printf(out, ",\"time\":\"%s\",\"uptime_s\":%.1f", status_time(t->now_ns, text),
+                  (double)t->up_ns * 1e-9);
+    bh_buf_printf(out,
+                  ",\"run_start\":\"%s\",\"country_data\":", status_time(t->run_start_ns, text));
     if (t->country_name[0] != '\0') {
         bh_buf_putc(out, '{');
         json_text(out, "name", t->country_name);
@@ -445,7 +480,9 @@ status_json(const struct status *t, struct bh_buf *out)
         const struct status_interface *i = &t->interface[k];
         bh_buf_puts(out, k > 0 ? ",{" : "{");
         json_text(out, "name", i->name);
-        bh_buf_printf(out, ",\"up\":%s,\"ring_bytes\":%" PRIu64 ",\"frames\":%" PRIu64 ",\"lost\":%" PRIu64 "}",
+        bh_buf_printf(out,
+                      ",\"up\":%s,\"ring_bytes\":%" PRIu64 ",\"frames\":%" PRIu64
+                      ",\"lost\":%" PRIu64 "}",
                       i->up ? "true" : "false", i->ring_bytes, i->frames, i->lost);
     }
     bh_buf_puts(out, "],\"outputs\":[");

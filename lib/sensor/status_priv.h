@@ -42,8 +42,8 @@ struct status_output {
 
 struct status {
     const char *sensor, *user, *home;
-    int64_t now_ns, up_ns;         /* time of day; since the start */
-    int64_t run_start_ns;          /* time of day                  */
+    int64_t now_ns, up_ns; /* time of day; since the start */
+    int64_t run_start_ns;  /* time of day                  */
     char country_name[64], country_date[16];
     bool sandbox;
     unsigned landlock_abi;

@@ -32,7 +32,7 @@ struct bh_store_country {
 
 /* How records were made: the same in all files of one writing (one import, one run of a sensor). */
 struct bh_store_run {
-    uint64_t id;      /* random                                                    */
+    uint64_t id;      /* random, or by run_key of its writers                      */
     char sensor[64];  /* ""                                                        */
     char source[256]; /* the first file's name, or the interface                   */
     char home[1024];  /* as bh_home_parse() reads it                               */
@@ -98,6 +98,7 @@ struct bh_store_writer_config {
     const char *dir; /* made when it is not there                                  */
     const kobold *countries;
     struct bh_store_run run;      /* id 0: a random one                                         */
+    uint64_t run_key;             /* id 0, not 0: the same run for every writer of this log with this key */
     uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
@@ -285,35 +286,49 @@ struct bh_rollup_day {
     struct bh_rollup_place *place;
     struct bh_rollup_burst *burst;
     uint32_t hours, cells, places, bursts;
-    struct bh_rollup_ids knocked, pinged, then, other,
-        own; /* then: pinged, and knocked later; other:
-                                                             * inbound without either; own: of `own` */
+    uint32_t knocked; /* how many sources */
+    /* then: pinged, and knocked later; other: inbound without either; own: of `own` */
+    struct bh_rollup_ids pinged, then, other, own;
     uint8_t *dst_ports;
 };
 
-/* Which sources had an access of a kind, and how many. */
-struct bh_rollup_sets; /* opaque */
-struct bh_rollup_set {
-    uint32_t list; /* key << 3 | outcome: they rise; UINT32_MAX: no more */
-    uint32_t key;  /* UDP << 16 | port */
-    uint8_t outcome;
+/* Who had an access on a day, and how many of them. */
+struct bh_rollup_who {
+    uint32_t *id, *accesses;
     uint32_t count;
-    const uint32_t *id, *accesses;
 };
-struct bh_rollup;
+
+/* Services that are asked for often: accesses of a day by country and outcome, and how many sources. */
+struct bh_rollup_number {
+    uint32_t accesses;
+    uint16_t country;
+    uint8_t outcome;
+};
+struct bh_rollup_service {
+    uint32_t key; /* UDP << 16 | port; they rise */
+    uint32_t sources, number_at, numbers;
+};
+struct bh_rollup_services {
+    struct bh_rollup_service *service;
+    struct bh_rollup_number *number;
+    uint32_t services, numbers, sources; /* sources: of the roll-up */
+    void *priv;
+};
+
+/* An access, or several, to a service that is not asked for often. */
+struct bh_rollup_rare {
+    uint32_t key, day, accesses;
+    uint32_t source; /* UINT32_MAX: not told, in countries with many of these */
+    uint8_t outcome;
+};
+struct bh_rollup_rares; /* opaque */
 struct bh_store;
-/* Of all days, or of one; BH_EDAMAGED, -ENOMEM. */
-BH_NODISCARD int
-bh_rollup_sets_new(const struct bh_rollup *r, uint32_t day, struct bh_rollup_sets **ret_sets);
-#define BH_ROLLUP_ALL_DAYS UINT32_MAX
-void bh_rollup_sets_free(struct bh_rollup_sets *s);
-/* The next set, which lasts until the next but one is asked for. */
-struct bh_rollup_set bh_rollup_sets_peek(const struct bh_rollup_sets *s);
-/* The same, and goes on. BH_EDAMAGED, -ENOMEM: there is no other behind it. */
-BH_NODISCARD int bh_rollup_sets_next(struct bh_rollup_sets *s, struct bh_rollup_set *ret);
 
 struct bh_rollup {
+    bool is_joined; /* of several segments: rare accesses are all of day 0 */
     uint32_t sources, countries, days, own_count;
+    const uint32_t *frequent; /* services that are, rising */
+    uint32_t frequent_count;
     struct bh_ip *own; /* addresses that sent what did not come to us from outside */
     const struct bh_store_country *country;
     struct bh_rollup_ids silent; /* far ends that sent nothing to us from outside      */
@@ -323,10 +338,26 @@ struct bh_rollup {
 /* Address and country of a source. */
 void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family,
                       uint64_t *ret_hi, uint64_t *ret_lo, uint16_t *ret_country);
-/* Without `knocked_too` only their number is told. */
-BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, bool knocked_too,
-                                   struct bh_rollup_day *ret);
+/* All of these: 0, BH_EDAMAGED or -ENOMEM. Who and services: of a day, but of a joined roll-up who also, services only, of
+ * all days together. */
+#define BH_ROLLUP_ALL UINT32_MAX
+BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
 void bh_rollup_day_done(struct bh_rollup_day *d);
+BH_NODISCARD int bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
+void bh_rollup_who_done(struct bh_rollup_who *w);
+BH_NODISCARD int bh_rollup_get_services(const struct bh_rollup *r, uint32_t day, struct bh_rollup_services *ret);
+void bh_rollup_services_forget(struct bh_rollup_services *s); /* its numbers */
+void bh_rollup_services_done(struct bh_rollup_services *s);
+/* The sources of service `index`, rising; `id` has room for all of them. */
+BH_NODISCARD int bh_rollup_get_sources(const struct bh_rollup_services *s, uint32_t index, uint32_t *id);
+#define BH_ROLLUP_KEYS (1U << 17)
+/* Accesses of a country to services that are not frequent: none of these has more of them. */
+uint64_t bh_rollup_rare_most(const struct bh_rollup *r, uint32_t country);
+/* The accesses themselves, of all days, by service. */
+BH_NODISCARD int bh_rollup_rares_new(const struct bh_rollup *r, uint32_t country, struct bh_rollup_rares **ret);
+void bh_rollup_rares_free(struct bh_rollup_rares *s);
+/* How many come next, and those, until the next call; 0: no more. */
+BH_NODISCARD int bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **ret);
 
 /* The files of a log, as a plan of a query sees them. */
 struct bh_store_file {
@@ -347,8 +378,26 @@ uint16_t bh_store_country_value(const struct bh_store *s, const struct bh_store_
 /* BH_EDAMAGED: its sums are not right. It lasts until the store is closed or bh_rollup_close(). */
 BH_NODISCARD int bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret);
 void bh_rollup_close(struct bh_rollup *r);
+/* Beside the files there may be one roll-up of many of them (docs/format/log.md, "Joined roll-ups"): `file` of the two
+ * functions above. Days of it; 0: there is none. */
+#define BH_STORE_JOINED SIZE_MAX
+uint32_t bh_store_joined_days(const struct bh_store *s);
+bool bh_store_joined_has(const struct bh_store *s, size_t file);
 /* Blocks of a file by time: is there one that has records between these two? */
 bool bh_store_file_has(const struct bh_store *s, size_t file, int64_t start_ns, int64_t end_ns);
+
+/* What each source asked for first in an hour, and how often it did: of batches in the order of time. */
+struct bh_busy;
+struct bh_busy_source {
+    struct bh_ip ip;
+    uint32_t key, count;
+    uint16_t value; /* country[] of the batch */
+};
+struct bh_busy *bh_busy_new(int64_t start_ns, int64_t end_ns);
+void bh_busy_free(struct bh_busy *b);
+bool bh_busy_add(struct bh_busy *b, const struct bh_batch *batch); /* false: no memory */
+/* All sources, in any order: `at` begins with 0. */
+bool bh_busy_next(const struct bh_busy *b, uint32_t *at, struct bh_busy_source *ret);
 
 /* ---- looking after it --------------------------------------------------------------------------------- */
 
@@ -366,7 +415,8 @@ bh_store_progress_fn(void *arg, uint64_t done, uint64_t total); /* false: stop, 
 BH_NODISCARD int bh_store_verify(struct bh_store *s, bh_store_progress_fn *progress, void *arg,
                                  struct bh_error *err);
 
-/* These lock the log as a writer does. */
+/* These lock the log as a writer does; compaction and retention may be done beside one, and then leave its journal
+ * and the segment it makes alone. One of them at a time. */
 
 struct bh_store_done {
     uint64_t files_before, files_after, bytes_before, bytes_after;

@@ -30,7 +30,7 @@ refuse_copy(const char *dir, struct bh_error *err)
 int
 bh_store_lock_copy(const char *dir, int *ret_fd, struct bh_error *err)
 {
-    return lock_dir(dir, ret_fd, err);
+    return lock_dir(dir, LOCK_OF_WRITER, ret_fd, err);
 }
 
 int

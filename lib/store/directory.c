@@ -149,11 +149,27 @@ list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh
     return 0;
 }
 
+/* Who holds the lock, as its file says; 0: it has not said yet who it is. */
+static int
+say_locked(const char *dir, bool by_writer, long pid, struct bh_error *err)
+{
+    if (!by_writer) {
+        return bh_error_set(err, BH_ELIMIT, dir, "process %ld is looking after this log",
+                            "このログはプロセス %ld が整理中です", pid);
+    }
+    if (pid <= 0) {
+        return bh_error_set(err, BH_ELIMIT, dir, "another process is writing to this log",
+                            "このログには別のプロセスが書き込み中です");
+    }
+    return bh_error_set(err, BH_ELIMIT, dir, "process %ld is writing to this log",
+                        "このログにはプロセス %ld が書き込み中です", pid);
+}
+
 int
-lock_dir(const char *dir, int *ret_fd, struct bh_error *err)
+lock_dir(const char *dir, const char *name, int *ret_fd, struct bh_error *err)
 {
     char path[4096], text[32] = "";
-    snprintf(path, sizeof path, "%s/lock", dir);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         return errno == ENOENT ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
@@ -166,13 +182,7 @@ lock_dir(const char *dir, int *ret_fd, struct bh_error *err)
         if (saved != EWOULDBLOCK) {
             return bh_error_errno(err, saved, path, "cannot lock", "ロックできません");
         }
-        const long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-        if (pid <= 0) { /* it has the lock, and has not said yet who it is */
-            return bh_error_set(err, BH_ELIMIT, dir, "another process is writing to this log",
-                                "このログには別のプロセスが書き込み中です");
-        }
-        return bh_error_set(err, BH_ELIMIT, dir, "process %ld is writing to this log",
-                            "このログにはプロセス %ld が書き込み中です", pid);
+        return say_locked(dir, strcmp(name, LOCK_OF_WRITER) == 0, n > 0 ? strtol(text, NULL, 10) : 0, err);
     }
     const int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
@@ -292,4 +302,12 @@ next_sequence(const struct log_file *files, size_t count)
         next = files[k].first_sequence >= next ? files[k].first_sequence + 1 : next;
     }
     return next;
+}
+
+uint32_t
+asked_blocks(void)
+{
+    const char *said = getenv("BH_STORE_SEGMENT_BLOCKS");
+    const long n = said == NULL ? 0 : strtol(said, NULL, 10);
+    return n > 0 && n < 4096 ? (uint32_t)n : 0;
 }

@@ -216,7 +216,7 @@ add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t
 {
     rollup_head_done(&f->rollup);
     int r = rollup_head_get(head, head_size, body_size, f->rows, &f->rollup);
-    f->rollup_known = true;
+    f->rollup_known = f->rollup.reason != ROLLUP_OLD; /* then compaction makes another */
     f->rollup_damaged = r == BH_EDAMAGED;
     f->rollup_at = body_at;
     f->rollup_size = head_size + body_size;

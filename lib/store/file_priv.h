@@ -158,6 +158,9 @@ BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, cons
 BH_NODISCARD int segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err);
 /* Into its place: from now on it counts. */
 BH_NODISCARD int segment_place(struct segment_out *o, const char *dir, struct bh_error *err);
+BH_NODISCARD int segment_place_as(struct segment_out *o, const char *dir, const char *name, struct bh_error *err);
+/* A roll-up made of others: instead of blocks. */
+void segment_rollup(struct segment_out *o, const struct bh_buf *head, const struct bh_buf *body);
 void segment_drop(struct segment_out *o); /* after an error, or when it is done */
 
 BH_NODISCARD int
@@ -166,6 +169,19 @@ write_all(int fd, const void *data, size_t size, const char *path, struct bh_err
 int write_failed(struct bh_error *err, int saved, const char *path);
 BH_NODISCARD int sync_dir(const char *dir, struct bh_error *err);
 BH_NODISCARD int make_dir(const char *dir, struct bh_error *err);
+
+/* ---- joined roll-ups (joined.c) ------------------------------------------------------------------------ */
+
+/* A file beside the segments: a segment without blocks, whose roll-up is that of all segments from its first to
+ * its last sequence. What it says can be made again of these. */
+#define JOINED_NAME "joined.rup"
+/* Of a log that is locked: made anew when segments changed; none when they have nothing to join. */
+struct log_file;
+BH_NODISCARD int joined_make(const char *dir, struct code_work *w, struct bh_error *err);
+/* Does it say what these files have? */
+bool joined_holds(const struct log_file *joined, const struct log_file *files, size_t count);
+/* Is this one of those it was made of? */
+bool joined_has(const struct log_file *joined, const struct log_file *f);
 
 /* ---- the directory -------------------------------------------------------------------------------------- */
 
@@ -176,8 +192,13 @@ struct listed {
 /* All files of a log, sorted by sequence, segments before journals. */
 BH_NODISCARD int
 list_dir(const char *dir, struct listed **ret_list, size_t *ret_count, struct bh_error *err);
-/* The lock of writers, held while the descriptor is open. */
-BH_NODISCARD int lock_dir(const char *dir, int *ret_fd, struct bh_error *err);
+/* Blocks a segment, when the environment says so: tests make many of few records. 0: it does not. */
+uint32_t asked_blocks(void);
+/* A lock, held while the descriptor is open: of who writes records; of who writes segments anew or removes them,
+ * which may be beside a writer. */
+#define LOCK_OF_WRITER "lock"
+#define LOCK_OF_CARE "care"
+BH_NODISCARD int lock_dir(const char *dir, const char *name, int *ret_fd, struct bh_error *err);
 /* A copy that push fills; an error when it is. */
 bool is_copy(const char *dir);
 BH_NODISCARD int refuse_copy(const char *dir, struct bh_error *err);
@@ -191,9 +212,9 @@ files_open(const char *dir, struct log_file **ret_files, size_t *ret_count, stru
 void files_close(struct log_file *files, size_t count);
 /* The smallest number that no file has had. */
 uint64_t next_sequence(const struct log_file *files, size_t count);
-/* Seal the journals of a log that is locked, and remove what was not finished. */
+/* Seal the journals of a log that is locked, and remove what was not finished. `has_care`: with that lock too. */
 struct block_work;
-BH_NODISCARD int recover_journals(const char *dir, uint64_t key, struct block_work *work,
+BH_NODISCARD int recover_journals(const char *dir, bool has_care, struct block_work *work,
                                   uint64_t *ret_sequence, struct bh_error *err);
 /* Is there a larger segment that holds it? Compaction removes what it has joined only afterwards. */
 bool is_superseded(const struct log_file *files, size_t count, size_t index);

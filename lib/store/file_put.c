@@ -141,6 +141,17 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
 #define ROLLUP_SHARE 5U
 
 /* Behind the blocks, and its head in the index too. */
+void
+segment_rollup(struct segment_out *o, const struct bh_buf *head, const struct bh_buf *body)
+{
+    out_frame(o, FRAME_ROLLUP, head, body->len);
+    index_part(o, head);
+    code_put64(&o->index, o->at + o->buffer.len);
+    code_put64(&o->index, body->len);
+    bh_buf_add(&o->buffer, body->data == NULL ? "" : body->data, body->len);
+    o->buffer.failed |= body->failed;
+}
+
 static int
 put_rollup(struct segment_out *o, struct code_work *w)
 {
@@ -149,12 +160,7 @@ put_rollup(struct segment_out *o, struct code_work *w)
     rollup_free(o->rollup);
     o->rollup = NULL;
     if (r == 0 && head.len > 0) {
-        out_frame(o, FRAME_ROLLUP, &head, body.len);
-        index_part(o, &head);
-        code_put64(&o->index, o->at + o->buffer.len);
-        code_put64(&o->index, body.len);
-        bh_buf_add(&o->buffer, body.data == NULL ? "" : body.data, body.len);
-        o->buffer.failed |= body.failed;
+        segment_rollup(o, &head, &body);
     }
     bh_buf_done(&head);
     bh_buf_done(&body);
@@ -206,8 +212,15 @@ segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err)
 int
 segment_place(struct segment_out *o, const char *dir, struct bh_error *err)
 {
-    char name[NAME_SIZE], path[sizeof o->path];
+    char name[NAME_SIZE];
     name_put(name, o->first_sequence, FILE_SEGMENT);
+    return segment_place_as(o, dir, name, err);
+}
+
+int
+segment_place_as(struct segment_out *o, const char *dir, const char *name, struct bh_error *err)
+{
+    char path[sizeof o->path];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     if (close(o->fd) != 0) {
         o->fd = -1;

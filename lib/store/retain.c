@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct old {
     uint64_t sequence, last_sequence, bytes, rows;
@@ -120,11 +121,18 @@ retain_files(const char *dir, uint64_t keep_ns, uint64_t keep_bytes, struct bh_s
     if (r == 0) {
         choose(&a, keep_ns, keep_bytes);
     }
+    bool any = false;
     for (size_t k = 0; k < a.count && r == 0; k++) {
         if (a.file[k].gone) {
+            any = true;
             r = unlink_file(dir, a.file[k].sequence, FILE_SEGMENT, err);
             ret_done->lost_records += r == 0 ? a.file[k].rows : 0;
         }
+    }
+    if (r == 0 && any) { /* it is of what is gone; the next compaction makes another */
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", dir, JOINED_NAME);
+        bh_ignore(unlink(path)); /* mostly there is none */
     }
     free(a.file);
     return r != 0 ? r : sync_dir(dir, err);

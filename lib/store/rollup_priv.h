@@ -23,6 +23,8 @@ void rollup_put_raw(struct code_work *w, struct bh_buf *out, const struct bh_buf
 struct rollup_part {
     uint64_t at, size, sum;
 };
+/* What stands in the body from `at` on, in the head. */
+void rollup_put_part(struct bh_buf *head, const struct bh_buf *body, size_t at);
 
 /* Why a segment has none; permanent numbers. */
 enum rollup_reason {
@@ -32,7 +34,9 @@ enum rollup_reason {
     ROLLUP_ORDER = 3,    /* a source steps back into an hour that it had left     */
     ROLLUP_MANY = 4,     /* days, hours, or addresses of our own                  */
     ROLLUP_NO_GAIN = 5,  /* it would be large beside the blocks                   */
+    ROLLUP_OLD = 6,      /* of the first form, in no file: read its records       */
 };
+enum { ROLLUP_SECOND_FORM = 2, ROLLUP_JOINED = 4 }; /* flags */
 
 /* ---- building ----------------------------------------------------------------------------------- */
 
@@ -55,22 +59,21 @@ struct rollup_day {
     struct bh_rollup_sums sums;
     int64_t *place;                /* [country]: first, last                   */
     uint8_t *dst_ports;            /* BH_ROLLUP_PORTS                          */
-    struct rollup_list knocked, pinged, then, inbound, own;
+    struct rollup_list pinged, then, own;
+    struct rollup_list inbound;    /* at the end: who neither knocked nor pinged */
+    uint32_t knocked;              /* how many sources                         */
     struct bh_rollup_burst *burst;
     size_t bursts, burst_cap;
-    uint64_t *access;              /* list key << 32 | source; later the keys of the set */
-    uint32_t *count;               /* of the set                               */
+    uint64_t *access;              /* (key << 3 | outcome) << 32 | source      */
     size_t accesses, access_cap;
 };
 struct rollup_hour {
     int64_t start_ns, end_ns, first_ns, last_ns;
     uint64_t frames;
     uint32_t busiest;
+    bool is_shared; /* joined: of several parts */
     uint32_t *cell; /* [country]: TCP, UDP */
 };
-/* Sorted keys (list key << bits | source) and how often each came. */
-void rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key,
-                     const uint32_t *count, size_t n, unsigned bits);
 void rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day *d,
                     const struct rollup_hour *hour, size_t hours, uint32_t countries);
 
@@ -80,14 +83,16 @@ struct rollup_head {
     uint32_t flags, reason;
     uint64_t rows;
     uint32_t entries, once4, once6, own, days;
-    struct rollup_part common, whole;
+    struct rollup_part common, rare_index, rare;
+    struct rollup_part all_who, all_sets; /* of a joined one, whose days have no sets */
     struct rollup_day_ref {
         int64_t start_ns, end_ns;
         uint64_t rows;
-        struct rollup_part small, sets;
+        struct rollup_part small, who, sets;
     } *day;
 };
-enum { ROLLUP_HAS_WHOLE = 1 };
+#define ROLLUP_FREQUENT_MOST 256U
+#define ROLLUP_KEYS BH_ROLLUP_KEYS /* of services: UDP << 16 | port */
 BH_NODISCARD int rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size,
                                  uint64_t rows, struct rollup_head *ret);
 void rollup_head_done(struct rollup_head *h);

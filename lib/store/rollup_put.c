@@ -2,8 +2,6 @@
 /* A roll-up as octets. */
 #include "rollup_priv.h"
 
-#include <stdlib.h>
-
 void
 rollup_put_varint(struct bh_buf *out, uint64_t v)
 {
@@ -25,61 +23,12 @@ rollup_put_raw(struct code_work *w, struct bh_buf *out, const struct bh_buf *raw
     out->failed |= raw->failed || raw->len > UINT32_MAX;
 }
 
-/* ---- sets ------------------------------------------------------------------------------------------- */
-
-#define MANY 255U /* an octet that says: the number stands in the list behind */
-
-/* Each source as the step from the one before it, less one; the first of a set from -1. */
 void
-rollup_put_sets(struct code_work *w, struct bh_buf *out, const uint64_t *key, const uint32_t *count,
-                size_t n, unsigned bits)
+rollup_put_part(struct bh_buf *head, const struct bh_buf *body, size_t at)
 {
-    uint8_t *symbol = malloc(n + 1), *times = malloc(n + 1);
-    struct bh_buf lists = { 0 }, steps = { 0 }, large = { 0 };
-    uint32_t sets = 0;
-    if (symbol == NULL || times == NULL || n > UINT32_MAX) {
-        out->failed = true;
-        free(symbol);
-        free(times);
-        return;
-    }
-    struct code_bits b = code_bits_begin(&steps, 64ULL * n);
-    uint64_t last_list = 0;
-    for (size_t from = 0, to; from < n; from = to) {
-        const uint64_t list = key[from] >> bits;
-        int64_t last = -1;
-        for (to = from; to < n && key[to] >> bits == list; to++) {
-            const int64_t source = (int64_t)(key[to] & ((1ULL << bits) - 1));
-            unsigned low_bits;
-            uint64_t low;
-            symbol[to] = code_step_symbol(source - last - 1, &low_bits, &low);
-            code_bits_put(&b, low, low_bits);
-            last = source;
-            times[to] = (uint8_t)(count[to] - 1 < MANY ? count[to] - 1 : MANY);
-            if (times[to] == MANY) {
-                rollup_put_varint(&large, count[to] - 1 - MANY);
-            }
-        }
-        rollup_put_varint(&lists, list - last_list);
-        rollup_put_varint(&lists, to - from - 1);
-        last_list = list;
-        sets++;
-    }
-    code_bits_end(&b);
-    code_put32(out, (uint32_t)n);
-    code_put32(out, sets);
-    rollup_put_raw(w, out, &lists);
-    code_put_octets(w, out, symbol, n);
-    code_put32(out, (uint32_t)steps.len);
-    bh_buf_add(out, steps.data == NULL ? "" : steps.data, steps.len);
-    code_put_octets(w, out, times, n);
-    rollup_put_raw(w, out, &large);
-    out->failed |= steps.failed;
-    bh_buf_done(&lists);
-    bh_buf_done(&steps);
-    bh_buf_done(&large);
-    free(symbol);
-    free(times);
+    code_put64(head, at);
+    code_put64(head, body->len - at);
+    code_put64(head, body->failed ? 0 : code_sum(body->data + at, body->len - at));
 }
 
 #define PORTS_FEW 4096U
@@ -155,34 +104,6 @@ put_places(struct bh_buf *out, const struct rollup_day *d, uint32_t countries)
     }
 }
 
-/* Inbound, but neither knocked nor pinged: `inbound` without the others; all are sorted. */
-static void
-put_other(struct bh_buf *out, const struct rollup_day *d)
-{
-    struct bh_buf ids = { 0 };
-    size_t n = 0, k = 0, p = 0;
-    uint32_t last = 0;
-    for (size_t i = 0; i < d->inbound.n; i++) {
-        const uint32_t id = d->inbound.v[i];
-        while (k < d->knocked.n && d->knocked.v[k] < id) {
-            k++;
-        }
-        while (p < d->pinged.n && d->pinged.v[p] < id) {
-            p++;
-        }
-        if ((k < d->knocked.n && d->knocked.v[k] == id) || (p < d->pinged.n && d->pinged.v[p] == id)) {
-            continue;
-        }
-        rollup_put_varint(&ids, id - last);
-        last = id;
-        n++;
-    }
-    rollup_put_varint(out, n);
-    bh_buf_add(out, ids.data == NULL ? "" : ids.data, ids.len);
-    out->failed |= ids.failed;
-    bh_buf_done(&ids);
-}
-
 /* Few ports as numbers, many as bits behind the stream. True: as bits. */
 static bool
 put_ports(struct bh_buf *out, const uint8_t *bits)
@@ -222,16 +143,13 @@ rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day 
     }
     rollup_put_ids(&raw, d->pinged.v, d->pinged.n);
     rollup_put_ids(&raw, d->then.v, d->then.n);
-    put_other(&raw, d);
+    rollup_put_ids(&raw, d->inbound.v, d->inbound.n);
     rollup_put_ids(&raw, d->own.v, d->own.n);
-    rollup_put_varint(&raw, d->knocked.n);
+    rollup_put_varint(&raw, d->knocked);
     const bool many = put_ports(&raw, d->dst_ports);
     rollup_put_raw(w, out, &raw);
     if (many) {
         code_put_octets(w, out, d->dst_ports, BH_ROLLUP_PORTS);
     }
-    raw.len = 0;
-    rollup_put_ids(&raw, d->knocked.v, d->knocked.n);
-    rollup_put_raw(w, out, &raw);
     bh_buf_done(&raw);
 }

@@ -47,6 +47,7 @@ struct bh_store {
     struct file_plan *plan;       /* of each file */
     struct bh_store_skipped skipped;
     uint64_t blocks_done;
+    struct log_file joined; /* of a log alone; without data: none that holds */
 };
 
 bool
@@ -186,7 +187,45 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
     return r;
 }
 
-/* Files by run; the sums of a run are those of its last file. */
+/* The sums of a run are those of its last file. */
+static const struct bh_store_sums *
+sums_of_run(const struct bh_store *s, size_t at)
+{
+    const struct cursor *c = &s->cursor[at];
+    size_t last = c->files;
+    while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
+        last--;
+    }
+    return last > 0 ? &s->file[c->file[last - 1]].sums : NULL;
+}
+
+static bool
+are_in_one_log(const struct bh_store *s, size_t a, size_t b)
+{
+    const char *x = s->file[s->cursor[a].file[0]].path, *y = s->file[s->cursor[b].file[0]].path;
+    const char *x_end = strrchr(x, '/'), *y_end = strrchr(y, '/');
+    return x_end != NULL && y_end != NULL && x_end - x == y_end - y && memcmp(x, y, (size_t)(x_end - x)) == 0;
+}
+
+/* A sensor that writes its log in another way from a moment on (another profile or filter) writes another run. The sums of
+ * that are still those of the sensor since its start, and hold those of this one. (Frames: of sensors alone; they only grow.) */
+static bool
+is_gone_on(const struct bh_store *s, size_t at)
+{
+    const struct bh_store_run *a = &s->run[at];
+    const uint64_t frames = s->cursor[at].sums->frames;
+    for (size_t k = 0; k < s->runs && frames > 0; k++) {
+        const struct bh_store_run *b = &s->run[k];
+        const uint64_t other = s->cursor[k].sums != NULL ? s->cursor[k].sums->frames : 0;
+        if (k != at && b->first_ns == a->first_ns && (other > frames || (other == frames && k > at)) &&
+            strcmp(b->sensor, a->sensor) == 0 && strcmp(b->source, a->source) == 0 && are_in_one_log(s, at, k)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Files by run. */
 static int
 find_runs(struct bh_store *s)
 {
@@ -222,14 +261,11 @@ find_runs(struct bh_store *s)
         }
     }
     int r = 0;
+    for (size_t at = 0; at < s->runs; at++) {
+        s->cursor[at].sums = sums_of_run(s, at);
+    }
     for (size_t at = 0; at < s->runs && r == 0; at++) {
-        const struct cursor *c = &s->cursor[at];
-        size_t last = c->files;
-        while (last > 0 && !s->file[c->file[last - 1]].sums_known) {
-            last--;
-        }
-        if (last > 0) {
-            s->cursor[at].sums = &s->file[c->file[last - 1]].sums;
+        if (s->cursor[at].sums != NULL && !is_gone_on(s, at)) {
             r = bh_store_sums_add(&s->sums, s->cursor[at].sums);
         }
     }
@@ -259,6 +295,19 @@ find_sensors(struct bh_store *s, struct bh_error *err)
     return r;
 }
 
+/* What is wrong with it costs nothing but time. */
+static void
+open_joined(struct bh_store *s, const char *dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, JOINED_NAME);
+    if (log_file_open(path, FILE_SEGMENT, 0, &s->joined, NULL) != 0) {
+        s->joined = (struct log_file){ 0 };
+    } else if (!joined_holds(&s->joined, s->file, s->files)) {
+        log_file_close(&s->joined);
+    }
+}
+
 int
 bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store,
               struct bh_error *err)
@@ -272,6 +321,9 @@ bh_store_open(const char *const *dirs, size_t count, struct bh_store **ret_store
         r = bh_error_errno(err, ENOMEM, dirs[0], "cannot read", "読めません");
     }
     r = r != 0 ? r : find_sensors(s, err);
+    if (r == 0 && count == 1 && s->runs == 1) {
+        open_joined(s, dirs[0]);
+    }
     if (r != 0) {
         bh_store_close(s);
         return r;
@@ -321,6 +373,7 @@ bh_store_close(struct bh_store *s)
     for (size_t k = 0; k < s->files; k++) {
         log_file_close(&s->file[k]);
     }
+    log_file_close(&s->joined);
     bh_store_sums_done(&s->sums);
     sensor_names_done(&s->sensors);
     free(s->file);
@@ -906,7 +959,7 @@ void
 bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
                        int64_t *ret_end_ns, uint64_t *ret_rows)
 {
-    const struct rollup_day_ref *d = &s->file[file].rollup.day[day];
+    const struct rollup_day_ref *d = &(file == BH_STORE_JOINED ? &s->joined : &s->file[file])->rollup.day[day];
     *ret_start_ns = d->start_ns;
     *ret_end_ns = d->end_ns;
     *ret_rows = d->rows;
@@ -915,7 +968,19 @@ bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int6
 int
 bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret)
 {
-    return rollup_open(&s->file[file], ret);
+    return rollup_open(file == BH_STORE_JOINED ? &s->joined : &s->file[file], ret);
+}
+
+uint32_t
+bh_store_joined_days(const struct bh_store *s)
+{
+    return s->joined.rollup.days;
+}
+
+bool
+bh_store_joined_has(const struct bh_store *s, size_t file)
+{
+    return s->joined.rollup.days > 0 && joined_has(&s->joined, &s->file[file]);
 }
 
 bool

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ struct rewrite {
     bh_store_progress_fn *progress;
     void *arg;
     uint64_t done, total;
+    bool beside; /* somebody writes to the log, and may remove old segments */
     struct bh_error *err;
 };
 
@@ -74,6 +76,17 @@ take_batch(struct rewrite *x, const struct bh_batch *b, uint32_t lacks, const ui
     return r;
 }
 
+/* What was read of a mapped file need not stay with us; the system may keep it. */
+static void
+forget_pages(const struct log_file *f, uint64_t at, uint64_t size)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = at / page * page,
+                   to = (at + size) / page * page;
+    if (f->is_mapped && to > from) { /* read only: nothing is lost */
+        madvise((char *)(uintptr_t)(f->data + from), to - from, MADV_DONTNEED);
+    }
+}
+
 /* All blocks of a file that can be read. */
 static int
 pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, struct bh_batch *b)
@@ -107,6 +120,7 @@ pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, 
                 r = take_batch(x, b, ref->head.flags >> CHUNK_LACKS_SHIFT, map);
             }
         }
+        forget_pages(f, ref->body_at, ref->head.body_size);
         if (r == 0 && x->progress != NULL && !x->progress(x->arg, ++x->done, x->total)) {
             r = bh_error_set(x->err, -ECANCELED, "", "stopped; the log is as before",
                              "中断しました。ログは元のままです");
@@ -126,6 +140,19 @@ pass(struct rewrite *x, const struct log_file *const *files, size_t count, struc
         r = pass_file(x, files[k], rows, b);
     }
     return r != 0 ? r : take_chunk(x);
+}
+
+/* What is not written anew: it would lose records; some of it was removed meanwhile. */
+enum { LEFT_DAMAGED = 1, LEFT_GONE = 2 };
+
+static bool
+are_all_there(const struct log_file *const *files, size_t count)
+{
+    size_t k = 0;
+    while (k < count && access(files[k]->path, F_OK) == 0) {
+        k++;
+    }
+    return k == count;
 }
 
 static int write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *files,
@@ -168,7 +195,8 @@ write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *
                           &x->work->code, x->err);
         r = r != 0 ? r : pass(x, files, count, rows, b);
         r = r != 0 ? r : segment_end(&x->out, &x->work->code, x->err);
-        r = r == 0 && x->whole && x->lost > lost ? 1 : r;
+        r = r == 0 && x->whole && x->lost > lost ? LEFT_DAMAGED : r;
+        r = r == 0 && x->beside && !are_all_there(files, count) ? LEFT_GONE : r;
         r = r != 0 ? r : segment_place(&x->out, dir, x->err);
         segment_drop(&x->out);
     }
@@ -185,16 +213,22 @@ write_in_zone(struct rewrite *x, const char *dir, const struct log_file *const *
 
 /* ---- journals ------------------------------------------------------------------------------------------------ */
 
+/* Of a writer and of who writes segments anew: those stand for segments that are there. What somebody else may be
+ * at work on stays. */
 static int
-remove_unfinished(const char *dir, struct bh_error *err)
+remove_unfinished(const char *dir, bool of_writer, bool of_care, struct bh_error *err)
 {
     struct listed *list = NULL;
     size_t n = 0;
     int r = list_dir(dir, &list, &n, err);
     for (size_t k = 0; k < n && r == 0; k++) {
-        r = list[k].type == FILE_UNFINISHED
-                ? unlink_file(dir, list[k].sequence, FILE_UNFINISHED, err)
-                : 0;
+        bool is_anew = false;
+        for (size_t i = 0; i < n; i++) {
+            is_anew |= list[i].type == FILE_SEGMENT && list[i].sequence == list[k].sequence;
+        }
+        if (list[k].type == FILE_UNFINISHED && (is_anew ? of_care : of_writer)) {
+            r = unlink_file(dir, list[k].sequence, FILE_UNFINISHED, err);
+        }
     }
     free(list);
     return r;
@@ -222,13 +256,20 @@ seal_journal(const char *dir, const struct log_file *f, struct block_work *work,
 }
 
 int
-recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_t *ret_sequence,
+recover_journals(const char *dir, bool has_care, struct block_work *work, uint64_t *ret_sequence,
                  struct bh_error *err)
 {
     struct log_file *files = NULL;
     size_t n = 0;
-    (void)key;
-    int r = remove_unfinished(dir, err);
+    int care_fd = -1;
+    char care[4096];
+    snprintf(care, sizeof care, "%s/%s", dir, LOCK_OF_CARE);
+    /* Nobody has that lock: then what a killed compaction left goes too. */
+    const bool may_care = has_care || access(care, F_OK) != 0 || lock_dir(dir, LOCK_OF_CARE, &care_fd, NULL) == 0;
+    int r = remove_unfinished(dir, true, may_care, err);
+    if (care_fd >= 0) {
+        close(care_fd);
+    }
     r = r != 0 ? r : files_open(dir, &files, &n, err);
     *ret_sequence = r == 0 ? next_sequence(files, n) : 1;
     /* First those that do not count. One that goes on from another would begin to count when that one is
@@ -265,7 +306,8 @@ recover_journals(const char *dir, uint64_t key, struct block_work *work, uint64_
 /* A log that is locked, with its journals sealed. */
 struct care {
     const char *dir;
-    int lock_fd;
+    int lock_fd, care_fd;
+    bool beside; /* a writer has the log: its journals and what it is making are not touched */
     struct block_work work;
     struct log_file *files;
     size_t count;
@@ -286,11 +328,58 @@ is_empty_dir(const char *dir)
     return d != NULL && names <= 2;
 }
 
+/* While somebody writes or removes, a file may go away between listing and opening. */
 static int
-care_begin(struct care *c, const char *dir, bool may_begin, struct bh_error *err)
+files_open_steadily(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err)
+{
+    int r = -ENOENT;
+    for (unsigned tries = 0; r == -ENOENT && tries < 20; tries++) {
+        r = files_open(dir, ret_files, ret_count, err);
+    }
+    return r;
+}
+
+/* Only what is sealed and counts. */
+static void
+forget_others(struct care *c)
+{
+    bool *drop = calloc(c->count + 1, sizeof *drop);
+    size_t kept = 0;
+    for (size_t k = 0; k < c->count; k++) {
+        const bool other = c->files[k].type != FILE_SEGMENT || is_superseded(c->files, c->count, k);
+        if (drop != NULL) {
+            drop[k] = other;
+        }
+    }
+    for (size_t k = 0; k < c->count; k++) {
+        if (drop == NULL || drop[k]) {
+            log_file_close(&c->files[k]);
+        } else {
+            c->files[kept++] = c->files[k];
+        }
+    }
+    c->count = kept;
+    free(drop);
+}
+
+/* Both locks, and what killed writers left sealed; or beside a writer, when that may be. */
+static int
+care_lock(struct care *c, bool may_be_beside, struct bh_error *err)
 {
     uint64_t sequence;
-    *c = (struct care){ .dir = dir, .lock_fd = -1 };
+    int r = lock_dir(c->dir, LOCK_OF_CARE, &c->care_fd, err);
+    r = r != 0 ? r : lock_dir(c->dir, LOCK_OF_WRITER, &c->lock_fd, err);
+    if (r == 0) {
+        return recover_journals(c->dir, true, &c->work, &sequence, err);
+    }
+    c->beside = r == BH_ELIMIT && may_be_beside && c->care_fd >= 0 && !is_copy(c->dir);
+    return c->beside ? remove_unfinished(c->dir, false, true, err) : r;
+}
+
+static int
+care_begin(struct care *c, const char *dir, bool may_begin, bool may_be_beside, struct bh_error *err)
+{
+    *c = (struct care){ .dir = dir, .lock_fd = -1, .care_fd = -1 };
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
@@ -301,9 +390,12 @@ care_begin(struct care *c, const char *dir, bool may_begin, struct bh_error *err
                 : bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
                                "このディレクトリにはパケットログがありません");
     }
-    r = r != 0 ? r : lock_dir(dir, &c->lock_fd, err);
-    r = r != 0 ? r : recover_journals(dir, bh_random_key(), &c->work, &sequence, err);
-    return r != 0 ? r : files_open(dir, &c->files, &c->count, err);
+    r = r != 0 ? r : care_lock(c, may_be_beside, err);
+    r = r != 0 ? r : files_open_steadily(dir, &c->files, &c->count, err);
+    if (r == 0 && c->beside) {
+        forget_others(c);
+    }
+    return r;
 }
 
 static void
@@ -313,6 +405,9 @@ care_end(struct care *c)
     block_work_done(&c->work);
     if (c->lock_fd >= 0) {
         close(c->lock_fd);
+    }
+    if (c->care_fd >= 0) {
+        close(c->care_fd);
     }
 }
 
@@ -333,7 +428,7 @@ finish(struct care *c, int r, struct bh_store_done *ret, struct bh_error *err)
     size_t n = 0;
     count_files(c->files, c->count, &ret->files_before, &ret->bytes_before);
     if (r == 0) {
-        r = files_open(c->dir, &files, &n, err);
+        r = files_open_steadily(c->dir, &files, &n, err);
         count_files(files, n, &ret->files_after, &ret->bytes_after);
         ret->records = 0;
         for (size_t k = 0; k < n; k++) {
@@ -371,14 +466,14 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     if (r != 0) {
         return r;
     }
-    r = care_begin(&c, dir, false, err);
+    r = care_begin(&c, dir, false, true, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
     struct rewrite x = {
-        .work = &c.work, .whole = true, .progress = progress, .arg = arg, .err = err
+        .work = &c.work, .whole = true, .progress = progress, .arg = arg, .beside = c.beside, .err = err
     };
     uint64_t left = 0;
     *ret_done = (struct bh_store_done){ 0 };
-    most = most == 0 ? COMPACT_ROWS : most;
+    most = most != 0 ? most : asked_blocks() != 0 ? (uint64_t)asked_blocks() * BLOCK_ROWS : COMPACT_ROWS;
     for (size_t k = 0; r == 0 && k < c.count; k++) {
         x.total += 2 * c.files[k].block_count;
     }
@@ -397,13 +492,14 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
             for (size_t k = 1; k < n && r == 0; k++) {
                 r = unlink_file(dir, group[k]->first_sequence, FILE_SEGMENT, err);
             }
-            left += r == 1 ? n : 0; /* damaged: that is a matter for repair */
-            r = r == 1 ? 0 : r;
+            left += r == LEFT_DAMAGED ? n : 0; /* that is a matter for repair */
+            r = r == LEFT_DAMAGED || r == LEFT_GONE ? 0 : r;
         }
         at += n;
     }
     ret_done->files_left = left;
     free(group);
+    r = r != 0 ? r : joined_make(dir, &c.work.code, err);
     return finish(&c, r, ret_done, err);
 }
 
@@ -431,7 +527,7 @@ bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
                 struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, false, err);
+    int r = care_begin(&c, dir, false, false, err);
     struct block_rows *rows = block_rows_new();
     struct rewrite x = { .work = &c.work, .err = err };
     *ret_done = (struct bh_store_done){ 0 };
@@ -449,6 +545,7 @@ bh_store_repair(const char *dir, bh_store_progress_fn *progress, void *arg,
     }
     ret_done->lost_records = x.lost;
     block_rows_free(rows);
+    r = r != 0 ? r : joined_make(dir, &c.work.code, err);
     return finish(&c, r, ret_done, err);
 }
 
@@ -457,7 +554,7 @@ bh_store_retain(const char *dir, uint64_t keep_ns, uint64_t keep_bytes,
                 struct bh_store_done *ret_done, struct bh_error *err)
 {
     struct care c;
-    int r = care_begin(&c, dir, false, err);
+    int r = care_begin(&c, dir, false, true, err);
     *ret_done = (struct bh_store_done){ 0 };
     r = r != 0 ? r : retain_files(dir, keep_ns, keep_bytes, ret_done, err);
     return finish(&c, r, ret_done, err);
@@ -492,10 +589,7 @@ open_other(const char *dir, const char *other, struct log_file **ret_files, size
         return bh_error_set(err, BH_EUSAGE, other, "is the log to append to",
                             "は追加先のログそのものです");
     }
-    int r = -ENOENT;
-    for (unsigned tries = 0; r == -ENOENT && tries < 20; tries++) {
-        r = files_open(other, ret_files, ret_count, err);
-    }
+    int r = files_open_steadily(other, ret_files, ret_count, err);
     if (r == 0 && *ret_count == 0) {
         files_close(*ret_files, 0);
         return bh_error_set(err, BH_EFORMAT, other, "this directory holds no packet log",
@@ -519,7 +613,7 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
                bh_store_progress_fn *progress, void *arg, struct bh_store_done *ret_done,
                struct bh_error *err)
 {
-    struct care c = { .dir = dir, .lock_fd = -1 };
+    struct care c = { .dir = dir, .lock_fd = -1, .care_fd = -1 };
     struct {
         struct log_file *file;
         size_t count;
@@ -527,7 +621,7 @@ bh_store_merge(const char *dir, const char *const *others, size_t count,
     /* Into a log, or into what is not there yet. */
     struct stat st;
     int r = stat(dir, &st) != 0 && errno == ENOENT ? make_dir(dir, err) : 0;
-    r = r != 0 ? r : care_begin(&c, dir, is_empty_dir(dir), err);
+    r = r != 0 ? r : care_begin(&c, dir, is_empty_dir(dir), false, err);
     r = r != 0 ? r : refuse_copy(dir, err);
     struct rewrite x = { .work = &c.work, .progress = progress, .arg = arg, .err = err };
     const uint64_t first = next_sequence(c.files, c.count);

@@ -53,7 +53,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->run = cfg->run;
     w->countries = cfg->countries;
     w->sync_ns = cfg->sync_ns != 0 ? cfg->sync_ns : SYNC_NS;
-    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : SEGMENT_BLOCKS;
+    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : asked_blocks() != 0 ? asked_blocks() : SEGMENT_BLOCKS;
     w->keep_ns = cfg->keep_ns;
     w->keep_bytes = cfg->keep_bytes;
     w->key = bh_random_key();
@@ -72,8 +72,8 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
                 : 0;
     r = r != 0 ? r : make_dir(w->dir, err);
     r = r != 0 ? r : refuse_copy(w->dir, err);
-    r = r != 0 ? r : lock_dir(w->dir, &w->lock_fd, err);
-    r = r != 0 ? r : recover_journals(w->dir, w->key, &w->work, &w->sequence, err);
+    r = r != 0 ? r : lock_dir(w->dir, LOCK_OF_WRITER, &w->lock_fd, err);
+    r = r != 0 ? r : recover_journals(w->dir, false, &w->work, &w->sequence, err);
     if (r == 0 && cfg->seal_beside && sealer_new(&w->sealer) != 0) {
         w->sealer = NULL; /* then it is done here */
     }
@@ -82,7 +82,10 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
         return r;
     }
     struct stat lock;
-    if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
+    if (w->run.id == 0 && cfg->run_key != 0 && fstat(w->lock_fd, &lock) == 0) {
+        /* A sensor whose process is started again goes on with its run: its sums are those of all of it. */
+        w->run.id = bh_mix64(cfg->run_key ^ (uint64_t)lock.st_ino << 20, (uint64_t)w->run.first_ns);
+    } else if (w->run.id == 0 && fstat(w->lock_fd, &lock) == 0) {
         /* Another one for each writing and each log, also where tests hold the dice. */
         w->run.id = bh_mix64(bh_random_key() ^ (uint64_t)getpid() ^ (uint64_t)lock.st_ino << 20,
                              (uint64_t)w->run.first_ns ^ w->sequence << 32);

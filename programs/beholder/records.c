@@ -68,6 +68,8 @@ fill_input(struct asked_records *q)
         .outcomes = true,
         .all_accesses = bh_arg_given(a, "all-accesses"),
         .country_db = bh_arg(a, "country-db"),
+        .country_db_dir = bh_arg(a, "country-db-dir"),
+        .served = bh_arg(a, "served"),
         .explain = bh_arg_given(a, "explain"),
         .plan = strcmp(bh_arg(a, "plan"), "all") == 0 ? BH_PLAN_ALL : BH_PLAN_AUTO,
         .input_format = bh_arg(a, "input-format"),

@@ -70,9 +70,10 @@ status(const struct bh_args *a, enum bh_lang lang)
     const size_t here = bh_sensor_sockets(found);
     if (here == 0) {
         struct bh_error err = { 0 };
-        bh_error_set(&err, -ENOENT, bh_sensor_run_dir(own, sizeof own) ? own : "/run/beholder",
-                     "no sensor runs here; beholder capture starts one (--socket asks one elsewhere)",
-                     "動作中のセンサーがありません。beholder capture で起動できます (別の場所は --socket)");
+        bh_error_set(
+            &err, -ENOENT, bh_sensor_run_dir(own, sizeof own) ? own : "/run/beholder",
+            "no sensor runs here; beholder capture starts one (--socket asks one elsewhere)",
+            "動作中のセンサーがありません。beholder capture で起動できます (別の場所は --socket)");
         return program_fail(&err, lang);
     }
     const int code = ask_all((const char *const *)found, here, request, lang);

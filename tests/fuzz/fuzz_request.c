@@ -22,8 +22,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memcpy(octets, data, size);
     octets[size] = 'x';
-    const enum serve_answer line = serve_parse_line(octets, size, false), http = serve_parse_http(octets, size, false);
-    if (line > SERVE_BAD || (http >= SERVE_TEXT_EN && http <= SERVE_JSON) || http >= SERVE_ANSWERS) {
+    const enum serve_answer line = serve_parse_line(octets, size, false),
+                            http = serve_parse_http(octets, size, false);
+    if (line > SERVE_BAD || (http >= SERVE_TEXT_EN && http <= SERVE_JSON) ||
+        http >= SERVE_ANSWERS) {
         abort();
     }
     if (memchr(octets, '\n', size) != NULL && serve_parse_line(octets, size + 1, false) != line) {
@@ -32,7 +34,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (http == SERVE_METRICS && (size < 16 || memcmp(octets, "GET /metrics", 12) != 0)) {
         abort();
     }
-    if (serve_parse_line(octets, size, true) == SERVE_MORE || serve_parse_http(octets, size, true) == SERVE_MORE) {
+    if (serve_parse_line(octets, size, true) == SERVE_MORE ||
+        serve_parse_http(octets, size, true) == SERVE_MORE) {
         abort();
     }
     free(octets);

@@ -53,7 +53,6 @@ check_day(const struct bh_rollup *r, const struct bh_rollup_day *d)
     for (uint32_t k = 0; k < d->bursts; k++) {
         CHECK(d->burst[k].source < r->sources && d->burst[k].key < 1U << 17);
     }
-    check_ids(&d->knocked, r->sources);
     check_ids(&d->pinged, r->sources);
     check_ids(&d->then, r->sources);
     check_ids(&d->other, r->sources);
@@ -61,26 +60,60 @@ check_day(const struct bh_rollup *r, const struct bh_rollup_day *d)
 }
 
 static void
-read_sets(const struct bh_rollup *r, uint32_t day)
+read_who(const struct bh_rollup *r, uint32_t day)
 {
-    struct bh_rollup_sets *s;
-    uint32_t last = 0;
-    if (bh_rollup_sets_new(r, day, &s) != 0) {
+    struct bh_rollup_who who;
+    if (bh_rollup_get_who(r, day, &who) == 0) {
+        for (uint32_t k = 0; k < who.count; k++) {
+            CHECK(who.id[k] < r->sources && who.accesses[k] > 0 && (k == 0 || who.id[k] > who.id[k - 1]));
+        }
+        bh_rollup_who_done(&who);
+    }
+}
+
+static void
+read_services(const struct bh_rollup *r, uint32_t day)
+{
+    struct bh_rollup_services s;
+    if (bh_rollup_get_services(r, day, &s) != 0) {
         return;
     }
-    int more = 0;
-    for (uint32_t n = 0; more == 0 && bh_rollup_sets_peek(s).list != UINT32_MAX; n++) {
-        struct bh_rollup_set set;
-        const uint32_t list = bh_rollup_sets_peek(s).list;
-        CHECK(n == 0 || list > last);
-        last = list;
-        more = bh_rollup_sets_next(s, &set);
-        CHECK(set.list == list && set.key == list >> 3 && set.outcome < BH_OUTCOME_COUNT && set.count > 0);
-        for (uint32_t k = 0; k < set.count; k++) {
-            CHECK(set.id[k] < r->sources && set.accesses[k] > 0 && (k == 0 || set.id[k] > set.id[k - 1]));
+    uint32_t *id = malloc((r->sources + 1UL) * sizeof *id);
+    CHECK(id != NULL);
+    for (uint32_t k = 0; k < s.services; k++) {
+        const struct bh_rollup_service *x = &s.service[k];
+        CHECK(x->key < BH_ROLLUP_KEYS && (k == 0 || x->key > s.service[k - 1].key) && x->sources <= r->sources);
+        CHECK(x->number_at <= s.numbers && x->numbers <= s.numbers - x->number_at);
+        for (uint32_t i = x->number_at; i < x->number_at + x->numbers; i++) {
+            CHECK(s.number[i].country < r->countries && s.number[i].outcome < BH_OUTCOME_COUNT && s.number[i].accesses > 0);
+        }
+        if (bh_rollup_get_sources(&s, k, id) == 0) {
+            for (uint32_t i = 0; i < x->sources; i++) {
+                CHECK(id[i] < r->sources && (i == 0 || id[i] > id[i - 1]));
+            }
         }
     }
-    bh_rollup_sets_free(s);
+    free(id);
+    bh_rollup_services_done(&s);
+}
+
+static void
+read_rares(const struct bh_rollup *r, uint32_t country)
+{
+    struct bh_rollup_rares *rares;
+    const struct bh_rollup_rare *list;
+    uint32_t last = 0;
+    if (bh_rollup_rares_new(r, country, &rares) != 0) {
+        return;
+    }
+    for (int n; (n = bh_rollup_rares_next(rares, &list)) > 0;) {
+        for (int i = 0; i < n; i++) {
+            CHECK(list[i].key >= last && list[i].key < BH_ROLLUP_KEYS && list[i].day < r->days && list[i].accesses > 0);
+            CHECK((list[i].source == UINT32_MAX || list[i].source < r->sources) && list[i].outcome < BH_OUTCOME_COUNT);
+            last = list[i].key;
+        }
+    }
+    bh_rollup_rares_free(rares);
 }
 
 static void
@@ -101,16 +134,20 @@ read_rollup(const struct log_file *f)
     }
     for (uint32_t k = 0; k < r->days; k++) {
         struct bh_rollup_day d;
-        if (bh_rollup_get_day(r, k, k % 2 == 0, &d) == 0) {
-            if (k % 2 != 0) {
-                d.knocked.count = 0; /* only their number was told */
-            }
+        if (bh_rollup_get_day(r, k, &d) == 0) {
             check_day(r, &d);
             bh_rollup_day_done(&d);
         }
-        read_sets(r, k);
+        read_who(r, k);
+        read_services(r, k);
     }
-    read_sets(r, BH_ROLLUP_ALL_DAYS);
+    if (r->is_joined) {
+        read_who(r, BH_ROLLUP_ALL);
+        read_services(r, BH_ROLLUP_ALL);
+    }
+    for (uint32_t c = 0; c < r->countries; c++) {
+        read_rares(r, c);
+    }
     bh_rollup_close(r);
 }
 
@@ -129,7 +166,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dict_frame_put(&dict, false, &dict_head, &body);
     const uint64_t rollup_at = body.len;
     const uint32_t rows = code_get32(&c), flags = bh_cur_u8(&c);
-    code_put32(&head, flags);
+    code_put32(&head, flags | ROLLUP_SECOND_FORM);
     code_put32(&head, 0);
     code_put64(&head, rows);
     code_put32(&head, d.entry_count);
@@ -140,15 +177,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const unsigned days = bh_cur_u8(&c) & 63U;
     struct bh_buf parts = { 0 };
     code_put32(&head, days);
-    put_part(&c, &head, &parts);
+    const bool joined = (flags & ROLLUP_JOINED) != 0; /* who, and what, of all days too */
+    for (unsigned k = 0; k < (joined ? 5 : 3); k++) { /* what is common; rare accesses, and where they stand */
+        put_part(&c, &head, &parts);
+    }
     for (unsigned k = 0; k < days; k++) {
         code_put64(&head, (uint64_t)((20000 + k) * DAY_NS));
         code_put64(&head, (uint64_t)((20001 + k) * DAY_NS));
         code_put64(&head, k == 0 ? rows : 0);
-        put_part(&c, &head, &parts);
-        put_part(&c, &head, &parts);
+        for (unsigned n = 0; n < 3; n++) {
+            put_part(&c, &head, &parts);
+        }
     }
-    put_part(&c, &head, &parts);
     bh_buf_add(&body, parts.data == NULL ? "" : parts.data, parts.len);
     struct dict_ref ref = { .body_at = 0,
                             .body_size = rollup_at,

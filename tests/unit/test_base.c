@@ -511,10 +511,52 @@ a_seed_makes_the_key_repeatable(void **state)
     assert_true(bh_random_key() != bh_random_key());
 }
 
+/* ---- sorting -------------------------------------------------------------------------------- */
+
+/* By the bits first..end, beside an insertion sort; what is equal there keeps its order. */
+static void
+check_sort64(size_t n, unsigned first, unsigned end, uint64_t shape)
+{
+    uint64_t *v = calloc(n + 1, sizeof *v), *plain = calloc(n + 1, sizeof *plain);
+    const uint64_t mask = first >= end ? 0 : (end - first == 64 ? UINT64_MAX : (1ULL << (end - first)) - 1) << first;
+    assert_true(v != NULL && plain != NULL);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = bh_mix64(i, n) & shape;
+        size_t at = i;
+        for (; at > 0 && (plain[at - 1] & mask) > (v[i] & mask); at--) {
+            plain[at] = plain[at - 1];
+        }
+        plain[at] = v[i];
+    }
+    v[n] = 77;
+    assert_int_equal(bh_sort64(v, n, first, end), 0);
+    assert_memory_equal(v, plain, n * sizeof *v);
+    assert_int_equal(v[n], 77);
+    free(v);
+    free(plain);
+}
+
+static void
+numbers_are_sorted_by_some_of_their_bits(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 0, 1, 2, 63, 64, 65, 2047, 3000 };
+    static const struct {
+        unsigned first, end;
+    } bits[] = { { 0, 64 }, { 0, 1 }, { 63, 64 }, { 0, 11 }, { 0, 12 }, { 5, 5 }, { 42, 64 }, { 3, 26 }, { 20, 53 } };
+    for (size_t s = 0; s < BH_COUNT(sizes); s++) {
+        for (size_t b = 0; b < BH_COUNT(bits); b++) {
+            check_sort64(sizes[s], bits[b].first, bits[b].end, UINT64_MAX);
+            check_sort64(sizes[s], bits[b].first, bits[b].end, 0xf0f0f0f0f0f0f0f0ULL); /* many equal ones */
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_sorted_by_some_of_their_bits),
         cmocka_unit_test(an_error_speaks_both_languages),
         cmocka_unit_test(errno_becomes_the_reason),
         cmocka_unit_test(a_place_from_outside_is_escaped_and_cut),

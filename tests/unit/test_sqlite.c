@@ -158,7 +158,7 @@ test_damaged(void **state)
         skip();
     }
     lab_killed(write_and_die);
-    char command[512];
+    char command[1024];
     struct bh_host *h = NULL;
     snprintf(command, sizeof command,
              "sqlite3 %s 'PRAGMA wal_checkpoint(TRUNCATE)' && rm -f %s-wal %s-shm && dd if=/dev/zero of=%s bs=1 seek=100 count=4000 "

@@ -41,7 +41,8 @@ test_lines(void **state)
     (void)state;
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         print_message("# %s\n", cases[k].octets);
-        assert_int_equal(serve_parse_line(cases[k].octets, strlen(cases[k].octets), cases[k].ended), cases[k].answer);
+        assert_int_equal(serve_parse_line(cases[k].octets, strlen(cases[k].octets), cases[k].ended),
+                         cases[k].answer);
     }
     char many[64];
     memset(many, 'x', sizeof many);
@@ -100,7 +101,8 @@ test_http(void **state)
         /* Octet by octet: nothing is decided too early but what is bad already. */
         for (size_t n = 0; n < len; n++) {
             const enum serve_answer a = serve_parse_http(cases[k].octets, n, false);
-            assert_true(a == SERVE_MORE || a == SERVE_BAD || (a == cases[k].answer && cases[k].octets[len - 1] == 'x'));
+            assert_true(a == SERVE_MORE || a == SERVE_BAD ||
+                        (a == cases[k].answer && cases[k].octets[len - 1] == 'x'));
             assert_true(cases[k].answer == SERVE_BAD || a != SERVE_BAD);
         }
     }
@@ -121,14 +123,29 @@ test_loopback(void **state)
         bool good;
         uint16_t port;
     } cases[] = {
-        { "127.0.0.1:9477", true, 9477 }, { "127.255.0.9:1", true, 1 },   { "[::1]:65535", true, 65535 },
-        { "127.0.0.1:0", false, 0 },      { "127.0.0.1:65536", false, 0 }, { "127.0.0.1", false, 0 },
-        { "127.0.0.1:", false, 0 },       { "127.0.0.1:80x", false, 0 },   { "127.0.0.1:-1", false, 0 },
-        { "127.0.0.1: 80", false, 0 },    { ":80", false, 0 },             { "[]:80", false, 0 },
-        { "[127.0.0.1]:80", false, 0 },   { "::1:80", false, 0 },          { "[::1:80", false, 0 },
-        { "0.0.0.0:80", false, 0 },       { "[::]:80", false, 0 },         { "[::2]:80", false, 0 },
-        { "[::ffff:127.0.0.1]:80", false, 0 }, { "128.0.0.1:80", false, 0 }, { "localhost:80", false, 0 },
-        { "", false, 0 },                 { "127.0.0.1:99999999999999999999", false, 0 },
+        { "127.0.0.1:9477", true, 9477 },
+        { "127.255.0.9:1", true, 1 },
+        { "[::1]:65535", true, 65535 },
+        { "127.0.0.1:0", false, 0 },
+        { "127.0.0.1:65536", false, 0 },
+        { "127.0.0.1", false, 0 },
+        { "127.0.0.1:", false, 0 },
+        { "127.0.0.1:80x", false, 0 },
+        { "127.0.0.1:-1", false, 0 },
+        { "127.0.0.1: 80", false, 0 },
+        { ":80", false, 0 },
+        { "[]:80", false, 0 },
+        { "[127.0.0.1]:80", false, 0 },
+        { "::1:80", false, 0 },
+        { "[::1:80", false, 0 },
+        { "0.0.0.0:80", false, 0 },
+        { "[::]:80", false, 0 },
+        { "[::2]:80", false, 0 },
+        { "[::ffff:127.0.0.1]:80", false, 0 },
+        { "128.0.0.1:80", false, 0 },
+        { "localhost:80", false, 0 },
+        { "", false, 0 },
+        { "127.0.0.1:99999999999999999999", false, 0 },
     };
     (void)state;
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
@@ -152,24 +169,45 @@ worst_status(void)
 {
     struct status *t = calloc(1, sizeof *t);
     assert_non_null(t);
-    *t = (struct status){ .sensor = BAD, .user = BAD, .home = BAD, .now_ns = INT64_MAX, .up_ns = INT64_MIN, .run_start_ns = INT64_MIN,
-                          .sandbox = true, .frames = UINT64_MAX, .kernel_lost = UINT64_MAX, .records = UINT64_MAX,
-                          .accesses = UINT64_MAX, .undecoded = UINT64_MAX, .cut = UINT64_MAX, .own = UINT64_MAX,
-                          .clock_steps = UINT64_MAX, .interfaces = BH_LIVE_INTERFACES,
-                          .processes = BH_SENSOR_OUTPUTS + 2, .outputs = BH_SENSOR_OUTPUTS };
+    *t = (struct status){ .sensor = BAD,
+                          .user = BAD,
+                          .home = BAD,
+                          .now_ns = INT64_MAX,
+                          .up_ns = INT64_MIN,
+                          .run_start_ns = INT64_MIN,
+                          .sandbox = true,
+                          .frames = UINT64_MAX,
+                          .kernel_lost = UINT64_MAX,
+                          .records = UINT64_MAX,
+                          .accesses = UINT64_MAX,
+                          .undecoded = UINT64_MAX,
+                          .cut = UINT64_MAX,
+                          .own = UINT64_MAX,
+                          .clock_steps = UINT64_MAX,
+                          .interfaces = BH_LIVE_INTERFACES,
+                          .processes = BH_SENSOR_OUTPUTS + 2,
+                          .outputs = BH_SENSOR_OUTPUTS };
     snprintf(t->country_name, sizeof t->country_name, "%s", BAD);
     snprintf(t->country_date, sizeof t->country_date, "%s", BAD);
     memset(t->reason, 0xff, sizeof t->reason);
     for (size_t k = 0; k < BH_LIVE_INTERFACES; k++) {
-        t->interface[k] = (struct status_interface){ BAD, k % 2 == 0, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+        t->interface[k] =
+            (struct status_interface){ BAD, k % 2 == 0, UINT64_MAX, UINT64_MAX, UINT64_MAX };
     }
     for (size_t k = 0; k < t->processes; k++) {
-        t->process[k] = (struct status_process){ BAD, INT32_MAX, INT64_MAX, UINT64_MAX, UINT32_MAX, 2 };
+        t->process[k] =
+            (struct status_process){ BAD, INT32_MAX, INT64_MAX, UINT64_MAX, UINT32_MAX, 2 };
     }
     for (size_t k = 0; k < BH_SENSOR_OUTPUTS; k++) {
         struct status_output *o = &t->output[k];
-        *o = (struct status_output){ .name = BAD, .module = BAD, .state = "runs", .written = UINT64_MAX, .queued = UINT64_MAX,
-                                     .queue_used = UINT64_MAX / 128, .queue_size = 1, .last_ns = INT64_MAX,
+        *o = (struct status_output){ .name = BAD,
+                                     .module = BAD,
+                                     .state = "runs",
+                                     .written = UINT64_MAX,
+                                     .queued = UINT64_MAX,
+                                     .queue_used = UINT64_MAX / 128,
+                                     .queue_size = 1,
+                                     .last_ns = INT64_MAX,
                                      .gap_count = BH_OUTPUT_GAPS_MAX };
         for (unsigned n = 0; n < BH_OUTPUT_OWN; n++) {
             memset(o->own_name[n], 'n', BH_OUTPUT_OWN_NAME - 1);
@@ -269,7 +307,8 @@ test_worst_metrics(void **state)
     status_metrics(t, &out);
     assert_false(out.failed);
     for (size_t k = 0; k < out.len; k++) {
-        assert_true(((unsigned char)out.data[k] >= ' ' && (unsigned char)out.data[k] < 0x7f) || out.data[k] == '\n');
+        assert_true(((unsigned char)out.data[k] >= ' ' && (unsigned char)out.data[k] < 0x7f) ||
+                    out.data[k] == '\n');
     }
     assert_non_null(strstr(out.data, ",sensor=\"a\\\"b\\\\c_d_[31m___\"} 1\n"));
     assert_null(strstr(out.data, "\n\n"));
@@ -300,8 +339,9 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),      cmocka_unit_test(test_http),       cmocka_unit_test(test_loopback),
-        cmocka_unit_test(test_worst_json), cmocka_unit_test(test_worst_text), cmocka_unit_test(test_worst_metrics),
+        cmocka_unit_test(test_lines),      cmocka_unit_test(test_http),
+        cmocka_unit_test(test_loopback),   cmocka_unit_test(test_worst_json),
+        cmocka_unit_test(test_worst_text), cmocka_unit_test(test_worst_metrics),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -859,6 +859,52 @@ second_writer(void **state)
     assert_int_equal(bh_store_writer_close(w, &no_sums, &err), 0);
 }
 
+/* A sensor's process that begins again says the sums of its whole run again. */
+static void
+sums_of_a_sensor(void **state)
+{
+    static const struct {
+        const char *what;
+        uint64_t key[3];
+        int64_t first_ns[3];
+        uint64_t frames[3], lost[3];
+        uint64_t expected;
+        size_t runs;
+    } cases[] = {
+        { "one run, begun again", { 7, 7, 7 }, { 5, 5, 5 }, { 10, 20, 30 }, { 1, 2, 3 }, 3, 1 },
+        { "written in another way", { 7, 8, 8 }, { 5, 5, 5 }, { 10, 20, 30 }, { 1, 2, 3 }, 3, 2 },
+        { "and back again", { 7, 8, 7 }, { 5, 5, 5 }, { 10, 20, 30 }, { 1, 2, 3 }, 3, 2 },
+        { "three runs of the sensor", { 7, 7, 7 }, { 5, 6, 7 }, { 10, 20, 30 }, { 1, 2, 3 }, 6, 3 },
+        { "imports have no frames", { 0, 0, 0 }, { 5, 5, 5 }, { 0, 0, 0 }, { 1, 2, 3 }, 6, 3 },
+    };
+    (void)state;
+    for (size_t k = 0; k < BH_COUNT(cases); k++) {
+        char folder[420];
+        struct bh_error err = { 0 };
+        struct bh_store *s;
+        snprintf(folder, sizeof folder, "%s/%zu", dir, k);
+        const char *dirs[] = { folder };
+        for (size_t n = 0; n < 3; n++) {
+            struct rows r = make_rows(90 + n, 2, MOOD_PLAIN);
+            struct bh_store_writer_config cfg = { .dir = folder,
+                                                  .run_key = cases[k].key[n],
+                                                  .run = { .sensor = "s", .source = "eth0", .first_ns = cases[k].first_ns[n] } };
+            const struct bh_store_sums sums = { .frames = cases[k].frames[n], .lost = { cases[k].lost[n] } };
+            struct bh_store_writer *w;
+            assert_int_equal(bh_store_writer_open(&cfg, &w, &err), 0);
+            write_batches(w, &r, 0, r.count);
+            assert_int_equal(bh_store_writer_close(w, &sums, &err), 0);
+            rows_free(&r);
+        }
+        assert_int_equal(bh_store_open(dirs, 1, &s, &err), 0);
+        print_message("# %s\n", cases[k].what);
+        assert_int_equal(bh_store_get_sums(s)->lost[0], cases[k].expected);
+        assert_int_equal(bh_store_run_count(s), cases[k].runs);
+        bh_store_close(s);
+        remove_dir(folder);
+    }
+}
+
 /* ---- damage ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t
@@ -1087,6 +1133,7 @@ main(void)
         cmocka_unit_test_setup_teardown(sealed_beside, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(torn_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(second_writer, new_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(sums_of_a_sensor, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(flipped_octets, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(runs_are_merged, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(blocks_are_skipped, new_dir, drop_dir),

@@ -166,6 +166,26 @@ copy(char *to, size_t size, const char *from)
     bh_text_trim(to);
 }
 
+/* Of all that must be the same for what is written to be one run of the log, however often this process begins. */
+static uint64_t
+key_of(const struct bh_output_run *run, bool lean)
+{
+    const char *texts[] = { run->sensor, run->source, run->home, run->filter };
+    struct kobold_meta m = { .id = 0 };
+    uint64_t key = bh_mix64((uint64_t)run->start_ns, (uint64_t)lean << 1 | run->outcomes);
+    for (size_t k = 0; k < BH_COUNT(texts); k++) {
+        for (const char *c = texts[k]; c != NULL && *c != '\0'; c++) {
+            key = bh_mix64(key, (uint8_t)*c);
+        }
+        key = bh_mix64(key, UINT64_MAX);
+    }
+    if (run->countries != NULL) {
+        kobold_get_meta(run->countries, &m);
+    }
+    key = bh_mix64(key, m.id);
+    return key == 0 ? 1 : key;
+}
+
 static int
 iplog_run(struct bh_output *o, const struct bh_output_run *run)
 {
@@ -182,6 +202,7 @@ iplog_run(struct bh_output *o, const struct bh_output_run *run)
                  .outcomes = run->outcomes,
                  .first_ns = run->start_ns },
     };
+    cfg.run_key = key_of(run, cfg.run.lean);
     copy(cfg.run.sensor, sizeof cfg.run.sensor, run->sensor);
     copy(cfg.run.source, sizeof cfg.run.source, run->source);
     copy(cfg.run.home, sizeof cfg.run.home, run->home);
