@@ -207,7 +207,6 @@ begin_run(struct outlet_work *w, uint32_t number)
         shared->run = number;
         shared->number_durable = 0;
         atomic_store(&shared->rows_durable, 0);
-        atomic_store(&shared->rows_taken, 0);
     }
     if (r == 0) {
         take_over(w);
@@ -234,6 +233,10 @@ note_dead(struct outlet_work *w, const struct batch_head *h)
                                         .end_ns = w->batch->ts_ns[0],
                                         .packets = shared->dead_rows,
                                         .kind = BH_GAP_DEAD };
+        shared->number_durable = h->number; /* or they were counted again when this process dies too */
+        atomic_store_explicit(&shared->rows_durable, h->row, memory_order_relaxed);
+        w->number_end = h->number;
+        w->rows_end = h->row;
     }
 }
 
@@ -274,7 +277,6 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     }
     w->number_end = h.number + 1;
     w->rows_end = h.row + h.rows;
-    atomic_store_explicit(&w->o->outlet->rows_taken, w->rows_end, memory_order_relaxed);
     put_mark(w);
     give_durable(w);
     return 0; /* what the module refused is counted */

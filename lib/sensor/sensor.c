@@ -234,9 +234,9 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         ret->output[n].runs = o->pid > 0;
         ret->output[n].queued = get(&c->sent[k].rows);
         ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
-        if (s->stopped && o->outlet->run == c->run) { /* what is in the queue now stays there */
-            const uint64_t sent = c->sent[k].row, taken = get(&o->outlet->rows_taken);
-            ret->output[n].lost += sent > taken ? sent - taken : 0;
+        if (s->stopped && o->outlet->run == c->run) { /* what is not the module's now never will be */
+            const uint64_t sent = c->sent[k].row, durable = get(&o->outlet->rows_durable);
+            ret->output[n].lost += sent > durable ? sent - durable : 0;
         }
         ret->output[n].spooled = get(&h->spooled_rows);
         ret->output[n].waiting = get(&h->spool_rows);

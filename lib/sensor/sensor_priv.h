@@ -77,7 +77,6 @@ struct outlet {
     uint64_t number_durable;
     struct bh_gap dead; /* what a predecessor had taken and not made durable */
     uint64_t dead_rows;
-    _Atomic uint64_t rows_taken; /* of the run, out of the queue */
     /* Rows with and before a batch, of the last ones that were taken: for a successor, who learns from the module which
      * of them it has. */
     struct {
