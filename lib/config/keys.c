@@ -41,6 +41,12 @@ static const struct bh_setting capture[] = {
       { "see what is for others on the link too", "リンク上の他者宛てのものも見る" } },
     { "filter", BH_SETTING_TEXT, "", "", NULL, 0, 0, false,
       { "what is recorded at all, in filter words", "記録するもの (フィルター語)" } },
+    { "capture", BH_SETTING_CHOICE, "", "ring", "ring|libpcap", 0, 0, false,
+      { "how frames are had: rings of the kernel, or libpcap, where payload leaves the kernel and is cleared then",
+        "フレームの取り込み方: カーネルのリング、または libpcap (ペイロードはカーネルを出てから消去)" } },
+    { "kernel-filter", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
+      { "let the kernel leave out what no output's filter can select; it decides no verdict",
+        "どの出力のフィルターも選ばないものをカーネルで除く (判定には影響しない)" } },
     { "outcomes", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
       { "decide what became of TCP accesses", "TCP アクセスの結末を判定する" } },
 };
@@ -52,6 +58,11 @@ static const struct bh_setting output[] = {
       { "what of the records it is given, in filter words", "渡す記録 (フィルター語)" } },
     { "queue", BH_SETTING_SIZE, "octets", "16M", NULL, 1U << 16, 1ULL << 32, false,
       { "memory for what it has not taken yet", "まだ受け取られていない記録のためのメモリ" } },
+    { "spool", BH_SETTING_DIR, "", NULL, NULL, 0, 0, false,
+      { "directory where records wait on disk, below its name, while it does not take them",
+        "受け取れない間の記録を置くディレクトリ。その下に出力名のディレクトリを作る" } },
+    { "spool-size", BH_SETTING_SIZE, "octets", "1G", NULL, 1U << 20, 1ULL << 44, false,
+      { "most of it on disk; beyond, the oldest records are lost", "ディスク上の上限。超えると古い記録から失う" } },
 };
 
 const struct bh_setting *

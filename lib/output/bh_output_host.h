@@ -51,6 +51,33 @@ struct bh_board {
     _Atomic uint8_t outcome[BH_BOARD_ACCESSES];
 };
 
+/* ---- our own exports ------------------------------------------------------------------------------------- */
+
+/*
+ * Which sockets an instance sends through, for who captures: one writer (the host of the instance), any number
+ * of readers, who believe nothing of it but exact addresses and ports of this machine's end and the peer's.
+ */
+#define BH_OWN_SOCKETS 8U
+#define BH_OWN_LINGER_NS 2000000000LL /* its last packets are captured when it is closed already */
+struct bh_own_socket {
+    uint8_t proto;           /* BH_PROTO_TCP, BH_PROTO_UDP; 0: no socket                            */
+    struct bh_ip near, far;  /* near.family 0: not known before connect() returns: any address        */
+    uint16_t near_port, far_port;
+    int64_t until_ns; /* packets up to this time of day are its; INT64_MAX: it is open */
+};
+struct bh_own_board {
+    _Atomic uint32_t turn; /* odd while it is written */
+    struct bh_own_socket socket[BH_OWN_SOCKETS];
+};
+/* The board as it is now. False: it is being written, or has not changed since *turn; then `ret` stays. */
+bool bh_own_read(const struct bh_own_board *board, uint32_t *turn,
+                 struct bh_own_socket ret[BH_OWN_SOCKETS]);
+/* Sockets of a process that is gone are closed. */
+void bh_own_close_all(struct bh_own_board *board);
+
+/* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
+void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
+
 /* ---- one instance ------------------------------------------------------------------------------------------ */
 
 struct bh_host_setting {
@@ -62,19 +89,28 @@ struct bh_host_config {
     const struct bh_host_setting *settings;
     size_t setting_count;
     const struct bh_board *board; /* NULL: nothing is ever decided (tests)        */
-    size_t hold_bytes;            /* DECIDED: batches that wait; 0: 64 MiB         */
+    struct bh_own_board *own;     /* NULL: nobody asks                             */
+    size_t hold_bytes;            /* batches that wait; 0: 64 MiB                  */
+    /* Where batches wait on disk while the module does not take them, at most so many octets; NULL: they are not
+     * taken then. What was left there by another process, or another sensor, is handed out first: with its own run,
+     * and these countries. Not for modules that need frames. */
+    const char *spool_dir;
+    uint64_t spool_octets;
+    const kobold *countries;
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
     void *say_arg; /* may be NULL */
     int (*child_fd)(void *arg, bool broken); /* NEEDS_CHILD: bh_output_child_fd(); else NULL */
     void *child_arg;
 };
 
-#define BH_OUTPUT_OWN 4U
+#define BH_OUTPUT_OWN 8U
 #define BH_OUTPUT_OWN_NAME 32U
 struct bh_host_counters {
     _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;
     _Atomic uint64_t missed_verdicts;
-    _Atomic uint64_t durable_number; /* of the run: below are durable */
+    /* On disk: all that ever were, those that wait there now, octets, and those beyond the bound. */
+    _Atomic uint64_t spooled_rows, spool_rows, spool_octets, spool_lost_rows;
+    _Atomic uint64_t durable_number; /* of the run: below are durable, or on disk */
     _Atomic uint64_t own[BH_OUTPUT_OWN]; /* bh_output_count()         */
     _Atomic uint64_t last_ns;        /* time of the newest record written */
     /* Their names: letters, digits and _ (what else a module says becomes _), "" while there is none. */
@@ -107,6 +143,15 @@ BH_NODISCARD int bh_host_offer_frames(struct bh_host *h, struct bh_batch *record
 void bh_host_health(struct bh_host *h, const struct bh_output_health *health);
 /* Looks at the board: settles, hands out what was held. Returns what bh_host_offer() does. */
 BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
+/* With a spool: the module is too slow, what comes goes to disk from here on. */
+void bh_host_make_way(struct bh_host *h);
+/* Hands out one batch of what waits on disk. 1: there is more to do, 0: nothing waits, BH_EAGAIN: not now. */
+BH_NODISCARD int bh_host_catch_up(struct bh_host *h);
+/* Right after bh_host_run(): batches of the run below this number the module has already, or they are on disk, as a
+ * predecessor left them. */
+uint64_t bh_host_has(struct bh_host *h);
+/* Batches of the run below this number are on disk, also those of a predecessor. */
+uint64_t bh_host_spooled(const struct bh_host *h);
 /* Flush now. Returns the module's answer; *ret_number as in bh_output_module.flush. */
 BH_NODISCARD int bh_host_flush(struct bh_host *h, uint64_t *ret_number);
 struct bh_host_counters *bh_host_counters(struct bh_host *h);

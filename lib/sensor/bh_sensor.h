@@ -24,19 +24,24 @@ struct bh_sensor_output {
     const char *const *filter_words;
     size_t filter_count;
     uint64_t queue_bytes; /* 0: 16 MiB */
+    const char *spool;    /* directory; records wait in one of it named as the output; NULL: none */
+    uint64_t spool_bytes;
     uint64_t mark;        /* another number when anything of this is another */
 };
 #define BH_SENSOR_OUTPUTS 16U
 
 /* Sums since the start, as `status` and the progress line show them. */
 struct bh_sensor_counters {
-    uint64_t frames, kernel_lost, records, accesses, undecoded, own;
+    uint64_t frames, kernel_lost, records, accesses, undecoded, own, duplicates;
+    bool kernel_filter; /* frames are those that passed the kernel's filter, made of the outputs' */
     size_t outputs;
     struct {
         char name[64];
         bool runs;
+        /* lost: in its queue, with its process, or beyond the bound of its spool. spooled: that ever were on disk;
+         * waiting: those that are there now. */
         uint64_t queued, written, retried, failed, lost, held, early, restarts, queue_used,
-            queue_size;
+            queue_size, spooled, waiting, spool_octets;
     } output[BH_SENSOR_OUTPUTS];
 };
 
@@ -55,6 +60,8 @@ struct bh_sensor_config {
     const char *home;       /* NULL: the addresses of the interfaces, followed               */
     const char *country_db; /* NULL: the installed one                                        */
     bool all_accesses, outcomes;
+    bool with_pcap;        /* by way of libpcap: payload leaves the kernel, and is cleared */
+    bool no_kernel_filter; /* the outputs' filters are theirs alone */
     const char
         *user; /* who to become when started by root; NULL: beholder, who called sudo, or nobody */
     enum bh_sandbox sandbox;

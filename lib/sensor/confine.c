@@ -19,6 +19,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -181,6 +182,16 @@ confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struc
     return r;
 }
 
+int
+confine_hand_over_own(struct sensor *s, const char *dir, struct bh_error *err)
+{
+    const int r = make_dirs(dir, err);
+    if (r == 0 && chmod(dir, 0700) != 0) {
+        return bh_error_errno(err, errno, dir, "cannot hand over", "所有者を変更できません");
+    }
+    return r == 0 && s->drops ? hand_over_dir(s, dir, err) : r;
+}
+
 /* ---- capabilities ------------------------------------------------------------------------------------------- */
 
 static int
@@ -264,6 +275,7 @@ confine_check_files(const struct sensor *s, const struct bh_sensor_output *outpu
 #define RESTRICT_SELF 446
 #define RULESET_VERSION 1U
 #define RULE_PATH 1
+#define RULE_PORT 2
 enum {
     FS_EXECUTE = 1 << 0,
     FS_WRITE_FILE = 1 << 1,
@@ -279,6 +291,9 @@ enum {
 };
 struct ruleset {
     uint64_t fs, net;
+};
+struct port_rule {
+    uint64_t allowed, port;
 };
 struct path_rule {
     uint64_t allowed;
@@ -322,9 +337,10 @@ allow_parent(int ruleset, const char *path, uint64_t rights)
 }
 
 static int
-allow_settings(int ruleset, uint64_t known, const struct bh_sensor_output *o)
+allow_settings(int ruleset, uint64_t known, const struct output *output)
 {
-    int r = 0;
+    const struct bh_sensor_output *o = output->config;
+    int r = output->spool[0] == '\0' ? 0 : allow_path(ruleset, output->spool, WRITES & known, true);
     for (uint32_t k = 0; r == 0 && k < o->module->setting_count; k++) {
         const struct bh_setting *setting = &o->module->settings[k];
         const char *path = value_of(o, setting);
@@ -365,7 +381,7 @@ confine_landlock_abi(void)
 
 /* -ENOSYS, -EOPNOTSUPP: this kernel has none. */
 static int
-landlock(enum role role, const struct bh_sensor_output *output)
+landlock(enum role role, const struct output *output)
 {
     const long abi = syscall(CREATE_RULESET, NULL, 0, RULESET_VERSION);
     if (abi < 0) {
@@ -373,11 +389,15 @@ landlock(enum role role, const struct bh_sensor_output *output)
     }
     const uint64_t known = FS_ALL_1 | (abi >= 2 ? FS_REFER : 0U) | (abi >= 3 ? FS_TRUNCATE : 0U);
     const bool connects =
-        role == ROLE_OUTPUT && (output->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
+        role == ROLE_OUTPUT && (output->config->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
     const struct ruleset set = { .fs = known,
                                  .net = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0 };
     const int fd = (int)syscall(CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     int r = fd < 0 ? -errno : role == ROLE_OUTPUT ? allow_settings(fd, known, output) : 0;
+    if (r == 0 && abi >= 4 && connects) { /* a port that the kernel chooses: bh_output_connect() */
+        const struct port_rule any = { .allowed = NET_BIND, .port = 0 };
+        r = syscall(ADD_RULE, fd, RULE_PORT, &any, 0) != 0 ? -errno : 0;
+    }
     if (r == 0 && syscall(RESTRICT_SELF, fd, 0) != 0) {
         r = -errno;
     }
@@ -469,9 +489,9 @@ allow_changes(scmp_filter_ctx c, int fd)
 }
 
 static int
-seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *output)
+seccomp(const struct sensor *s, enum role role, const struct output *output)
 {
-    const uint32_t needs = role == ROLE_OUTPUT ? output->module->needs : 0;
+    const uint32_t needs = role == ROLE_OUTPUT ? output->config->module->needs : 0;
     const uint32_t otherwise =
         s->config->sandbox == BH_SANDBOX_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
     scmp_filter_ctx c = seccomp_init(otherwise);
@@ -481,6 +501,11 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
                : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
+    if (r == 0 && role == ROLE_CAPTURE && s->config->with_pcap) { /* is the interface still there? */
+        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX));
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS));
+    }
     r = r == 0 && role == ROLE_CAPTURE ? allow_changes(c, s->change_fd[1]) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0
@@ -499,7 +524,7 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
 }
 #else
 static int
-seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *output)
+seccomp(const struct sensor *s, enum role role, const struct output *output)
 {
     (void)s;
     (void)role;
@@ -509,10 +534,10 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
 #endif
 
 int
-confine_role(const struct sensor *s, enum role role, const struct bh_sensor_output *output,
+confine_role(const struct sensor *s, enum role role, const struct output *output,
              _Atomic uint32_t *ret_confined, struct bh_error *err)
 {
-    const char *who = role == ROLE_CAPTURE ? "capture" : output->name;
+    const char *who = role == ROLE_CAPTURE ? "capture" : output->config->name;
     struct bh_error said = { 0 };
     uint32_t confined = CONFINED_CAPABILITIES;
     atomic_store(ret_confined, 0);

@@ -148,12 +148,14 @@ open_all(struct sensor *s, struct bh_error *err)
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
         .whole_frames = whole_frames,
+        .with_pcap = s->config->with_pcap,
     };
     s->whole_frames = whole_frames;
     s->plan = sensor_shared_new(sizeof *s->plan);
     s->capture = sensor_shared_new(sizeof *s->capture);
     s->board = sensor_shared_new(sizeof *s->board);
-    if (s->plan == NULL || s->capture == NULL || s->board == NULL ||
+    s->sockets = sensor_shared_new(BH_SENSOR_OUTPUTS * OWN_PAGE);
+    if (s->sockets == NULL || s->plan == NULL || s->capture == NULL || s->board == NULL ||
         socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s->say_fd) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
@@ -170,6 +172,11 @@ open_all(struct sensor *s, struct bh_error *err)
         sensor_say_plain(s, "beholder", BH_SAY_WARNING,
             "there is no country database: records will have no country",
             "国データベースがありません。記録に国は付きません");
+    }
+    if (s->config->with_pcap) {
+        sensor_say_plain(s, "beholder", BH_SAY_NOTE,
+            "by way of libpcap payload leaves the kernel; it is cleared before anything else sees it",
+            "libpcap 経由ではペイロードもカーネルから出ます。ほかの処理が見る前に消去します");
     }
     s->netlink_fd = home_listen();
     return confine_find_user(s, err);
@@ -222,6 +229,9 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .records = get(&c->rows),
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
+        .own = get(&c->own),
+        .duplicates = get(&c->duplicates),
+        .kernel_filter = s->kernel_filter,
     };
     for (size_t k = 0; k < s->output_count; k++) {
         const struct output *o = &s->output[k];
@@ -233,7 +243,14 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         snprintf(ret->output[n].name, sizeof ret->output[n].name, "%s", o->name);
         ret->output[n].runs = o->pid > 0;
         ret->output[n].queued = get(&c->sent[k].rows);
-        ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows;
+        ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
+        if (s->stopped && o->outlet->run == c->run) { /* what is not the module's now never will be */
+            const uint64_t sent = c->sent[k].row, durable = get(&o->outlet->rows_durable);
+            ret->output[n].lost += sent > durable ? sent - durable : 0;
+        }
+        ret->output[n].spooled = get(&h->spooled_rows);
+        ret->output[n].waiting = get(&h->spool_rows);
+        ret->output[n].spool_octets = get(&h->spool_octets);
         ret->output[n].written = get(&h->written_rows);
         ret->output[n].retried = get(&h->retried);
         ret->output[n].failed = get(&h->failed_rows);
@@ -313,6 +330,7 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
     }
     r = r != 0 ? r : serve_open(s, err);
     if (r == 0) {
+        prefilter_choose(s);
         runs_look_at_interfaces(s, false);
         r = children_start(s, err);
         if (r == 0) {
@@ -324,6 +342,7 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
             notify_stopping(s);
         }
         children_stop(s);
+        s->stopped = true;
         count(s, ret_counters);
     }
     *cfg = s->in_force;

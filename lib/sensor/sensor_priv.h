@@ -6,6 +6,7 @@
  *   struct plan       the parent writes, all read         what records mean
  *   struct capture    capture writes, the parent reads    counters, and what its successor needs
  *   struct bh_board   capture writes, outputs read        outcomes
+ *   struct bh_own_board   the output writes, capture reads    its sockets
  *   struct outlet     the output writes, the parent reads its counters
  *   queue             capture and the output              lib/ipc
  */
@@ -59,8 +60,12 @@ struct capture {
     _Atomic uint32_t confined; /* CONFINED_... */
     _Atomic uint32_t changes_done; /* of plan->changes */
     /* For who comes after: */
+    uint64_t unread; /* with libpcap: frames that died with a process */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
+    _Atomic uint64_t own, duplicates;     /* frames of our own exports; records marked as copies */
+    uint64_t own_before, duplicates_before; /* what these were when the run began */
+    uint64_t own_after, duplicates_after; /* what these are after the batch at hand */
     uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
     bool in_batch;       /* ... which is now */
     struct bh_live_place before, after; /* the ring before and after that batch */
@@ -77,6 +82,11 @@ struct outlet {
     uint64_t number_durable;
     struct bh_gap dead; /* what a predecessor had taken and not made durable */
     uint64_t dead_rows;
+    /* Rows with and before a batch, of the last ones that were taken: for a successor, who learns from the module which
+     * of them it has. */
+    struct {
+        uint64_t number, rows;
+    } taken[16384];
 };
 
 /* ---- messages (message.c) ---------------------------------------------------------------------------------- */
@@ -107,8 +117,11 @@ uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows,
 bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
-void gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
-             uint64_t packets);
+static inline void
+gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets)
+{
+    bh_gap_add(h, kind, start_ns, end_ns, packets);
+}
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
@@ -140,6 +153,7 @@ struct output {
     int64_t since_ns;               /* the same, of the process that runs */
     struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
     int child_fd[2];        /* parent's end, output's end                       */
+    char spool[4096];       /* its directory; "": none                          */
 };
 
 /* (countries.c) */
@@ -173,9 +187,12 @@ struct sensor {
     char *fixed;                             /* what does not change while it runs */
     struct bh_sensor_config own; /* what `config` points to */
     int netlink_fd;
+    uint8_t *sockets;   /* OWN_PAGE for each place of an output: what it sends through */
+    bool kernel_filter; /* frames are counted behind it */
     uid_t uid;
     gid_t gid;
     bool drops; /* started by root */
+    bool stopped;
     char user[64];
     char home[1024];
     struct serve *serve;
@@ -240,6 +257,43 @@ void children_stop(struct sensor *s);
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
 
+/* ---- our own exports (own.c) ---------------------------------------------------------------------------------- */
+
+#define OWN_MAX (BH_SENSOR_OUTPUTS * BH_OWN_SOCKETS)
+/* Of each place of an output a page, which its process alone can write to. */
+#define OWN_PAGE 4096U
+_Static_assert(sizeof(struct bh_own_board) <= OWN_PAGE, "one page each");
+struct sensor;
+struct bh_own_board *own_board(const struct sensor *s, size_t output);
+/* In a child: all of them are read (capture), or its own is written and the others are not there. */
+void own_leave_only(struct sensor *s, size_t mine, bool is_capture);
+struct own {
+    uint32_t turn[BH_SENSOR_OUTPUTS];
+    struct bh_own_socket of[BH_SENSOR_OUTPUTS][BH_OWN_SOCKETS]; /* as they were read last */
+    struct bh_own_socket socket[OWN_MAX];                       /* of them those there are */
+    uint32_t count;
+};
+/* What outputs have written since the last time. */
+void own_look(struct own *w, const struct sensor *s);
+/* Marks rows that are packets of these sockets, of both directions; returns how many there are. */
+uint32_t own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH_ROWS]);
+
+/* ---- copies of frames (duplicates.c) -------------------------------------------------------------------------- */
+
+struct duplicates; /* opaque */
+struct duplicates *duplicates_new(void); /* NULL: no memory */
+void duplicates_free(struct duplicates *d);
+/* Marks rows that are copies (BH_MARK_DUPLICATE); returns how many. `interface`: of each row, as the kernel numbers
+ * them. Rows come in order of time. */
+uint32_t duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interface[BH_BATCH_ROWS]);
+
+/* ---- what the kernel leaves out (prefilter.c) -------------------------------------------------------------------- */
+
+/* By the filters of the outputs; again whenever these change. */
+void prefilter_choose(struct sensor *s);
+/* "Or this filter": behind `count` tests. Returns how many there are; 0: it may select anything, or there is no room. */
+unsigned prefilter_add(struct bh_live_test to[BH_FILTER_PARTS], unsigned count, const struct bh_filter *f);
+
 /* ---- the service manager (notify.c) ---------------------------------------------------------------------------- */
 
 void notify_open(struct sensor *s);
@@ -259,11 +313,13 @@ BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
 /* In a child: no capability, no new one, and the role's system calls and paths. *ret_confined: what is in force. */
 BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
-                              const struct bh_sensor_output *output, _Atomic uint32_t *ret_confined,
+                              const struct output *output, _Atomic uint32_t *ret_confined,
                               struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
 BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
+/* The same for one that nobody else is to look into. */
+BH_NODISCARD int confine_hand_over_own(struct sensor *s, const char *dir, struct bh_error *err);
 /* Afterwards: can the files that settings name be written by who we have become? */
 BH_NODISCARD int confine_check_files(const struct sensor *s, const struct bh_sensor_output *output,
                                      struct bh_error *err);
