@@ -131,7 +131,7 @@ some_choose(struct block_rows *r, const struct sieve *s)
 
 /* ---- columns that are walked ------------------------------------------------------------------------------ */
 
-static __attribute__((noinline)) void
+static void
 take_time(struct block_rows *r)
 {
     static const int64_t units[4] = { 1, 1000, 1000000, 1000000000 };
@@ -183,48 +183,59 @@ window_take(struct window *w, unsigned n) /* n <= 32 */
     return v;
 }
 
+/* The place, as `how` of struct sieve.places tells it. */
 static inline uint32_t
-far_place(struct window *w, const struct far_group *g)
+far_place(struct window *w, uint32_t how)
 {
-    if (g->bits == 0) {
+    const unsigned bits = PLACE_BITS(how);
+    const uint32_t below = PLACE_SHORT(how);
+    if (bits == 0) {
         return 0;
     }
     window_fill(w);
-    const unsigned less = g->bits - 1U;
+    const unsigned less = bits - 1U;
     const uint32_t v = (uint32_t)(w->word & ((1ULL << less) - 1));
-    const unsigned longer = v >= g->short_count;
-    const uint32_t place = longer ? (v << 1 | (uint32_t)(w->word >> less & 1)) - g->short_count : v;
+    const unsigned longer = v >= below;
+    const uint32_t place = longer ? (v << 1 | (uint32_t)(w->word >> less & 1)) - below : v;
     const unsigned n = less + longer;
     w->word >>= n;
     w->have -= n;
     w->in.at += n;
-    return place < g->count ? place : 0;
+    return place;
+}
+
+static inline uint32_t
+entry_of(const struct dict *d, uint32_t group, uint32_t place)
+{
+    const struct far_group *g = &d->far_group[d->group_of[group] - 1];
+    return g->first + (place < g->count ? place : 0);
 }
 
 /* Places are of different lengths, so all are read; addresses are looked up for the rows wanted. */
-static __attribute__((noinline)) bool
-take_far(struct block_rows *r, bool all_entries)
+static bool
+take_far(struct block_rows *r, const struct sieve *s, bool all_entries)
 {
     const struct dict *d = r->d;
     struct block_some *x = r->some;
     struct window bits = { .in = r->far_bits };
-    uint32_t entry = UINT32_MAX;
+    uint32_t group = UINT32_MAX, place = 0; /* of the row before: UINT32_MAX: it has no entry */
     uint64_t hi = 0, lo = 0;
     const uint32_t rows = all_entries ? r->h->rows : x->row[x->count - 1] + 1U;
     for (uint32_t i = 0, k = 0; i < rows; i++) {
         const unsigned symbol = r->far[i], country = country_at(r, i);
         if (BH_LIKELY(symbol >= FAR_CLASS4)) {
-            const unsigned g = d->group_of[country * FAR_SYMBOLS + symbol];
-            if (BH_UNLIKELY(g == 0)) {
+            group = country * FAR_SYMBOLS + symbol;
+            const uint32_t how = s->places[group];
+            if (BH_UNLIKELY(how == 0)) {
                 return false;
             }
-            entry = d->far_group[g - 1].first + far_place(&bits, &d->far_group[g - 1]);
+            place = far_place(&bits, how);
         } else if (symbol == FAR_SAME) {
             if (i == 0) {
                 return false;
             }
         } else {
-            entry = UINT32_MAX;
+            group = UINT32_MAX;
             hi = lo = 0;
             if (symbol == FAR_ONCE6) {
                 hi = window_take(&bits, 32) << 32;
@@ -234,10 +245,10 @@ take_far(struct block_rows *r, bool all_entries)
             lo |= symbol == FAR_NONE ? 0 : window_take(&bits, 32);
         }
         if (all_entries) {
-            x->all_entries[i] = entry;
+            x->all_entries[i] = group == UINT32_MAX ? UINT32_MAX : entry_of(d, group, place);
         }
         if (k < x->count && x->row[k] == i) {
-            x->entry[k] = entry;
+            x->entry[k] = group == UINT32_MAX ? UINT32_MAX : entry_of(d, group, place);
             x->country[k] = (uint16_t)country;
             x->far_hi[k] = hi;
             x->far_lo[k++] = lo;
@@ -267,7 +278,7 @@ stream_at(const struct block_some *x, uint32_t k, uint32_t *ret_at)
 }
 
 /* Codes that stand for a list behind: how many of them came before? */
-static __attribute__((noinline)) void
+static void
 take_shape(struct block_rows *r)
 {
     const struct dict *d = r->d;
@@ -312,7 +323,7 @@ has_hits(const struct block_rows *r)
     return any;
 }
 
-static __attribute__((noinline)) void
+static void
 take_other_in_order(struct block_rows *r)
 {
     struct block_some *x = r->some;
@@ -335,7 +346,7 @@ take_other_in_order(struct block_rows *r)
     }
 }
 
-static __attribute__((noinline)) void
+static void
 take_other(struct block_rows *r)
 {
     struct block_some *x = r->some;
@@ -367,7 +378,7 @@ take_ranks(struct block_rows *r)
 }
 
 int
-some_take(struct block_rows *r)
+some_take(struct block_rows *r, const struct sieve *s)
 {
     struct block_some *x = r->some;
     for (uint32_t k = 0; k < x->count; k++) { /* of services it is in the dictionary */
@@ -379,7 +390,7 @@ some_take(struct block_rows *r)
     }
     const bool in_order = has_hits(r);
     take_time(r);
-    if (!take_far(r, in_order)) {
+    if (!take_far(r, s, in_order)) {
         return BH_EDAMAGED;
     }
     take_shape(r);

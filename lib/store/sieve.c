@@ -46,11 +46,18 @@ sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge
     s->group = calloc((plan->summary.term_count + 1UL) * s->ports, sizeof *s->group);
     s->term_of_group = calloc(d->group_count + 1UL, sizeof *s->term_of_group);
     s->country_bit = calloc(d->country_count + 256UL, 1);
-    if (s->service == NULL || s->group == NULL || s->term_of_group == NULL || s->country_bit == NULL) {
+    s->places = calloc((size_t)d->country_count * FAR_SYMBOLS + 1, sizeof *s->places);
+    if (s->places == NULL || s->service == NULL || s->group == NULL || s->term_of_group == NULL || s->country_bit == NULL) {
         sieve_done(s);
         return -ENOMEM;
     }
     find_groups(s);
+    for (size_t k = 0; k < (size_t)d->country_count * FAR_SYMBOLS; k++) {
+        if (d->group_of[k] != 0) { /* entries are 2^23 at most */
+            const struct far_group *g = &d->far_group[d->group_of[k] - 1];
+            s->places[k] = PLACE_IS | (uint32_t)g->bits << 24 | g->short_count;
+        }
+    }
     for (uint32_t k = 0; k < d->country_count; k++) {
         s->country_bit[k] = (uint8_t)(1U << judge->country_class[value_of_country[k]]);
     }
@@ -70,6 +77,7 @@ sieve_done(struct sieve *s)
     free(s->group);
     free(s->term_of_group);
     free(s->country_bit);
+    free(s->places);
     *s = (struct sieve){ 0 };
 }
 
