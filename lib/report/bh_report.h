@@ -59,6 +59,7 @@ struct bh_report_storage {
     bool is_log;
     uint64_t records, bytes, segments, runs;
     uint64_t damaged_blocks, lost_records, torn_bytes;
+    uint64_t own; /* frames of the sensor's own exports, which are no records */
     uint64_t lost[BH_STORE_CAUSES]; /* packets a sensor saw, or should have, that are not in the log */
     size_t gap_count;
     struct bh_store_gap gap[BH_STORE_GAPS_MAX];

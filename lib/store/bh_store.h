@@ -81,7 +81,7 @@ struct bh_store_gap {
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
-    uint64_t frames, lost[BH_STORE_CAUSES]; /* of a sensor: that came, that did not get here */
+    uint64_t frames, own, lost[BH_STORE_CAUSES]; /* of a sensor: that came, its own exports, that did not get here */
     uint32_t silence_count, note_count, gap_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];
