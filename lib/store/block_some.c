@@ -272,7 +272,8 @@ stream_at(const struct block_some *x, uint32_t k, uint32_t *ret_at)
 {
     const unsigned s = stream_of(x->group[k]);
     const uint64_t at = x->at[k];
-    const uint32_t before = (uint32_t)((at & 0xffff) + (at >> 16 & 0xffff) + (at >> 32 & 0xffff) + (at >> 48));
+    const uint32_t before =
+        (uint32_t)((at & 0xffff) + (at >> 16 & 0xffff) + (at >> 32 & 0xffff) + (at >> 48));
     *ret_at = s < STREAM_REST ? (uint32_t)(at >> (16 * s) & 0xffff) : x->row[k] - before;
     return s;
 }
@@ -330,8 +331,9 @@ take_other_in_order(struct block_rows *r)
     uint32_t at[STREAMS] = { 0 }, missed[STREAMS] = { 0 }, group_at = 0;
     for (uint32_t i = 0, k = 0; k < x->count; i++) {
         const unsigned code = r->service[i];
-        const unsigned s = code == CODE_OTHER ? (unsigned)stream_of(r->d->group[r->service_group.v[group_at++]])
-                                              : r->d->spelled[code].stream;
+        const unsigned s = code == CODE_OTHER
+                               ? (unsigned)stream_of(r->d->group[r->service_group.v[group_at++]])
+                               : r->d->spelled[code].stream;
         uint32_t other = 0;
         if (wants_other(r, s)) {
             const uint32_t entry = x->all_entries[i];
@@ -365,7 +367,8 @@ take_ranks(struct block_rows *r)
     uint32_t four = 0, six = 0, near = 0, group_at = 0;
     for (uint32_t i = 0, k = 0; k < x->count; i++) {
         const unsigned code = r->service[i];
-        const uint32_t g = code == CODE_OTHER ? r->d->group[r->service_group.v[group_at++]] : r->d->spelled[code].group;
+        const uint32_t g = code == CODE_OTHER ? r->d->group[r->service_group.v[group_at++]]
+                                              : r->d->spelled[code].group;
         const unsigned kind = group_kind(g);
         x->rank4[k] = (uint16_t)four;
         x->rank6[k] = (uint16_t)six;
@@ -385,7 +388,8 @@ some_take(struct block_rows *r, const struct sieve *s)
         const unsigned code = r->service[x->row[k]];
         if (BH_LIKELY(code != CODE_OTHER)) {
             x->group[k] = r->d->spelled[code].group;
-            x->port[k] = r->d->spelled[code].port == PORT_ANY ? x->port[k] : (uint16_t)r->d->spelled[code].port;
+            x->port[k] = r->d->spelled[code].port == PORT_ANY ? x->port[k]
+                                                              : (uint16_t)r->d->spelled[code].port;
         }
     }
     const bool in_order = has_hits(r);
@@ -461,7 +465,8 @@ put_form(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i,
 }
 
 static void
-put_cold(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i, unsigned stream, uint32_t at)
+put_cold(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i, unsigned stream,
+         uint32_t at)
 {
     const struct block_some *x = r->some;
     const uint32_t lacks = r->h->flags >> CHUNK_LACKS_SHIFT;
@@ -469,9 +474,12 @@ put_cold(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i,
         const uint8_t usual = x->entry[k] != UINT32_MAX ? r->d->entry_ttl[x->entry[k]] : 0;
         b->ttl[i] = (uint8_t)(usual + r->ttl[x->row[k]]);
     }
-    b->tcp_window[i] = (lacks & BH_LACK_WINDOW) == 0 && stream <= STREAM_TCP ? (uint16_t)r->window[stream].v[at] : 0;
-    b->ip_id[i] =
-        (lacks & BH_LACK_IP_ID) == 0 && b->kind[i] == BH_KIND_IP4 ? (uint16_t)r->ip_id.v[x->rank4[k]] : 0;
+    b->tcp_window[i] = (lacks & BH_LACK_WINDOW) == 0 && stream <= STREAM_TCP
+                           ? (uint16_t)r->window[stream].v[at]
+                           : 0;
+    b->ip_id[i] = (lacks & BH_LACK_IP_ID) == 0 && b->kind[i] == BH_KIND_IP4
+                      ? (uint16_t)r->ip_id.v[x->rank4[k]]
+                      : 0;
 }
 
 /* What of the list beside the columns is about rows wanted. */
@@ -507,7 +515,8 @@ put_seen(struct block_rows *r, struct bh_batch *b, uint32_t first, uint32_t n)
 }
 
 static void
-put_row(const struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b, uint32_t k, uint32_t i)
+put_row(const struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b,
+        uint32_t k, uint32_t i)
 {
     const struct block_some *x = r->some;
     const uint32_t g = x->group[k];
@@ -521,7 +530,8 @@ put_row(const struct block_rows *r, const uint16_t *value_of_country, struct bh_
     b->kind[i] = (uint8_t)group_kind(g);
     b->proto[i] = (uint8_t)group_proto(g);
     b->country[i] = value_of_country[x->country[k]];
-    b->ports[i] = group_in_front(g) ? (uint32_t)x->port[k] << 16 | x->other[k] : (uint32_t)x->other[k] << 16 | x->port[k];
+    b->ports[i] = group_in_front(g) ? (uint32_t)x->port[k] << 16 | x->other[k]
+                                    : (uint32_t)x->other[k] << 16 | x->port[k];
     put_addresses(r, b, k, i);
     put_form(r, b, k, i, cold);
     b->outcome[i] = stream == STREAM_KNOCK ? r->outcome[at] : (uint8_t)BH_OUTCOME_NONE;
@@ -538,7 +548,8 @@ bool
 some_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b)
 {
     struct block_some *x = r->some;
-    const uint32_t first = x->next, left = x->count - first, n = left < BH_BATCH_ROWS ? left : BH_BATCH_ROWS;
+    const uint32_t first = x->next, left = x->count - first,
+                   n = left < BH_BATCH_ROWS ? left : BH_BATCH_ROWS;
     if (n == 0) {
         return false;
     }

@@ -33,12 +33,12 @@ find_groups(struct sieve *s)
 #define GROUPS_MOST 4096U
 
 int
-sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge, const struct dict *d,
-            const uint16_t *value_of_country)
+sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge,
+            const struct dict *d, const uint16_t *value_of_country)
 {
     sieve_done(s);
-    if (!plan->has_summary || judge->country_classes > SIEVE_COUNTRIES || d->group_count > GROUPS_MOST ||
-        !fits(&plan->summary, d)) {
+    if (!plan->has_summary || judge->country_classes > SIEVE_COUNTRIES ||
+        d->group_count > GROUPS_MOST || !fits(&plan->summary, d)) {
         return BH_ELIMIT;
     }
     *s = (struct sieve){ .plan = plan, .judge = judge, .d = d, .ports = judge->port_classes };
@@ -47,7 +47,8 @@ sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge
     s->term_of_group = calloc(d->group_count + 1UL, sizeof *s->term_of_group);
     s->country_bit = calloc(d->country_count + 256UL, 1);
     s->places = calloc((size_t)d->country_count * FAR_SYMBOLS + 1, sizeof *s->places);
-    if (s->places == NULL || s->service == NULL || s->group == NULL || s->term_of_group == NULL || s->country_bit == NULL) {
+    if (s->places == NULL || s->service == NULL || s->group == NULL || s->term_of_group == NULL ||
+        s->country_bit == NULL) {
         sieve_done(s);
         return -ENOMEM;
     }
@@ -114,9 +115,11 @@ make_tables(struct sieve *s)
     const struct summary *x = &s->plan->summary;
     for (uint32_t k = 0; k < x->term_count; k++) {
         const bool listed = x->port[k] == PORT_ANY;
-        struct sieve_row *row = k < x->service_count ? &s->service[(size_t)k * s->ports] : &s->group[(size_t)k * s->ports];
+        struct sieve_row *row = k < x->service_count ? &s->service[(size_t)k * s->ports]
+                                                     : &s->group[(size_t)k * s->ports];
         for (unsigned p = 0; p < (listed ? s->ports : 1); p++) {
-            row[p] = judge_term(s, k, &s->facts, 1ULL << (listed ? p : s->judge->port_class[x->port[k]]));
+            row[p] = judge_term(s, k, &s->facts,
+                                1ULL << (listed ? p : s->judge->port_class[x->port[k]]));
         }
     }
 }
@@ -134,8 +137,9 @@ sieve_block(struct sieve *s, uint32_t block, const char *sensor, bool unknown_to
         f.far4 = f.far6 = (struct bh_range4){ 1, 0 };
     }
     const struct bh_facts *y = &s->facts;
-    const bool same = s->is_known && s->unknown_too == unknown_too && memcmp(s->odd, odd, x->term_octets) == 0 &&
-                      f.other_ports == y->other_ports && f.outcomes == y->outcomes && f.sensor == y->sensor &&
+    const bool same = s->is_known && s->unknown_too == unknown_too &&
+                      memcmp(s->odd, odd, x->term_octets) == 0 && f.other_ports == y->other_ports &&
+                      f.outcomes == y->outcomes && f.sensor == y->sensor &&
                       f.far4.first == y->far4.first && f.far4.last == y->far4.last &&
                       f.far6.first == y->far6.first && f.far6.last == y->far6.last;
     if (same) {
