@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,17 +75,6 @@ take_batch(struct rewrite *x, const struct bh_batch *b, uint32_t lacks, const ui
     return r;
 }
 
-/* What was read of a mapped file need not stay with us; the system may keep it. */
-static void
-forget_pages(const struct log_file *f, uint64_t at, uint64_t size)
-{
-    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = at / page * page,
-                   to = (at + size) / page * page;
-    if (f->is_mapped && to > from) { /* read only: nothing is lost */
-        madvise((char *)(uintptr_t)(f->data + from), to - from, MADV_DONTNEED);
-    }
-}
-
 /* All blocks of a file that can be read. */
 static int
 pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, struct bh_batch *b)
@@ -120,7 +108,7 @@ pass_file(struct rewrite *x, const struct log_file *f, struct block_rows *rows, 
                 r = take_batch(x, b, ref->head.flags >> CHUNK_LACKS_SHIFT, map);
             }
         }
-        forget_pages(f, ref->body_at, ref->head.body_size);
+        log_file_forget_pages(f, ref->body_at, ref->head.body_size);
         if (r == 0 && x->progress != NULL && !x->progress(x->arg, ++x->done, x->total)) {
             r = bh_error_set(x->err, -ECANCELED, "", "stopped; the log is as before",
                              "中断しました。ログは元のままです");
