@@ -302,7 +302,8 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     }
     ret_done->files_left = left;
     free(group);
-    r = r != 0 ? r : joined_make(dir, &c.work.code, err);
+    /* Beside a writer what is there of joined roll-ups stays, as its journal cannot be joined. */
+    r = r != 0 || c.beside ? r : joined_make(dir, &c.work.code, err);
     return finish(&c, r, ret_done, err);
 }
 
