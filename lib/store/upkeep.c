@@ -143,26 +143,23 @@ files_open_steadily(const char *dir, struct log_file **ret_files, size_t *ret_co
 }
 
 /* Only what is sealed and counts. */
-static void
-forget_others(struct care *c)
+static size_t
+forget_others(struct log_file *files, size_t count)
 {
-    bool *drop = calloc(c->count + 1, sizeof *drop);
+    bool *drop = calloc(count + 1, sizeof *drop);
     size_t kept = 0;
-    for (size_t k = 0; k < c->count; k++) {
-        const bool other = c->files[k].type != FILE_SEGMENT || is_superseded(c->files, c->count, k);
-        if (drop != NULL) {
-            drop[k] = other;
-        }
+    for (size_t k = 0; k < count && drop != NULL; k++) {
+        drop[k] = files[k].type != FILE_SEGMENT || is_superseded(files, count, k);
     }
-    for (size_t k = 0; k < c->count; k++) {
+    for (size_t k = 0; k < count; k++) {
         if (drop == NULL || drop[k]) {
-            log_file_close(&c->files[k]);
+            log_file_close(&files[k]);
         } else {
-            c->files[kept++] = c->files[k];
+            files[kept++] = files[k];
         }
     }
-    c->count = kept;
     free(drop);
+    return kept;
 }
 
 /* Both locks, and what killed writers left sealed; or beside a writer, when that may be. */
@@ -196,7 +193,7 @@ care_begin(struct care *c, const char *dir, bool may_begin, bool may_be_beside, 
     r = r != 0 ? r : care_lock(c, may_be_beside, err);
     r = r != 0 ? r : files_open_steadily(dir, &c->files, &c->count, err);
     if (r == 0 && c->beside) {
-        forget_others(c);
+        c->count = forget_others(c->files, c->count);
     }
     return r;
 }
@@ -232,6 +229,7 @@ finish(struct care *c, int r, struct bh_store_done *ret, struct bh_error *err)
     count_files(c->files, c->count, &ret->files_before, &ret->bytes_before);
     if (r == 0) {
         r = files_open_steadily(c->dir, &files, &n, err);
+        n = r == 0 && c->beside ? forget_others(files, n) : n;
         count_files(files, n, &ret->files_after, &ret->bytes_after);
         ret->records = 0;
         for (size_t k = 0; k < n; k++) {
