@@ -30,7 +30,7 @@ struct bh_frame {
     uint16_t link_type; /* LINKTYPE_..., see bh_packet.h                              */
     uint16_t interface; /* number in its capture, 0-based                             */
     uint16_t flags;     /* BH_FRAME_...                                               */
-    uint16_t file;      /* index in the list given to open                            */
+    uint16_t file;      /* index in the list given to open; live: the kernel's number of its interface */
 };
 enum {
     BH_FRAME_BAD_TIME = 1,

@@ -41,6 +41,12 @@ static const struct bh_setting capture[] = {
       { "see what is for others on the link too", "リンク上の他者宛てのものも見る" } },
     { "filter", BH_SETTING_TEXT, "", "", NULL, 0, 0, false,
       { "what is recorded at all, in filter words", "記録するもの (フィルター語)" } },
+    { "capture", BH_SETTING_CHOICE, "", "ring", "ring|libpcap", 0, 0, false,
+      { "how frames are had: rings of the kernel, or libpcap, where payload leaves the kernel and is cleared then",
+        "フレームの取り込み方: カーネルのリング、または libpcap (ペイロードはカーネルを出てから消去)" } },
+    { "kernel-filter", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
+      { "let the kernel leave out what no output's filter can select; it decides no verdict",
+        "どの出力のフィルターも選ばないものをカーネルで除く (判定には影響しない)" } },
     { "outcomes", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
       { "decide what became of TCP accesses", "TCP アクセスの結末を判定する" } },
 };

@@ -47,6 +47,9 @@ struct bh_count_config {
     struct bh_anonymize *anonymize; /* may be NULL */
 };
 struct bh_count; /* opaque */
+/* May accesses be added up before they come (bh_store_query.accesses)? 0: no; 1: yes; 2: for each port apart.
+ * *ret_by_time: a key is a stretch of the time. */
+int bh_count_adds_up(const struct bh_count_config *cfg, bool *ret_by_time);
 /* BH_NEEDS_... of records. */
 uint32_t bh_count_needs(const struct bh_count_config *cfg);
 BH_NODISCARD int

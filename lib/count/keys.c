@@ -28,6 +28,27 @@ static const struct word {
     { "month", "time", BH_CUT_MONTH },     { "weekday", "time", BH_CUT_WEEKDAY },
 };
 
+int
+bh_count_adds_up(const struct bh_count_config *cfg, bool *ret_by_time)
+{
+    static const char *const known[] = { "country", "country_name", "region", "region_name", "proto", "class", "access",
+                                         "direction", "kind", "ip_version", "sensor" };
+    int how = cfg->what == BH_COUNTED_ACCESSES && cfg->anonymize == NULL ? 1 : 0;
+    *ret_by_time = false;
+    for (size_t k = 0; k < cfg->key_count && how != 0; k++) {
+        const struct bh_count_key *key = &cfg->keys[k];
+        bool found = false;
+        for (size_t i = 0; i < BH_COUNT(known); i++) {
+            found |= strcmp(key->column.name, known[i]) == 0;
+        }
+        const bool port = strcmp(key->column.name, "dst_port") == 0;
+        const bool time = key->column.type == BH_TYPE_TIME && key->cut != BH_CUT_NONE;
+        *ret_by_time |= time;
+        how = !found && !port && !time ? 0 : port ? 2 : how;
+    }
+    return how;
+}
+
 static int
 no_such(const char *option, const char *word, struct bh_error *err)
 {

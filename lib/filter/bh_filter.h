@@ -35,6 +35,32 @@ const char *bh_filter_sensor(const struct bh_filter *f, size_t index);
 /* The filter as the parser understood it, fully bracketed: for the report's header. */
 void bh_filter_text(const struct bh_filter *f, struct bh_buf *out);
 
+/*
+ * The filter as far as addresses, ports, protocol and IP version decide it, for who looks at packets in the kernel: in
+ * postfix order, without `not`. What a filter asks beside these is a part that may hold (ANY), so that whatever
+ * the filter selects, its outline selects.
+ */
+enum bh_filter_part_type {
+    BH_FILTER_PART_ANY,
+    BH_FILTER_PART_KIND, /* enum bh_kind a */
+    BH_FILTER_PART_PROTO,
+    BH_FILTER_PART_NET4, /* (address & b) == a */
+    BH_FILTER_PART_NET6,
+    BH_FILTER_PART_PORT, /* a <= port <= b */
+    BH_FILTER_PART_AND,
+    BH_FILTER_PART_OR,
+};
+struct bh_filter_part {
+    enum bh_filter_part_type type;
+    bool negated;                   /* the opposite of a test; a field that is absent holds neither */
+    bool source, destination, both; /* which ends are asked: both of them must be it, else one      */
+    uint32_t a, b;
+    uint64_t hi, lo, mask_hi, mask_lo; /* NET6 */
+};
+#define BH_FILTER_PARTS 256U
+/* How many; 0: no filter, or one of more parts. */
+size_t bh_filter_outline(const struct bh_filter *f, struct bh_filter_part ret[BH_FILTER_PARTS]);
+
 /* A country as an option takes it (--country, --served): a code of ISO 3166-1, EU, AP or ZZ, in any
  * case. Else BH_EUSAGE about `where`, with the country that was probably meant. */
 BH_NODISCARD int bh_filter_country(const char *where, const char *text, size_t len,

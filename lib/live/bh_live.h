@@ -27,7 +27,8 @@ struct bh_live_config {
     size_t count;
     uint64_t ring_bytes; /* of each; 0: 32 MiB                                              */
     bool promiscuous;
-    bool whole_frames; /* payload too, for modules that need frames                        */
+    bool with_pcap;    /* by way of libpcap instead of rings: see bh_live_attach()          */
+    bool whole_frames; /* there will be some: blocks that hold the largest                 */
 };
 
 struct bh_live; /* opaque */
@@ -35,6 +36,11 @@ BH_NODISCARD int
 bh_live_open(const struct bh_live_config *cfg, struct bh_live **ret_live, struct bh_error *err);
 void bh_live_close(struct bh_live *l);
 
+/* What the kernel keeps of all that comes from now on (struct bh_live_choice below; NULL: headers of all, as at
+ * first). Copied. Returns how much of the choice is in force: what does not fit into the kernel is left out, for more. */
+enum bh_live_chosen { BH_LIVE_CHOSE_ALL, BH_LIVE_CHOSE_SOME, BH_LIVE_CHOSE_NONE };
+struct bh_live_choice;
+enum bh_live_chosen bh_live_choose(struct bh_live *l, const struct bh_live_choice *choice);
 /* Interfaces that were not there, or went: bind those that are there now. Cheap; the parent calls it when
  * netlink says that something changed. */
 void bh_live_rebind(struct bh_live *l);
@@ -54,6 +60,10 @@ struct bh_live_place {
 };
 BH_NODISCARD int
 bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
+/* With libpcap this opens the interfaces, with CAP_NET_RAW, and waits for those that are not there; payload comes out of the
+ * kernel and is cleared before anything else sees it; no choice drops anything; an interface that goes breaks it, and
+ * whoever attaches next begins anew. */
+bool bh_live_is_broken(const struct bh_live *l);
 /* Where the next read goes on. */
 void bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret);
 /* The next 1 .. `most` frames, of one interface; 0: none are ready. */
@@ -73,18 +83,48 @@ struct bh_live_stats {
 };
 void bh_live_take_stats(struct bh_live *l, struct bh_live_stats *ret);
 
-/* ---- how much of a frame is headers ------------------------------------------------------------------- */
+/* ---- how much of a frame is kept ----------------------------------------------------------------------- */
 
-enum bh_live_link { BH_LIVE_ETHERNET, BH_LIVE_RAW_IP, BH_LIVE_ANY };
+/* Filters as far as the kernel can ask them: tests in postfix order, at most 256, negated at their leaves only. */
+enum bh_live_test_type {
+    BH_LIVE_TEST_ANY,  /* what the kernel cannot tell: it may hold    */
+    BH_LIVE_TEST_KIND, /* a: 4, 6: IP of this version; else none      */
+    BH_LIVE_TEST_PROTO,
+    BH_LIVE_TEST_NET4, /* (address & b) == a                          */
+    BH_LIVE_TEST_NET6,
+    BH_LIVE_TEST_PORT, /* a .. b                                      */
+    BH_LIVE_TEST_AND,
+    BH_LIVE_TEST_OR,
+};
+enum bh_live_end { BH_LIVE_END_EITHER, BH_LIVE_END_SOURCE, BH_LIVE_END_DESTINATION, BH_LIVE_END_BOTH };
+struct bh_live_test {
+    enum bh_live_test_type type;
+    enum bh_live_end end;
+    bool negated;
+    uint32_t a, b;
+    uint64_t hi, lo, mask_hi, mask_lo;
+};
+struct bh_live_tests {
+    const struct bh_live_test *test;
+    unsigned count; /* 0: none */
+};
+struct bh_live_choice {
+    struct bh_live_tests keep;  /* none: all. Packets that it cannot select, in neither direction, are dropped */
+    struct bh_live_tests whole; /* none: of none. Packets that it may select are kept whole             */
+    bool whole_all;             /* all are                                                              */
+};
+
+enum bh_live_link { BH_LIVE_ETHERNET, BH_LIVE_RAW_IP, BH_LIVE_ANY, BH_LIVE_COOKED /* LINKTYPE_LINUX_SLL2 */ };
 struct bh_live_instruction { /* as struct sock_filter */
     uint16_t code;
     uint8_t jt, jf;
     uint32_t k;
 };
-#define BH_LIVE_PROGRAM_MAX 1536U
-/* The socket filter that answers with the length of the headers. Returns how many instructions. */
-unsigned
-bh_live_header_program(enum bh_live_link link, struct bh_live_instruction ret[BH_LIVE_PROGRAM_MAX]);
+#define BH_LIVE_PROGRAM_MAX 2048U
+/* The socket filter that answers with the length of the headers; of what is kept whole with BH_LIVE_SNAP, of what is
+ * dropped with 0. `choice` may be NULL: headers of all. Returns how many instructions; 0: it is longer than that. */
+unsigned bh_live_header_program(enum bh_live_link link, const struct bh_live_choice *choice,
+                                struct bh_live_instruction ret[BH_LIVE_PROGRAM_MAX]);
 /* The same program run here over a frame, as the kernel would (ancillary words are those given). For tests,
  * and for sources of frames without a filter in the kernel. */
 struct bh_live_aux {

@@ -11,10 +11,9 @@
  *
  * See Documentation/networking/packet_mmap.rst of the kernel, packet(7).
  */
-#include "bh_live.h"
+#include "live_priv.h"
 
 #include <errno.h>
-#include <net/if.h> /* before those of the kernel, which know it */
 #include <netinet/in.h>
 
 #include <linux/filter.h>
@@ -30,39 +29,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RETIRE_MS = 100, TAG_LEN = 4, LINKTYPE_ETHERNET = 1, LINKTYPE_RAW = 101 };
+enum { RETIRE_MS = 100, TAG_LEN = 4 };
 /* Where the kernel writes who sent a frame: TPACKET_ALIGN(), without its change of sign. */
 #define ADDRESS_AT                                                                                 \
     ((sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
-#define LATE_NS (3 * RETIRE_MS * 1000000LL)
+_Static_assert(LIVE_LATE_NS == 3 * RETIRE_MS * 1000000LL, "blocks come so late");
 #define RING_BYTES (32U << 20)
 #define BLOCK_BYTES (256U << 10)
 #define WHOLE_BLOCK_BYTES (1U << 20) /* a frame must fit into a block */
 
-struct ring {
-    char name[IFNAMSIZ];
-    int fd, index; /* index 0: "any", -1: not there */
-    uint16_t link;
-    uint32_t block_bytes, blocks;
-    /* Of the process that reads: */
-    uint8_t *map;
-    uint32_t at;         /* block                                    */
-    const uint8_t *next; /* frame header in it; NULL: not looked at */
-    uint32_t left;       /* frames from there on                     */
-    uint32_t skip;       /* of the block to come: whoever was before us read them */
-    uint32_t done;       /* blocks before `at` that were read and not given back */
-};
-
-struct bh_live {
-    struct ring ring[BH_LIVE_INTERFACES];
-    size_t count;
-    bool promiscuous, whole_frames;
-};
-
 /* ---- making it ------------------------------------------------------------------------------------- */
 
-static bool
-is_any(const struct ring *r)
+bool
+live_is_any(const struct ring *r)
 {
     return strcmp(r->name, "any") == 0;
 }
@@ -72,7 +51,7 @@ static enum bh_live_link
 find_link(int fd, const struct ring *r)
 {
     struct ifreq q = { 0 };
-    if (is_any(r)) {
+    if (live_is_any(r)) {
         return BH_LIVE_ANY;
     }
     memcpy(q.ifr_name, r->name, sizeof q.ifr_name);
@@ -84,13 +63,55 @@ find_link(int fd, const struct ring *r)
 }
 
 static int
-set_filter(int fd, const struct ring *r)
+set_filter(const struct bh_live *l, const struct ring *r)
 {
     static struct bh_live_instruction code[BH_LIVE_PROGRAM_MAX]; /* before any thread */
-    const unsigned n = bh_live_header_program(find_link(fd, r), code);
+    const unsigned n = bh_live_header_program(find_link(r->fd, r), &l->choice, code);
+    if (n == 0) {
+        return -ENOMEM;
+    }
     struct sock_fprog program = { .len = (unsigned short)n,
                                   .filter = (struct sock_filter *)(void *)code };
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno : 0;
+    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno : 0;
+}
+
+static void
+copy_tests(const struct bh_live_tests *from, struct bh_live_test *to, struct bh_live_tests *ret)
+{
+    *ret = (struct bh_live_tests){ .test = to, .count = from->count <= TESTS_MAX ? from->count : 0 };
+    if (ret->count > 0) {
+        memcpy(to, from->test, ret->count * sizeof *to);
+    }
+}
+
+static int
+set_filters(const struct bh_live *l)
+{
+    int code = 0;
+    for (size_t k = 0; code == 0 && !l->with_pcap && k < l->count; k++) {
+        code = set_filter(l, &l->ring[k]);
+    }
+    return code;
+}
+
+enum bh_live_chosen
+bh_live_choose(struct bh_live *l, const struct bh_live_choice *choice)
+{
+    static const struct bh_live_choice none = { .whole_all = false };
+    choice = choice != NULL ? choice : &none;
+    l->choice = (struct bh_live_choice){ .whole_all = choice->whole_all };
+    copy_tests(&choice->keep, l->keep, &l->choice.keep);
+    copy_tests(&choice->whole, l->whole, &l->choice.whole);
+    const bool asked = choose_drops(choice) && !l->with_pcap;
+    if (set_filters(l) == 0) {
+        return asked ? BH_LIVE_CHOSE_ALL : BH_LIVE_CHOSE_NONE;
+    }
+    l->choice.keep.count = 0;
+    if (set_filters(l) != 0 && choice->whole.count > 0) {
+        l->choice.whole_all = true; /* more than was asked for, not less */
+        bh_ignore(set_filters(l));
+    }
+    return BH_LIVE_CHOSE_SOME;
 }
 
 static int
@@ -124,12 +145,24 @@ set_ring(struct ring *r, uint64_t bytes, bool whole_frames)
     }
 }
 
+void
+live_watch_all(int fd, int index)
+{
+    struct packet_mreq q = { .mr_ifindex = index, .mr_type = PACKET_MR_PROMISC };
+    /* An interface that cannot is no reason not to see what it gives. */
+    bh_ignore(setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &q, sizeof q));
+}
+
 /* Its frames from now on. -ENODEV: it is not there. */
 static int
 bind_ring(const struct bh_live *l, struct ring *r)
 {
-    const int index = is_any(r) ? 0 : (int)if_nametoindex(r->name);
-    if (index == 0 && !is_any(r)) {
+    const int index = live_is_any(r) ? 0 : (int)if_nametoindex(r->name);
+    if (l->with_pcap) {
+        r->index = index == 0 && !live_is_any(r) ? -1 : index;
+        return 0;
+    }
+    if (index == 0 && !live_is_any(r)) {
         r->index = -1;
         return -ENODEV;
     }
@@ -139,7 +172,7 @@ bind_ring(const struct bh_live *l, struct ring *r)
     struct sockaddr_ll to = { .sll_family = AF_PACKET,
                               .sll_protocol = htons(ETH_P_ALL),
                               .sll_ifindex = index };
-    if (!l->whole_frames && set_filter(r->fd, r) != 0) {
+    if (set_filter(l, r) != 0) {
         return -errno;
     }
     if (bind(r->fd, (const struct sockaddr *)(const void *)&to, sizeof to) != 0) {
@@ -147,15 +180,13 @@ bind_ring(const struct bh_live *l, struct ring *r)
     }
     r->index = index;
     if (l->promiscuous && index != 0) {
-        struct packet_mreq q = { .mr_ifindex = index, .mr_type = PACKET_MR_PROMISC };
-        /* An interface that cannot is no reason not to see what it gives. */
-        bh_ignore(setsockopt(r->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &q, sizeof q));
+        live_watch_all(r->fd, index);
     }
     return 0;
 }
 
-static int
-fail(int code, const char *name, struct bh_error *err)
+int
+live_fail(int code, const char *name, struct bh_error *err)
 {
     if (code == -EPERM || code == -EACCES) {
         return bh_error_set(
@@ -177,12 +208,17 @@ open_ring(const struct bh_live_config *cfg, struct bh_live *l, const char *name,
     }
     memcpy(r->name, name, strlen(name));
     l->count++;
+    if (l->with_pcap) {
+        r->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* to ask about it */
+        bh_ignore(bind_ring(l, r));
+        return live_pcap_try(l, r, err);
+    }
     /* Protocol 0: nothing comes before bind(). */
     r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int code = r->fd < 0 ? -errno : l->whole_frames ? 0 : set_filter(r->fd, r);
+    int code = r->fd < 0 ? -errno : set_filter(l, r);
     code = code != 0 ? code : set_ring(r, cfg->ring_bytes, cfg->whole_frames);
     code = code != 0 ? code : bind_ring(l, r);
-    return code == 0 || code == -ENODEV ? 0 : fail(code, name, err);
+    return code == 0 || code == -ENODEV ? 0 : live_fail(code, name, err);
 }
 
 int
@@ -194,6 +230,8 @@ bh_live_open(const struct bh_live_config *cfg, struct bh_live **ret_live, struct
     }
     l->promiscuous = cfg->promiscuous;
     l->whole_frames = cfg->whole_frames;
+    l->with_pcap = cfg->with_pcap;
+    l->bytes = cfg->ring_bytes;
     int r = 0;
     for (size_t k = 0; r == 0 && k < cfg->count; k++) {
         r = l->count == BH_LIVE_INTERFACES
@@ -212,6 +250,9 @@ bh_live_open(const struct bh_live_config *cfg, struct bh_live **ret_live, struct
 void
 bh_live_close(struct bh_live *l)
 {
+    if (l != NULL) {
+        live_pcap_close(l);
+    }
     for (size_t k = 0; l != NULL && k < l->count; k++) {
         struct ring *r = &l->ring[k];
         if (r->map != NULL) {
@@ -237,7 +278,7 @@ bh_live_is_up(const struct bh_live *l, size_t interface)
 {
     const struct ring *r = &l->ring[interface];
     struct ifreq q = { 0 };
-    if (is_any(r)) {
+    if (live_is_any(r)) {
         return true;
     }
     memcpy(q.ifr_name, r->name, sizeof q.ifr_name);
@@ -259,6 +300,9 @@ bh_live_count(const struct bh_live *l)
 uint64_t
 bh_live_ring_bytes(const struct bh_live *l, size_t interface)
 {
+    if (l->with_pcap) {
+        return l->bytes;
+    }
     return (uint64_t)l->ring[interface].block_bytes * l->ring[interface].blocks;
 }
 
@@ -305,12 +349,15 @@ find_place(struct ring *r)
 int
 bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err)
 {
+    if (l->with_pcap) {
+        return live_pcap_attach(l, err);
+    }
     for (size_t k = 0; k < l->count; k++) {
         struct ring *r = &l->ring[k];
         void *p = mmap(NULL, (size_t)r->block_bytes * r->blocks, PROT_READ | PROT_WRITE, MAP_SHARED,
                        r->fd, 0);
         if (p == MAP_FAILED) {
-            return fail(-errno, r->name, err);
+            return live_fail(-errno, r->name, err);
         }
         r->map = p;
         find_place(r);
@@ -325,7 +372,7 @@ void
 bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret)
 {
     memset(ret, 0, sizeof *ret);
-    for (size_t k = 0; k < l->count; k++) {
+    for (size_t k = 0; !l->with_pcap && k < l->count; k++) {
         const struct ring *r = &l->ring[k];
         const struct tpacket_block_desc *b = block_of(r, r->at);
         ret->ring[k].block = b->hdr.bh1.seq_num;
@@ -401,6 +448,7 @@ fill_frame(size_t interface, uint8_t *p, struct bh_frame *f)
         .wire_len = wire < cap ? cap : wire,
         .link_type = ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
         .interface = (uint16_t)interface,
+        .file = (uint16_t)from->sll_ifindex,
         .flags = from->sll_pkttype == PACKET_OUTGOING ? BH_FRAME_OUTBOUND : BH_FRAME_INBOUND,
     };
 }
@@ -428,7 +476,7 @@ take(struct bh_live *l, size_t interface, int64_t upto_ns, unsigned most, struct
 void
 bh_live_done(struct bh_live *l)
 {
-    for (size_t k = 0; k < l->count; k++) {
+    for (size_t k = 0; !l->with_pcap && k < l->count; k++) {
         struct ring *r = &l->ring[k];
         if (r->left == 0 && r->next != NULL) {
             r->next = NULL;
@@ -442,8 +490,8 @@ bh_live_done(struct bh_live *l)
     }
 }
 
-static int64_t
-now_ns(void)
+int64_t
+live_now_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -453,6 +501,9 @@ now_ns(void)
 unsigned
 bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f)
 {
+    if (l->with_pcap) {
+        return live_pcap_read(l, most, f);
+    }
     size_t first = SIZE_MAX;
     int64_t first_ns = INT64_MAX, upto_ns = INT64_MAX;
     bool any_empty = false;
@@ -475,7 +526,7 @@ bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f)
         return 0;
     }
     if (any_empty && l->count > 1) {
-        const int64_t late = now_ns() - LATE_NS;
+        const int64_t late = live_now_ns() - LIVE_LATE_NS;
         upto_ns = late < upto_ns ? late : upto_ns;
     }
     f->count = take(l, first, upto_ns, most < BH_FRAMES_MAX ? most : BH_FRAMES_MAX, f);
@@ -488,7 +539,7 @@ bh_live_wait(struct bh_live *l, int fd, int timeout_ms)
     struct pollfd p[BH_LIVE_INTERFACES + 1];
     nfds_t n = 0;
     for (size_t k = 0; k < l->count; k++) {
-        p[n++] = (struct pollfd){ .fd = l->ring[k].fd, .events = POLLIN };
+        p[n++] = (struct pollfd){ .fd = l->with_pcap ? live_pcap_fd(l, k) : l->ring[k].fd, .events = POLLIN };
     }
     p[n] = (struct pollfd){ .fd = fd, .events = POLLIN };
     const int ready = poll(p, n + 1, timeout_ms);
@@ -498,6 +549,9 @@ bh_live_wait(struct bh_live *l, int fd, int timeout_ms)
             int code;
             socklen_t len = sizeof code;
             broken = true;
+            if (l->with_pcap) {
+                continue; /* libpcap asks for it */
+            }
             bh_ignore(getsockopt(p[k].fd, SOL_SOCKET, SO_ERROR, &code, &len));
         }
     }
@@ -507,10 +561,20 @@ bh_live_wait(struct bh_live *l, int fd, int timeout_ms)
     return ready > 0 && (p[n].revents & (POLLIN | POLLHUP)) != 0;
 }
 
+bool
+bh_live_is_broken(const struct bh_live *l)
+{
+    return l->broken;
+}
+
 void
 bh_live_take_stats(struct bh_live *l, struct bh_live_stats *ret)
 {
     *ret = (struct bh_live_stats){ 0 };
+    if (l->with_pcap) {
+        live_pcap_take_stats(l, ret);
+        return;
+    }
     for (size_t k = 0; k < l->count; k++) {
         struct tpacket_stats_v3 s = { 0 };
         socklen_t len = sizeof s;

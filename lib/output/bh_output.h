@@ -23,6 +23,7 @@
 #define BH_OUTPUT_H
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "bh_event.h"
 #include "kobold.h"
@@ -137,6 +138,7 @@ struct bh_output_health {
     uint64_t own;                          /* of them our own exports, left out                */
     uint64_t steps_back, clock_steps;
     uint64_t flows_lost, conversations_lost, repeats_lost, held_early; /* bh_track_bounds */
+    uint64_t duplicates; /* records that are marked as copies of another */
 };
 const struct bh_output_health *bh_output_health(const struct bh_output *o);
 /* Connections by home port that carried payload, 65,536 of them; NULL: not known. */
@@ -211,6 +213,12 @@ void bh_output_say(struct bh_output *o, enum bh_say level, const struct bh_error
  * none runs. `broken`: the one that was given takes no more (EPIPE, POLLERR); the host closes it, and
  * another comes when the program runs again. It stays the same until that is said. */
 int bh_output_child_fd(struct bh_output *o, bool broken);
+/* connect(), and tell the sensor: what goes over this socket is our own export, which capture leaves out and counts
+ * (bh_output_health.own) while the socket is open. At most BH_OWN_SOCKETS at a time are known. Bind nothing before.
+ * Returns what connect() does, with errno. Sockets of any other family than IPv4 and IPv6: connect(), no more. */
+int bh_output_connect(struct bh_output *o, int fd, const struct sockaddr *to, socklen_t len);
+/* close() what bh_output_connect() was given. */
+void bh_output_disconnect(struct bh_output *o, int fd);
 /* A counter of the module's own, for `beholder status`: 0 to 7, named in the order of first use. */
 void bh_output_count(struct bh_output *o, const char *name, uint64_t more);
 /* What it says since the start of the sensor: also what a process before this one counted, from the first run() on. */

@@ -54,6 +54,30 @@ struct bh_board {
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
 void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
 
+/* ---- our own exports ------------------------------------------------------------------------------------- */
+
+/*
+ * Which sockets an instance sends through, for who captures: one writer (the host of the instance), any number
+ * of readers, who believe nothing of it but exact addresses and ports of this machine's end and the peer's.
+ */
+#define BH_OWN_SOCKETS 8U
+#define BH_OWN_LINGER_NS 2000000000LL /* its last packets are captured when it is closed already */
+struct bh_own_socket {
+    uint8_t proto;           /* BH_PROTO_TCP, BH_PROTO_UDP; 0: no socket                            */
+    struct bh_ip near, far;  /* near.family 0: not known before connect() returns: any address        */
+    uint16_t near_port, far_port;
+    int64_t until_ns; /* packets up to this time of day are its; INT64_MAX: it is open */
+};
+struct bh_own_board {
+    _Atomic uint32_t turn; /* odd while it is written */
+    struct bh_own_socket socket[BH_OWN_SOCKETS];
+};
+/* The board as it is now. False: it is being written, or has not changed since *turn; then `ret` stays. */
+bool bh_own_read(const struct bh_own_board *board, uint32_t *turn,
+                 struct bh_own_socket ret[BH_OWN_SOCKETS]);
+/* Sockets of a process that is gone are closed. */
+void bh_own_close_all(struct bh_own_board *board);
+
 /* ---- one instance ------------------------------------------------------------------------------------------ */
 
 struct bh_host_setting {
@@ -65,6 +89,7 @@ struct bh_host_config {
     const struct bh_host_setting *settings;
     size_t setting_count;
     const struct bh_board *board; /* NULL: nothing is ever decided (tests)        */
+    struct bh_own_board *own;     /* NULL: nobody asks                             */
     size_t hold_bytes;            /* batches that wait; 0: 64 MiB                  */
     /* Where batches wait on disk while the module does not take them, at most so many octets; NULL: they are not
      * taken then. What was left there by another process, or another sensor, is handed out first: with its own run,

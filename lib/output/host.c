@@ -51,6 +51,7 @@ bh_host_new(const struct bh_host_config *cfg, struct bh_host **ret_host, struct 
         .instance = cfg->instance,
         .health = { .size = sizeof h->o.health },
         .board = cfg->board,
+        .own = cfg->own,
         .counters = &h->counters,
         .say = cfg->say,
         .say_arg = cfg->say_arg,

@@ -29,6 +29,8 @@ struct bh_output {
     bool run_is_over; /* what it is given waited on disk: the board knows nothing of it */
     struct bh_output_health health;
     const struct bh_board *board;
+    struct bh_own_board *own;
+    int own_fd[BH_OWN_SOCKETS]; /* of the board's entries */
     struct bh_host_counters *counters;
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
     void *say_arg;

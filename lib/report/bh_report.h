@@ -59,6 +59,7 @@ struct bh_report_storage {
     bool is_log;
     uint64_t records, bytes, segments, runs;
     uint64_t damaged_blocks, lost_records, torn_bytes;
+    uint64_t own; /* frames of the sensor's own exports, which are no records */
     uint64_t lost[BH_STORE_CAUSES]; /* packets a sensor saw, or should have, that are not in the log */
     size_t gap_count;
     struct bh_store_gap gap[BH_STORE_GAPS_MAX];
@@ -175,6 +176,7 @@ struct bh_records_plan {
     uint64_t blocks_wanted;                       /* the others are skipped             */
     uint64_t blocks_read;                         /* fewer, when enough was found       */
     uint32_t columns;                             /* BH_STORE_...: what was read of them */
+    bool added_up; /* accesses only, out of time, country and service */
     struct bh_store_skipped skipped;
 };
 /* What is known beside the records. Pointers are good in begin() and end() only. */
@@ -196,6 +198,10 @@ struct bh_records_config {
      * tz, now_ns, progress. */
     const struct bh_report_options *input;
     uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    /* Accesses of a log may come added up (bh_store_query.accesses), 0: not; within hours when `by_time`. They do
+     * only when nothing else is asked of them: no filter, no visits, one country database. */
+    int adds_up;
+    bool by_time;
     /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
      * be NULL. */
     int (*begin)(void *arg, const struct bh_records *r);

@@ -437,6 +437,7 @@ log_finish(struct run *x)
     g->lost_records = health.lost_records;
     g->torn_bytes = health.torn_bytes;
     memcpy(g->first_damage, health.first, sizeof g->first_damage);
+    g->own = s->own;
     memcpy(g->lost, s->lost, sizeof g->lost);
     for (uint32_t k = 0; k < s->gap_count; k++) { /* of the period asked for */
         if (s->gap[k].end_ns >= x->period.start_ns && s->gap[k].start_ns < x->period.end_ns) {

@@ -18,7 +18,7 @@ static const struct {
     { "nothing", { "there are none for whole days of the period", "期間内にまる 1 日分の集計がありません" } },
     { "short", { "a time line by hours needs records", "1 時間ごとの推移には記録が必要です" } },
     { "gain", { "reading the records is as fast", "記録を読んでも同じくらい速いためです" } },
-    { "differs", { "a source changed its country, or there are too many", "国の変わった送信元があるか、送信元が多すぎます" } },
+    { "differs", { "a source changed its country, there are too many, or some are shown that roll-ups do not tell", "国の変わった送信元があるか、送信元が多すぎるか、集計にない送信元を表示します" } },
     { "damaged", { "damaged", "壊れています" } },
     { "days", { "days at an end of the period, near a silence or shared with others", "期間の端、途切れの前後、またはほかのファイルと重なる日" } },
     { "outside", { "outside of the period", "期間外" } },

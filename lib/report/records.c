@@ -25,10 +25,12 @@ static void
 select_rows(struct records *g, struct bh_batch *b)
 {
     g->told->unknown += choose_rows(g->choose, b);
+    const bool weighs = g->told->plan.added_up && b->has_weight;
     for (uint32_t i = 0; i < b->rows; i++) {
-        g->told->selected += b->counted[i] != 0;
+        const uint64_t n = weighs ? b->weight[i] : 1;
+        g->told->selected += b->counted[i] != 0 ? n : 0;
+        g->told->read += n;
     }
-    g->told->read += b->rows;
 }
 
 static int
@@ -126,6 +128,38 @@ newest_of_input(struct run *x)
     return r;
 }
 
+/* Hours and days begin where those of UTC do, in zones of whole hours. */
+static bool
+is_of_whole_hours(const struct bh_store *s)
+{
+    struct bh_store_totals t;
+    bh_store_get_totals(s, &t);
+    const int64_t year_s = 366 * 86400;
+    bool whole = true;
+    for (int64_t at = t.first_ns / 1000000000; t.first_ns <= t.last_ns && at <= t.last_ns / 1000000000 && whole; at += year_s / 4) {
+        whole = bh_zone_offset_s(at) % 3600 == 0;
+    }
+    return whole && (t.first_ns > t.last_ns || bh_zone_offset_s(t.last_ns / 1000000000) % 3600 == 0);
+}
+
+#define QUARTER_NS (900LL * 1000000000)
+#define STRETCH_MOST_NS (1LL << 60)
+
+static void
+add_up(const struct records *g, struct bh_store_query *q)
+{
+    const struct run *x = &g->run;
+    if (g->cfg->adds_up == 0 || countries_words(&x->countries) != NULL || x->served_count > 0 || x->feed.by_days ||
+        x->o->plan == BH_PLAN_ALL) {
+        return;
+    }
+    q->accesses = g->cfg->adds_up == 2 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
+    q->stretch_ns = !g->cfg->by_time                       ? STRETCH_MOST_NS
+                    : is_of_whole_hours(g->run.feed.store) ? 4 * QUARTER_NS
+                                                           : QUARTER_NS;
+    g->told->plan.added_up = true;
+}
+
 static int
 begin_log(struct records *g)
 {
@@ -143,6 +177,7 @@ begin_log(struct records *g)
                                 .start_ns = INT64_MIN,
                                 .end_ns = INT64_MAX };
     if (x->feed.decided) {
+        add_up(g, &q);
         q.judge = x->judge;
         q.explain = x->o->explain;
         q.start_ns = x->period.start_ns;

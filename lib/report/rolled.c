@@ -227,7 +227,7 @@ use_joined(struct run *x, struct rolled_plan *p)
     const uint32_t days = bh_store_joined_days(s);
     struct part *part = &p->part[p->parts];
     *part = (struct part){ .file = BH_STORE_JOINED, .whole = true };
-    if (days < 2) {
+    if (days < 2 || x->avoid_joined) {
         return 0;
     }
     part->day = malloc(days * sizeof *part->day);
@@ -377,7 +377,7 @@ rolled_done(struct run *x, const char *why)
         struct bh_plan *to = &x->r->plan;
         to->rolled = false;
         to->why = why;
-        to->rolled_rows = to->blocks_read = 0;
+        to->rolled_rows = to->blocks_read = to->read_rows = 0;
     }
     plan_free(x->rolled);
     x->rolled = NULL;

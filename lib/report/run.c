@@ -606,7 +606,15 @@ calculate_rolled(struct run *x)
         bh_tally_free(x->shard[0].tally);
         x->shard[0] = (struct shard){ 0 };
         x->tally.first = NULL;
+        const bool again = x->r->plan.joined_rows > 0;
         rolled_done(x, r == BH_ELIMIT ? "differs" : "damaged");
+        if (again) {
+            x->avoid_joined = true;
+            r = rolled_choose(x);
+            if (r != 0 || x->rolled != NULL) {
+                return r != 0 ? r : calculate_rolled(x);
+            }
+        }
         r = log_begin(x);
         return r != 0 ? r : 1;
     }

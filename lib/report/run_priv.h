@@ -132,6 +132,7 @@ struct run {
     size_t frequent_count;
     _Atomic uint64_t pairs_total;
     uint64_t expected;
+    bool avoid_joined; /* it did not answer, but the roll-ups of its segments may */
     struct bh_judge *judge;     /* of the filter, for a log; NULL: all is read */
     struct rolled_plan *rolled; /* days come from roll-ups; NULL: all from records */
 };

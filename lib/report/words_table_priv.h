@@ -201,6 +201,7 @@ BH_WORD(HEALTH_DATA_FAR, " The packets are {0} years away from that date: an add
         "パケットの日付とは {0} 年離れているため、当時の登録国とは異なるかもしれません。")
 BH_WORD(HEALTH_HOME, "Home: {0}", "自分のアドレス: {0}")
 BH_WORD(HEALTH_HOME_GUESSED, "Home: {0} (guessed; --home sets it)", "自分のアドレス: {0} (推定。--home で指定できます)")
+BH_WORD(HEALTH_OWN, "{0} {0?packet of the sensor's own exports is|packets of the sensor's own exports are} not in it.", "センサー自身の送信に使われた {0} パケットは含みません。")
 BH_WORD(LOST_GAP, "From {0} to {1} {2} {2?packet was|packets were} lost: {3}.", "{0} から {1} までに {2} パケットが失われました: {3}。")
 BH_WORD(LOST_DOWN, "From {0} to {1} the interface was down.", "{0} から {1} までインターフェースが停止していました。")
 BH_WORD(LOST_MORE, "{0} more such gaps.", "このような空白はほかに {0} か所あります。")

@@ -32,7 +32,8 @@ struct bh_sensor_output {
 
 /* Sums since the start, as `status` and the progress line show them. */
 struct bh_sensor_counters {
-    uint64_t frames, kernel_lost, records, accesses, undecoded, own;
+    uint64_t frames, kernel_lost, records, accesses, undecoded, own, duplicates;
+    bool kernel_filter; /* frames are those that passed the kernel's filter, made of the outputs' */
     size_t outputs;
     struct {
         char name[64];
@@ -59,6 +60,8 @@ struct bh_sensor_config {
     const char *home;       /* NULL: the addresses of the interfaces, followed               */
     const char *country_db; /* NULL: the installed one                                        */
     bool all_accesses, outcomes;
+    bool with_pcap;        /* by way of libpcap: payload leaves the kernel, and is cleared */
+    bool no_kernel_filter; /* the outputs' filters are theirs alone */
     const char
         *user; /* who to become when started by root; NULL: beholder, who called sudo, or nobody */
     enum bh_sandbox sandbox;

@@ -19,6 +19,7 @@
 #define VERDICT_NS 30000000000LL
 #define LATE_NS 1000000000LL /* by the clock of day, frames are read within this */
 #define SECOND_NS 1000000000LL
+#define YOUNG_NS (2 * SECOND_NS)
 #define TICK_MS 100
 
 struct open_access {
@@ -32,7 +33,12 @@ struct judge {
     struct bh_track *track;
     struct bh_decoder decoder;
     struct bh_frames *frames;
-    struct bh_batch *batch;
+    struct bh_batch *batch, *kept; /* kept: without our own exports */
+    struct own own;
+    struct duplicates *duplicates;
+    uint16_t interface[BH_BATCH_ROWS]; /* of the rows of the batch, as the kernel numbers them */
+    uint32_t duplicate_rows;           /* of it */
+    uint8_t is_own[BH_BATCH_ROWS];
     uint8_t *packed;
     bool whole_frames;                           /* some output needs them */
     struct bh_output_frame frame[BH_BATCH_ROWS]; /* of the rows of the batch */
@@ -40,6 +46,7 @@ struct judge {
     struct bh_queue queue[BH_SENSOR_OUTPUTS];
     struct open_access *open; /* ring: accesses final .. written of the board */
     uint64_t early;
+    uint64_t young, old_turn; /* accesses from here on are young; which of the old ones is next */
     uint64_t steps_back;
     int64_t second_ns, stats_ns,
         offset_ns; /* offset: of the clock of day to the one that only goes forward */
@@ -99,13 +106,24 @@ settle(struct judge *j, int64_t now_ns, bool all)
     atomic_store_explicit(&b->final, final, memory_order_release);
 }
 
-/* What is known of the others, for a report of this minute, and in case it ends here. */
+/* What is known of the others, for a report of this minute, and in case it ends here. Most is settled in the first
+ * seconds of a connection: of those that are older a tenth has its turn each time. In a flood there are half a million. */
 static void
-post_open(struct judge *j)
+post_open(struct judge *j, int64_t time_ns)
 {
     struct bh_board *b = j->s->board;
-    const uint64_t written = get(&b->written);
-    for (uint64_t k = get(&b->final); k < written && j->s->config->outcomes; k++) {
+    const uint64_t written = get(&b->written), final = get(&b->final);
+    j->young = j->young > final ? j->young : final;
+    while (j->young < written && time_ns - j->open[j->young % OPEN_MAX].ts_ns > YOUNG_NS) {
+        j->young++;
+    }
+    const uint64_t old = j->young - final;
+    j->old_turn = j->old_turn < final || j->old_turn >= j->young ? final : j->old_turn;
+    for (uint64_t k = 0; k < (old + 9) / 10 && j->s->config->outcomes; k++) {
+        post_verdict(j, j->old_turn);
+        j->old_turn = j->old_turn + 1 < j->young ? j->old_turn + 1 : final;
+    }
+    for (uint64_t k = j->young; k < written && j->s->config->outcomes; k++) {
         post_verdict(j, k);
     }
     if (j->track != NULL) {
@@ -252,7 +270,14 @@ send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct bat
 }
 
 static void
-send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
+take_after(struct capture *c)
+{
+    atomic_store_explicit(&c->own, c->own_after, memory_order_relaxed);
+    atomic_store_explicit(&c->duplicates, c->duplicates_after, memory_order_relaxed);
+}
+
+static void
+send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access, uint32_t own)
 {
     struct capture *c = j->s->capture;
     const struct batch_head head = {
@@ -261,6 +286,8 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     const uint32_t size = (uint32_t)bh_batch_packed_size(b);
     bh_batch_pack(b, j->packed);
     c->batch_rows = b->rows;
+    c->own_after = get(&c->own) + own;
+    c->duplicates_after = get(&c->duplicates) + j->duplicate_rows;
     c->batch_first_ns = b->ts_ns[0];
     c->batch_last_ns = b->ts_ns[b->rows - 1];
     bh_live_get_place(j->s->live, &c->after);
@@ -278,6 +305,25 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access)
     c->number++;
     c->last_ns = c->batch_last_ns;
     add(&c->rows, b->rows);
+    take_after(c);
+    c->in_batch = false;
+}
+
+/* A batch of nothing but our own exports. */
+static void
+pass_over(struct judge *j, uint32_t own)
+{
+    struct capture *c = j->s->capture;
+    c->batch_rows = 0;
+    c->own_after = get(&c->own) + own;
+    c->duplicates_after = get(&c->duplicates) + j->duplicate_rows;
+    bh_live_get_place(j->s->live, &c->after);
+    atomic_signal_fence(memory_order_seq_cst);
+    c->in_batch = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    c->before = c->after;
+    take_after(c);
+    atomic_signal_fence(memory_order_seq_cst);
     c->in_batch = false;
 }
 
@@ -286,6 +332,21 @@ static bool
 is_known(const struct judge *j, size_t k)
 {
     return gets_batches(j, k) && j->s->capture->sent[k].generation == j->s->output[k].generation;
+}
+
+/* What libpcap had for the one before us is gone with it: as much as had been counted, and what came since nobody knows. */
+static void
+lose_unread(struct judge *j)
+{
+    struct capture *c = j->s->capture;
+    const uint64_t known = get(&c->rows) + get(&c->own) + get(&c->kernel_lost) + c->unread;
+    const uint64_t lost = get(&c->frames) > known ? get(&c->frames) - known : 0;
+    for (size_t k = 0; c->last_ns != 0 && k < j->s->output_count; k++) {
+        if (is_known(j, k)) {
+            lose(j, k, (uint32_t)lost, c->last_ns, sensor_time_ns(), BH_GAP_DEAD);
+        }
+    }
+    c->unread += lost;
 }
 
 /* The one before us died. A batch that reached some outputs counts as sent, and is lost for the others. */
@@ -305,11 +366,17 @@ inherit(struct judge *j)
                 c->sent[k].number_end = c->number + 1;
             }
         }
-        c->before = c->after;
         c->number++;
         add(&c->rows, c->batch_rows);
     }
+    if (any || (c->in_batch && c->batch_rows == 0)) {
+        c->before = c->after;
+        take_after(c);
+    }
     c->in_batch = false;
+    if (j->s->config->with_pcap) {
+        lose_unread(j);
+    }
     /* Connections that were open: their verdicts stay as they are. */
     atomic_store_explicit(&j->s->board->final, get(&j->s->board->written), memory_order_release);
 }
@@ -437,6 +504,8 @@ begin_run(struct judge *j, uint32_t run, bool anew)
     if (anew) {
         c->run = run;
         c->number = 0;
+        c->own_before = get(&c->own);
+        c->duplicates_before = get(&c->duplicates);
         for (size_t k = 0; k < j->s->output_count; k++) {
             c->sent[k].number_end = c->sent[k].row = 0;
             memset(&c->sent[k].health, 0, sizeof c->sent[k].health);
@@ -522,12 +591,14 @@ look_around(struct judge *j, bool always)
     }
     j->second_ns = clock_ns;
     look_at_clock(j, time_ns, clock_ns);
-    post_open(j);
+    post_open(j, time_ns);
     struct bh_track_bounds bounds;
     bh_track_get_bounds(j->track, &bounds);
     for (size_t k = 0; k < j->s->output_count; k++) {
         struct sent *t = &j->s->capture->sent[k];
         t->health.frames = get(&j->s->capture->frames);
+        t->health.own = get(&j->s->capture->own) - j->s->capture->own_before;
+        t->health.duplicates = get(&j->s->capture->duplicates) - j->s->capture->duplicates_before;
         t->health.steps_back = j->steps_back;
         t->health.flows_lost = bounds.flows_lost;
         t->health.conversations_lost = bounds.conversations_lost;
@@ -560,6 +631,27 @@ keep_frames(struct judge *j, uint32_t first, uint32_t rows)
     }
 }
 
+/* They were judged as all others, so that an error which answers one is known for what it is; then they go. */
+static struct bh_batch *
+leave_out_own(struct judge *j, struct bh_batch *b, uint32_t *ret_own)
+{
+    own_look(&j->own, j->s);
+    *ret_own = own_mark(&j->own, b, j->is_own);
+    if (*ret_own == 0) {
+        return b;
+    }
+    bh_batch_reset(j->kept);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        if (j->is_own[i] != 0) {
+            j->duplicate_rows -= (b->marks[i] & BH_MARK_DUPLICATE) != 0;
+        } else {
+            j->frame[j->kept->rows] = j->frame[i];
+            bh_batch_copy_row(j->kept, b, i);
+        }
+    }
+    return j->kept;
+}
+
 static void
 judge_batch(struct judge *j, struct bh_batch *b)
 {
@@ -567,6 +659,7 @@ judge_batch(struct judge *j, struct bh_batch *b)
     uint64_t undecoded = 0, cut = 0;
     int64_t before = j->s->capture->last_ns;
     forget_our_cuts(b);
+    j->duplicate_rows = duplicates_mark(j->duplicates, b, j->interface);
     bh_track_classify(j->track, b);
     memset(b->counted, 1, b->rows);
     memset(b->country, 0, b->rows * sizeof *b->country);
@@ -587,8 +680,15 @@ judge_batch(struct judge *j, struct bh_batch *b)
     if (cut > 0) {
         add(&j->s->capture->cut, cut);
     }
-    send_all(j, b, number_accesses(j, b));
-    settle(j, b->ts_ns[b->rows - 1], false);
+    const int64_t last_ns = b->ts_ns[b->rows - 1];
+    uint32_t own;
+    b = leave_out_own(j, b, &own);
+    if (b->rows > 0) {
+        send_all(j, b, number_accesses(j, b), own);
+    } else {
+        pass_over(j, own);
+    }
+    settle(j, last_ns, false);
 }
 
 /* One batch out of the ring. False: there is nothing. */
@@ -603,6 +703,9 @@ take_batch(struct judge *j)
         const uint32_t first = at;
         bh_batch_reset(b);
         bh_packet_decode(&j->decoder, j->frames, &at, b);
+        for (uint32_t i = 0; i < b->rows; i++) {
+            j->interface[i] = j->frames->frame[first + i].file;
+        }
         keep_frames(j, first, b->rows);
         judge_batch(j, b);
     }
@@ -611,11 +714,9 @@ take_batch(struct judge *j)
 }
 
 static void
-end_all(struct judge *j)
+end_queues(struct judge *j)
 {
     const int64_t until = sensor_clock_ns() + SECOND_NS / 2;
-    settle(j, 0, true);
-    look_around(j, true);
     for (size_t k = 0; k < j->s->output_count; k++) {
         uint8_t *to = NULL;
         if (!gets_batches(j, k)) {
@@ -638,16 +739,26 @@ end_all(struct judge *j)
     }
 }
 
+static void
+end_all(struct judge *j)
+{
+    settle(j, 0, true);
+    look_around(j, true);
+    end_queues(j);
+}
+
 static int
 judge_init(struct judge *j, struct bh_error *err)
 {
     struct sensor *s = j->s;
     j->frames = bh_frames_new();
     j->batch = bh_batch_new();
+    j->kept = bh_batch_new();
+    j->duplicates = duplicates_new();
     j->packed = malloc(MESSAGE_MAX);
     j->open = bh_pages_new(OPEN_MAX * sizeof *j->open, false);
     j->decoder.want = BH_WANT_COLD;
-    if (j->frames == NULL || j->batch == NULL || j->packed == NULL || j->open == NULL) {
+    if (j->frames == NULL || j->batch == NULL || j->kept == NULL || j->duplicates == NULL || j->packed == NULL || j->open == NULL) {
         return bh_error_errno(err, ENOMEM, "capture", "cannot start", "開始できません");
     }
     int r = 0;
@@ -682,6 +793,10 @@ capture_run(struct sensor *s)
     struct bh_error err = { 0 };
     int r = judge_init(&j, &err);
     r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &s->capture->confined, &err);
+    if (r != 0 && sensor_stop != 0) {
+        end_queues(&j); /* while it waited for an interface */
+        _exit(0);
+    }
     if (r != 0) {
         sensor_say(s, "capture", BH_SAY_ERROR, &err);
         _exit(1);
@@ -698,6 +813,10 @@ capture_run(struct sensor *s)
         look_around(&j, false);
         atomic_store_explicit(&s->capture->turn_ns, (uint64_t)sensor_clock_ns(), memory_order_relaxed);
         if (!take_batch(&j)) {
+            if (bh_live_is_broken(s->live)) {
+                look_around(&j, true);
+                _exit(1);
+            }
             bh_live_wait(s->live, -1, TICK_MS);
         }
     }

@@ -33,6 +33,7 @@ leave_only(struct sensor *s, size_t mine, bool is_capture)
     if (!is_capture) {
         close(s->change_fd[1]);
     }
+    own_leave_only(s, mine, is_capture);
     for (size_t k = 0; k < s->output_count; k++) {
         struct output *o = &s->output[k];
         if (o->state == OUTPUT_NONE) {

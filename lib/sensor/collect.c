@@ -146,7 +146,9 @@ take_sums(const struct sensor *s, struct status *t)
         any++;
     }
     const struct bh_output_health *h = &c->sent[any].health;
-    t->own = h->own;
+    t->own = get(&c->own);
+    t->duplicates = get(&c->duplicates);
+    t->kernel_filter = s->kernel_filter;
     t->steps_back = h->steps_back;
     t->clock_steps = get(&c->clock_steps);
     t->flows_lost = h->flows_lost;

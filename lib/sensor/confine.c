@@ -19,6 +19,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -274,6 +275,7 @@ confine_check_files(const struct sensor *s, const struct bh_sensor_output *outpu
 #define RESTRICT_SELF 446
 #define RULESET_VERSION 1U
 #define RULE_PATH 1
+#define RULE_PORT 2
 enum {
     FS_EXECUTE = 1 << 0,
     FS_WRITE_FILE = 1 << 1,
@@ -289,6 +291,9 @@ enum {
 };
 struct ruleset {
     uint64_t fs, net;
+};
+struct port_rule {
+    uint64_t allowed, port;
 };
 struct path_rule {
     uint64_t allowed;
@@ -389,6 +394,10 @@ landlock(enum role role, const struct output *output)
                                  .net = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0 };
     const int fd = (int)syscall(CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
     int r = fd < 0 ? -errno : role == ROLE_OUTPUT ? allow_settings(fd, known, output) : 0;
+    if (r == 0 && abi >= 4 && connects) { /* a port that the kernel chooses: bh_output_connect() */
+        const struct port_rule any = { .allowed = NET_BIND, .port = 0 };
+        r = syscall(ADD_RULE, fd, RULE_PORT, &any, 0) != 0 ? -errno : 0;
+    }
     if (r == 0 && syscall(RESTRICT_SELF, fd, 0) != 0) {
         r = -errno;
     }
@@ -492,6 +501,11 @@ seccomp(const struct sensor *s, enum role role, const struct output *output)
                : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
+    if (r == 0 && role == ROLE_CAPTURE && s->config->with_pcap) { /* is the interface still there? */
+        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX));
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS));
+    }
     r = r == 0 && role == ROLE_CAPTURE ? allow_changes(c, s->change_fd[1]) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0

@@ -69,6 +69,7 @@ static const struct family sums[] = {
       "Records of frames that are neither IP nor ARP, or are damaged.", SUM(undecoded) },
     { "cut", "counter", NULL, "Records whose headers are cut.", SUM(cut) },
     { "own_exports", "counter", NULL, "Frames of the sensor's own exports, left out.", SUM(own) },
+    { "duplicates", "counter", NULL, "Records that are copies of others: a mirror, a bridge.", SUM(duplicates) },
     { "clock_steps", "counter", NULL, "How often the clock was set.", SUM(clock_steps) },
 };
 

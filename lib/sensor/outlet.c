@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define TICK_NS 250000000LL
@@ -389,6 +390,8 @@ work_init(struct outlet_work *w, struct bh_error *err)
 {
     const struct bh_sensor_output *c = w->o->config;
     const struct plan_run *newest = &w->s->plan->runs[atomic_load(&w->s->plan->run) % RUNS];
+    const size_t output = (size_t)(w->o - w->s->output);
+    const bool connects = (w->o->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
     w->batch = bh_batch_new();
     w->message_max = (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
     w->message = malloc(w->message_max);
@@ -401,6 +404,7 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .settings = c->settings,
         .setting_count = c->setting_count,
         .board = w->s->board,
+        .own = connects ? own_board(w->s, output) : NULL,
         .say = hear,
         .say_arg = w,
         .child_fd = w->o->child != NULL ? bh_child_end_fd : NULL,
@@ -410,6 +414,11 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .countries = w->s->countries[newest->countries % RUNS].k,
     };
     w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
+    if (connects) {
+        bh_own_close_all(own_board(w->s, output)); /* of whoever was before us */
+    } else {
+        munmap(own_board(w->s, output), OWN_PAGE);
+    }
     int r = bh_queue_read_init(&w->queue, w->o->queue, w->o->queue_size);
     if (r != 0) {
         return bh_error_set(err, r, c->name, "its queue is damaged", "のキューが壊れています");

@@ -415,6 +415,7 @@ reload_outputs(struct sensor *s, const struct bh_sensor_config *new, struct plan
     struct bh_error err = { 0 };
     if (prepare(s, new, p, &err) == 0) {
         apply(s, new, p);
+        prefilter_choose(s);
         return true;
     }
     sensor_say(s, "beholder", BH_SAY_ERROR, &err);

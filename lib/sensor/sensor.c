@@ -148,12 +148,14 @@ open_all(struct sensor *s, struct bh_error *err)
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
         .whole_frames = whole_frames,
+        .with_pcap = s->config->with_pcap,
     };
     s->whole_frames = whole_frames;
     s->plan = sensor_shared_new(sizeof *s->plan);
     s->capture = sensor_shared_new(sizeof *s->capture);
     s->board = sensor_shared_new(sizeof *s->board);
-    if (s->plan == NULL || s->capture == NULL || s->board == NULL ||
+    s->sockets = sensor_shared_new(BH_SENSOR_OUTPUTS * OWN_PAGE);
+    if (s->sockets == NULL || s->plan == NULL || s->capture == NULL || s->board == NULL ||
         socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s->say_fd) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
@@ -170,6 +172,11 @@ open_all(struct sensor *s, struct bh_error *err)
         sensor_say_plain(s, "beholder", BH_SAY_WARNING,
             "there is no country database: records will have no country",
             "国データベースがありません。記録に国は付きません");
+    }
+    if (s->config->with_pcap) {
+        sensor_say_plain(s, "beholder", BH_SAY_NOTE,
+            "by way of libpcap payload leaves the kernel; it is cleared before anything else sees it",
+            "libpcap 経由ではペイロードもカーネルから出ます。ほかの処理が見る前に消去します");
     }
     s->netlink_fd = home_listen();
     return confine_find_user(s, err);
@@ -222,6 +229,9 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .records = get(&c->rows),
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
+        .own = get(&c->own),
+        .duplicates = get(&c->duplicates),
+        .kernel_filter = s->kernel_filter,
     };
     for (size_t k = 0; k < s->output_count; k++) {
         const struct output *o = &s->output[k];
@@ -320,6 +330,7 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
     }
     r = r != 0 ? r : serve_open(s, err);
     if (r == 0) {
+        prefilter_choose(s);
         runs_look_at_interfaces(s, false);
         r = children_start(s, err);
         if (r == 0) {

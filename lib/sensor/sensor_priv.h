@@ -6,6 +6,7 @@
  *   struct plan       the parent writes, all read         what records mean
  *   struct capture    capture writes, the parent reads    counters, and what its successor needs
  *   struct bh_board   capture writes, outputs read        outcomes
+ *   struct bh_own_board   the output writes, capture reads    its sockets
  *   struct outlet     the output writes, the parent reads its counters
  *   queue             capture and the output              lib/ipc
  */
@@ -59,8 +60,12 @@ struct capture {
     _Atomic uint32_t confined; /* CONFINED_... */
     _Atomic uint32_t changes_done; /* of plan->changes */
     /* For who comes after: */
+    uint64_t unread; /* with libpcap: frames that died with a process */
     uint32_t run;
     uint64_t number;     /* of the batch at hand */
+    _Atomic uint64_t own, duplicates;     /* frames of our own exports; records marked as copies */
+    uint64_t own_before, duplicates_before; /* what these were when the run began */
+    uint64_t own_after, duplicates_after; /* what these are after the batch at hand */
     uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
     bool in_batch;       /* ... which is now */
     struct bh_live_place before, after; /* the ring before and after that batch */
@@ -182,6 +187,8 @@ struct sensor {
     char *fixed;                             /* what does not change while it runs */
     struct bh_sensor_config own; /* what `config` points to */
     int netlink_fd;
+    uint8_t *sockets;   /* OWN_PAGE for each place of an output: what it sends through */
+    bool kernel_filter; /* frames are counted behind it */
     uid_t uid;
     gid_t gid;
     bool drops; /* started by root */
@@ -249,6 +256,43 @@ void children_stop(struct sensor *s);
 /* The processes: never return. `ready_fd` is closed when the process is confined. */
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
+
+/* ---- our own exports (own.c) ---------------------------------------------------------------------------------- */
+
+#define OWN_MAX (BH_SENSOR_OUTPUTS * BH_OWN_SOCKETS)
+/* Of each place of an output a page, which its process alone can write to. */
+#define OWN_PAGE 4096U
+_Static_assert(sizeof(struct bh_own_board) <= OWN_PAGE, "one page each");
+struct sensor;
+struct bh_own_board *own_board(const struct sensor *s, size_t output);
+/* In a child: all of them are read (capture), or its own is written and the others are not there. */
+void own_leave_only(struct sensor *s, size_t mine, bool is_capture);
+struct own {
+    uint32_t turn[BH_SENSOR_OUTPUTS];
+    struct bh_own_socket of[BH_SENSOR_OUTPUTS][BH_OWN_SOCKETS]; /* as they were read last */
+    struct bh_own_socket socket[OWN_MAX];                       /* of them those there are */
+    uint32_t count;
+};
+/* What outputs have written since the last time. */
+void own_look(struct own *w, const struct sensor *s);
+/* Marks rows that are packets of these sockets, of both directions; returns how many there are. */
+uint32_t own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH_ROWS]);
+
+/* ---- copies of frames (duplicates.c) -------------------------------------------------------------------------- */
+
+struct duplicates; /* opaque */
+struct duplicates *duplicates_new(void); /* NULL: no memory */
+void duplicates_free(struct duplicates *d);
+/* Marks rows that are copies (BH_MARK_DUPLICATE); returns how many. `interface`: of each row, as the kernel numbers
+ * them. Rows come in order of time. */
+uint32_t duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interface[BH_BATCH_ROWS]);
+
+/* ---- what the kernel leaves out (prefilter.c) -------------------------------------------------------------------- */
+
+/* By the filters of the outputs; again whenever these change. */
+void prefilter_choose(struct sensor *s);
+/* "Or this filter": behind `count` tests. Returns how many there are; 0: it may select anything, or there is no room. */
+unsigned prefilter_add(struct bh_live_test to[BH_FILTER_PARTS], unsigned count, const struct bh_filter *f);
 
 /* ---- the service manager (notify.c) ---------------------------------------------------------------------------- */
 

@@ -219,6 +219,12 @@ text_decoding(const struct status *t, enum bh_lang lang, struct bh_buf *out)
         bh_buf_printf(out, ja ? "、自身の送信 %" PRIu64 " 件" : ", our own exports %" PRIu64,
                       t->own);
     }
+    if (t->duplicates > 0) {
+        bh_buf_printf(out, ja ? "、重複 %" PRIu64 " 件" : ", copies %" PRIu64, t->duplicates);
+    }
+    if (t->kernel_filter) {
+        bh_buf_puts(out, ja ? "。フレーム数はカーネルでフィルターを通ったもの" : "; frames are what the filter in the kernel passed on");
+    }
     bh_buf_putc(out, '\n');
 }
 
@@ -371,7 +377,8 @@ json_sums(const struct status *t, struct bh_buf *out)
         { "frames", t->frames },         { "kernel_lost", t->kernel_lost },
         { "records", t->records },       { "accesses", t->accesses },
         { "own_exports", t->own },       { "clock_steps", t->clock_steps },
-        { "steps_back", t->steps_back },
+        { "steps_back", t->steps_back }, { "duplicates", t->duplicates },
+        { "kernel_filter", t->kernel_filter },
     };
     const struct number bounds[] = { { "flows_lost", t->flows_lost },
                                      { "conversations_lost", t->conversations_lost },

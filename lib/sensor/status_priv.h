@@ -47,7 +47,8 @@ struct status {
     char country_name[64], country_date[16];
     bool sandbox;
     unsigned landlock_abi;
-    uint64_t frames, kernel_lost, records, accesses, undecoded, cut, own;
+    uint64_t frames, kernel_lost, records, accesses, undecoded, cut, own, duplicates;
+    bool kernel_filter; /* frames are counted behind it */
     uint64_t reason[BH_REASON_COUNT];
     uint64_t clock_steps, steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     size_t interfaces, processes, outputs;

@@ -81,7 +81,7 @@ struct bh_store_gap {
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
-    uint64_t frames, lost[BH_STORE_CAUSES]; /* of a sensor: that came, that did not get here */
+    uint64_t frames, own, lost[BH_STORE_CAUSES]; /* of a sensor: that came, its own exports, that did not get here */
     uint32_t silence_count, note_count, gap_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];
@@ -207,6 +207,12 @@ struct bh_store_query {
     /* Records of which it says that they cannot be selected are left out, as far as that saves reading;
      * those of which it says that they are unknown may be counted instead (bh_store_skipped). NULL: all. */
     const struct bh_judge *judge;
+    /* Accesses only, and those of one country and one stretch of time in one row with a weight: these rows have
+     * class, direction, kind, protocol, country, sensor, a time inside of the stretch (the first and the last are
+     * true ones), and with BH_STORE_ADDED_UP_BY_PORT the destination port; all else is 0. Blocks that cannot be told so
+     * come as rows. Without a judge. */
+    enum { BH_STORE_EACH = 0, BH_STORE_ADDED_UP, BH_STORE_ADDED_UP_BY_PORT } accesses;
+    int64_t stretch_ns;
     bool explain; /* say why a block is left out */
 };
 /* Begin to read (again). */

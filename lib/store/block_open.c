@@ -404,6 +404,14 @@ begin(struct block_rows *r, const struct dict *d, const struct block_head *h, ui
     r->is_sieved = false;
 }
 
+static bool
+open_time(struct block_rows *r, const uint8_t *body)
+{
+    struct bh_cur c;
+    return column_of(r, body, COLUMN_TIME, &c) && code_get_octets(&c, r->time, r->h->rows) &&
+           bits_get(&c, &r->time_bits);
+}
+
 /* All but service, country and far ends. */
 static bool
 open_rest(struct block_rows *r, const uint8_t *body)
@@ -412,8 +420,7 @@ open_rest(struct block_rows *r, const uint8_t *body)
     const uint32_t want = r->want, lacks = h->flags >> CHUNK_LACKS_SHIFT;
     struct bh_cur c;
     bool ok = open_shape(r, body);
-    ok = ok && column_of(r, body, COLUMN_TIME, &c) && code_get_octets(&c, r->time, h->rows) &&
-         bits_get(&c, &r->time_bits);
+    ok = ok && open_time(r, body);
     ok = ok && column_of(r, body, COLUMN_OUTCOME, &c) &&
          code_get_octets(&c, r->outcome, r->stream_rows[STREAM_KNOCK]);
     for (uint32_t i = 0; ok && i < r->stream_rows[STREAM_KNOCK]; i++) {
@@ -443,6 +450,20 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
 {
     begin(r, d, h, want);
     return open_service(r, body) && open_far(r, body) && open_rest(r, body) ? 0 : BH_EDAMAGED;
+}
+
+int
+block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body)
+{
+    begin(r, d, h, 0);
+    if (!open_service(r, body) || !open_country(r, body) || !open_time(r, body)) {
+        return BH_EDAMAGED;
+    }
+    bool fits = true;
+    for (uint32_t i = 0; i < h->rows; i++) {
+        fits &= (r->country[i] | (r->wide_country ? (unsigned)r->country_high[i] << 8 : 0)) < d->country_count;
+    }
+    return fits ? 0 : BH_EDAMAGED;
 }
 
 int

@@ -228,7 +228,7 @@ static void
 add_summary(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
 {
     f->summary = (struct summary_head){ 0 };
-    f->summary_damaged = summary_head_get(head, head_size, body_size, &f->summary) != 0 ||
+    f->summary_damaged = segsum_head_get(head, head_size, body_size, &f->summary) != 0 ||
                          (f->summary.blocks != 0 && f->summary.blocks != f->block_count);
     f->summary.blocks = f->summary_damaged ? 0 : f->summary.blocks;
     f->summary_at = body_at;
@@ -653,7 +653,7 @@ log_file_summary(const struct log_file *f, struct summary *ret)
     if (f->summary.blocks == 0 || f->summary.blocks != f->block_count || f->damaged > 0 || !summary_sum_is_right(f)) {
         return BH_EDAMAGED;
     }
-    return summary_get(f->data + f->summary_at, f->summary.size, f->summary.blocks, ret);
+    return segsum_get(f->data + f->summary_at, f->summary.size, f->summary.blocks, ret);
 }
 
 bool

@@ -131,8 +131,8 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
     o->rows += c->rows;
     int r = o->rollup != NULL ? 0 : rollup_begin(d, t, &o->rollup);
     r = r != 0 ? r : rollup_add(o->rollup, c);
-    r = r != 0 || o->summary != NULL ? r : summary_begin(d, t, &o->summary);
-    r = r != 0 ? r : summary_add(o->summary, c);
+    r = r != 0 || o->summary != NULL ? r : segsum_begin(d, t, &o->summary);
+    r = r != 0 ? r : segsum_add(o->summary, c);
     return r != 0 ? bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません")
                   : out_flush(o, err);
 }
@@ -171,8 +171,8 @@ static int
 put_summary(struct segment_out *o, struct code_work *w)
 {
     struct bh_buf head = { 0 }, body = { 0 };
-    int r = o->summary == NULL ? 0 : summary_end(o->summary, w, &head, &body);
-    summary_free(o->summary);
+    int r = o->summary == NULL ? 0 : segsum_end(o->summary, w, &head, &body);
+    segsum_free(o->summary);
     o->summary = NULL;
     if (r == 0 && head.len > 0) {
         out_frame(o, FRAME_SUMMARY, &head, body.len);
@@ -246,7 +246,7 @@ segment_drop(struct segment_out *o)
     bh_buf_done(&o->index);
     bh_buf_done(&o->buffer);
     rollup_free(o->rollup);
-    summary_free(o->summary);
+    segsum_free(o->summary);
     o->rollup = NULL;
     o->summary = NULL;
     o->fd = -1;

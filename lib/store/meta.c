@@ -153,7 +153,7 @@ run_get(struct bh_store_run *r, const uint8_t *data, size_t size)
     X("connections_lost", flows_lost) X("conversations_lost", conversations_lost)                  \
         X("repeats_lost", repeats_lost) X("held_early", held_early) X("rows", rows)                \
             X("bad_rows", bad_rows) X("other_lines", other_lines) X("late_rows", late_rows)        \
-                X("input_bytes", input_bytes) X("frames", frames)                              \
+                X("input_bytes", input_bytes) X("frames", frames) X("own", own)                              \
                     X("lost_kernel", lost[BH_STORE_LOST_KERNEL])                               \
                         X("lost_queue", lost[BH_STORE_LOST_QUEUE])                             \
                             X("lost_dead", lost[BH_STORE_LOST_DEAD])

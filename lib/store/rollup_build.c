@@ -175,9 +175,9 @@ port_seen(struct rollup_day *d, unsigned proto, unsigned port)
     }
 }
 
-/* As lib/analysis counts a frame that is inside period and filter. */
-static void
-add_sums(struct rollup_day *d, unsigned kind, unsigned direction, unsigned cls, const struct form *f)
+/* As lib/analysis counts a frame that is inside period and filter; what its form says is counted by form first. */
+static bool
+add_sums(struct rollup_out *o, struct rollup_day *d, unsigned kind, unsigned direction, unsigned cls, uint32_t form)
 {
     struct bh_rollup_sums *s = &d->sums;
     const bool is_ip = kind >= BH_KIND_IP4;
@@ -186,13 +186,35 @@ add_sums(struct rollup_day *d, unsigned kind, unsigned direction, unsigned cls, 
     s->inbound += is_ip & (direction == BH_DIR_IN);
     s->outbound += is_ip & (direction == BH_DIR_OUT);
     s->cls[cls & 31]++;
-    for (unsigned l = 0; l < BH_LAYER_COUNT; l++) {
-        s->layer[l] += f->layers >> l & 1;
+    if (BH_UNLIKELY(form >= o->form_cap)) {
+        uint32_t *p = realloc(o->form_rows, bh_size_mul(o->t->form_count, sizeof *p));
+        if (p == NULL) {
+            return false;
+        }
+        memset(p + o->form_cap, 0, (o->t->form_count - o->form_cap) * sizeof *p);
+        o->form_rows = p;
+        o->form_cap = o->t->form_count;
     }
-    s->cut_frames += (f->layers & BH_LAYER_CUT) != 0;
-    s->cut_headers += (f->marks & BH_MARK_TRUNCATED) != 0;
-    s->duplicates += (f->marks & BH_MARK_DUPLICATE) != 0;
-    s->reason[f->reason & 31] += f->reason != 0;
+    return o->form_rows[form]++ != 0 || rollup_push(&o->forms, form);
+}
+
+void
+rollup_add_forms(struct rollup_out *o)
+{
+    for (size_t k = 0; k < o->forms.n; k++) {
+        struct bh_rollup_sums *s = &o->day[o->day_at].sums;
+        const struct form *f = &o->t->form[o->forms.v[k]];
+        const uint64_t n = o->form_rows[o->forms.v[k]];
+        for (unsigned l = 0; l < BH_LAYER_COUNT; l++) {
+            s->layer[l] += (f->layers >> l & 1) * n;
+        }
+        s->cut_frames += (f->layers & BH_LAYER_CUT) != 0 ? n : 0;
+        s->cut_headers += (f->marks & BH_MARK_TRUNCATED) != 0 ? n : 0;
+        s->duplicates += (f->marks & BH_MARK_DUPLICATE) != 0 ? n : 0;
+        s->reason[f->reason & 31] += f->reason != 0 ? n : 0;
+        o->form_rows[o->forms.v[k]] = 0;
+    }
+    o->forms.n = 0;
 }
 
 static bool
@@ -200,7 +222,8 @@ add_row(struct rollup_out *o, const struct chunk *c, uint32_t i)
 {
     const int64_t ts = c->ts_ns[i];
     const uint32_t group = (uint32_t)(o->t->service.key[c->service[i]] >> 16);
-    const struct form *f = &o->t->form[shape_form(o->t->shape.key[c->shape[i]])];
+    const uint32_t form = shape_form(o->t->shape.key[c->shape[i]]);
+    const struct form *f = &o->t->form[form];
     const unsigned kind = group_kind(group), direction = group_direction(group), cls = group_cls(group);
     const unsigned proto = group_proto(group);
     if (BH_UNLIKELY(ts < 0 || ts > TIME_MOST_NS || (f->marks & BH_MARK_BAD_TIME) != 0)) {
@@ -219,7 +242,9 @@ add_row(struct rollup_out *o, const struct chunk *c, uint32_t i)
     h->frames++;
     h->first_ns = ts < h->first_ns ? ts : h->first_ns;
     h->last_ns = ts > h->last_ns ? ts : h->last_ns;
-    add_sums(d, kind, direction, cls, f);
+    if (!add_sums(o, d, kind, direction, cls, form)) {
+        return false;
+    }
     if ((f->marks & BH_MARK_NO_PORTS) == 0 && (f->layers & BH_LAYER_SEEN) == 0) {
         port_seen(d, proto, group_in_front(group) ? c->other[i] : c->port[i]);
     }
@@ -285,6 +310,8 @@ drop_all(struct rollup_out *o)
     free(o->far_of_once);
     free(o->source);
     free(o->then.v);
+    free(o->form_rows);
+    free(o->forms.v);
     free(o->own);
     free(o->own_slot);
     free(o->own_day);

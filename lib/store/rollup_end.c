@@ -54,6 +54,8 @@ struct numbered {
     uint32_t *number;       /* of those behind the entries: what they become */
     uint16_t *country;      /* of all                                  */
     uint32_t once4;
+    uint64_t *bits; /* a bit for each source */
+    size_t words;
 };
 
 static int
@@ -63,7 +65,9 @@ number_sources(const struct rollup_out *o, struct numbered *n)
     n->once = malloc((o->once + 1UL) * sizeof *n->once);
     n->number = malloc((o->once + 1UL) * sizeof *n->number);
     n->country = calloc(entries + o->once + 1UL, sizeof *n->country);
-    if (n->once == NULL || n->number == NULL || n->country == NULL) {
+    n->words = (entries + (size_t)o->once) / 64 + 1;
+    n->bits = calloc(n->words, sizeof *n->bits);
+    if (n->once == NULL || n->number == NULL || n->country == NULL || n->bits == NULL) {
         return -ENOMEM;
     }
     uint32_t six = o->once;
@@ -100,14 +104,20 @@ compare_ids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Numbers that stay, rising; each is there once. `bits`: for all sources, zero, and again afterwards. */
 static void
-renumber(struct rollup_list *l, const uint32_t *number, uint32_t entries)
+renumber(struct rollup_list *l, const struct numbered *n, uint32_t entries)
 {
     for (size_t i = 0; i < l->n; i++) {
-        l->v[i] = l->v[i] < entries ? l->v[i] : number[l->v[i] - entries];
+        const uint32_t id = l->v[i] < entries ? l->v[i] : n->number[l->v[i] - entries];
+        n->bits[id / 64] |= 1ULL << (id & 63);
     }
-    if (l->n > 0) {
-        qsort(l->v, l->n, sizeof *l->v, compare_ids);
+    size_t kept = 0;
+    for (size_t k = 0; l->n > 0 && k < n->words; k++) {
+        for (uint64_t x = n->bits[k]; x != 0; x &= x - 1) {
+            l->v[kept++] = (uint32_t)(k * 64) + (uint32_t)__builtin_ctzll(x);
+        }
+        n->bits[k] = 0;
     }
 }
 
@@ -148,8 +158,8 @@ put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_s
             raw.failed |= !rollup_push(&silent, k);
         }
     }
-    renumber(&silent, n->number, o->d->entry_count);
-    renumber(&o->then, n->number, o->d->entry_count);
+    renumber(&silent, n, o->d->entry_count);
+    renumber(&o->then, n, o->d->entry_count);
     rollup_put_ids(&raw, silent.v, silent.n);
     rollup_put_ids(&raw, o->then.v, o->then.n);
     rollup_put_ids(&raw, s->key, s->frequent);
@@ -172,10 +182,12 @@ settle_day(struct rollup_out *o, struct rollup_day *d, const struct numbered *n,
     }
     free(d->access);
     d->access = NULL;
-    renumber(&d->pinged, n->number, entries);
-    renumber(&d->then, n->number, entries);
-    renumber(&d->inbound, n->number, entries);
-    renumber(&d->own, NULL, UINT32_MAX);
+    renumber(&d->pinged, n, entries);
+    renumber(&d->then, n, entries);
+    renumber(&d->inbound, n, entries);
+    if (d->own.n > 0) {
+        qsort(d->own.v, d->own.n, sizeof *d->own.v, compare_ids);
+    }
     for (size_t b = 0; b < d->bursts; b++) {
         const uint32_t id = d->burst[b].source;
         d->burst[b].source = id < entries ? id : n->number[id - entries];
@@ -289,6 +301,7 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
         put_reason(head, o->reason == ROLLUP_WRITTEN ? ROLLUP_NO_GAIN : o->reason);
         return head->failed ? -ENOMEM : 0;
     }
+    rollup_add_forms(o);
     for (uint32_t k = 0; k < o->source_cap; k++) {
         if (o->source[k].hour_ns != INT64_MIN && !rollup_leave_hour(o, k, &o->source[k])) {
             return -ENOMEM;
@@ -315,5 +328,6 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
     free(n.once);
     free(n.number);
     free(n.country);
+    free(n.bits);
     return r == BH_ELIMIT ? 0 : r;
 }

@@ -32,6 +32,9 @@ struct rollup_out {
     struct rollup_hour *hour; /* sorted */
     size_t hours, hour_cap, hour_at;
 
+    uint32_t *form_rows, form_cap; /* records of the current day that look like it; not added up yet */
+    struct rollup_list forms;      /* those that have some                                          */
+
     struct rollup_list then; /* pinged, and knocked later, on whatever day */
 
     struct bh_ip *own;
@@ -45,6 +48,8 @@ bool rollup_push(struct rollup_list *l, uint32_t v);
 
 /* ---- rollup_time.c: days, hours, our own addresses -------------------------------------------------- */
 
+/* What was counted by form goes into the sums of the current day. */
+void rollup_add_forms(struct rollup_out *o);
 /* The day, and the hour, of a time become the current ones. False: no memory, or `reason` says it. */
 bool rollup_go_to_day(struct rollup_out *o, int64_t ts_ns);
 bool rollup_go_to_hour(struct rollup_out *o, int64_t ts_ns);

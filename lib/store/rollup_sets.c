@@ -19,7 +19,7 @@
 #define FREQUENT_LEAST 64U   /* and so many                                            */
 #define SET_OCTETS_MOST (64ULL << 20)
 #define RARE_SHARE 64U     /* a country with that part of the rare accesses does not tell sources, */
-#define RARE_LEAST 65536U  /* where there are so many                                               */
+#define RARE_LEAST 2048U   /* where there are so many                                               */
 
 static unsigned
 bits_for(uint64_t below)

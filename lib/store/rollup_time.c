@@ -70,6 +70,7 @@ bool
 rollup_go_to_day(struct rollup_out *o, int64_t ts_ns)
 {
     size_t at = o->days;
+    rollup_add_forms(o); /* of the day that it was */
     while (at > 0 && o->day[at - 1].start_ns > ts_ns) {
         at--;
     }

@@ -89,7 +89,7 @@ judge_term(const struct sieve *s, uint32_t term, const struct bh_facts *of_block
         x.far_countries = 1ULL << c;
         x.odd = false;
         unsigned may = s->judge->truths(s->judge->arg, &x);
-        if (summary_bit(s->odd, term)) {
+        if (segsum_bit(s->odd, term)) {
             x.odd = true;
             may |= s->judge->truths(s->judge->arg, &x);
         }
@@ -120,7 +120,7 @@ sieve_block(struct sieve *s, uint32_t block, const char *sensor, bool unknown_to
     const uint8_t *odd = x->odd + (size_t)block * x->term_octets;
     struct bh_facts f;
     uint64_t listed;
-    summary_facts(x, block, s->judge, s->plan->country_class, s->plan->near_countries, &f, &listed);
+    segsum_facts(x, block, s->judge, s->plan->country_class, s->plan->near_countries, &f, &listed);
     f.sensor = sensor;
     if (!s->judge->asks_addresses) {
         f.far4 = f.far6 = (struct bh_range4){ 1, 0 };

@@ -216,7 +216,7 @@ look_at_blocks(struct file_plan *p, const struct log_file *f, const struct bh_st
             p->why[b] = BH_STORE_BY_PERIOD;
             continue;
         }
-        summary_facts(&p->summary, b, q->judge, p->country_class, p->near_countries, &x, &listed);
+        segsum_facts(&p->summary, b, q->judge, p->country_class, p->near_countries, &x, &listed);
         x.sensor = sensor;
         if (!is_needed(l, b, &x, listed, false)) {
             p->why[b] = (uint8_t)(q->explain ? why_skipped(l, b, &x, listed) : BH_STORE_BY_FILTER);
@@ -265,7 +265,7 @@ file_plan_make(struct file_plan *p, const struct log_file *f, const struct bh_st
 void
 file_plan_done(struct file_plan *p)
 {
-    summary_done(&p->summary);
+    segsum_done(&p->summary);
     free(p->country_class);
     free(p->why);
     *p = (struct file_plan){ 0 };

@@ -22,6 +22,8 @@ struct cursor {
     bool is_open; /* a block is */
     struct sieve sieve;
     bool has_sieve; /* for the blocks of this dictionary */
+    struct block_cells *cells;
+    bool has_cells, adds_up; /* blocks of this dictionary may be added up; the open one is */
     bool is_empty;  /* no row came of the open block     */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
@@ -339,8 +341,10 @@ cursor_end(struct cursor *c)
         dict_done(&c->dict);
     }
     c->dict_of = 0;
-    c->has_sieve = false;
+    c->has_sieve = c->has_cells = c->adds_up = false;
     sieve_done(&c->sieve);
+    block_cells_free(c->cells);
+    c->cells = NULL;
     block_rows_free(c->rows);
     c->rows = NULL;
     free(c->value_of_country);
@@ -629,7 +633,7 @@ open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
             dict_done(&c->dict);
         }
         c->dict_of = 0;
-        c->has_sieve = false;
+        c->has_sieve = c->has_cells = false;
         r = log_file_dict(f, b->dict, &c->dict);
         if (r == 0) {
             c->dict_of = wanted;
@@ -640,6 +644,16 @@ open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
             c->has_sieve = r == 0;
             r = r == BH_ELIMIT ? 0 : r;
         }
+        if (r == 0 && s->query.accesses != BH_STORE_EACH) {
+            r = block_cells_begin(&c->cells, &c->dict, s->query.accesses == BH_STORE_ADDED_UP_BY_PORT);
+            c->has_cells = r == 0;
+            r = r == BH_ELIMIT ? 0 : r;
+        }
+    }
+    c->adds_up = c->has_cells && f->verdict == NULL && is_inside(&s->query, &b->head) && (b->head.flags & CHUNK_WEIGHT) == 0;
+    if (r == 0 && c->adds_up) {
+        block_cells_block(c->cells);
+        return block_open_codes(c->rows, &c->dict, &b->head, f->data + b->body_at);
     }
     const uint8_t *body = f->data + b->body_at;
     return r != 0         ? r
@@ -653,7 +667,8 @@ static int
 cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
 {
     for (;;) {
-        if (c->is_open && block_next(c->rows, c->value_of_country, b)) {
+        if (c->is_open && (c->adds_up ? block_cells_next(c->rows, c->cells, s->query.stretch_ns, c->value_of_country, b)
+                                      : block_next(c->rows, c->value_of_country, b))) {
             apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
             b->sensor_names = s->sensors.name;
             c->is_empty = false;
@@ -843,11 +858,30 @@ take_rows(struct cursor *c, int64_t limit, struct bh_batch *b)
     }
 }
 
+/* What is added up has no order: one run after the other. */
+static int
+read_any_order(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
+{
+    for (size_t k = 0; k < s->runs; k++) {
+        int r = s->cursor[k].ended ? 0 : 2;
+        while (r == 2) {
+            r = cursor_next(s, &s->cursor[k], b);
+        }
+        if (r != 0) {
+            return r < 0 ? bh_error_errno(err, -r, "", "cannot read", "読めません") : r;
+        }
+    }
+    return 0;
+}
+
 int
 bh_store_read(struct bh_store *s, struct bh_batch *b, struct bh_error *err)
 {
     int r = 0;
     bh_batch_reset(b);
+    if (s->query.accesses != BH_STORE_EACH) {
+        return read_any_order(s, b, err);
+    }
     for (;;) {
         int64_t limit;
         struct cursor *c = first_cursor(s, &limit);

@@ -12,7 +12,7 @@
 #define BLOCKS_MOST 4096U /* of a segment: 16 are usual, 256 after compaction */
 
 int
-summary_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret)
+segsum_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret)
 {
     struct bh_cur c = bh_cur_over(data, size);
     const struct summary_head h = { .blocks = code_get32(&c), .size = code_get32(&c), .sum = code_get64(&c) };
@@ -24,7 +24,7 @@ summary_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct su
 }
 
 void
-summary_done(struct summary *s)
+segsum_done(struct summary *s)
 {
     free(s->country);
     free(s->group);
@@ -221,14 +221,14 @@ get_blocks(struct summary *s, struct bh_cur *c)
 }
 
 int
-summary_get(const uint8_t *data, size_t size, uint32_t blocks, struct summary *ret)
+segsum_get(const uint8_t *data, size_t size, uint32_t blocks, struct summary *ret)
 {
     struct bh_cur c = bh_cur_over(data, size);
     *ret = (struct summary){ .block_count = blocks };
     if (get_countries(ret, &c) && get_terms(ret, &c) && get_near4(ret, &c) && get_near6(ret, &c) && get_blocks(ret, &c)) {
         return 0;
     }
-    summary_done(ret);
+    segsum_done(ret);
     return BH_EDAMAGED;
 }
 
@@ -250,7 +250,7 @@ classes_of_others(const struct summary *s, uint32_t block, const struct bh_judge
     const uint8_t *low = s->other_low + (size_t)block * (SUMMARY_OTHER_LOW / 8);
     uint64_t classes = judge->high_ports;
     for (uint32_t port = 0; port < SUMMARY_OTHER_LOW; port++) {
-        if (summary_bit(low, port)) {
+        if (segsum_bit(low, port)) {
             classes |= 1ULL << judge->port_class[port];
         }
     }
@@ -258,14 +258,14 @@ classes_of_others(const struct summary *s, uint32_t block, const struct bh_judge
 }
 
 void
-summary_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
+segsum_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
               const uint8_t *country_class, uint64_t near_countries, struct bh_facts *ret, uint64_t *ret_listed)
 {
     const struct summary_block *b = &s->block[block];
     const uint8_t *countries = s->countries + (size_t)block * s->country_octets;
     uint64_t far = 0;
     for (uint32_t k = 0; k < s->country_count; k++) {
-        far |= summary_bit(countries, k) ? 1ULL << country_class[k] : 0;
+        far |= segsum_bit(countries, k) ? 1ULL << country_class[k] : 0;
     }
     *ret = (struct bh_facts){ .outcomes = b->outcomes,
                               .other_ports = classes_of_others(s, block, judge),

@@ -21,17 +21,17 @@
 #define SUMMARY_ANY 65535U
 
 /* A mark or reason by which a row may lack what its kind has. */
-bool summary_is_odd(const struct form *f);
+bool segsum_is_odd(const struct form *f);
 
 /* ---- building ------------------------------------------------------------------------------------ */
 
 struct summary_out;
 /* Of chunks of these tables, in the words of this dictionary, which stay until the end. */
-BH_NODISCARD int summary_begin(const struct dict *d, const struct terms *t, struct summary_out **ret);
-void summary_free(struct summary_out *o);
-BH_NODISCARD int summary_add(struct summary_out *o, const struct chunk *c);
+BH_NODISCARD int segsum_begin(const struct dict *d, const struct terms *t, struct summary_out **ret);
+void segsum_free(struct summary_out *o);
+BH_NODISCARD int segsum_add(struct summary_out *o, const struct chunk *c);
 /* Head and body of the frame; nothing when it would be of no use. */
-BH_NODISCARD int summary_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body);
+BH_NODISCARD int segsum_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body);
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
@@ -39,7 +39,7 @@ struct summary_head {
     uint32_t blocks, size;
     uint64_t sum;
 };
-BH_NODISCARD int summary_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret);
+BH_NODISCARD int segsum_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret);
 
 struct summary_block {
     uint8_t outcomes;
@@ -59,18 +59,18 @@ struct summary {
     uint32_t near4_count, near6_count;
 };
 /* Of octets whose sum is right; believes nothing else of them. */
-BH_NODISCARD int summary_get(const uint8_t *data, size_t size, uint32_t blocks, struct summary *ret);
-void summary_done(struct summary *s);
+BH_NODISCARD int segsum_get(const uint8_t *data, size_t size, uint32_t blocks, struct summary *ret);
+void segsum_done(struct summary *s);
 
 static inline bool
-summary_bit(const uint8_t *bits, uint32_t k)
+segsum_bit(const uint8_t *bits, uint32_t k)
 {
     return (bits[k / 8] >> (k % 8) & 1) != 0;
 }
 
 /* What is common to all records of a block, in the classes of a judge. `country_class`: of the countries
  * of the summary. */
-void summary_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
+void segsum_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
                    const uint8_t *country_class, uint64_t near_countries, struct bh_facts *ret,
                    uint64_t *ret_listed);
 

@@ -27,14 +27,14 @@ struct summary_out {
 };
 
 bool
-summary_is_odd(const struct form *f)
+segsum_is_odd(const struct form *f)
 {
     return (f->marks & (BH_MARK_NO_PORTS | BH_MARK_FRAGMENT | BH_MARK_MALFORMED)) != 0 ||
            f->reason != BH_REASON_NONE;
 }
 
 int
-summary_begin(const struct dict *d, const struct terms *t, struct summary_out **ret)
+segsum_begin(const struct dict *d, const struct terms *t, struct summary_out **ret)
 {
     struct summary_out *o = calloc(1, sizeof *o);
     if (o == NULL) {
@@ -55,7 +55,7 @@ summary_begin(const struct dict *d, const struct terms *t, struct summary_out **
 }
 
 void
-summary_free(struct summary_out *o)
+segsum_free(struct summary_out *o)
 {
     if (o == NULL) {
         return;
@@ -89,7 +89,7 @@ know_shapes(struct summary_out *o)
         return -ENOMEM;
     }
     for (uint32_t k = o->shapes; k < n; k++) {
-        p[k] = summary_is_odd(&o->t->form[shape_form(o->t->shape.key[k])]);
+        p[k] = segsum_is_odd(&o->t->form[shape_form(o->t->shape.key[k])]);
     }
     o->shape_odd = p;
     o->shapes = n;
@@ -198,7 +198,7 @@ put_ports(struct summary_out *o)
 }
 
 int
-summary_add(struct summary_out *o, const struct chunk *c)
+segsum_add(struct summary_out *o, const struct chunk *c)
 {
     uint8_t other_low[SUMMARY_OTHER_LOW / 8] = { 0 };
     uint32_t far[4];
@@ -356,7 +356,7 @@ put_body(struct summary_out *o, struct code_work *w, struct bh_buf *body)
 }
 
 int
-summary_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body)
+segsum_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body)
 {
     if (o->blocks < 2) {
         return 0;

@@ -191,7 +191,7 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
         { "ring", "capture", "ring", "M" },       { "outcomes", "capture", "outcomes", "" },
         { "status-socket", "site", "status-socket", "" }, { "metrics-file", "site", "metrics-file", "" },
         { "metrics-listen", "site", "metrics-listen", "" },
-        { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
+        { "capture", "capture", "capture", "" },  { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
         { "profile", "output log", "profile", "" }, { "sync", "output log", "sync", "s" },
     };
     int r = 0;
@@ -365,6 +365,7 @@ put_fixed(const struct bh_config *c, struct bh_buf *out)
         enum bh_config_section section;
         const char *key;
     } keys[] = { { BH_CONFIG_CAPTURE, "interface" },   { BH_CONFIG_CAPTURE, "ring" },       { BH_CONFIG_CAPTURE, "promiscuous" },
+                 { BH_CONFIG_CAPTURE, "capture" },     { BH_CONFIG_CAPTURE, "kernel-filter" },
                  { BH_CONFIG_CAPTURE, "outcomes" },    { BH_CONFIG_SITE, "user" },          { BH_CONFIG_SITE, "status-socket" },
                  { BH_CONFIG_SITE, "metrics-listen" } };
     for (size_t k = 0; k < BH_COUNT(keys); k++) {
@@ -397,6 +398,8 @@ fill_sensor(struct loaded *l, struct face *f)
         .sensor = sensor != NULL ? sensor : l->host,
         .home = bh_config_text(c, BH_CONFIG_SITE, "home"),
         .country_db = bh_config_text(c, BH_CONFIG_SITE, "country-db"),
+        .with_pcap = strcmp(bh_config_text(c, BH_CONFIG_CAPTURE, "capture"), "libpcap") == 0,
+        .no_kernel_filter = bh_config_uint(c, BH_CONFIG_CAPTURE, "kernel-filter") == 0,
         .outcomes = bh_config_uint(c, BH_CONFIG_CAPTURE, "outcomes") != 0,
         .user = bh_config_text(c, BH_CONFIG_SITE, "user"),
         .status_socket = bh_config_text(c, BH_CONFIG_SITE, "status-socket"),

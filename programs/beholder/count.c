@@ -101,6 +101,7 @@ count(struct asked_records *q)
                                       .lang = q->lang,
                                       .anonymize = q->anonymize };
     int r = bh_count_keys("--by", bh_arg(q->args, "by"), x.keys, &x.cfg.key_count, &err);
+    cfg.adds_up = r == 0 ? bh_count_adds_up(&x.cfg, &cfg.by_time) : 0;
     r = r != 0 ? r : program_read_records(q, &cfg, bh_count_needs(&x.cfg), &records, &code, &err);
     bh_count_free(x.count);
     if (r == 0 && !program_is_interrupted()) {

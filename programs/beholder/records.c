@@ -168,6 +168,12 @@ explain(enum bh_lang lang, const struct bh_records *r)
         bh_plan_say_skipped(&p->skipped, lang, &skipped);
         fputs(skipped.data == NULL ? "" : skipped.data, stderr);
         bh_buf_done(&skipped);
+        if (p->added_up) {
+            fputs(ja ? "アクセスは時刻・国・サービスの列だけから合計しました\n"
+                     : "accesses were added up out of the columns time, country and service\n",
+                  stderr);
+            return;
+        }
         explain_columns(p, true, ja);
         explain_columns(p, false, ja);
         if (r->judged_again) {

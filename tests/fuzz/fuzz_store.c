@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "../../lib/store/file_priv.h"
+#include "../../lib/store/sieve_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +48,82 @@ read_block(const struct dict *d, const struct block_head *h, const uint8_t *body
     CHECK(n == h->rows);
 }
 
+/* Accesses added up: no more of them than there are rows. */
+static void
+read_cells(const struct dict *d, const struct block_head *h, const uint8_t *body, bool by_service)
+{
+    static uint16_t values[KOBOLD_VALUES_MAX + 2];
+    struct block_cells *cells = NULL;
+    uint64_t n = 0;
+    if (block_cells_begin(&cells, d, by_service) == 0 && block_open_codes(rows, d, h, body) == 0) {
+        block_cells_block(cells);
+        while (block_cells_next(rows, cells, 3600000000000LL, values, batch)) {
+            check_batch(batch);
+            for (uint32_t i = 0; i < batch->rows; i++) {
+                CHECK(batch->cls[i] == BH_CLASS_ACCESS && batch->weight[i] > 0);
+                n += batch->weight[i];
+            }
+        }
+        CHECK(n <= h->rows);
+    }
+    block_cells_free(cells);
+}
+
+/* A judge that wants some services, ports and countries, and knows nothing of others. */
+static unsigned
+any_truths(void *arg, const struct bh_facts *x)
+{
+    (void)arg;
+    const uint64_t h = bh_mix64(x->service_ports ^ x->far_countries << 8, (uint64_t)x->proto << 8 | x->cls);
+    return h % 5 == 0 ? BH_MAY_ALL : h % 5 == 1 ? BH_MAY_UNKNOWN : h % 5 == 2 ? BH_MAY_YES : BH_MAY_NO;
+}
+
+/* Some of the rows: each is one that comes when all are read. */
+static void
+read_some(const struct dict *d, const struct block_head *h, const uint8_t *body, uint32_t want)
+{
+    static uint16_t values[KOBOLD_VALUES_MAX + 2];
+    static uint8_t port_class[65536], country_class[65536], bits[SUMMARY_TERMS_MAX / 8 + 256];
+    static struct summary_block block;
+    struct bh_judge judge = { .country_class = country_class, .port_class = port_class, .country_classes = 1,
+                              .port_classes = 2, .truths = any_truths };
+    uint32_t group[SUMMARY_TERMS_MAX], port[SUMMARY_TERMS_MAX];
+    struct file_plan plan = { .has_summary = true, .country_class = country_class };
+    struct summary *s = &plan.summary;
+    struct sieve sieve = { 0 };
+    port_class[80] = 1;
+    for (; s->term_count < d->service_count; s->term_count++) {
+        group[s->term_count] = d->group[d->service[s->term_count].group];
+        port[s->term_count] = d->service[s->term_count].port;
+    }
+    for (uint32_t k = 0; k < d->group_count && s->term_count < SUMMARY_TERMS_MAX; k += 2) {
+        group[s->term_count] = d->group[k];
+        port[s->term_count++] = PORT_ANY;
+    }
+    s->service_count = d->service_count;
+    s->country_count = d->country_count;
+    s->group = group;
+    s->port = port;
+    s->terms = s->odd = s->countries = s->other_low = bits;
+    s->block = &block;
+    s->block_count = 1;
+    uint64_t unknown;
+    bool more;
+    uint32_t n = 0;
+    if (sieve_begin(&sieve, &plan, &judge, d, values) != 0) {
+        return;
+    }
+    sieve_block(&sieve, 0, NULL, false);
+    if (block_open_some(rows, d, h, body, want, &sieve, &unknown, &more) == 0) {
+        while (block_next(rows, values, batch)) {
+            check_batch(batch);
+            n += batch->rows;
+        }
+        CHECK(n <= h->rows && (!rows->is_sieved || n + unknown <= h->rows));
+    }
+    sieve_done(&sieve);
+}
+
 static void
 read_file(enum file_type type, const uint8_t *data, size_t size)
 {
@@ -57,12 +133,16 @@ read_file(enum file_type type, const uint8_t *data, size_t size)
         struct summary s;
         if (log_file_summary(&f, &s) == 0) {
             CHECK(s.block_count == f.block_count);
-            summary_done(&s);
+            segsum_done(&s);
         }
         for (size_t k = 0; k < f.block_count && k < 64; k++) {
             struct dict d;
             if (log_file_dict(&f, f.block[k].dict, &d) == 0) {
-                read_block(&d, &f.block[k].head, f.data + f.block[k].body_at, BH_STORE_ALL);
+                const uint8_t *body = f.data + f.block[k].body_at;
+                read_block(&d, &f.block[k].head, body, BH_STORE_ALL);
+                read_some(&d, &f.block[k].head, body, BH_STORE_ALL);
+                read_some(&d, &f.block[k].head, body, 0);
+                read_cells(&d, &f.block[k].head, body, k % 2 == 0);
                 dict_done(&d);
             }
         }
@@ -118,6 +198,9 @@ read_block_of(const uint8_t *data, size_t size)
     }
     read_block(&d, &h, body, BH_STORE_ALL);
     read_block(&d, &h, body, 0);
+    read_some(&d, &h, body, BH_STORE_ALL & ~(unsigned)BH_STORE_QUOTES);
+    read_cells(&d, &h, body, true);
+    read_cells(&d, &h, body, false);
     dict_done(&d);
 }
 

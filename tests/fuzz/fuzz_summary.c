@@ -22,7 +22,7 @@ check_facts(const struct summary *s, uint32_t block, const struct bh_judge *judg
 {
     struct bh_facts x;
     uint64_t listed;
-    summary_facts(s, block, judge, classes, 1, &x, &listed);
+    segsum_facts(s, block, judge, classes, 1, &x, &listed);
     CHECK(x.far_countries >> judge->country_classes == 0);
     CHECK(listed == BH_CLASSES_ALL || listed >> judge->port_classes == 0);
     for (size_t k = 0; k < x.near4_count; k++) {
@@ -69,12 +69,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         country_class[k] = (uint8_t)(k * 5 % judge.country_classes);
     }
     struct summary s;
-    if (summary_get(data + 3, size - 3, data[0] + 1U, &s) == 0) {
+    if (segsum_get(data + 3, size - 3, data[0] + 1U, &s) == 0) {
         check_summary(&s, &judge);
-        summary_done(&s);
+        segsum_done(&s);
     }
     struct summary_head head;
-    if (summary_head_get(data, size, size, &head) == 0) {
+    if (segsum_head_get(data, size, size, &head) == 0) {
         CHECK(head.size <= size);
     }
     return 0;

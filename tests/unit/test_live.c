@@ -105,7 +105,7 @@ test_headers(void **state)
     uint8_t octets[1024];
     static const enum bh_live_link links[] = { BH_LIVE_ETHERNET, BH_LIVE_ANY };
     for (size_t way = 0; way < BH_COUNT(links); way++) {
-        const unsigned n = bh_live_header_program(links[way], code);
+        const unsigned n = bh_live_header_program(links[way], NULL, code);
         print_message("# %u instructions\n", n);
         for (size_t k = 0; k < BH_COUNT(cases); k++) {
             const uint32_t len = frame(cases[k].octets, octets);
@@ -129,7 +129,7 @@ test_loopback_once(void **state)
     (void)state;
     uint8_t octets[1024];
     const uint32_t len = frame(cases[0].octets, octets);
-    const unsigned n = bh_live_header_program(BH_LIVE_ETHERNET, code);
+    const unsigned n = bh_live_header_program(BH_LIVE_ETHERNET, NULL, code);
     static const struct {
         uint32_t pkttype, hatype, kept;
     } ends[] = { { 0, 772, 54 }, { 4, 772, 0 }, { 4, 1, 54 }, { 0, 1, 54 } };
@@ -138,7 +138,7 @@ test_loopback_once(void **state)
         assert_int_equal(bh_live_run(code, n, octets, len, &aux), ends[k].kept);
     }
     const struct bh_live_aux tun = { .hatype = 65534 };
-    const unsigned any = bh_live_header_program(BH_LIVE_ANY, code);
+    const unsigned any = bh_live_header_program(BH_LIVE_ANY, NULL, code);
     assert_int_equal(bh_live_run(code, any, octets + 14, len - 14, &tun), 40);
 }
 
@@ -150,7 +150,7 @@ test_kernel_agrees(void **state)
     (void)state;
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
-    const unsigned n = bh_live_header_program(BH_LIVE_ETHERNET, code);
+    const unsigned n = bh_live_header_program(BH_LIVE_ETHERNET, NULL, code);
     struct sock_fprog program = { .len = (unsigned short)n,
                                   .filter = (struct sock_filter *)(void *)code };
     assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),

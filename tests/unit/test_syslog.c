@@ -57,7 +57,7 @@ test_udp(void **state)
     const char *text = receive(fd);
     static const char health[] = "<158>1 2026-11-30T01:00:00Z lab beholder ";
     assert_memory_equal(text, health, sizeof health - 1);
-    assert_non_null(strstr(text, " HEALTH [health@32473 frames=\"0\" own=\"0\" lost-kernel=\"0\" lost-queue=\"0\""));
+    assert_non_null(strstr(text, " HEALTH [health@32473 frames=\"0\" own=\"0\" duplicates=\"0\" lost-kernel=\"0\" lost-queue=\"0\""));
     one_hour(h, 0, 0);
     one_hour(h, 1, 1);
     text = receive(fd);

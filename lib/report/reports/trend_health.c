@@ -227,6 +227,7 @@ walk_country_data(const struct bh_report *r, struct bh_walk *w)
 static void
 walk_losses(const struct bh_report_storage *g, struct bh_walk *w)
 {
+    bh_walk_uint(w, "own", g->own);
     bh_walk_object(w, "lost");
     for (unsigned k = 0; k < BH_STORE_LOST_DOWN; k++) {
         bh_walk_uint(w, bh_store_cause_name(k), g->lost[k]);

@@ -353,6 +353,10 @@ say_storage(const struct bh_page *p, struct bh_buf *out)
                     (const char *const[]){ g->filter }, 1);
     }
     say_losses(p, out);
+    if (g->own > 0) {
+        between(p, out);
+        bh_say(out, p->lang, HEALTH_OWN, bh_num(g->own).s);
+    }
     if (g->judged_again) {
         between(p, out);
         bh_say_args(out, bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang),

@@ -176,9 +176,9 @@ connect_to(struct flow_module *m, const char *peer, struct bh_error *err)
     int saved = 0;
     for (const struct addrinfo *a = found; a != NULL && m->socket < 0; a = a->ai_next) {
         m->socket = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-        if (m->socket >= 0 && connect(m->socket, a->ai_addr, a->ai_addrlen) != 0) {
+        if (m->socket >= 0 && bh_output_connect(m->o, m->socket, a->ai_addr, a->ai_addrlen) != 0) {
             saved = errno;
-            close(m->socket);
+            bh_output_disconnect(m->o, m->socket);
             m->socket = -1;
         }
         saved = m->socket < 0 && saved == 0 ? errno : saved;
@@ -482,7 +482,7 @@ flow_close(struct bh_output *o)
     flow_ipfix_free(m->ipfix);
     flow_table_free(m->table);
     if (m->socket >= 0) {
-        close(m->socket);
+        bh_output_disconnect(m->o, m->socket);
     }
     bh_buf_done(&m->out);
     free(m);

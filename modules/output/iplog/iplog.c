@@ -112,6 +112,7 @@ take_sums(struct bh_output *o)
     s->repeats_lost = h->repeats_lost;
     s->held_early = h->held_early;
     s->frames = h->frames;
+    s->own = h->own;
     for (unsigned k = 0; k < BH_GAP_KINDS; k++) {
         s->lost[k] = h->lost[k];
     }

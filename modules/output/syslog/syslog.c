@@ -191,7 +191,8 @@ send_health(struct bh_output *o, struct syslog *s)
     struct bh_buf text = { 0 };
     const bool lost = all_lost(h) > all_lost(&s->told);
     put_header(o, s, lost ? 4 : 6, "HEALTH", &text);
-    bh_buf_printf(&text, "[health@32473 frames=\"%" PRIu64 "\" own=\"%" PRIu64 "\"", h->frames, h->own);
+    bh_buf_printf(&text, "[health@32473 frames=\"%" PRIu64 "\" own=\"%" PRIu64 "\" duplicates=\"%" PRIu64 "\"", h->frames, h->own,
+                  h->duplicates);
     for (unsigned k = 0; k < BH_GAP_KINDS; k++) {
         bh_buf_printf(&text, " lost-%s=\"%" PRIu64 "\"", bh_gap_name(k), h->lost[k]);
     }
@@ -211,10 +212,10 @@ send_health(struct bh_output *o, struct syslog *s)
 /* ---- the way there ------------------------------------------------------------------------------------------------- */
 
 static void
-disconnect(struct syslog *s)
+disconnect(struct bh_output *o, struct syslog *s)
 {
     if (s->fd >= 0) {
-        close(s->fd);
+        bh_output_disconnect(o, s->fd);
         s->fd = -1;
     }
     s->connecting = false;
@@ -234,7 +235,7 @@ say_unreachable(struct bh_output *o, struct syslog *s, int saved_errno)
         s->said = true;
     }
     s->retry_ns = s->now_ns + RETRY_NS;
-    disconnect(s);
+    disconnect(o, s);
 }
 
 static bool
@@ -245,7 +246,7 @@ is_ready(struct bh_output *o, struct syslog *s)
             return false;
         }
         s->fd = socket(s->peer.ss_family, (s->is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (s->fd < 0 || (connect(s->fd, (const struct sockaddr *)&s->peer, s->peer_len) != 0 && errno != EINPROGRESS)) {
+        if (s->fd < 0 || (bh_output_connect(o, s->fd, (const struct sockaddr *)&s->peer, s->peer_len) != 0 && errno != EINPROGRESS)) {
             say_unreachable(o, s, errno);
             return false;
         }
@@ -433,7 +434,7 @@ syslog_close(struct bh_output *o)
         send_summary(o, s); /* of the hour so far */
     }
     pump(o, s);
-    disconnect(s);
+    disconnect(o, s);
     while (s->count > 0) {
         drop_first(s);
     }
