@@ -51,6 +51,9 @@ struct bh_board {
     _Atomic uint8_t outcome[BH_BOARD_ACCESSES];
 };
 
+/* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
+void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
+
 /* ---- our own exports ------------------------------------------------------------------------------------- */
 
 /*
@@ -74,9 +77,6 @@ bool bh_own_read(const struct bh_own_board *board, uint32_t *turn,
                  struct bh_own_socket ret[BH_OWN_SOCKETS]);
 /* Sockets of a process that is gone are closed. */
 void bh_own_close_all(struct bh_own_board *board);
-
-/* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
-void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
 
 /* ---- one instance ------------------------------------------------------------------------------------------ */
 

@@ -35,7 +35,7 @@ make_room(struct bh_output_health *h)
 
 void
 bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
-        uint64_t packets)
+           uint64_t packets)
 {
     end_ns = end_ns < start_ns ? start_ns : end_ns;
     h->lost[kind] += packets;

@@ -168,7 +168,9 @@ host_hand_out(struct bh_host *h, struct bh_batch *b, uint64_t number, bool filte
         .run = h->o.run,
         .number = number,
         .records = kept,
-        .frames = h->frames == NULL ? NULL : kept == b ? h->frames : h->kept_frame,
+        .frames = h->frames == NULL ? NULL
+                  : kept == b       ? h->frames
+                                    : h->kept_frame,
     };
     int r = kept->rows == 0 ? 0 : h->o.module->write(&h->o, &batch);
     if (r == BH_EAGAIN) {
@@ -227,7 +229,8 @@ host_fill_outcomes(struct bh_host *h, struct bh_batch *b, uint64_t first_access)
     for (uint32_t i = 0; i < b->rows; i++) {
         if (host_is_tcp_access(b, i)) {
             const bool open = b->outcome[i] == BH_OUTCOME_NONE && h->run->outcomes;
-            b->outcome[i] = open ? (uint8_t)bh_output_verdict(&h->o, (uint32_t)access) : b->outcome[i];
+            b->outcome[i] =
+                open ? (uint8_t)bh_output_verdict(&h->o, (uint32_t)access) : b->outcome[i];
             access++;
         }
     }
@@ -275,8 +278,8 @@ release(struct bh_host *h, bool all)
 
 /* `b` NULL: its numbers only. */
 int
-host_keep(struct bh_host *h, struct list *l, const struct bh_batch *b, uint64_t number, uint64_t first_access,
-          uint64_t end_access)
+host_keep(struct bh_host *h, struct list *l, const struct bh_batch *b, uint64_t number,
+          uint64_t first_access, uint64_t end_access)
 {
     const size_t size = b == NULL ? 0 : bh_batch_packed_size(b);
     struct waiting *w = malloc(sizeof *w + size);
@@ -313,7 +316,8 @@ forget(struct bh_host *h, struct list *l)
 static void
 settle_all(struct bh_host *h)
 {
-    if (h->o.module->when == BH_OUTPUT_AT_ONCE && h->o.module->settle != NULL && h->taken > h->settled) {
+    if (h->o.module->when == BH_OUTPUT_AT_ONCE && h->o.module->settle != NULL &&
+        h->taken > h->settled) {
         h->settled = h->taken;
         bh_ignore(h->o.module->settle(&h->o, h->settled)); /* it was said */
     }
@@ -356,7 +360,8 @@ host_begin(struct bh_host *h, struct bh_output_run *run)
         free(before);
     }
     h->o.run_is_over = run != h->run;
-    memset(&h->old_health, 0, sizeof h->old_health); /* not before: the module closes the last run with it */
+    memset(&h->old_health, 0,
+           sizeof h->old_health); /* not before: the module closes the last run with it */
     h->old_health.size = sizeof h->old_health;
     spooling_show_health(h);
     return r;
@@ -451,7 +456,7 @@ bh_host_offer(struct bh_host *h, struct bh_batch *records, uint64_t number, uint
     }
     const uint32_t rows = records->rows;
     int r = make_room(h);
-    r = r != 0 ? r
+    r = r != 0                                   ? r
         : h->o.module->when == BH_OUTPUT_AT_ONCE ? offer_at_once(h, records, number, first_access)
                                                  : offer_decided(h, records, number, first_access);
     if (r != BH_EAGAIN) {
@@ -491,7 +496,8 @@ uint64_t
 bh_host_has(struct bh_host *h)
 {
     uint64_t number = 0;
-    if (h->away || h->run == NULL || h->o.module->flush == NULL || h->o.module->flush(&h->o, &number) != 0) {
+    if (h->away || h->run == NULL || h->o.module->flush == NULL ||
+        h->o.module->flush(&h->o, &number) != 0) {
         return h->spooled_end;
     }
     h->taken = number > h->taken ? number : h->taken;
@@ -572,7 +578,8 @@ bh_host_free(struct bh_host *h)
         }
         const int r = bh_host_flush(h, &number);
         if (h->run != NULL && h->spool != NULL && !h->away && (r != 0 || number < h->taken)) {
-            bh_ignore(spooling_go_away(h)); /* what is not durable comes again, with the next process */
+            bh_ignore(
+                spooling_go_away(h)); /* what is not durable comes again, with the next process */
         }
     }
     if (h->run != NULL && h->away) {

@@ -46,7 +46,8 @@ struct waiting {
     uint64_t number, first_access, end_access; /* its TCP accesses, by their numbers on the board */
     uint32_t rows;
     size_t size;
-    uint8_t octets[]; /* packed; none of what is only to be called settled. FLYING, AT_ONCE: and numbers of accesses */
+    uint8_t octets
+        []; /* packed; none of what is only to be called settled. FLYING, AT_ONCE: and numbers of accesses */
 };
 struct list {
     struct waiting *first, *last;
@@ -58,16 +59,20 @@ struct bh_host {
     struct bh_output o;
     struct bh_host_counters counters;
     const struct bh_filter *filter;
-    struct bh_output_run *run; /* of what comes, ours; o.run is another while the module is given what waited on disk */
+    struct bh_output_run *
+        run; /* of what comes, ours; o.run is another while the module is given what waited on disk */
     struct bh_output_health health; /* of `run` */
-    struct list held;    /* not handed out yet: verdicts are open (DECIDED), or it comes after what is on disk */
-    struct list settles; /* AT_ONCE: handed out, to be called settled                                           */
+    struct list
+        held; /* not handed out yet: verdicts are open (DECIDED), or it comes after what is on disk */
+    struct list
+        settles; /* AT_ONCE: handed out, to be called settled                                           */
     size_t held_bytes, hold_bytes;
     struct bh_batch *unpacked, *kept;
-    const struct bh_output_frame *frames;             /* of the batch that is offered; NULL: none   */
-    struct bh_output_frame kept_frame[BH_BATCH_ROWS]; /* of `kept`                                 */
-    uint64_t settled; /* AT_ONCE: the number said last                     */
-    uint64_t taken;   /* batches of o.run below this are the module's      */
+    const struct bh_output_frame *frames; /* of the batch that is offered; NULL: none   */
+    struct bh_output_frame
+        kept_frame[BH_BATCH_ROWS]; /* of `kept`                                 */
+    uint64_t settled;              /* AT_ONCE: the number said last                     */
+    uint64_t taken;                /* batches of o.run below this are the module's      */
     int64_t flush_ns;
     bool any_tick, dirty;
 
@@ -75,8 +80,9 @@ struct bh_host {
     struct bh_spool *spool;
     const char *spool_dir;
     const kobold *countries;
-    bool away;          /* what comes goes to disk */
-    struct list flying; /* handed out directly, not durable: on disk as well before anything else is */
+    bool away; /* what comes goes to disk */
+    struct list
+        flying; /* handed out directly, not durable: on disk as well before anything else is */
     size_t flying_bytes;
     uint64_t durable;     /* of `run`, as the module says */
     uint64_t spooled_end; /* batches of `run` below are on disk, or safe, or lost there */
@@ -95,12 +101,13 @@ void host_fill_outcomes(struct bh_host *h, struct bh_batch *b, uint64_t first_ac
 bool host_is_tcp_access(const struct bh_batch *b, uint32_t i);
 /* The module's run becomes this one. */
 int host_begin(struct bh_host *h, struct bh_output_run *run);
-int host_keep(struct bh_host *h, struct list *l, const struct bh_batch *b, uint64_t number, uint64_t first_access,
-              uint64_t end_access);
+int host_keep(struct bh_host *h, struct list *l, const struct bh_batch *b, uint64_t number,
+              uint64_t first_access, uint64_t end_access);
 
 /* ---- what waits on disk (spooling.c) ----------------------------------------------------------------------- */
 
-BH_NODISCARD int spooling_open(struct bh_host *h, const struct bh_host_config *cfg, struct bh_error *err);
+BH_NODISCARD int
+spooling_open(struct bh_host *h, const struct bh_host_config *cfg, struct bh_error *err);
 void spooling_close(struct bh_host *h);
 /* From here on what comes goes to disk, behind what the module has and did not make durable. False: no room there. */
 bool spooling_go_away(struct bh_host *h);

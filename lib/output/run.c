@@ -9,7 +9,8 @@ enum { HEAD = 16, TEXTS = 6, GUESSED = 1, ALL_ACCESSES = 2, OUTCOMES = 4 };
 static void
 texts_of(const struct bh_output_run *r, const char *text[TEXTS])
 {
-    const char *all[TEXTS] = { r->sensor, r->source, r->home, r->home_text[BH_EN], r->home_text[BH_JA], r->filter };
+    const char *all[TEXTS] = { r->sensor,           r->source,           r->home,
+                               r->home_text[BH_EN], r->home_text[BH_JA], r->filter };
     for (size_t k = 0; k < TEXTS; k++) {
         text[k] = all[k] != NULL ? all[k] : "";
     }
@@ -22,7 +23,8 @@ run_pack(const struct bh_output_run *run, struct bh_buf *to)
     uint8_t head[HEAD] = { 0 };
     texts_of(run, text);
     bh_put_le32(head, 1);
-    bh_put_le32(head + 4, (run->home_guessed ? GUESSED : 0U) | (run->all_accesses ? ALL_ACCESSES : 0U) |
+    bh_put_le32(head + 4, (run->home_guessed ? GUESSED : 0U) |
+                              (run->all_accesses ? ALL_ACCESSES : 0U) |
                               (run->outcomes ? OUTCOMES : 0U));
     bh_put_le64(head + 8, (uint64_t)run->start_ns);
     bh_buf_add(to, head, sizeof head);

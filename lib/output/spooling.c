@@ -51,14 +51,16 @@ count(struct bh_host *h)
         h->dirty = true;
         spooling_show_health(h);
         if (!h->said_lost) {
-            say(h, BH_SAY_WARNING, h->spool_dir, "has no room for more: the oldest records in it are lost",
+            say(h, BH_SAY_WARNING, h->spool_dir,
+                "has no room for more: the oldest records in it are lost",
                 "がいっぱいです。古い記録から失われます");
         }
         h->said_lost = true;
     }
     if (bh_spool_damaged(h->spool) > h->damaged_seen) {
         h->damaged_seen = bh_spool_damaged(h->spool);
-        say(h, BH_SAY_WARNING, h->spool_dir, "was damaged: what could not be read of it is left out",
+        say(h, BH_SAY_WARNING, h->spool_dir,
+            "was damaged: what could not be read of it is left out",
             "が壊れています。読めない部分は飛ばします");
     }
 }
@@ -68,13 +70,16 @@ count(struct bh_host *h)
 int
 spooling_open(struct bh_host *h, const struct bh_host_config *cfg, struct bh_error *err)
 {
-    const struct bh_spool_config spool = { .dir = cfg->spool_dir, .octets = cfg->spool_octets, .layout = bh_batch_layout() };
+    const struct bh_spool_config spool = { .dir = cfg->spool_dir,
+                                           .octets = cfg->spool_octets,
+                                           .layout = bh_batch_layout() };
     if (cfg->spool_dir == NULL) {
         return 0;
     }
     if ((cfg->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0) {
-        return bh_error_set(err, BH_EUSAGE, "spool", "%s is given frames, which do not go to disk on their way",
-                            "%s はフレームを受け取るため、途中でディスクには置けません", cfg->module->name);
+        return bh_error_set(
+            err, BH_EUSAGE, "spool", "%s is given frames, which do not go to disk on their way",
+            "%s はフレームを受け取るため、途中でディスクには置けません", cfg->module->name);
     }
     h->spool_dir = cfg->spool_dir;
     h->countries = cfg->countries;
@@ -107,8 +112,8 @@ head(struct bh_host *h)
 {
     struct bh_buf text = { 0 };
     run_pack(h->run, &text);
-    const bool good =
-        !text.failed && bh_spool_head(h->spool, h->run->start_ns, text.data, (uint32_t)text.len) == 0;
+    const bool good = !text.failed &&
+                      bh_spool_head(h->spool, h->run->start_ns, text.data, (uint32_t)text.len) == 0;
     bh_buf_done(&text);
     return good;
 }
@@ -118,7 +123,8 @@ written(struct bh_host *h, int r)
 {
     if (r != 0 && !h->said_unwritable) {
         struct bh_error err = { 0 };
-        bh_error_errno(&err, -r, h->spool_dir, "cannot write what waits", "待機中の記録を書けません");
+        bh_error_errno(&err, -r, h->spool_dir, "cannot write what waits",
+                       "待機中の記録を書けません");
         bh_output_say(&h->o, BH_SAY_ERROR, &err);
     }
     h->said_unwritable = r != 0;
@@ -130,7 +136,8 @@ written(struct bh_host *h, int r)
 static void
 close_outcomes(const struct bh_host *h, struct bh_batch *b)
 {
-    for (uint32_t i = 0; h->o.module->when == BH_OUTPUT_AT_ONCE && h->run->outcomes && i < b->rows; i++) {
+    for (uint32_t i = 0; h->o.module->when == BH_OUTPUT_AT_ONCE && h->run->outcomes && i < b->rows;
+         i++) {
         if (host_is_tcp_access(b, i) && b->outcome[i] == BH_OUTCOME_NONE) {
             b->outcome[i] = BH_OUTCOME_UNKNOWN;
         }
@@ -282,7 +289,8 @@ spooling_show_health(struct bh_host *h)
     struct bh_spool_loss lost;
     h->o.health = h->o.run == h->run ? h->health : h->old_health;
     h->o.health.size = sizeof h->o.health;
-    if (h->spool != NULL && h->o.run != NULL && bh_spool_lost(h->spool, h->o.run->start_ns, &lost)) {
+    if (h->spool != NULL && h->o.run != NULL &&
+        bh_spool_lost(h->spool, h->o.run->start_ns, &lost)) {
         bh_gap_add(&h->o.health, BH_GAP_QUEUE, lost.first_ns, lost.last_ns, lost.rows);
     }
 }
@@ -329,7 +337,8 @@ close_run(struct bh_host *h)
     if (h->o.run == NULL) {
         return 0;
     }
-    if (h->o.module->when == BH_OUTPUT_AT_ONCE && h->o.module->settle != NULL && h->taken > h->settled) {
+    if (h->o.module->when == BH_OUTPUT_AT_ONCE && h->o.module->settle != NULL &&
+        h->taken > h->settled) {
         h->settled = h->taken;
         bh_ignore(h->o.module->settle(&h->o, h->settled)); /* it was said */
     }
@@ -363,8 +372,8 @@ static int
 take_batch(struct bh_host *h, const struct bh_spool_block *block)
 {
     struct bh_batch *b = h->unpacked;
-    if (h->o.run == NULL || h->o.run->start_ns != block->start_ns || !bh_batch_unpack(b, block->data, block->size) ||
-        b->rows == 0) {
+    if (h->o.run == NULL || h->o.run->start_ns != block->start_ns ||
+        !bh_batch_unpack(b, block->data, block->size) || b->rows == 0) {
         add(&h->o.counters->failed_rows, block->rows);
         return 0;
     }
@@ -388,7 +397,8 @@ hand_held(struct bh_host *h)
         if (host_hand_out(h, b, w->number, false) == BH_EAGAIN) {
             return BH_EAGAIN;
         }
-        bh_ignore(host_keep(h, &h->settles, NULL, w->number, w->first_access, w->end_access)); /* no memory: with the next */
+        bh_ignore(host_keep(h, &h->settles, NULL, w->number, w->first_access,
+                            w->end_access)); /* no memory: with the next */
     }
     h->held_bytes -= sizeof *w + w->size;
     atomic_fetch_sub_explicit(&h->o.counters->held_rows, w->rows, memory_order_relaxed);
@@ -437,7 +447,8 @@ bh_host_catch_up(struct bh_host *h)
         r = take_heading(h, &b);
         break;
     case BH_SPOOL_NOTE:
-        bh_ignore((int)(h->o.run != h->run && h->o.run != NULL && h->o.run->start_ns == b.start_ns && take_health(h, &b)));
+        bh_ignore((int)(h->o.run != h->run && h->o.run != NULL &&
+                        h->o.run->start_ns == b.start_ns && take_health(h, &b)));
         break;
     case BH_SPOOL_BATCH:
         r = take_batch(h, &b);
@@ -490,7 +501,8 @@ spooling_tick(struct bh_host *h, int64_t now_ns)
         say(h, BH_SAY_WARNING, h->spool_dir, "holds what the output does not take now",
             "に、出力がいま受け取れない記録を置いています");
     }
-    if (h->away && h->run != NULL && now_ns - h->note_ns >= NOTE_NS) { /* who ends without a word leaves this */
+    if (h->away && h->run != NULL &&
+        now_ns - h->note_ns >= NOTE_NS) { /* who ends without a word leaves this */
         h->note_ns = now_ns;
         spooling_note(h);
     }

@@ -389,9 +389,9 @@ static int
 work_init(struct outlet_work *w, struct bh_error *err)
 {
     const struct bh_sensor_output *c = w->o->config;
+    const struct plan_run *newest = &w->s->plan->runs[atomic_load(&w->s->plan->run) % RUNS];
     const size_t output = (size_t)(w->o - w->s->output);
     const bool connects = (w->o->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
-    const struct plan_run *newest = &w->s->plan->runs[atomic_load(&w->s->plan->run) % RUNS];
     w->batch = bh_batch_new();
     w->message_max = (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
     w->message = malloc(w->message_max);

@@ -21,7 +21,7 @@
 
 #include "bh_base.h"
 
-#define BH_SPOOL_LEAST (1U << 20)     /* octets; less than that is no bound to work with */
+#define BH_SPOOL_LEAST (1U << 20)       /* octets; less than that is no bound to work with */
 #define BH_SPOOL_BLOCK_MAX (256U << 10) /* octets of a block's data                       */
 
 enum bh_spool_kind {
@@ -32,8 +32,8 @@ enum bh_spool_kind {
 
 struct bh_spool_block {
     uint32_t kind, rows;
-    int64_t start_ns; /* of its run                                        */
-    uint64_t number;  /* of a batch, in its run; counts up, may leave out  */
+    int64_t start_ns;          /* of its run                                        */
+    uint64_t number;           /* of a batch, in its run; counts up, may leave out  */
     int64_t first_ns, last_ns; /* its rows lie in between                  */
     const uint8_t *data;
     uint32_t size;
@@ -45,9 +45,9 @@ struct bh_spool_loss { /* of one run */
 };
 
 struct bh_spool_config {
-    const char *dir;   /* made when it is not there */
-    uint64_t octets;   /* at most                   */
-    uint32_t layout;   /* of what batches hold: files with another are skipped, and counted */
+    const char *dir; /* made when it is not there */
+    uint64_t octets; /* at most                   */
+    uint32_t layout; /* of what batches hold: files with another are skipped, and counted */
 };
 
 struct bh_spool; /* opaque */
@@ -56,7 +56,8 @@ bh_spool_open(const struct bh_spool_config *cfg, struct bh_spool **ret, struct b
 void bh_spool_close(struct bh_spool *s);
 
 /* The heading of what is added from here on. */
-BH_NODISCARD int bh_spool_head(struct bh_spool *s, int64_t start_ns, const void *data, uint32_t size);
+BH_NODISCARD int
+bh_spool_head(struct bh_spool *s, int64_t start_ns, const void *data, uint32_t size);
 /* `handed`: whoever gets blocks has this one already, though it is not safe; only while nothing waits. 0, or -errno. */
 BH_NODISCARD int bh_spool_add(struct bh_spool *s, const struct bh_spool_block *b, bool handed);
 

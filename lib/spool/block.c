@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#define MAGIC "\x89" "BHSPL\r\n"
+#define MAGIC                                                                                      \
+    "\x89"                                                                                         \
+    "BHSPL\r\n"
 #define VERSION 1U
 
 /* The same fold as the packet log's: it finds damage, and proves nothing against a forger. */
@@ -52,7 +54,8 @@ spool_block_put(uint8_t head[BLOCK_HEAD], const struct bh_spool_block *b)
 }
 
 bool
-spool_block_head(int fd, uint64_t offset, uint64_t end, struct bh_spool_block *ret, uint64_t *ret_sum)
+spool_block_head(int fd, uint64_t offset, uint64_t end, struct bh_spool_block *ret,
+                 uint64_t *ret_sum)
 {
     uint8_t head[BLOCK_HEAD];
     if (end < BLOCK_HEAD || offset > end - BLOCK_HEAD ||

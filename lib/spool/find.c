@@ -131,7 +131,8 @@ count_holes(struct bh_spool *s)
         const uint64_t known = f->rows_before + f->rows;
         struct bh_spool_block b = { .kind = BH_SPOOL_BATCH }, at;
         uint64_t sum;
-        if (next->sequence > s->holes_upto && next->rows_before > known && next->rows_before - known <= UINT32_MAX &&
+        if (next->sequence > s->holes_upto && next->rows_before > known &&
+            next->rows_before - known <= UINT32_MAX &&
             spool_block_head(spool_reader(s, next->sequence), FILE_HEAD, next->size, &at, &sum)) {
             b = at; /* of the run that goes on behind it, at that time */
             b.rows = (uint32_t)(next->rows_before - known);
@@ -189,7 +190,8 @@ spool_find(struct bh_spool *s, struct bh_error *err)
     }
     if (!found) { /* its file is gone, or was never written */
         const size_t k = spool_at(s, s->safe.sequence);
-        s->safe = (struct place){ k < s->count ? s->file[k].sequence : s->next_sequence, FILE_HEAD };
+        s->safe =
+            (struct place){ k < s->count ? s->file[k].sequence : s->next_sequence, FILE_HEAD };
         s->replay = (struct place){ 0 };
     }
     count_holes(s);

@@ -30,7 +30,9 @@ bh_spool_open(const struct bh_spool_config *cfg, struct bh_spool **ret, struct b
     }
     s->dir_fd = s->state_fd = s->write_fd = s->read_fd = -1;
     s->most = cfg->octets > BH_SPOOL_LEAST ? cfg->octets : BH_SPOOL_LEAST;
-    s->file_most = s->most / 16 < FILE_LEAST ? FILE_LEAST : s->most / 16 > FILE_MOST ? FILE_MOST : s->most / 16;
+    s->file_most = s->most / 16 < FILE_LEAST  ? FILE_LEAST
+                   : s->most / 16 > FILE_MOST ? FILE_MOST
+                                              : s->most / 16;
     s->layout = cfg->layout;
     s->next_sequence = 1;
     int r = mkdir(cfg->dir, 0700) != 0 && errno != EEXIST ? -errno : 0;
@@ -85,7 +87,8 @@ remove_first(struct bh_spool *s)
         close(s->write_fd);
         s->write_fd = -1;
     }
-    bh_ignore(unlinkat(s->dir_fd, name, 0)); /* what stays is found with the next start, and is safe */
+    bh_ignore(
+        unlinkat(s->dir_fd, name, 0)); /* what stays is found with the next start, and is safe */
     s->octets -= f->size;
     s->count--;
     memmove(&s->file[0], &s->file[1], s->count * sizeof *f);
@@ -147,7 +150,8 @@ write_block(struct bh_spool *s, struct spool_file *f, const struct bh_spool_bloc
     const ssize_t n = pwrite(s->write_fd, s->buf, size, (off_t)f->size);
     if (n != (ssize_t)size) {
         const int saved = n < 0 ? errno : ENOSPC;
-        bh_ignore(ftruncate(s->write_fd, (off_t)f->size)); /* what is left of it ends the file for a reader */
+        bh_ignore(ftruncate(s->write_fd,
+                            (off_t)f->size)); /* what is left of it ends the file for a reader */
         return -saved;
     }
     f->size += size;
@@ -172,10 +176,13 @@ begin_file(struct bh_spool *s)
 {
     uint8_t head[FILE_HEAD];
     char name[32];
-    struct spool_file f = { .sequence = s->next_sequence, .size = FILE_HEAD, .rows_before = s->rows_added };
+    struct spool_file f = { .sequence = s->next_sequence,
+                            .size = FILE_HEAD,
+                            .rows_before = s->rows_added };
     const bool behind = !bh_spool_waits(s);
     spool_name(f.sequence, name);
-    const int fd = openat(s->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int fd =
+        openat(s->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return -errno;
     }
@@ -254,7 +261,8 @@ bh_spool_waits(const struct bh_spool *s)
         return false;
     }
     const struct spool_file *last = &s->file[s->count - 1];
-    return s->read.sequence < last->sequence || (s->read.sequence == last->sequence && s->read.offset < last->size);
+    return s->read.sequence < last->sequence ||
+           (s->read.sequence == last->sequence && s->read.offset < last->size);
 }
 
 /* The block at a place, into `buf`. False: it is damaged, or not for us; its head says how to go on. */
@@ -268,7 +276,8 @@ load(struct bh_spool *s, const struct spool_file *f, uint64_t offset, struct bh_
         ret->size = UINT32_MAX;
         return false;
     }
-    if (f->foreign || pread(fd, s->buf, ret->size, (off_t)(offset + BLOCK_HEAD)) != (ssize_t)ret->size ||
+    if (f->foreign ||
+        pread(fd, s->buf, ret->size, (off_t)(offset + BLOCK_HEAD)) != (ssize_t)ret->size ||
         spool_sum(s->buf, ret->size) != sum) {
         return false;
     }
@@ -280,8 +289,9 @@ static void
 skip_damaged(struct bh_spool *s, const struct spool_file *f, const struct bh_spool_block *b)
 {
     const bool all_safe = s->safe.sequence == s->read.sequence && s->safe.offset == s->read.offset;
-    const bool counted = s->read.sequence < s->counted.sequence ||
-                         (s->read.sequence == s->counted.sequence && s->read.offset < s->counted.offset);
+    const bool counted =
+        s->read.sequence < s->counted.sequence ||
+        (s->read.sequence == s->counted.sequence && s->read.offset < s->counted.offset);
     s->damaged += !f->foreign;
     if (b->size == UINT32_MAX) { /* it was whole when it was found: somebody works on our files */
         s->read.offset = f->size;
@@ -307,7 +317,8 @@ show_heading(struct bh_spool *s, struct bh_spool_block *ret)
     if (s->replay.sequence == 0) {
         return false;
     }
-    if (k < s->count && s->file[k].sequence == s->replay.sequence && load(s, &s->file[k], s->replay.offset, ret)) {
+    if (k < s->count && s->file[k].sequence == s->replay.sequence &&
+        load(s, &s->file[k], s->replay.offset, ret)) {
         return true;
     }
     s->replay = (struct place){ 0 };
@@ -320,7 +331,8 @@ bh_spool_next(struct bh_spool *s, struct bh_spool_block *ret)
     while (bh_spool_waits(s)) {
         const struct spool_file *f = &s->file[spool_at(s, s->read.sequence)];
         if (f->sequence != s->read.sequence || s->read.offset >= f->size) {
-            const size_t next = spool_at(s, f->sequence != s->read.sequence ? s->read.sequence : s->read.sequence + 1);
+            const size_t next = spool_at(s, f->sequence != s->read.sequence ? s->read.sequence
+                                                                            : s->read.sequence + 1);
             s->read = (struct place){ s->file[next].sequence, FILE_HEAD };
             continue;
         }

@@ -44,8 +44,8 @@ struct bh_spool {
     uint64_t rows, lost_rows, damaged, state_number;
     struct bh_spool_loss loss[LOSSES];
     size_t losses;
-    int64_t end_start; /* of the newest batch: its run, */
-    uint64_t end;      /* and the number behind it      */
+    int64_t end_start;     /* of the newest batch: its run, */
+    uint64_t end;          /* and the number behind it      */
     uint64_t end_sequence; /* where it was found        */
     struct bh_buf heading;
     int64_t heading_start;
@@ -62,9 +62,12 @@ void spool_name(uint64_t sequence, char name[32]);
 uint64_t spool_block_size(uint32_t size);
 void spool_block_put(uint8_t head[BLOCK_HEAD], const struct bh_spool_block *b);
 /* The head at `offset`; its block lies within `end`. False: that is none. `sum`: of its data. */
-bool spool_block_head(int fd, uint64_t offset, uint64_t end, struct bh_spool_block *ret, uint64_t *ret_sum);
-void spool_file_put(uint8_t head[FILE_HEAD], uint32_t layout, uint64_t sequence, uint64_t rows_before);
-bool spool_file_get(const uint8_t head[FILE_HEAD], uint32_t *ret_layout, uint64_t *ret_sequence, uint64_t *ret_rows_before);
+bool spool_block_head(int fd, uint64_t offset, uint64_t end, struct bh_spool_block *ret,
+                      uint64_t *ret_sum);
+void
+spool_file_put(uint8_t head[FILE_HEAD], uint32_t layout, uint64_t sequence, uint64_t rows_before);
+bool spool_file_get(const uint8_t head[FILE_HEAD], uint32_t *ret_layout, uint64_t *ret_sequence,
+                    uint64_t *ret_rows_before);
 
 /* ---- the state (state.c) ------------------------------------------------------------------------------------ */
 

@@ -44,12 +44,14 @@ int
 spool_state_open(struct bh_spool *s, struct bh_error *err)
 {
     uint8_t slots[2][STATE_SLOT] = { { 0 } };
-    s->state_fd = openat(s->dir_fd, "state", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    s->state_fd =
+        openat(s->dir_fd, "state", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (s->state_fd < 0) {
         return bh_error_errno(err, errno, "state", "cannot open", "開けません");
     }
     if (flock(s->state_fd, LOCK_EX | LOCK_NB) != 0) {
-        return bh_error_set(err, -EBUSY, "state", "another process uses this spool", "別のプロセスが使用中です");
+        return bh_error_set(err, -EBUSY, "state", "another process uses this spool",
+                            "別のプロセスが使用中です");
     }
     const ssize_t n = pread(s->state_fd, slots, sizeof slots, 0);
     if (n != (ssize_t)sizeof slots) { /* new, or cut: its octets are taken now */
@@ -90,7 +92,8 @@ spool_state_save(struct bh_spool *s)
         bh_put_le64(p + 24, s->loss[k].rows);
     }
     bh_put_le64(slot + STATE_SLOT - 8, spool_sum(slot, STATE_SLOT - 8));
-    bh_ignore((int)pwrite(s->state_fd, slot, sizeof slot, (off_t)(s->state_number % 2 * STATE_SLOT)));
+    bh_ignore(
+        (int)pwrite(s->state_fd, slot, sizeof slot, (off_t)(s->state_number % 2 * STATE_SLOT)));
 }
 
 void
@@ -109,8 +112,9 @@ spool_lose(struct bh_spool *s, const struct bh_spool_block *b)
         k = s->losses = LOSSES - 1;
     }
     if (k == s->losses) {
-        s->loss[s->losses++] =
-            (struct bh_spool_loss){ .start_ns = b->start_ns, .first_ns = b->first_ns, .last_ns = b->last_ns };
+        s->loss[s->losses++] = (struct bh_spool_loss){ .start_ns = b->start_ns,
+                                                       .first_ns = b->first_ns,
+                                                       .last_ns = b->last_ns };
     }
     struct bh_spool_loss *l = &s->loss[k];
     l->rows += b->rows;

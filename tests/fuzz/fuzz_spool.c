@@ -79,7 +79,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bh_spool *s = NULL;
-    struct bh_spool_block b = { .kind = BH_SPOOL_BATCH, .rows = 1, .start_ns = 5, .number = UINT64_MAX, .size = 0 };
+    struct bh_spool_block b = {
+        .kind = BH_SPOOL_BATCH, .rows = 1, .start_ns = 5, .number = UINT64_MAX, .size = 0
+    };
     const struct bh_spool_config cfg = { .dir = folder, .octets = BH_SPOOL_LEAST, .layout = 1 };
     if (folder[0] == '\0') {
         snprintf(folder, sizeof folder, "/tmp/fuzz-spool-XXXXXX");
@@ -90,7 +92,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2 || size > 1 << 20) {
         return 0;
     }
-    const size_t first = (size - 2) * data[0] / 256, rest = size - 2 - first, second = rest * data[1] / 256;
+    const size_t first = (size - 2) * data[0] / 256, rest = size - 2 - first,
+                 second = rest * data[1] / 256;
     uint8_t *copy = malloc(size);
     if (copy == NULL) {
         abort();
@@ -101,7 +104,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put("0000000000000003.spool", copy, first);
     put("0000000000000004.spool", copy + first, second);
     uint8_t state[2 * STATE_SLOT] = { 0 };
-    memcpy(state, copy + first + second, rest - second < sizeof state ? rest - second : sizeof state);
+    memcpy(state, copy + first + second,
+           rest - second < sizeof state ? rest - second : sizeof state);
     bh_put_le64(state + STATE_SLOT - 8, spool_sum(state, STATE_SLOT - 8));
     put("state", state, sizeof state);
     free(copy);

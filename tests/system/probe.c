@@ -14,8 +14,10 @@
 
 #include "bh_packet.h"
 
-uint32_t __real_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b);
-uint32_t __wrap_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b);
+uint32_t __real_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f,
+                                 uint32_t *at, struct bh_batch *b);
+uint32_t __wrap_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f,
+                                 uint32_t *at, struct bh_batch *b);
 
 static void
 say(const char *what, long result)
@@ -23,7 +25,9 @@ say(const char *what, long result)
     char line[128];
     const int saved = errno;
     const int n = snprintf(line, sizeof line, "probe: %s: %s\n", what,
-                           result >= 0 ? "ALLOWED" : saved == EPERM || saved == EACCES ? "refused" : strerror(saved));
+                           result >= 0                         ? "ALLOWED"
+                           : saved == EPERM || saved == EACCES ? "refused"
+                                                               : strerror(saved));
     bh_ignore((int)write(STDERR_FILENO, line, (size_t)n));
 }
 
@@ -39,11 +43,13 @@ try_all(void)
     say("another program", execve("/bin/true", words, words));
     say("another process", syscall(SYS_kill, getppid(), 0));
     say("its parent's memory", syscall(SYS_ptrace, 16 /* PTRACE_ATTACH */, getppid(), 0, 0));
-    say("code in memory", syscall(SYS_mprotect, (long)try_all & ~4095L, 4096L, 7L /* read, write, execute */));
+    say("code in memory",
+        syscall(SYS_mprotect, (long)try_all & ~4095L, 4096L, 7L /* read, write, execute */));
 }
 
 uint32_t
-__wrap_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at, struct bh_batch *b)
+__wrap_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
+                        struct bh_batch *b)
 {
     static bool tried;
     if (!tried) {

@@ -20,7 +20,10 @@ struct trouble {
 
 static const struct bh_setting settings[] = {
     { .name = "file", .type = BH_SETTING_FILE_OUT, .required = true, .text = { "file", "file" } },
-    { .name = "after", .type = BH_SETTING_UINT, .default_text = "1000", .text = { "after", "after" } },
+    { .name = "after",
+      .type = BH_SETTING_UINT,
+      .default_text = "1000",
+      .text = { "after", "after" } },
     { .name = "what",
       .type = BH_SETTING_CHOICE,
       .default_text = "crash",

@@ -104,7 +104,8 @@ take(struct bh_spool *s, int64_t *run, struct bh_spool_block *ret)
             assert_memory_equal(ret->data, text, ret->size);
             *run = ret->start_ns;
         } else if (ret->kind == BH_SPOOL_BATCH) {
-            const struct bh_spool_block want = batch(ret->start_ns, ret->number, ret->rows, ret->size);
+            const struct bh_spool_block want =
+                batch(ret->start_ns, ret->number, ret->rows, ret->size);
             assert_memory_equal(ret->data, want.data, ret->size);
             assert_int_equal(ret->first_ns, want.first_ns);
             assert_int_equal(*run, ret->start_ns);

@@ -41,7 +41,7 @@ static struct world {
     uint64_t next, first_access[4096];
     uint64_t total[256]; /* batches of each run */
     uint64_t gap_packets;
-} *world;
+} * world;
 static struct bh_board *board;
 static char folder[64];
 
@@ -90,8 +90,9 @@ sink_write(struct bh_output *o, const struct bh_output_batch *batch)
     }
     assert_true(batch->number >= s->next);
     for (uint32_t i = 0; i < batch->rows; i++) {
-        const unsigned outcome =
-            b->outcome[i] == BH_OUTCOME_NONE ? bh_output_verdict(o, b->connection[i]) : b->outcome[i];
+        const unsigned outcome = b->outcome[i] == BH_OUTCOME_NONE
+                                     ? bh_output_verdict(o, b->connection[i])
+                                     : b->outcome[i];
         e.wrong |= outcome != outcome_of(e.run, e.number);
         assert_int_equal(b->src[i], batch->number);
     }
@@ -176,7 +177,8 @@ make(struct bh_batch *b, uint64_t number)
 static void
 decide(uint64_t upto)
 {
-    const uint64_t end = upto < world->next ? world->first_access[upto] : atomic_load(&board->written);
+    const uint64_t end =
+        upto < world->next ? world->first_access[upto] : atomic_load(&board->written);
     if (end > atomic_load(&board->final)) {
         atomic_store(&board->final, end);
     }
@@ -189,7 +191,8 @@ offer(struct bh_host *h, struct bh_batch *b, uint64_t number)
         const uint64_t first = atomic_load(&board->written);
         world->first_access[number] = first;
         for (uint32_t i = 0; i < rows_of(number); i++) {
-            atomic_store(&board->outcome[(first + i) % BH_BOARD_ACCESSES], outcome_of(world->run, number));
+            atomic_store(&board->outcome[(first + i) % BH_BOARD_ACCESSES],
+                         outcome_of(world->run, number));
         }
         atomic_store(&board->written, first + rows_of(number));
         world->next++;
@@ -318,8 +321,9 @@ compare(bool exact_outcomes)
         for (uint64_t n = 0; n < world->total[r]; n++, at++) {
             if (at >= world->count || world->entry[at].run != r || world->entry[at].number != n ||
                 world->entry[at].rows != rows_of(n)) {
-                print_message("# entry %u of %u: wanted run %d batch %u, got run %d batch %u\n", at, world->count, (int)r,
-                              (unsigned)n, (int)world->entry[at].run, (unsigned)world->entry[at].number);
+                print_message("# entry %u of %u: wanted run %d batch %u, got run %d batch %u\n", at,
+                              world->count, (int)r, (unsigned)n, (int)world->entry[at].run,
+                              (unsigned)world->entry[at].number);
                 fail();
             }
             wrong += world->entry[at].wrong;
@@ -492,7 +496,9 @@ refused(void **state)
     struct bh_host *h = begin(1 << 20), *second = NULL;
     struct bh_error err = { 0 };
     struct bh_output_module frames = module;
-    struct bh_host_config cfg = { .module = &module, .instance = "two", .spool_dir = folder, .spool_octets = 1 << 20 };
+    struct bh_host_config cfg = {
+        .module = &module, .instance = "two", .spool_dir = folder, .spool_octets = 1 << 20
+    };
     assert_int_equal(bh_host_new(&cfg, &second, &err), -EBUSY);
     bh_host_free(h);
     frames.when = BH_OUTPUT_AT_ONCE;

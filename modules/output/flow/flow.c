@@ -273,8 +273,9 @@ flow_open(struct bh_output *o)
         .ended = flow_ended,
         .arg = m,
     };
-    static const char *const counters[] = { "flows", "flows_ended_early", "flows_begun", "flows_closed",
-                                            "flows_lost", "messages_sent", "messages_refused" };
+    static const char *const counters[] = { "flows",           "flows_ended_early", "flows_begun",
+                                            "flows_closed",    "flows_lost",        "messages_sent",
+                                            "messages_refused" };
     int r = open_sinks(m, &err);
     for (size_t k = 0; k < (m->socket >= 0 ? 7 : 5); k++) {
         bh_output_count(o, counters[k], 0); /* also those that stay 0 have a name */
@@ -296,12 +297,14 @@ static void
 count_orphans(struct flow_module *m)
 {
     const uint64_t begun = bh_output_counted(m->o, "flows_begun");
-    const uint64_t gone = bh_output_counted(m->o, "flows_closed") + bh_output_counted(m->o, "flows_lost");
+    const uint64_t gone =
+        bh_output_counted(m->o, "flows_closed") + bh_output_counted(m->o, "flows_lost");
     struct bh_error err = { 0 };
     if (begun > gone) {
         bh_output_count(m->o, "flows_lost", begun - gone);
         bh_error_set(&err, 0, "", "%llu flows that were open were lost with the process before",
-                     "前のプロセスの終了により、継続中のフロー %llu 件が失われました", (unsigned long long)(begun - gone));
+                     "前のプロセスの終了により、継続中のフロー %llu 件が失われました",
+                     (unsigned long long)(begun - gone));
         say(m, BH_SAY_WARNING, &err);
     }
 }
