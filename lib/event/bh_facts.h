@@ -31,9 +31,9 @@ struct bh_range6 { /* of one /64 */
 
 struct bh_facts {
     uint8_t cls, direction, kind, proto; /* of all of them */
-    bool odd;                            /* perhaps malformed, a fragment, or cut before its ports */
-    bool in_front;                       /* the service is the source port, else the destination port */
-    uint8_t outcomes;                    /* a bit for each; of TCP accesses */
+    bool odd;         /* perhaps malformed, a fragment, or cut before its ports */
+    bool in_front;    /* the service is the source port, else the destination port */
+    uint8_t outcomes; /* a bit for each; of TCP accesses */
     uint64_t service_ports, other_ports; /* classes of ports */
     uint64_t far_countries, near_countries;
     /* Far ends; first > last: there are none. */

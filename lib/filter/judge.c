@@ -47,8 +47,10 @@ make_operators(struct filter_judge *j)
             for (unsigned b = 0; b < 8; b++) {
                 for (unsigned y = 0; y < 3; y++) {
                     if ((b & bit_of(truths[y])) != 0) {
-                        j->both[a][b] |= (uint8_t)bit_of(truths[x] < truths[y] ? truths[x] : truths[y]);
-                        j->either[a][b] |= (uint8_t)bit_of(truths[x] > truths[y] ? truths[x] : truths[y]);
+                        j->both[a][b] |=
+                            (uint8_t)bit_of(truths[x] < truths[y] ? truths[x] : truths[y]);
+                        j->either[a][b] |=
+                            (uint8_t)bit_of(truths[x] > truths[y] ? truths[x] : truths[y]);
                     }
                 }
             }
@@ -73,7 +75,8 @@ at_ends(const struct filter_judge *j, enum end end, unsigned src, unsigned dst)
 }
 
 static unsigned
-at_far_and_near(const struct filter_judge *j, enum end end, const struct bh_facts *x, unsigned far, unsigned near)
+at_far_and_near(const struct filter_judge *j, enum end end, const struct bh_facts *x, unsigned far,
+                unsigned near)
 {
     return x->direction == BH_DIR_OUT ? at_ends(j, end, near, far) : at_ends(j, end, far, near);
 }
@@ -110,8 +113,9 @@ net4_may(const struct filter_judge *j, const struct node *n, const struct bh_fac
     if (x->kind == BH_KIND_IP6) {
         return BH_MAY_NO;
     }
-    unsigned far = x->far4.first > x->far4.last ? (unsigned)(BH_MAY_NO | BH_MAY_YES)
-                                                : range_may(x->far4.first, x->far4.last, n->a, n->b);
+    unsigned far = x->far4.first > x->far4.last
+                       ? (unsigned)(BH_MAY_NO | BH_MAY_YES)
+                       : range_may(x->far4.first, x->far4.last, n->a, n->b);
     unsigned near = x->near4 == NULL ? (unsigned)(BH_MAY_NO | BH_MAY_YES) : 0U;
     for (size_t k = 0; k < x->near4_count && x->near4 != NULL; k++) {
         near |= range_may(x->near4[k].first, x->near4[k].last, n->a, n->b);
@@ -127,7 +131,8 @@ near6_may(const struct bh_range6 *r, const struct node *n)
         return BH_MAY_NO;
     }
     const uint64_t end = n->lo | ~n->mask_lo;
-    const bool overlaps = r->first <= end && r->last >= n->lo, inside = r->first >= n->lo && r->last <= end;
+    const bool overlaps = r->first <= end && r->last >= n->lo,
+               inside = r->first >= n->lo && r->last <= end;
     return (overlaps ? (unsigned)BH_MAY_YES : 0U) | (inside ? 0U : (unsigned)BH_MAY_NO);
 }
 
@@ -141,7 +146,8 @@ net6_may(const struct filter_judge *j, const struct node *n, const struct bh_fac
     unsigned far = BH_MAY_NO | BH_MAY_YES;
     if (x->far6.first <= x->far6.last) { /* of a longer prefix these bits alone do not say yes */
         const bool whole = (n->mask_hi & UINT32_MAX) == 0 && n->mask_lo == 0;
-        far = range_may(x->far6.first, x->far6.last, net, mask) | (whole ? 0U : (unsigned)BH_MAY_NO);
+        far =
+            range_may(x->far6.first, x->far6.last, net, mask) | (whole ? 0U : (unsigned)BH_MAY_NO);
     }
     unsigned near = x->near6 == NULL ? (unsigned)(BH_MAY_NO | BH_MAY_YES) : 0U;
     for (size_t k = 0; k < x->near6_count && x->near6 != NULL; k++) {
@@ -163,7 +169,8 @@ classes_may(const struct leaf *l, uint64_t classes)
 }
 
 static unsigned
-port_may(const struct filter_judge *j, const struct node *n, const struct leaf *l, const struct bh_facts *x)
+port_may(const struct filter_judge *j, const struct node *n, const struct leaf *l,
+         const struct bh_facts *x)
 {
     if (!has_transport(x)) {
         return BH_MAY_UNKNOWN;
@@ -171,7 +178,8 @@ port_may(const struct filter_judge *j, const struct node *n, const struct leaf *
     if (x->odd) {
         return BH_MAY_ALL;
     }
-    const unsigned service = classes_may(l, x->service_ports), other = classes_may(l, x->other_ports);
+    const unsigned service = classes_may(l, x->service_ports),
+                   other = classes_may(l, x->other_ports);
     return x->in_front ? at_ends(j, n->end, service, other) : at_ends(j, n->end, other, service);
 }
 
@@ -299,7 +307,8 @@ leaf_truth(const struct bh_filter *f, const struct node *n, uint32_t what)
 
 /* Sort ports or values into classes, and tell each leaf which of them it says yes to. */
 static void
-make_classes(struct filter_judge *j, enum op op, bool is_known, uint8_t *class_of_each, unsigned *ret_count)
+make_classes(struct filter_judge *j, enum op op, bool is_known, uint8_t *class_of_each,
+             unsigned *ret_count)
 {
     const struct bh_filter *f = j->f;
     struct classes c = { .count = 0 };

@@ -20,8 +20,8 @@ struct choose {
 static bool
 alike(const struct kobold_value *a, const struct kobold_value *b)
 {
-    return a->kind == b->kind && strcmp(a->code, b->code) == 0 && strcmp(a->class_name, b->class_name) == 0 &&
-           strcmp(a->rfc, b->rfc) == 0;
+    return a->kind == b->kind && strcmp(a->code, b->code) == 0 &&
+           strcmp(a->class_name, b->class_name) == 0 && strcmp(a->rfc, b->rfc) == 0;
 }
 
 /* A country that the newest does not have any more is unknown. */
@@ -83,7 +83,8 @@ value_at(const kobold *countries, const struct bh_batch *b, uint32_t i, bool of_
         return kobold_v4(countries, of_src ? b->src[i] : b->dst[i]);
     }
     const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-    return of_src ? kobold_v6(countries, p->src_hi, p->src_lo) : kobold_v6(countries, p->dst_hi, p->dst_lo);
+    return of_src ? kobold_v6(countries, p->src_hi, p->src_lo)
+                  : kobold_v6(countries, p->dst_hi, p->dst_lo);
 }
 
 /* The far end's country on the day of the record. */

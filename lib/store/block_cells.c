@@ -22,11 +22,12 @@ struct cell {
 struct block_cells {
     struct cell *cell; /* [kind * countries + country] */
     uint32_t *used, used_count, next, room;
-    bool second;                       /* of the cell at `next`: its last row is still to come */
-    uint16_t kind_of[CODES];           /* of a service; NO_KIND: no access, or its ports are told one by one */
-    uint16_t *kind_of_group;           /* of rows with code 255 */
-    uint32_t group[KINDS_MOST];        /* of a kind: packed */
-    uint32_t port[KINDS_MOST];         /* PORT_ANY: not told */
+    bool second; /* of the cell at `next`: its last row is still to come */
+    uint16_t
+        kind_of[CODES]; /* of a service; NO_KIND: no access, or its ports are told one by one */
+    uint16_t *kind_of_group;    /* of rows with code 255 */
+    uint32_t group[KINDS_MOST]; /* of a kind: packed */
+    uint32_t port[KINDS_MOST];  /* PORT_ANY: not told */
     uint32_t kinds;
     bool by_service;
     /* Rows whose port stands in a list, when ports are told. */
@@ -34,7 +35,7 @@ struct block_cells {
         int64_t ts_ns;
         uint32_t group;
         uint16_t port, country;
-    } *lone;
+    } * lone;
     uint32_t lones, lone_next;
     uint32_t listed_at, group_at; /* in the lists of services */
 };
@@ -93,7 +94,9 @@ make_kinds(struct block_cells *c, const struct dict *d)
     for (uint32_t k = 0; k < d->service_count; k++) {
         const uint32_t port = d->service[k].port;
         const bool alone = c->by_service && port == PORT_ANY;
-        c->kind_of[k] = alone ? NO_KIND : kind_for(c, d->group[d->service[k].group], c->by_service ? port : PORT_ANY);
+        c->kind_of[k] =
+            alone ? NO_KIND
+                  : kind_for(c, d->group[d->service[k].group], c->by_service ? port : PORT_ANY);
         fits &= c->kind_of[k] != NO_KIND - 1;
     }
     for (uint32_t k = 0; k < d->group_count; k++) {
@@ -203,10 +206,12 @@ add_span(struct block_rows *r, struct block_cells *c, int64_t span)
             return;
         }
         const unsigned code = r->service[i];
-        const uint32_t country = r->country[i] | (r->wide_country ? (uint32_t)r->country_high[i] << 8 : 0);
+        const uint32_t country =
+            r->country[i] | (r->wide_country ? (uint32_t)r->country_high[i] << 8 : 0);
         const bool listed = code == CODE_OTHER || d->service[code].port == PORT_ANY;
         const uint16_t port = listed ? (uint16_t)r->service_port.v[c->listed_at++] : 0;
-        const uint32_t group = code == CODE_OTHER ? r->service_group.v[c->group_at++] : d->service[code].group;
+        const uint32_t group =
+            code == CODE_OTHER ? r->service_group.v[c->group_at++] : d->service[code].group;
         const unsigned kind = code == CODE_OTHER ? c->kind_of_group[group] : c->kind_of[code];
         if (BH_LIKELY(kind != NO_KIND)) {
             add(c, kind * d->country_count + country, ts);
@@ -237,15 +242,17 @@ put(struct bh_batch *b, uint32_t group, uint32_t port, uint16_t value, int64_t t
 }
 
 static void
-put_cells(struct block_cells *c, const struct dict *d, const uint16_t *value_of_country, struct bh_batch *b)
+put_cells(struct block_cells *c, const struct dict *d, const uint16_t *value_of_country,
+          struct bh_batch *b)
 {
     while (c->next < c->used_count && b->rows < BH_BATCH_ROWS) {
         struct cell *x = &c->cell[c->used[c->next]];
-        const uint32_t kind = c->used[c->next] / d->country_count, country = c->used[c->next] % d->country_count;
+        const uint32_t kind = c->used[c->next] / d->country_count,
+                       country = c->used[c->next] % d->country_count;
         const uint32_t port = c->port[kind] == PORT_ANY ? 0 : c->port[kind];
         const bool two = x->count > 1 && !c->second;
-        put(b, c->group[kind], port, value_of_country[country], c->second ? x->last_ns : x->first_ns,
-            two ? x->count - 1 : 1);
+        put(b, c->group[kind], port, value_of_country[country],
+            c->second ? x->last_ns : x->first_ns, two ? x->count - 1 : 1);
         c->second = two;
         if (!two) {
             x->count = 0;
@@ -259,7 +266,8 @@ put_cells(struct block_cells *c, const struct dict *d, const uint16_t *value_of_
 }
 
 bool
-block_cells_next(struct block_rows *r, struct block_cells *c, int64_t span, const uint16_t *value_of_country, struct bh_batch *b)
+block_cells_next(struct block_rows *r, struct block_cells *c, int64_t span,
+                 const uint16_t *value_of_country, struct bh_batch *b)
 {
     bh_batch_reset(b);
     b->want = 0;

@@ -490,5 +490,5 @@ block_open_some(struct block_rows *r, const struct dict *d, const struct block_h
         r->row = h->rows;
         return 0;
     }
-    return open_symbols(r, body) && open_rest(r, body) ? some_take(r) : BH_EDAMAGED;
+    return open_symbols(r, body) && open_rest(r, body) ? some_take(r, s) : BH_EDAMAGED;
 }

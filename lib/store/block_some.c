@@ -131,7 +131,7 @@ some_choose(struct block_rows *r, const struct sieve *s)
 
 /* ---- columns that are walked ------------------------------------------------------------------------------ */
 
-static __attribute__((noinline)) void
+static void
 take_time(struct block_rows *r)
 {
     static const int64_t units[4] = { 1, 1000, 1000000, 1000000000 };
@@ -183,48 +183,59 @@ window_take(struct window *w, unsigned n) /* n <= 32 */
     return v;
 }
 
+/* The place, as `how` of struct sieve.places tells it. */
 static inline uint32_t
-far_place(struct window *w, const struct far_group *g)
+far_place(struct window *w, uint32_t how)
 {
-    if (g->bits == 0) {
+    const unsigned bits = PLACE_BITS(how);
+    const uint32_t below = PLACE_SHORT(how);
+    if (bits == 0) {
         return 0;
     }
     window_fill(w);
-    const unsigned less = g->bits - 1U;
+    const unsigned less = bits - 1U;
     const uint32_t v = (uint32_t)(w->word & ((1ULL << less) - 1));
-    const unsigned longer = v >= g->short_count;
-    const uint32_t place = longer ? (v << 1 | (uint32_t)(w->word >> less & 1)) - g->short_count : v;
+    const unsigned longer = v >= below;
+    const uint32_t place = longer ? (v << 1 | (uint32_t)(w->word >> less & 1)) - below : v;
     const unsigned n = less + longer;
     w->word >>= n;
     w->have -= n;
     w->in.at += n;
-    return place < g->count ? place : 0;
+    return place;
+}
+
+static inline uint32_t
+entry_of(const struct dict *d, uint32_t group, uint32_t place)
+{
+    const struct far_group *g = &d->far_group[d->group_of[group] - 1];
+    return g->first + (place < g->count ? place : 0);
 }
 
 /* Places are of different lengths, so all are read; addresses are looked up for the rows wanted. */
-static __attribute__((noinline)) bool
-take_far(struct block_rows *r, bool all_entries)
+static bool
+take_far(struct block_rows *r, const struct sieve *s, bool all_entries)
 {
     const struct dict *d = r->d;
     struct block_some *x = r->some;
     struct window bits = { .in = r->far_bits };
-    uint32_t entry = UINT32_MAX;
+    uint32_t group = UINT32_MAX, place = 0; /* of the row before: UINT32_MAX: it has no entry */
     uint64_t hi = 0, lo = 0;
     const uint32_t rows = all_entries ? r->h->rows : x->row[x->count - 1] + 1U;
     for (uint32_t i = 0, k = 0; i < rows; i++) {
         const unsigned symbol = r->far[i], country = country_at(r, i);
         if (BH_LIKELY(symbol >= FAR_CLASS4)) {
-            const unsigned g = d->group_of[country * FAR_SYMBOLS + symbol];
-            if (BH_UNLIKELY(g == 0)) {
+            group = country * FAR_SYMBOLS + symbol;
+            const uint32_t how = s->places[group];
+            if (BH_UNLIKELY(how == 0)) {
                 return false;
             }
-            entry = d->far_group[g - 1].first + far_place(&bits, &d->far_group[g - 1]);
+            place = far_place(&bits, how);
         } else if (symbol == FAR_SAME) {
             if (i == 0) {
                 return false;
             }
         } else {
-            entry = UINT32_MAX;
+            group = UINT32_MAX;
             hi = lo = 0;
             if (symbol == FAR_ONCE6) {
                 hi = window_take(&bits, 32) << 32;
@@ -234,10 +245,10 @@ take_far(struct block_rows *r, bool all_entries)
             lo |= symbol == FAR_NONE ? 0 : window_take(&bits, 32);
         }
         if (all_entries) {
-            x->all_entries[i] = entry;
+            x->all_entries[i] = group == UINT32_MAX ? UINT32_MAX : entry_of(d, group, place);
         }
         if (k < x->count && x->row[k] == i) {
-            x->entry[k] = entry;
+            x->entry[k] = group == UINT32_MAX ? UINT32_MAX : entry_of(d, group, place);
             x->country[k] = (uint16_t)country;
             x->far_hi[k] = hi;
             x->far_lo[k++] = lo;
@@ -261,13 +272,14 @@ stream_at(const struct block_some *x, uint32_t k, uint32_t *ret_at)
 {
     const unsigned s = stream_of(x->group[k]);
     const uint64_t at = x->at[k];
-    const uint32_t before = (uint32_t)((at & 0xffff) + (at >> 16 & 0xffff) + (at >> 32 & 0xffff) + (at >> 48));
+    const uint32_t before =
+        (uint32_t)((at & 0xffff) + (at >> 16 & 0xffff) + (at >> 32 & 0xffff) + (at >> 48));
     *ret_at = s < STREAM_REST ? (uint32_t)(at >> (16 * s) & 0xffff) : x->row[k] - before;
     return s;
 }
 
 /* Codes that stand for a list behind: how many of them came before? */
-static __attribute__((noinline)) void
+static void
 take_shape(struct block_rows *r)
 {
     const struct dict *d = r->d;
@@ -312,15 +324,16 @@ has_hits(const struct block_rows *r)
     return any;
 }
 
-static __attribute__((noinline)) void
+static void
 take_other_in_order(struct block_rows *r)
 {
     struct block_some *x = r->some;
     uint32_t at[STREAMS] = { 0 }, missed[STREAMS] = { 0 }, group_at = 0;
     for (uint32_t i = 0, k = 0; k < x->count; i++) {
         const unsigned code = r->service[i];
-        const unsigned s = code == CODE_OTHER ? (unsigned)stream_of(r->d->group[r->service_group.v[group_at++]])
-                                              : r->d->spelled[code].stream;
+        const unsigned s = code == CODE_OTHER
+                               ? (unsigned)stream_of(r->d->group[r->service_group.v[group_at++]])
+                               : r->d->spelled[code].stream;
         uint32_t other = 0;
         if (wants_other(r, s)) {
             const uint32_t entry = x->all_entries[i];
@@ -335,7 +348,7 @@ take_other_in_order(struct block_rows *r)
     }
 }
 
-static __attribute__((noinline)) void
+static void
 take_other(struct block_rows *r)
 {
     struct block_some *x = r->some;
@@ -354,7 +367,8 @@ take_ranks(struct block_rows *r)
     uint32_t four = 0, six = 0, near = 0, group_at = 0;
     for (uint32_t i = 0, k = 0; k < x->count; i++) {
         const unsigned code = r->service[i];
-        const uint32_t g = code == CODE_OTHER ? r->d->group[r->service_group.v[group_at++]] : r->d->spelled[code].group;
+        const uint32_t g = code == CODE_OTHER ? r->d->group[r->service_group.v[group_at++]]
+                                              : r->d->spelled[code].group;
         const unsigned kind = group_kind(g);
         x->rank4[k] = (uint16_t)four;
         x->rank6[k] = (uint16_t)six;
@@ -367,19 +381,20 @@ take_ranks(struct block_rows *r)
 }
 
 int
-some_take(struct block_rows *r)
+some_take(struct block_rows *r, const struct sieve *s)
 {
     struct block_some *x = r->some;
     for (uint32_t k = 0; k < x->count; k++) { /* of services it is in the dictionary */
         const unsigned code = r->service[x->row[k]];
         if (BH_LIKELY(code != CODE_OTHER)) {
             x->group[k] = r->d->spelled[code].group;
-            x->port[k] = r->d->spelled[code].port == PORT_ANY ? x->port[k] : (uint16_t)r->d->spelled[code].port;
+            x->port[k] = r->d->spelled[code].port == PORT_ANY ? x->port[k]
+                                                              : (uint16_t)r->d->spelled[code].port;
         }
     }
     const bool in_order = has_hits(r);
     take_time(r);
-    if (!take_far(r, in_order)) {
+    if (!take_far(r, s, in_order)) {
         return BH_EDAMAGED;
     }
     take_shape(r);
@@ -450,7 +465,8 @@ put_form(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i,
 }
 
 static void
-put_cold(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i, unsigned stream, uint32_t at)
+put_cold(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i, unsigned stream,
+         uint32_t at)
 {
     const struct block_some *x = r->some;
     const uint32_t lacks = r->h->flags >> CHUNK_LACKS_SHIFT;
@@ -458,9 +474,12 @@ put_cold(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i,
         const uint8_t usual = x->entry[k] != UINT32_MAX ? r->d->entry_ttl[x->entry[k]] : 0;
         b->ttl[i] = (uint8_t)(usual + r->ttl[x->row[k]]);
     }
-    b->tcp_window[i] = (lacks & BH_LACK_WINDOW) == 0 && stream <= STREAM_TCP ? (uint16_t)r->window[stream].v[at] : 0;
-    b->ip_id[i] =
-        (lacks & BH_LACK_IP_ID) == 0 && b->kind[i] == BH_KIND_IP4 ? (uint16_t)r->ip_id.v[x->rank4[k]] : 0;
+    b->tcp_window[i] = (lacks & BH_LACK_WINDOW) == 0 && stream <= STREAM_TCP
+                           ? (uint16_t)r->window[stream].v[at]
+                           : 0;
+    b->ip_id[i] = (lacks & BH_LACK_IP_ID) == 0 && b->kind[i] == BH_KIND_IP4
+                      ? (uint16_t)r->ip_id.v[x->rank4[k]]
+                      : 0;
 }
 
 /* What of the list beside the columns is about rows wanted. */
@@ -496,7 +515,8 @@ put_seen(struct block_rows *r, struct bh_batch *b, uint32_t first, uint32_t n)
 }
 
 static void
-put_row(const struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b, uint32_t k, uint32_t i)
+put_row(const struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b,
+        uint32_t k, uint32_t i)
 {
     const struct block_some *x = r->some;
     const uint32_t g = x->group[k];
@@ -510,7 +530,8 @@ put_row(const struct block_rows *r, const uint16_t *value_of_country, struct bh_
     b->kind[i] = (uint8_t)group_kind(g);
     b->proto[i] = (uint8_t)group_proto(g);
     b->country[i] = value_of_country[x->country[k]];
-    b->ports[i] = group_in_front(g) ? (uint32_t)x->port[k] << 16 | x->other[k] : (uint32_t)x->other[k] << 16 | x->port[k];
+    b->ports[i] = group_in_front(g) ? (uint32_t)x->port[k] << 16 | x->other[k]
+                                    : (uint32_t)x->other[k] << 16 | x->port[k];
     put_addresses(r, b, k, i);
     put_form(r, b, k, i, cold);
     b->outcome[i] = stream == STREAM_KNOCK ? r->outcome[at] : (uint8_t)BH_OUTCOME_NONE;
@@ -527,7 +548,8 @@ bool
 some_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b)
 {
     struct block_some *x = r->some;
-    const uint32_t first = x->next, left = x->count - first, n = left < BH_BATCH_ROWS ? left : BH_BATCH_ROWS;
+    const uint32_t first = x->next, left = x->count - first,
+                   n = left < BH_BATCH_ROWS ? left : BH_BATCH_ROWS;
     if (n == 0) {
         return false;
     }

@@ -622,6 +622,15 @@ log_file_open(const char *path, enum file_type type, uint64_t sequence, struct l
 }
 
 void
+log_file_forget_pages(const struct log_file *f, uint64_t at, uint64_t size)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = at / page * page, to = (at + size) / page * page;
+    if (f->is_mapped && to > from) { /* read only: nothing is lost */
+        madvise((char *)(uintptr_t)(f->data + from), to - from, MADV_DONTNEED);
+    }
+}
+
+void
 log_file_close(struct log_file *f)
 {
     if (f->is_mapped) {

@@ -115,6 +115,8 @@ BH_NODISCARD int log_file_open(const char *path, enum file_type type, uint64_t s
 BH_NODISCARD int
 log_file_parse(struct log_file *f, const uint8_t *data, uint64_t size, struct bh_error *err);
 void log_file_close(struct log_file *f);
+/* What was read of a mapped file need not stay with us; the system may keep it. */
+void log_file_forget_pages(const struct log_file *f, uint64_t at, uint64_t size);
 /* The dictionary, repaired from its parity where that helps. */
 BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct dict *ret);
 

@@ -33,12 +33,12 @@ find_groups(struct sieve *s)
 #define GROUPS_MOST 4096U
 
 int
-sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge, const struct dict *d,
-            const uint16_t *value_of_country)
+sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge,
+            const struct dict *d, const uint16_t *value_of_country)
 {
     sieve_done(s);
-    if (!plan->has_summary || judge->country_classes > SIEVE_COUNTRIES || d->group_count > GROUPS_MOST ||
-        !fits(&plan->summary, d)) {
+    if (!plan->has_summary || judge->country_classes > SIEVE_COUNTRIES ||
+        d->group_count > GROUPS_MOST || !fits(&plan->summary, d)) {
         return BH_ELIMIT;
     }
     *s = (struct sieve){ .plan = plan, .judge = judge, .d = d, .ports = judge->port_classes };
@@ -46,11 +46,19 @@ sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge
     s->group = calloc((plan->summary.term_count + 1UL) * s->ports, sizeof *s->group);
     s->term_of_group = calloc(d->group_count + 1UL, sizeof *s->term_of_group);
     s->country_bit = calloc(d->country_count + 256UL, 1);
-    if (s->service == NULL || s->group == NULL || s->term_of_group == NULL || s->country_bit == NULL) {
+    s->places = calloc((size_t)d->country_count * FAR_SYMBOLS + 1, sizeof *s->places);
+    if (s->places == NULL || s->service == NULL || s->group == NULL || s->term_of_group == NULL ||
+        s->country_bit == NULL) {
         sieve_done(s);
         return -ENOMEM;
     }
     find_groups(s);
+    for (size_t k = 0; k < (size_t)d->country_count * FAR_SYMBOLS; k++) {
+        if (d->group_of[k] != 0) { /* entries are 2^23 at most */
+            const struct far_group *g = &d->far_group[d->group_of[k] - 1];
+            s->places[k] = PLACE_IS | (uint32_t)g->bits << 24 | g->short_count;
+        }
+    }
     for (uint32_t k = 0; k < d->country_count; k++) {
         s->country_bit[k] = (uint8_t)(1U << judge->country_class[value_of_country[k]]);
     }
@@ -70,6 +78,7 @@ sieve_done(struct sieve *s)
     free(s->group);
     free(s->term_of_group);
     free(s->country_bit);
+    free(s->places);
     *s = (struct sieve){ 0 };
 }
 
@@ -106,9 +115,11 @@ make_tables(struct sieve *s)
     const struct summary *x = &s->plan->summary;
     for (uint32_t k = 0; k < x->term_count; k++) {
         const bool listed = x->port[k] == PORT_ANY;
-        struct sieve_row *row = k < x->service_count ? &s->service[(size_t)k * s->ports] : &s->group[(size_t)k * s->ports];
+        struct sieve_row *row = k < x->service_count ? &s->service[(size_t)k * s->ports]
+                                                     : &s->group[(size_t)k * s->ports];
         for (unsigned p = 0; p < (listed ? s->ports : 1); p++) {
-            row[p] = judge_term(s, k, &s->facts, 1ULL << (listed ? p : s->judge->port_class[x->port[k]]));
+            row[p] = judge_term(s, k, &s->facts,
+                                1ULL << (listed ? p : s->judge->port_class[x->port[k]]));
         }
     }
 }
@@ -126,8 +137,9 @@ sieve_block(struct sieve *s, uint32_t block, const char *sensor, bool unknown_to
         f.far4 = f.far6 = (struct bh_range4){ 1, 0 };
     }
     const struct bh_facts *y = &s->facts;
-    const bool same = s->is_known && s->unknown_too == unknown_too && memcmp(s->odd, odd, x->term_octets) == 0 &&
-                      f.other_ports == y->other_ports && f.outcomes == y->outcomes && f.sensor == y->sensor &&
+    const bool same = s->is_known && s->unknown_too == unknown_too &&
+                      memcmp(s->odd, odd, x->term_octets) == 0 && f.other_ports == y->other_ports &&
+                      f.outcomes == y->outcomes && f.sensor == y->sensor &&
                       f.far4.first == y->far4.first && f.far4.last == y->far4.last &&
                       f.far6.first == y->far6.first && f.far6.last == y->far6.last;
     if (same) {

@@ -13,7 +13,7 @@
 
 /* What the judge says, as sets of classes of countries. */
 struct sieve_row {
-    uint8_t pass;    /* rows that may be selected, or of which it is open whether they are unknown */
+    uint8_t pass; /* rows that may be selected, or of which it is open whether they are unknown */
     uint8_t unknown; /* rows of which nothing else can be said */
 };
 struct sieve {
@@ -24,6 +24,7 @@ struct sieve {
     struct sieve_row *service, *group; /* group: [term * ports + class], of rows with code 255 */
     uint16_t *term_of_group;           /* [group of the dictionary] term + 1 */
     uint8_t *country_bit;              /* [country of the dictionary] */
+    uint32_t *places; /* [country, symbol]: how places of the group are told; 0: there is none */
     uint8_t has_port[CODES];
     uint64_t stream[CODES]; /* 1 in the counter of its stream; see block_some.c */
     unsigned ports;
@@ -35,15 +36,21 @@ struct sieve {
 };
 
 /* For the blocks of a file by this dictionary. BH_ELIMIT: rows cannot be told. */
-BH_NODISCARD int sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge,
-                             const struct dict *d, const uint16_t *value_of_country);
+BH_NODISCARD int
+sieve_begin(struct sieve *s, const struct file_plan *plan, const struct bh_judge *judge,
+            const struct dict *d, const uint16_t *value_of_country);
 void sieve_done(struct sieve *s);
 void sieve_block(struct sieve *s, uint32_t block, const char *sensor, bool unknown_too);
+
+/* Of `places`: how many bits a place has, and below which it has one less. */
+#define PLACE_IS 0x80000000U
+#define PLACE_BITS(p) ((p) >> 24 & 31U)
+#define PLACE_SHORT(p) ((p)&0xffffffU)
 
 /* Service and country are open: which rows are wanted? */
 BH_NODISCARD int some_choose(struct block_rows *r, const struct sieve *s);
 /* All lists are open, but far ends are not looked at: the rows wanted are taken out of them. */
-BH_NODISCARD int some_take(struct block_rows *r);
+BH_NODISCARD int some_take(struct block_rows *r, const struct sieve *s);
 bool some_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
 void some_free(struct block_some *s);
 

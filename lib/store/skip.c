@@ -30,8 +30,8 @@ hash_of(const char *code, unsigned kind, const char *class_name, const char *rfc
 static bool
 means_the_same(const struct kobold_value *v, const struct bh_store_country *c)
 {
-    return v->kind == c->kind && strcmp(v->code, c->code) == 0 && strcmp(v->class_name, c->class_name) == 0 &&
-           strcmp(v->rfc, c->rfc) == 0;
+    return v->kind == c->kind && strcmp(v->code, c->code) == 0 &&
+           strcmp(v->class_name, c->class_name) == 0 && strcmp(v->rfc, c->rfc) == 0;
 }
 
 int
@@ -144,11 +144,12 @@ alike(const struct looking *l, const struct bh_facts *x, uint64_t listed)
     const struct bh_facts *y = &l->facts;
     const bool same_ends = !l->judge->asks_addresses ||
                            (x->far4.first == y->far4.first && x->far4.last == y->far4.last &&
-                            x->far6.first == y->far6.first && x->far6.last == y->far6.last && x->near4 == y->near4 &&
-                            x->near6 == y->near6);
+                            x->far6.first == y->far6.first && x->far6.last == y->far6.last &&
+                            x->near4 == y->near4 && x->near6 == y->near6);
     return l->is_known && listed == l->listed && x->service_ports == y->service_ports &&
            x->other_ports == y->other_ports && x->far_countries == y->far_countries &&
-           x->near_countries == y->near_countries && x->outcomes == y->outcomes && x->sensor == y->sensor && same_ends;
+           x->near_countries == y->near_countries && x->outcomes == y->outcomes &&
+           x->sensor == y->sensor && same_ends;
 }
 
 /* Is there a term of the block, or with `all` of the segment, that the judge wants? */
@@ -164,7 +165,9 @@ is_needed(struct looking *l, uint32_t block, const struct bh_facts *x, uint64_t 
     const size_t at = (size_t)block * l->s->term_octets;
     unsigned any = 0;
     for (uint32_t k = 0; k < l->s->term_octets; k++) {
-        any |= all ? l->wanted[0][k] : (l->wanted[0][k] & l->s->terms[at + k]) | (l->wanted[1][k] & l->s->odd[at + k]);
+        any |=
+            all ? l->wanted[0][k]
+                : (l->wanted[0][k] & l->s->terms[at + k]) | (l->wanted[1][k] & l->s->odd[at + k]);
     }
     return any != 0;
 }
@@ -206,8 +209,8 @@ why_skipped(struct looking *l, uint32_t block, const struct bh_facts *facts, uin
 /* ---- the plan of a file ------------------------------------------------------------------------------------ */
 
 static void
-look_at_blocks(struct file_plan *p, const struct log_file *f, const struct bh_store_query *q, struct looking *l,
-               const char *sensor)
+look_at_blocks(struct file_plan *p, const struct log_file *f, const struct bh_store_query *q,
+               struct looking *l, const char *sensor)
 {
     for (uint32_t b = 0; b < p->summary.block_count; b++) {
         struct bh_facts x;
@@ -252,7 +255,8 @@ file_plan_make(struct file_plan *p, const struct log_file *f, const struct bh_st
         return -ENOMEM;
     }
     for (uint32_t k = 0; k < p->summary.country_count; k++) {
-        p->country_class[k] = q->judge->country_class[country_value(values, &p->summary.country[k])];
+        p->country_class[k] =
+            q->judge->country_class[country_value(values, &p->summary.country[k])];
     }
     p->near_countries = near_countries(&p->summary, q->judge, q->countries);
     l->s = &p->summary;

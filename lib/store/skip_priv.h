@@ -24,8 +24,9 @@ struct file_plan {
     uint8_t *why; /* [block]: BH_STORE_...; NULL: all are read */
 };
 /* -ENOMEM: none. What is wrong with the summary costs the skipping only. */
-BH_NODISCARD int file_plan_make(struct file_plan *p, const struct log_file *f, const struct bh_store_query *q,
-                                const struct country_values *values, const char *sensor);
+BH_NODISCARD int
+file_plan_make(struct file_plan *p, const struct log_file *f, const struct bh_store_query *q,
+               const struct country_values *values, const char *sensor);
 void file_plan_done(struct file_plan *p);
 
 static inline bool

@@ -679,6 +679,8 @@ cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
             return 1;
         }
         if (c->is_open) {
+            const struct log_file *f = &s->file[c->file[c->file_at]];
+            log_file_forget_pages(f, f->block[c->block_at].body_at, f->block[c->block_at].head.body_size);
             c->is_open = false;
             c->block_at++;
             s->blocks_done++;

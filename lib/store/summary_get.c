@@ -15,7 +15,9 @@ int
 segsum_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret)
 {
     struct bh_cur c = bh_cur_over(data, size);
-    const struct summary_head h = { .blocks = code_get32(&c), .size = code_get32(&c), .sum = code_get64(&c) };
+    const struct summary_head h = { .blocks = code_get32(&c),
+                                    .size = code_get32(&c),
+                                    .sum = code_get64(&c) };
     if (c.bad || h.blocks > BLOCKS_MOST || h.size > body_size) {
         return BH_EDAMAGED;
     }
@@ -225,7 +227,8 @@ segsum_get(const uint8_t *data, size_t size, uint32_t blocks, struct summary *re
 {
     struct bh_cur c = bh_cur_over(data, size);
     *ret = (struct summary){ .block_count = blocks };
-    if (get_countries(ret, &c) && get_terms(ret, &c) && get_near4(ret, &c) && get_near6(ret, &c) && get_blocks(ret, &c)) {
+    if (get_countries(ret, &c) && get_terms(ret, &c) && get_near4(ret, &c) && get_near6(ret, &c) &&
+        get_blocks(ret, &c)) {
         return 0;
     }
     segsum_done(ret);
@@ -235,7 +238,8 @@ segsum_get(const uint8_t *data, size_t size, uint32_t blocks, struct summary *re
 /* ---- facts ------------------------------------------------------------------------------------------- */
 
 static uint64_t
-classes_of_ports(const struct summary *s, const struct summary_block *b, const struct bh_judge *judge)
+classes_of_ports(const struct summary *s, const struct summary_block *b,
+                 const struct bh_judge *judge)
 {
     uint64_t classes = 0;
     for (uint32_t k = 0; b->ports != SUMMARY_ANY && k < b->ports; k++) {
@@ -259,7 +263,8 @@ classes_of_others(const struct summary *s, uint32_t block, const struct bh_judge
 
 void
 segsum_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
-              const uint8_t *country_class, uint64_t near_countries, struct bh_facts *ret, uint64_t *ret_listed)
+             const uint8_t *country_class, uint64_t near_countries, struct bh_facts *ret,
+             uint64_t *ret_listed)
 {
     const struct summary_block *b = &s->block[block];
     const uint8_t *countries = s->countries + (size_t)block * s->country_octets;

@@ -27,11 +27,13 @@ bool segsum_is_odd(const struct form *f);
 
 struct summary_out;
 /* Of chunks of these tables, in the words of this dictionary, which stay until the end. */
-BH_NODISCARD int segsum_begin(const struct dict *d, const struct terms *t, struct summary_out **ret);
+BH_NODISCARD int
+segsum_begin(const struct dict *d, const struct terms *t, struct summary_out **ret);
 void segsum_free(struct summary_out *o);
 BH_NODISCARD int segsum_add(struct summary_out *o, const struct chunk *c);
 /* Head and body of the frame; nothing when it would be of no use. */
-BH_NODISCARD int segsum_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body);
+BH_NODISCARD int
+segsum_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body);
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
@@ -39,7 +41,8 @@ struct summary_head {
     uint32_t blocks, size;
     uint64_t sum;
 };
-BH_NODISCARD int segsum_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret);
+BH_NODISCARD int
+segsum_head_get(const uint8_t *data, size_t size, uint64_t body_size, struct summary_head *ret);
 
 struct summary_block {
     uint8_t outcomes;
@@ -71,7 +74,7 @@ segsum_bit(const uint8_t *bits, uint32_t k)
 /* What is common to all records of a block, in the classes of a judge. `country_class`: of the countries
  * of the summary. */
 void segsum_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
-                   const uint8_t *country_class, uint64_t near_countries, struct bh_facts *ret,
-                   uint64_t *ret_listed);
+                  const uint8_t *country_class, uint64_t near_countries, struct bh_facts *ret,
+                  uint64_t *ret_listed);
 
 #endif

@@ -268,7 +268,8 @@ put_near6(const struct dict *d, struct code_work *w, struct bh_buf *out)
         if (a->family != 6) {
             continue;
         }
-        if (n > 0 && a->hi == range[n - 1].hi && a->lo >= range[n - 1].last && a->lo - range[n - 1].last <= NEAR_GAP) {
+        if (n > 0 && a->hi == range[n - 1].hi && a->lo >= range[n - 1].last &&
+            a->lo - range[n - 1].last <= NEAR_GAP) {
             range[n - 1].last = a->lo;
         } else if (n < SUMMARY_NEAR_MAX) {
             range[n++] = (struct bh_range6){ a->hi, a->lo, a->lo };
@@ -291,7 +292,8 @@ static void
 put_stream(struct code_work *w, struct bh_buf *out, const struct bh_buf *raw)
 {
     code_put32(out, (uint32_t)raw->len);
-    code_put_octets(w, out, raw->data == NULL ? (const uint8_t *)"" : (const uint8_t *)raw->data, raw->len);
+    code_put_octets(w, out, raw->data == NULL ? (const uint8_t *)"" : (const uint8_t *)raw->data,
+                    raw->len);
     out->failed |= raw->failed;
 }
 

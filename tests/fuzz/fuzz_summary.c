@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static uint8_t port_class[65536], country_class[65536];
 
 static void
-check_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge, const uint8_t *classes)
+check_facts(const struct summary *s, uint32_t block, const struct bh_judge *judge,
+            const uint8_t *classes)
 {
     struct bh_facts x;
     uint64_t listed;
