@@ -4,7 +4,7 @@
  *
  * A configuration is a file and the files of the folder conf.d beside it, in the order of their names; what comes
  * later counts. Three kinds of section: [site], [capture] (their keys: bh_config_keys) and [output NAME], one
- * for each output instance, whose keys are `module`, `filter`, `queue` and the settings of that module. The manual is
+ * for each output instance, whose keys are `module`, `filter`, `queue`, `spool` ... and the settings of that module. The manual is
  * beholder.conf(5). The syntax is that of inih: `key = value`, `;` and `#` begin comments, a line that begins with
  * blanks continues the value before it.
  *
@@ -59,6 +59,8 @@ struct bh_config_output {
     const struct bh_output_module *module;
     const char *filter;    /* ""                        */
     uint64_t queue_octets; /* of its queue              */
+    const char *spool;     /* directory; NULL: none     */
+    uint64_t spool_octets;
     const struct bh_host_setting *settings;
     size_t setting_count;
 };

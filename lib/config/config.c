@@ -362,6 +362,23 @@ name_module(struct bh_config *c, struct section *s)
     return e;
 }
 
+static bool
+check_spool(struct bh_config *c, struct section *s, const struct entry *e)
+{
+    struct bh_error err = { 0 };
+    if ((s->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0) {
+        bh_error_set(&err, BH_EUSAGE, "spool", "%s is given frames, which do not go to disk on their way",
+                     "%s はフレームを受け取るため、途中でディスクには置けません", s->module->name);
+    } else if (s->name[0] == '.') {
+        bh_error_set(&err, BH_EUSAGE, s->name, "with a spool a name does not begin with a dot",
+                     "spool を使う出力の名前は . で始められません");
+    } else {
+        return true;
+    }
+    section_fault(c, s, e, &err);
+    return false;
+}
+
 /* Sorts entries into the section's own and the module's, and has the host check these. */
 static void
 finish_output(struct bh_config *c, struct section *s)
@@ -374,6 +391,9 @@ finish_output(struct bh_config *c, struct section *s)
     }
     bh_ignore(bh_setting_check(in_table(own, own_count, "queue"),
                                in_table(own, own_count, "queue")->default_text, &s->queue, NULL));
+    bh_ignore(bh_setting_check(in_table(own, own_count, "spool-size"),
+                               in_table(own, own_count, "spool-size")->default_text, &s->spool_octets, NULL));
+    s->spool = NULL;
     free(s->settings);
     s->settings = calloc(s->count + 2, sizeof *s->settings);
     s->setting_count = 0;
@@ -399,6 +419,10 @@ finish_output(struct bh_config *c, struct section *s)
                 (struct bh_host_setting){ .name = e->key, .value = e->value };
         } else if (strcmp(e->key, "queue") == 0) {
             s->queue = e->number;
+        } else if (strcmp(e->key, "spool-size") == 0) {
+            s->spool_octets = e->number;
+        } else if (strcmp(e->key, "spool") == 0 && check_spool(c, s, e)) {
+            s->spool = e->value;
         }
     }
     /* The packet log knows where it goes. */
@@ -455,6 +479,8 @@ bh_config_output(const struct bh_config *c, size_t index, struct bh_config_outpu
         .module = s->module,
         .filter = filter != NULL ? filter->value : "",
         .queue_octets = s->queue,
+        .spool = s->spool,
+        .spool_octets = s->spool_octets,
         .settings = s->settings,
         .setting_count = s->setting_count,
     };

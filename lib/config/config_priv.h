@@ -21,7 +21,8 @@ struct section {
     const struct bh_output_module *module; /* of an output, after finish */
     struct bh_host_setting *settings;
     size_t setting_count;
-    uint64_t queue;
+    uint64_t queue, spool_octets;
+    const char *spool; /* NULL: none */
 };
 
 #define CONFIG_ERRORS 64U

@@ -58,6 +58,11 @@ static const struct bh_setting output[] = {
       { "what of the records it is given, in filter words", "渡す記録 (フィルター語)" } },
     { "queue", BH_SETTING_SIZE, "octets", "16M", NULL, 1U << 16, 1ULL << 32, false,
       { "memory for what it has not taken yet", "まだ受け取られていない記録のためのメモリ" } },
+    { "spool", BH_SETTING_DIR, "", NULL, NULL, 0, 0, false,
+      { "directory where records wait on disk, below its name, while it does not take them",
+        "受け取れない間の記録を置くディレクトリ。その下に出力名のディレクトリを作る" } },
+    { "spool-size", BH_SETTING_SIZE, "octets", "1G", NULL, 1U << 20, 1ULL << 44, false,
+      { "most of it on disk; beyond, the oldest records are lost", "ディスク上の上限。超えると古い記録から失う" } },
 };
 
 const struct bh_setting *

@@ -265,6 +265,8 @@ uint32_t bh_batch_take_rows(struct bh_batch *to, const struct bh_batch *from, co
  */
 size_t bh_batch_packed_size(const struct bh_batch *b);
 void bh_batch_pack(const struct bh_batch *b, uint8_t *to); /* that many octets */
+/* Which columns, how wide, in which byte order: octets of another layout are no batch of this program. */
+uint32_t bh_batch_layout(void);
 /* Checked: whatever the octets are, indices and names are in range, or it is false and `b` empty. */
 bool bh_batch_unpack(struct bh_batch *b, const uint8_t *data, size_t size);
 

@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 
+/* Counts up when a column keeps its width and changes its meaning. */
+#define PACK_VERSION 1U
+
 struct column {
     size_t offset;
     uint32_t width;
@@ -55,6 +58,20 @@ list_count(const struct bh_batch *b, const struct list *l)
     uint32_t n;
     memcpy(&n, (const uint8_t *)b + l->count_offset, sizeof n);
     return n;
+}
+
+uint32_t
+bh_batch_layout(void)
+{
+    const uint16_t order = 1;
+    uint64_t mark = *(const uint8_t *)&order;
+    for (size_t k = 0; k < BH_COUNT(columns); k++) {
+        mark = bh_mix64(mark, columns[k].width);
+    }
+    for (size_t k = 0; k < BH_COUNT(lists); k++) {
+        mark = bh_mix64(mark, (uint64_t)lists[k].width << 32 | lists[k].most);
+    }
+    return (uint32_t)mark ^ PACK_VERSION;
 }
 
 size_t

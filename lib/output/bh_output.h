@@ -188,8 +188,9 @@ struct bh_output_module {
     /* AT_ONCE only: the verdicts of all batches of the run with numbers below are final. May be NULL. */
     int (*settle)(struct bh_output *o, uint64_t number);
     /* Make what was taken durable. *ret_number: all batches of the run with numbers below are; the host
-     * keeps the others for as long as it has room. Called once a second and before close(). NULL: what
-     * was taken is durable. */
+     * keeps the others for as long as it has room. Called once a second and before close(), and right after
+     * run(): then it is what a process before this one left, 0 where the module cannot know. NULL: what was
+     * taken is durable. */
     int (*flush)(struct bh_output *o, uint64_t *ret_number);
     /* Some four times a second, in any state: rotate, reconnect, time out. now_ns is the time of day (UTC)
      * and only goes forward. May be NULL. */
@@ -218,7 +219,9 @@ int bh_output_child_fd(struct bh_output *o, bool broken);
 int bh_output_connect(struct bh_output *o, int fd, const struct sockaddr *to, socklen_t len);
 /* close() what bh_output_connect() was given. */
 void bh_output_disconnect(struct bh_output *o, int fd);
-/* A counter of the module's own, for `beholder status`: 0 to 3, named in the order of first use. */
+/* A counter of the module's own, for `beholder status`: 0 to 7, named in the order of first use. */
 void bh_output_count(struct bh_output *o, const char *name, uint64_t more);
+/* What it says since the start of the sensor: also what a process before this one counted, from the first run() on. */
+uint64_t bh_output_counted(struct bh_output *o, const char *name);
 
 #endif

@@ -51,6 +51,9 @@ struct bh_board {
     _Atomic uint8_t outcome[BH_BOARD_ACCESSES];
 };
 
+/* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
+void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
+
 /* ---- our own exports ------------------------------------------------------------------------------------- */
 
 /*
@@ -87,19 +90,27 @@ struct bh_host_config {
     size_t setting_count;
     const struct bh_board *board; /* NULL: nothing is ever decided (tests)        */
     struct bh_own_board *own;     /* NULL: nobody asks                             */
-    size_t hold_bytes;            /* DECIDED: batches that wait; 0: 64 MiB         */
+    size_t hold_bytes;            /* batches that wait; 0: 64 MiB                  */
+    /* Where batches wait on disk while the module does not take them, at most so many octets; NULL: they are not
+     * taken then. What was left there by another process, or another sensor, is handed out first: with its own run,
+     * and these countries. Not for modules that need frames. */
+    const char *spool_dir;
+    uint64_t spool_octets;
+    const kobold *countries;
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
     void *say_arg; /* may be NULL */
     int (*child_fd)(void *arg, bool broken); /* NEEDS_CHILD: bh_output_child_fd(); else NULL */
     void *child_arg;
 };
 
-#define BH_OUTPUT_OWN 4U
+#define BH_OUTPUT_OWN 8U
 #define BH_OUTPUT_OWN_NAME 32U
 struct bh_host_counters {
     _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;
     _Atomic uint64_t missed_verdicts;
-    _Atomic uint64_t durable_number; /* of the run: below are durable */
+    /* On disk: all that ever were, those that wait there now, octets, and those beyond the bound. */
+    _Atomic uint64_t spooled_rows, spool_rows, spool_octets, spool_lost_rows;
+    _Atomic uint64_t durable_number; /* of the run: below are durable, or on disk */
     _Atomic uint64_t own[BH_OUTPUT_OWN]; /* bh_output_count()         */
     _Atomic uint64_t last_ns;        /* time of the newest record written */
     /* Their names: letters, digits and _ (what else a module says becomes _), "" while there is none. */
@@ -132,6 +143,15 @@ BH_NODISCARD int bh_host_offer_frames(struct bh_host *h, struct bh_batch *record
 void bh_host_health(struct bh_host *h, const struct bh_output_health *health);
 /* Looks at the board: settles, hands out what was held. Returns what bh_host_offer() does. */
 BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
+/* With a spool: the module is too slow, what comes goes to disk from here on. */
+void bh_host_make_way(struct bh_host *h);
+/* Hands out one batch of what waits on disk. 1: there is more to do, 0: nothing waits, BH_EAGAIN: not now. */
+BH_NODISCARD int bh_host_catch_up(struct bh_host *h);
+/* Right after bh_host_run(): batches of the run below this number the module has already, or they are on disk, as a
+ * predecessor left them. */
+uint64_t bh_host_has(struct bh_host *h);
+/* Batches of the run below this number are on disk, also those of a predecessor. */
+uint64_t bh_host_spooled(const struct bh_host *h);
 /* Flush now. Returns the module's answer; *ret_number as in bh_output_module.flush. */
 BH_NODISCARD int bh_host_flush(struct bh_host *h, uint64_t *ret_number);
 struct bh_host_counters *bh_host_counters(struct bh_host *h);

@@ -135,6 +135,13 @@ bh_output_count(struct bh_output *o, const char *name, uint64_t more)
     }
 }
 
+uint64_t
+bh_output_counted(struct bh_output *o, const char *name)
+{
+    const _Atomic uint64_t *counter = own_counter(o->counters, name);
+    return counter != NULL ? atomic_load_explicit(counter, memory_order_relaxed) : 0;
+}
+
 const struct bh_output_health *
 bh_output_health(const struct bh_output *o)
 {
@@ -144,7 +151,7 @@ bh_output_health(const struct bh_output *o)
 const uint32_t *
 bh_output_served(const struct bh_output *o)
 {
-    return o->board != NULL &&
+    return o->board != NULL && !o->run_is_over &&
                    atomic_load_explicit(&o->board->has_served, memory_order_acquire) != 0
                ? o->board->served
                : NULL;
@@ -193,6 +200,9 @@ bh_output_verdict(const struct bh_output *o, uint32_t number)
     const struct bh_board *b = o->board;
     if (b == NULL) {
         return BH_OUTCOME_NONE;
+    }
+    if (o->run_is_over) {
+        return BH_OUTCOME_UNKNOWN; /* the board numbers other accesses by now */
     }
     /* The number is of the last 2^32. The board may be written while we look: what counts is whether the
      * octet was still this access's afterwards. */

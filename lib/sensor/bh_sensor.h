@@ -24,6 +24,8 @@ struct bh_sensor_output {
     const char *const *filter_words;
     size_t filter_count;
     uint64_t queue_bytes; /* 0: 16 MiB */
+    const char *spool;    /* directory; records wait in one of it named as the output; NULL: none */
+    uint64_t spool_bytes;
     uint64_t mark;        /* another number when anything of this is another */
 };
 #define BH_SENSOR_OUTPUTS 16U
@@ -36,8 +38,10 @@ struct bh_sensor_counters {
     struct {
         char name[64];
         bool runs;
+        /* lost: in its queue, with its process, or beyond the bound of its spool. spooled: that ever were on disk;
+         * waiting: those that are there now. */
         uint64_t queued, written, retried, failed, lost, held, early, restarts, queue_used,
-            queue_size;
+            queue_size, spooled, waiting, spool_octets;
     } output[BH_SENSOR_OUTPUTS];
 };
 

@@ -820,9 +820,16 @@ capture_run(struct sensor *s)
             bh_live_wait(s->live, -1, TICK_MS);
         }
     }
-    /* What is in the ring now, and nothing that comes later: it must end. */
-    const int64_t until = sensor_clock_ns() + SECOND_NS / 4;
-    while (sensor_clock_ns() < until && take_batch(&j)) {
+    /* What came up to now, and little that comes later: it must end. The kernel hands its last block over within
+     * a tenth of a second. */
+    const int64_t now_ns = sensor_clock_ns(), until = now_ns + SECOND_NS / 4;
+    while (sensor_clock_ns() < until) {
+        if (!take_batch(&j)) {
+            if (sensor_clock_ns() > now_ns + SECOND_NS / 8) {
+                break;
+            }
+            bh_live_wait(s->live, -1, 10);
+        }
     }
     end_all(&j);
     _exit(0);

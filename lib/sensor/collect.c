@@ -73,6 +73,7 @@ take_gaps(const struct bh_output_health *h, const struct outlet *outlet, struct 
     to->gap_count = count;
     memcpy(to->lost_by, h->lost, sizeof to->lost_by);
     to->lost_by[BH_GAP_DEAD] += outlet->dead_rows;
+    to->lost_by[BH_GAP_QUEUE] += get(&outlet->counters.spool_lost_rows);
 }
 
 static void
@@ -92,7 +93,8 @@ take_output(const struct sensor *s, size_t k, struct status *t)
         .written = get(&h->written_rows),
         .retried = get(&h->retried),
         .failed = get(&h->failed_rows),
-        .lost = get(&sent->lost_rows) + o->outlet->dead_rows,
+        .lost = get(&sent->lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows),
+        .spooled = get(&h->spooled_rows),
         .held = get(&h->held_rows),
         .early = get(&h->early_rows),
         .missed_verdicts = get(&h->missed_verdicts),
@@ -101,7 +103,7 @@ take_output(const struct sensor *s, size_t k, struct status *t)
         .last_ns = (int64_t)get(&h->last_ns),
     };
     const uint64_t taken = get(&h->offered_rows) + o->outlet->dead_rows;
-    to->waiting = to->queued > taken ? to->queued - taken : 0;
+    to->waiting = (to->queued > taken ? to->queued - taken : 0) + get(&h->spool_rows); /* in memory, on disk */
     for (unsigned n = 0; n < BH_OUTPUT_OWN; n++) {
         memcpy(to->own_name[n], h->own_name[n], BH_OUTPUT_OWN_NAME - 1);
         to->own[n] = get(&h->own[n]);

@@ -182,6 +182,16 @@ confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struc
     return r;
 }
 
+int
+confine_hand_over_own(struct sensor *s, const char *dir, struct bh_error *err)
+{
+    const int r = make_dirs(dir, err);
+    if (r == 0 && chmod(dir, 0700) != 0) {
+        return bh_error_errno(err, errno, dir, "cannot hand over", "所有者を変更できません");
+    }
+    return r == 0 && s->drops ? hand_over_dir(s, dir, err) : r;
+}
+
 /* ---- capabilities ------------------------------------------------------------------------------------------- */
 
 static int
@@ -327,9 +337,10 @@ allow_parent(int ruleset, const char *path, uint64_t rights)
 }
 
 static int
-allow_settings(int ruleset, uint64_t known, const struct bh_sensor_output *o)
+allow_settings(int ruleset, uint64_t known, const struct output *output)
 {
-    int r = 0;
+    const struct bh_sensor_output *o = output->config;
+    int r = output->spool[0] == '\0' ? 0 : allow_path(ruleset, output->spool, WRITES & known, true);
     for (uint32_t k = 0; r == 0 && k < o->module->setting_count; k++) {
         const struct bh_setting *setting = &o->module->settings[k];
         const char *path = value_of(o, setting);
@@ -370,7 +381,7 @@ confine_landlock_abi(void)
 
 /* -ENOSYS, -EOPNOTSUPP: this kernel has none. */
 static int
-landlock(enum role role, const struct bh_sensor_output *output)
+landlock(enum role role, const struct output *output)
 {
     const long abi = syscall(CREATE_RULESET, NULL, 0, RULESET_VERSION);
     if (abi < 0) {
@@ -378,7 +389,7 @@ landlock(enum role role, const struct bh_sensor_output *output)
     }
     const uint64_t known = FS_ALL_1 | (abi >= 2 ? FS_REFER : 0U) | (abi >= 3 ? FS_TRUNCATE : 0U);
     const bool connects =
-        role == ROLE_OUTPUT && (output->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
+        role == ROLE_OUTPUT && (output->config->module->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
     const struct ruleset set = { .fs = known,
                                  .net = abi >= 4 ? NET_BIND | (connects ? 0 : NET_CONNECT) : 0 };
     const int fd = (int)syscall(CREATE_RULESET, &set, abi >= 4 ? sizeof set : sizeof set.fs, 0);
@@ -478,9 +489,9 @@ allow_changes(scmp_filter_ctx c, int fd)
 }
 
 static int
-seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *output)
+seccomp(const struct sensor *s, enum role role, const struct output *output)
 {
-    const uint32_t needs = role == ROLE_OUTPUT ? output->module->needs : 0;
+    const uint32_t needs = role == ROLE_OUTPUT ? output->config->module->needs : 0;
     const uint32_t otherwise =
         s->config->sandbox == BH_SANDBOX_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
     scmp_filter_ctx c = seccomp_init(otherwise);
@@ -513,7 +524,7 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
 }
 #else
 static int
-seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *output)
+seccomp(const struct sensor *s, enum role role, const struct output *output)
 {
     (void)s;
     (void)role;
@@ -523,10 +534,10 @@ seccomp(const struct sensor *s, enum role role, const struct bh_sensor_output *o
 #endif
 
 int
-confine_role(const struct sensor *s, enum role role, const struct bh_sensor_output *output,
+confine_role(const struct sensor *s, enum role role, const struct output *output,
              _Atomic uint32_t *ret_confined, struct bh_error *err)
 {
-    const char *who = role == ROLE_CAPTURE ? "capture" : output->name;
+    const char *who = role == ROLE_CAPTURE ? "capture" : output->config->name;
     struct bh_error said = { 0 };
     uint32_t confined = CONFINED_CAPABILITIES;
     atomic_store(ret_confined, 0);

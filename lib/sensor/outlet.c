@@ -5,6 +5,9 @@
  * Messages are given back to the queue when the module says they are durable, or when more than a quarter of
  * the queue waits for that. So when this process dies, who comes after finds what was not safe in the queue;
  * what was given back and not made durable is lost, and its number is known: rows count up (batch_head.row).
+ *
+ * With a spool, what is on disk counts as durable. When the module is slower than what comes, so that half of the queue
+ * is used, batches go to disk, which is fast, and come out between others, at the pace of the module.
  */
 #include "sensor_priv.h"
 
@@ -16,10 +19,12 @@
 
 #define TICK_NS 250000000LL
 #define END_NS 700000000LL /* after SIGTERM, a module that still says "later" has had its time */
-#define MARKS 64U
+#define SOON_NS 20000000LL /* after "later", a module is asked again */
+#define WAY_NS 200000000LL /* after SIGTERM, what is still in the queue goes to disk */
+#define MARKS_MOST 65536U
 enum { THE_END = 2, NOT_TAKEN = 3 };
 
-/* A place in the queue up to which the batches below `number` lie. */
+/* A place in the queue up to which the batches below `number` lie. One for each batch that is not durable. */
 struct mark {
     uint64_t number, rows, at;
 };
@@ -37,8 +42,8 @@ struct outlet_work {
     bool at_run;
     bool has_run, first_batch;
     uint64_t number_end, rows_end; /* of what was handed over, in the run */
-    struct mark mark[MARKS];
-    size_t first_mark, marks;
+    struct mark *mark; /* ring */
+    size_t first_mark, marks, mark_cap;
     uint64_t upto; /* of the queue: messages before are the module's; the one at hand may not be yet */
     int64_t tick_ns, stop_ns;
     int64_t day_ns; /* time of day as modules see it */
@@ -61,7 +66,31 @@ give_upto(struct outlet_work *w, const struct mark *m)
     struct outlet *shared = w->o->outlet;
     shared->number_durable = m->number;
     atomic_store_explicit(&shared->rows_durable, m->rows, memory_order_relaxed);
-    bh_queue_give(&w->queue, m->at);
+    bh_queue_give(&w->queue, m->at); /* no news to the queue when more was given */
+}
+
+/* When there is no memory or there are too many, one stands for several. */
+static void
+put_mark(struct outlet_work *w)
+{
+    const struct mark m = { w->number_end, w->rows_end, bh_queue_mark(&w->queue) };
+    if (w->marks == w->mark_cap && w->mark_cap < MARKS_MOST) {
+        const size_t cap = w->mark_cap == 0 ? 256 : w->mark_cap * 2;
+        struct mark *p = malloc(cap * sizeof *p);
+        for (size_t k = 0; p != NULL && k < w->marks; k++) {
+            p[k] = w->mark[(w->first_mark + k) % w->mark_cap];
+        }
+        if (p != NULL) {
+            free(w->mark);
+            w->mark = p;
+            w->mark_cap = cap;
+            w->first_mark = 0;
+        }
+    }
+    if (w->mark_cap > 0) {
+        w->marks -= w->marks == w->mark_cap;
+        w->mark[(w->first_mark + w->marks++) % w->mark_cap] = m;
+    }
 }
 
 static void
@@ -71,13 +100,12 @@ give_durable(struct outlet_work *w)
         atomic_load_explicit(&bh_host_counters(w->host)->durable_number, memory_order_acquire);
     while (w->marks > 0 && w->mark[w->first_mark].number <= durable) {
         give_upto(w, &w->mark[w->first_mark]);
-        w->first_mark = (w->first_mark + 1) % MARKS;
+        w->first_mark = (w->first_mark + 1) % w->mark_cap;
         w->marks--;
     }
     /* More than a quarter waits: then there must be room, at the risk of what a death would cost. */
     if (bh_queue_held(&w->queue) > w->queue.size / 4) {
         bh_queue_give(&w->queue, w->upto);
-        w->marks = 0;
     }
 }
 
@@ -96,10 +124,6 @@ tick(struct outlet_work *w, int64_t now_ns)
 {
     const int64_t day_ns = time_of_day(w, now_ns - w->tick_ns);
     w->tick_ns = now_ns;
-    if (w->has_run && w->marks < MARKS) { /* before the first batch the predecessor's numbers hold */
-        w->mark[(w->first_mark + w->marks++) % MARKS] =
-            (struct mark){ w->number_end, w->rows_end, w->upto };
-    }
     bh_ignore(bh_host_tick(w->host, day_ns)); /* what fails is counted there, and offered again */
     give_durable(w);
 }
@@ -116,13 +140,26 @@ must_end(const struct outlet_work *w)
 static void
 wait_a_little(struct outlet_work *w)
 {
-    bh_ignore(poll(NULL, 0, 20));
+    bh_ignore(poll(NULL, 0, (int)(SOON_NS / 1000000)));
     const int64_t now_ns = sensor_clock_ns();
     if (sensor_stop != 0 && w->stop_ns == 0) {
         w->stop_ns = now_ns;
     }
     if (now_ns - w->tick_ns >= TICK_NS) {
         tick(w, now_ns);
+    }
+}
+
+/* The module has more of the run than its process came to say before it died. */
+static void
+take_over(struct outlet_work *w)
+{
+    struct outlet *shared = w->o->outlet;
+    const uint64_t has = bh_host_has(w->host);
+    const size_t at = (size_t)((has - 1) % BH_COUNT(shared->taken));
+    if (has > shared->number_durable && shared->taken[at].number == has - 1) {
+        shared->number_durable = has;
+        atomic_store_explicit(&shared->rows_durable, shared->taken[at].rows, memory_order_relaxed);
     }
 }
 
@@ -172,6 +209,9 @@ begin_run(struct outlet_work *w, uint32_t number)
         shared->number_durable = 0;
         atomic_store(&shared->rows_durable, 0);
     }
+    if (r == 0) {
+        take_over(w);
+    }
     w->has_run = true;
     w->number_end = shared->number_durable;
     w->rows_end = atomic_load(&shared->rows_durable);
@@ -187,13 +227,17 @@ note_dead(struct outlet_work *w, const struct batch_head *h)
 {
     struct outlet *shared = w->o->outlet;
     const uint64_t durable = atomic_load(&shared->rows_durable);
-    if (h->row > durable) {
+    if (h->row > durable && h->number > bh_host_spooled(w->host)) {
         const int64_t last = (int64_t)atomic_load(&bh_host_counters(w->host)->last_ns);
         shared->dead_rows += h->row - durable;
         shared->dead = (struct bh_gap){ .start_ns = last != 0 ? last : w->batch->ts_ns[0],
                                         .end_ns = w->batch->ts_ns[0],
                                         .packets = shared->dead_rows,
                                         .kind = BH_GAP_DEAD };
+        shared->number_durable = h->number; /* or they were counted again when this process dies too */
+        atomic_store_explicit(&shared->rows_durable, h->row, memory_order_relaxed);
+        w->number_end = h->number;
+        w->rows_end = h->row;
     }
 }
 
@@ -220,6 +264,9 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     if (h.number < w->number_end) {
         return 0; /* durable already */
     }
+    const size_t at = (size_t)(h.number % BH_COUNT(w->o->outlet->taken));
+    w->o->outlet->taken[at].number = h.number;
+    w->o->outlet->taken[at].rows = h.row + h.rows;
     const struct bh_output_frame *frames = has_frames ? w->frame : NULL;
     int r = bh_host_offer_frames(w->host, w->batch, frames, h.number, h.first_access);
     while (r == BH_EAGAIN) {
@@ -231,6 +278,8 @@ take_batch(struct outlet_work *w, uint32_t size, bool has_frames)
     }
     w->number_end = h.number + 1;
     w->rows_end = h.row + h.rows;
+    put_mark(w);
+    give_durable(w);
     return 0; /* what the module refused is counted */
 }
 
@@ -279,9 +328,6 @@ take_message(struct outlet_work *w)
         return r;
     }
     w->upto = bh_queue_mark(&w->queue);
-    if (bh_queue_held(&w->queue) > w->queue.size / 4) {
-        give_durable(w);
-    }
     return r != 0 ? r : 1;
 }
 
@@ -296,6 +342,18 @@ sleep_until(struct outlet_work *w, int64_t until_ns)
             bh_ignore((int)read(w->o->wake_fd, &count, sizeof count));
         }
     }
+}
+
+/* What waits on disk, one batch at a time, as long as the queue has room. 1: there is more to do. */
+static int
+catch_up(struct outlet_work *w)
+{
+    const uint64_t unread = bh_queue_used(&w->queue) - bh_queue_held(&w->queue);
+    if (unread > w->queue.size / 2 || (w->stop_ns != 0 && sensor_clock_ns() > w->stop_ns + WAY_NS)) {
+        bh_host_make_way(w->host);
+        return 0;
+    }
+    return unread > w->queue.size / 4 ? 0 : bh_host_catch_up(w->host);
 }
 
 static int
@@ -316,10 +374,12 @@ loop(struct outlet_work *w)
         /* Asked before the queue is: when capture has said that nothing more comes, what is there is all. */
         const bool ends = atomic_load_explicit(&w->s->plan->ends[w->o - w->s->output], memory_order_acquire) != 0;
         r = take_message(w);
+        const int more = r == 0 || r == 1 ? catch_up(w) : 0;
         if (r == 0 && ends) {
             r = THE_END;
-        } else if (r == 0) {
-            sleep_until(w, w->tick_ns + TICK_NS);
+        } else if (r == 0 && more != 1) {
+            const int64_t tick_ns = w->tick_ns + TICK_NS;
+            sleep_until(w, more == BH_EAGAIN && now_ns + SOON_NS < tick_ns ? now_ns + SOON_NS : tick_ns);
         }
     }
     return r;
@@ -329,6 +389,7 @@ static int
 work_init(struct outlet_work *w, struct bh_error *err)
 {
     const struct bh_sensor_output *c = w->o->config;
+    const struct plan_run *newest = &w->s->plan->runs[atomic_load(&w->s->plan->run) % RUNS];
     const size_t output = (size_t)(w->o - w->s->output);
     const bool connects = (w->o->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
     w->batch = bh_batch_new();
@@ -348,6 +409,9 @@ work_init(struct outlet_work *w, struct bh_error *err)
         .say_arg = w,
         .child_fd = w->o->child != NULL ? bh_child_end_fd : NULL,
         .child_arg = &w->child,
+        .spool_dir = w->o->spool[0] != '\0' ? w->o->spool : NULL,
+        .spool_octets = c->spool_bytes,
+        .countries = w->s->countries[newest->countries % RUNS].k,
     };
     w->child = (struct bh_child_end){ .socket = w->o->child_fd[1], .fd = -1 };
     if (connects) {
@@ -374,7 +438,7 @@ outlet_run(struct sensor *s, size_t output)
     struct outlet_work w = { .s = s, .o = &s->output[output] };
     struct bh_error err = { 0 };
     int r = work_init(&w, &err);
-    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o->config, &w.o->outlet->confined, &err);
+    r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o, &w.o->outlet->confined, &err);
     if (r != 0) {
         sensor_say(s, w.o->name, BH_SAY_ERROR, &err);
         _exit(1);

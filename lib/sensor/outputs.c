@@ -31,6 +31,20 @@ command_of(const struct bh_sensor_output *c)
     return (c->module->needs & BH_OUTPUT_NEEDS_CHILD) != 0 ? command : NULL;
 }
 
+/* Where its records wait on disk: a directory of its own. */
+static int
+open_spool(struct sensor *s, struct output *o, struct bh_error *err)
+{
+    const struct bh_sensor_output *c = o->config;
+    if (c->spool == NULL) {
+        return 0;
+    }
+    if (snprintf(o->spool, sizeof o->spool, "%s/%s", c->spool, c->name) >= (int)sizeof o->spool) {
+        return bh_error_errno(err, ENAMETOOLONG, c->spool, "cannot make", "作れません");
+    }
+    return confine_hand_over_own(s, o->spool, err);
+}
+
 /* The program of an output that writes to one. It is started later, by the parent when it has given up root. */
 static int
 open_child(struct sensor *s, struct output *o, struct bh_error *err)
@@ -84,6 +98,7 @@ output_prepare(struct sensor *s, const struct bh_sensor_output *c, struct output
     int r = bh_host_check(&host, err);
     r = r != 0 ? r : output_parse_filter(s, c, &o->filter, err);
     r = r != 0 ? r : confine_hand_over(s, c, err);
+    r = r != 0 ? r : open_spool(s, o, err);
     r = r != 0 || geteuid() == 0 ? r : confine_check_files(s, c, err);
     return r != 0 ? r : open_child(s, o, err);
 }

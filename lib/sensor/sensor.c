@@ -243,7 +243,14 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         snprintf(ret->output[n].name, sizeof ret->output[n].name, "%s", o->name);
         ret->output[n].runs = o->pid > 0;
         ret->output[n].queued = get(&c->sent[k].rows);
-        ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows;
+        ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
+        if (s->stopped && o->outlet->run == c->run) { /* what is not the module's now never will be */
+            const uint64_t sent = c->sent[k].row, durable = get(&o->outlet->rows_durable);
+            ret->output[n].lost += sent > durable ? sent - durable : 0;
+        }
+        ret->output[n].spooled = get(&h->spooled_rows);
+        ret->output[n].waiting = get(&h->spool_rows);
+        ret->output[n].spool_octets = get(&h->spool_octets);
         ret->output[n].written = get(&h->written_rows);
         ret->output[n].retried = get(&h->retried);
         ret->output[n].failed = get(&h->failed_rows);
@@ -335,6 +342,7 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
             notify_stopping(s);
         }
         children_stop(s);
+        s->stopped = true;
         count(s, ret_counters);
     }
     *cfg = s->in_force;

@@ -82,6 +82,11 @@ struct outlet {
     uint64_t number_durable;
     struct bh_gap dead; /* what a predecessor had taken and not made durable */
     uint64_t dead_rows;
+    /* Rows with and before a batch, of the last ones that were taken: for a successor, who learns from the module which
+     * of them it has. */
+    struct {
+        uint64_t number, rows;
+    } taken[16384];
 };
 
 /* ---- messages (message.c) ---------------------------------------------------------------------------------- */
@@ -112,8 +117,11 @@ uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows,
 bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
-void gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
-             uint64_t packets);
+static inline void
+gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets)
+{
+    bh_gap_add(h, kind, start_ns, end_ns, packets);
+}
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
@@ -145,6 +153,7 @@ struct output {
     int64_t since_ns;               /* the same, of the process that runs */
     struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
     int child_fd[2];        /* parent's end, output's end                       */
+    char spool[4096];       /* its directory; "": none                          */
 };
 
 /* (countries.c) */
@@ -183,6 +192,7 @@ struct sensor {
     uid_t uid;
     gid_t gid;
     bool drops; /* started by root */
+    bool stopped;
     char user[64];
     char home[1024];
     struct serve *serve;
@@ -303,11 +313,13 @@ BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
 /* In a child: no capability, no new one, and the role's system calls and paths. *ret_confined: what is in force. */
 BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
-                              const struct bh_sensor_output *output, _Atomic uint32_t *ret_confined,
+                              const struct output *output, _Atomic uint32_t *ret_confined,
                               struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
 BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);
+/* The same for one that nobody else is to look into. */
+BH_NODISCARD int confine_hand_over_own(struct sensor *s, const char *dir, struct bh_error *err);
 /* Afterwards: can the files that settings name be written by who we have become? */
 BH_NODISCARD int confine_check_files(const struct sensor *s, const struct bh_sensor_output *output,
                                      struct bh_error *err);

@@ -378,13 +378,13 @@ json_sums(const struct status *t, struct bh_buf *out)
         { "records", t->records },       { "accesses", t->accesses },
         { "own_exports", t->own },       { "clock_steps", t->clock_steps },
         { "steps_back", t->steps_back }, { "duplicates", t->duplicates },
-        { "kernel_filter", t->kernel_filter },
     };
     const struct number bounds[] = { { "flows_lost", t->flows_lost },
                                      { "conversations_lost", t->conversations_lost },
                                      { "repeats_lost", t->repeats_lost },
                                      { "held_early", t->held_early } };
     json_numbers(out, n, BH_COUNT(n));
+    bh_buf_printf(out, ",\"kernel_filter\":%s", t->kernel_filter ? "true" : "false");
     bh_buf_printf(out,
                   ",\"decoding\":{\"not_decoded\":%" PRIu64 ",\"cut\":%" PRIu64 ",\"reasons\":{",
                   t->undecoded, t->cut);

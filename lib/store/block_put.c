@@ -3,88 +3,10 @@
  * A chunk as a block: columns that can be read each alone, one after the other. What a column
  * holds, and by what it is told apart, is in docs/format/log.md.
  */
-#include "store_priv.h"
-
-#include <errno.h>
-#include <stdlib.h>
-
-int
-block_work_init(struct block_work *w)
-{
-    *w = (struct block_work){ 0 };
-    int r = code_work_init(&w->code);
-    w->number = malloc((BLOCK_ROWS + 16) * sizeof *w->number);
-    w->second = malloc((BLOCK_ROWS + 16) * sizeof *w->second);
-    w->entry = malloc((BLOCK_ROWS + 16) * sizeof *w->entry);
-    w->row = malloc((BLOCK_ROWS + 16) * sizeof *w->row);
-    w->octet = malloc(BLOCK_ROWS + 16);
-    w->other = malloc(BLOCK_ROWS + 16);
-    w->usual = malloc(BLOCK_ROWS + 16);
-    if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->row == NULL ||
-        w->octet == NULL || w->other == NULL || w->usual == NULL) {
-        block_work_done(w);
-        return -ENOMEM;
-    }
-    return 0;
-}
+#include "block_put_priv.h"
 
 void
-block_work_done(struct block_work *w)
-{
-    code_work_done(&w->code);
-    free(w->number);
-    free(w->second);
-    free(w->entry);
-    free(w->row);
-    free(w->octet);
-    free(w->other);
-    free(w->usual);
-    bh_buf_done(&w->bits);
-    bh_buf_done(&w->head);
-    bh_buf_done(&w->body);
-    *w = (struct block_work){ 0 };
-}
-
-const char *
-column_name(unsigned column)
-{
-    static const char *const names[COLUMNS] = {
-        [COLUMN_TIME] = "time",
-        [COLUMN_COUNTRY] = "country",
-        [COLUMN_FAR] = "remote",
-        [COLUMN_NEAR] = "home",
-        [COLUMN_SERVICE] = "service",
-        [COLUMN_SHAPE] = "shape",
-        [COLUMN_OTHER_KNOCK] = "other_port_access",
-        [COLUMN_OTHER_KNOCK + 1] = "other_port_tcp",
-        [COLUMN_OTHER_KNOCK + 2] = "other_port_udp",
-        [COLUMN_OTHER_KNOCK + 3] = "icmp_code",
-        [COLUMN_OTHER_LAST] = "other_port_rest",
-        [COLUMN_OUTCOME] = "outcome",
-        [COLUMN_TTL] = "ttl",
-        [COLUMN_SEQ] = "tcp_seq",
-        [COLUMN_IP_ID] = "ip_id",
-        [COLUMN_WINDOW] = "tcp_window",
-        [COLUMN_WEIGHT] = "weight",
-        [COLUMN_QUOTES] = "quotes",
-        [COLUMN_SEEN] = "tunnels",
-    };
-    return column < COLUMNS && names[column] != NULL ? names[column] : "unknown";
-}
-
-struct put {
-    const struct dict *d;
-    const struct terms *t;
-    const struct chunk *c;
-    struct block_work *w;
-    struct block_head head;
-    struct bh_buf *body;
-    size_t body_at; /* where this block begins in it */
-};
-
-/* What came to the body since the last column is this one. */
-static void
-finish_column(struct put *p, enum column column)
+block_finish_column(struct put *p, enum column column)
 {
     const size_t at = p->body_at + p->head.body_size;
     const size_t size = p->body->failed ? 0 : p->body->len - at;
@@ -95,8 +17,8 @@ finish_column(struct put *p, enum column column)
     code_column_begin(&p->w->code, column + 1U);
 }
 
-static void
-put_bits_of(struct put *p)
+void
+block_put_bits_of(struct put *p)
 {
     struct bh_buf *bits = &p->w->bits;
     code_put32(p->body, (uint32_t)bits->len);
@@ -182,8 +104,8 @@ put_time(struct put *p)
     }
     code_bits_end(&bits);
     code_put_octets(&p->w->code, p->body, p->w->octet, p->c->rows);
-    put_bits_of(p);
-    finish_column(p, COLUMN_TIME);
+    block_put_bits_of(p);
+    block_finish_column(p, COLUMN_TIME);
 }
 
 /* The rows of each stream, so that its columns are made without asking every row. */
@@ -214,144 +136,6 @@ rows_of(const struct put *p, unsigned stream, uint32_t *ret_count)
 }
 
 static void
-put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symbol)
-{
-    const struct far *f = &p->t->far[id];
-    if (symbol == FAR_ONCE6) {
-        code_bits_put(bits, f->hi >> 32, 32);
-        code_bits_put(bits, f->hi & UINT32_MAX, 32);
-        code_bits_put(bits, f->lo >> 32, 32);
-    }
-    code_bits_put(bits, f->lo & UINT32_MAX, 32);
-}
-
-/* So many rows ahead their far ends are asked for: each is a cold line. */
-#define FAR_AHEAD 16U
-
-/* In a dictionary without entries: it stands in its row, whatever it is. */
-static struct far_out
-tell_directly(const struct dict *d, const struct far *f)
-{
-    return (struct far_out){ .entry = UINT32_MAX,
-                             .country = d->country_code[f->country],
-                             .symbol = f->family == 0   ? FAR_NONE
-                                       : f->family == 4 ? FAR_ONCE4
-                                                        : FAR_ONCE6 };
-}
-
-static void
-put_far_directly(const struct put *p, struct code_bits *bits)
-{
-    const struct chunk *c = p->c;
-    struct block_work *w = p->w;
-    memset(w->usual, 0, c->rows);
-    for (uint32_t i = 0; i < c->rows; i++) {
-        __builtin_prefetch(&p->t->far[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
-        const uint32_t id = c->far[i];
-        const struct far_out f = tell_directly(p->d, &p->t->far[id]);
-        const bool again = i > 0 && id == c->far[i - 1] && f.symbol != FAR_NONE;
-        w->entry[i] = UINT32_MAX;
-        w->number[i] = f.country;
-        w->other[i] = (uint8_t)f.country;
-        w->octet[i] = again ? (uint8_t)FAR_SAME : f.symbol;
-        if (!again && f.symbol != FAR_NONE) {
-            put_once(p, bits, id, f.symbol);
-        }
-    }
-}
-
-/* Country, symbol and place in one pass; entries and usual TTLs are kept for other columns. */
-static void
-put_far_by_place(const struct put *p, struct code_bits *bits)
-{
-    const struct chunk *c = p->c;
-    const struct dict *d = p->d;
-    struct block_work *w = p->w;
-    for (uint32_t i = 0; i < c->rows; i++) {
-        __builtin_prefetch(&d->far_out[c->far[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
-        const uint32_t id = c->far[i];
-        const struct far_out *f = &d->far_out[id];
-        const bool again = i > 0 && id == c->far[i - 1] && f->symbol != FAR_NONE;
-        w->entry[i] = f->entry;
-        w->usual[i] = f->ttl;
-        w->number[i] = f->country;
-        w->other[i] = (uint8_t)f->country;
-        w->octet[i] = again ? (uint8_t)FAR_SAME : f->symbol;
-        if (again) {
-            continue;
-        }
-        if (BH_LIKELY(f->symbol >= FAR_CLASS4)) {
-            code_bits_put(bits, f->bits, f->bit_count);
-        } else if (f->symbol != FAR_NONE) {
-            put_once(p, bits, id, f->symbol);
-        }
-    }
-}
-
-static void
-put_far(struct put *p)
-{
-    const struct chunk *c = p->c;
-    const struct dict *d = p->d;
-    struct block_work *w = p->w;
-    struct code_bits bits = code_bits_begin(&w->bits, 128ULL * c->rows);
-    if (d->far_direct) {
-        put_far_directly(p, &bits);
-    } else {
-        put_far_by_place(p, &bits);
-    }
-    code_bits_end(&bits);
-    code_put_octets(&w->code, p->body, w->other, c->rows);
-    if (d->country_count > 256) {
-        for (uint32_t i = 0; i < c->rows; i++) {
-            w->other[i] = (uint8_t)(w->number[i] >> 8);
-        }
-        code_put_octets(&w->code, p->body, w->other, c->rows);
-    }
-    finish_column(p, COLUMN_COUNTRY);
-    code_put_octets(&w->code, p->body, w->octet, c->rows);
-    put_bits_of(p);
-    finish_column(p, COLUMN_FAR);
-}
-
-static void
-put_near(struct put *p)
-{
-    const struct chunk *c = p->c;
-    struct block_work *w = p->w;
-    if (!p->d->near_direct) {
-        for (uint32_t i = 0; i < c->rows; i++) {
-            w->number[i] = p->d->near_code[c->near[i]];
-        }
-        code_put_numbers(&w->code, p->body, w->number, c->rows);
-        finish_column(p, COLUMN_NEAR);
-        return;
-    }
-    /* The family is that of the row. */
-    uint32_t n4 = 0, n6 = 0;
-    for (uint32_t i = 0; i < c->rows; i++) {
-        __builtin_prefetch(&p->t->near[c->near[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
-        const struct near *n = &p->t->near[c->near[i]];
-        w->number[n4] = (uint32_t)n->lo;
-        n4 += n->family == 4;
-        n6 += n->family == 6;
-    }
-    code_put_numbers(&w->code, p->body, w->number, n4);
-    for (unsigned part = 0; part < 4 && n6 > 0; part++) {
-        uint32_t at = 0;
-        for (uint32_t i = 0; i < c->rows; i++) {
-            const struct near *n = &p->t->near[c->near[i]];
-            if (n->family == 6) {
-                w->number[at++] =
-                    (uint32_t)((part < 2 ? n->hi : n->lo) >> (part % 2 == 0 ? 32 : 0));
-            }
-        }
-        code_put_numbers(&w->code, p->body, w->number, n6);
-    }
-    finish_column(p, COLUMN_NEAR);
-}
-
-static void
 put_service(struct put *p)
 {
     const struct chunk *c = p->c;
@@ -364,7 +148,7 @@ put_service(struct put *p)
         has_port[k] = d->service[k].port == PORT_ANY;
     }
     for (uint32_t i = 0; i < c->rows; i++) {
-        __builtin_prefetch(&d->service_code[c->service[i + FAR_AHEAD < c->rows ? i + FAR_AHEAD : i]]);
+        __builtin_prefetch(&d->service_code[c->service[i + BLOCK_AHEAD < c->rows ? i + BLOCK_AHEAD : i]]);
         const uint32_t id = c->service[i];
         const uint8_t code = d->service_code[id];
         w->octet[i] = code;
@@ -377,7 +161,7 @@ put_service(struct put *p)
     code_put_octets(&w->code, p->body, w->octet, c->rows);
     code_put_numbers(&w->code, p->body, w->second, groups);
     code_put_numbers(&w->code, p->body, w->number, ports);
-    finish_column(p, COLUMN_SERVICE);
+    block_finish_column(p, COLUMN_SERVICE);
 }
 
 static void
@@ -403,7 +187,7 @@ put_shape(struct put *p)
         code_put_numbers(&w->code, p->body, w->number, others);
         code_put_numbers(&w->code, p->body, w->second, others);
     }
-    finish_column(p, COLUMN_SHAPE);
+    block_finish_column(p, COLUMN_SHAPE);
 }
 
 static void
@@ -416,7 +200,7 @@ put_other_directly(struct put *p, unsigned stream, const uint16_t *row, uint32_t
     memset(w->octet, 0, n);
     code_put_octets(&w->code, p->body, w->octet, n);
     code_put_numbers(&w->code, p->body, w->number, n);
-    finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
+    block_finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
 }
 
 /* The other port: often what the same far end had last. */
@@ -452,7 +236,7 @@ put_other(struct put *p, unsigned stream)
         code_put_octets(&w->code, p->body, w->octet, n);
         code_put_numbers(&w->code, p->body, w->number, misses);
     }
-    finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
+    block_finish_column(p, (enum column)(COLUMN_OTHER_KNOCK + stream));
 }
 
 static void
@@ -465,7 +249,7 @@ put_outcome(struct put *p)
         p->w->octet[k] = c->outcome[row[k]];
     }
     code_put_octets(&p->w->code, p->body, p->w->octet, n);
-    finish_column(p, COLUMN_OUTCOME);
+    block_finish_column(p, COLUMN_OUTCOME);
 }
 
 /* What differs from the TTL that is usual for the far end. */
@@ -478,7 +262,7 @@ put_ttl(struct put *p)
         p->w->octet[i] = theirs ? (uint8_t)(c->ttl[i] - p->w->usual[i]) : 0;
     }
     code_put_octets(&p->w->code, p->body, p->w->octet, c->rows);
-    finish_column(p, COLUMN_TTL);
+    block_finish_column(p, COLUMN_TTL);
 }
 
 static void
@@ -492,7 +276,7 @@ put_tcp_numbers(struct put *p, const uint32_t *wide, const uint16_t *narrow, enu
         }
         code_put_numbers(&p->w->code, p->body, p->w->number, n);
     }
-    finish_column(p, column);
+    block_finish_column(p, column);
 }
 
 static void
@@ -505,7 +289,7 @@ put_ip_id(struct put *p)
         n += (c->kind[i] & 7) == BH_KIND_IP4;
     }
     code_put_numbers(&p->w->code, p->body, p->w->number, n);
-    finish_column(p, COLUMN_IP_ID);
+    block_finish_column(p, COLUMN_IP_ID);
 }
 
 static void
@@ -534,7 +318,7 @@ put_quotes(struct put *p)
     code_put_octets(&p->w->code, p->body, (const uint8_t *)out->data, out->len);
     p->body->failed |= out->failed;
     out->len = 0;
-    finish_column(p, COLUMN_QUOTES);
+    block_finish_column(p, COLUMN_QUOTES);
 }
 
 static void
@@ -556,7 +340,7 @@ put_seen(struct put *p)
     code_put_octets(&p->w->code, p->body, (const uint8_t *)out->data, out->len);
     p->body->failed |= out->failed;
     out->len = 0;
-    finish_column(p, COLUMN_SEEN);
+    block_finish_column(p, COLUMN_SEEN);
 }
 
 static void
@@ -598,8 +382,8 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
     code_block_begin(&w->code);
     part_streams(&p);
     put_time(&p);
-    put_far(&p);
-    put_near(&p);
+    block_put_far(&p);
+    block_put_near(&p);
     put_service(&p);
     put_shape(&p);
     for (unsigned s = 0; s < STREAMS; s++) {
@@ -621,7 +405,7 @@ block_put(const struct dict *d, const struct terms *t, const struct chunk *c, st
     }
     if ((c->flags & CHUNK_WEIGHT) != 0) {
         code_put_numbers(&w->code, p.body, c->weight, c->rows);
-        finish_column(&p, COLUMN_WEIGHT);
+        block_finish_column(&p, COLUMN_WEIGHT);
     }
     if (c->quote_count > 0) {
         put_quotes(&p);

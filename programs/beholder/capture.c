@@ -326,6 +326,8 @@ take_outputs(struct loaded *l, struct face *f, struct bh_error *err)
             .filter_words = (const char *const *)&l->filter[k],
             .filter_count = l->filter[k][0] != '\0',
             .queue_bytes = from.queue_octets,
+            .spool = from.spool,
+            .spool_bytes = from.spool_octets,
             .mark = mark_of(c, k, l->filter[k]),
         };
         for (size_t s = 0; s < from.setting_count; s++) {

@@ -8,6 +8,9 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../../modules/output/flow/flow_priv.h"
@@ -634,6 +637,71 @@ test_repeat(void **state)
     assert_int_equal(system(text), 0);
 }
 
+/* A process that is killed: what it had open is counted by the next one, what it had written is not. */
+static uint64_t
+own(const struct bh_host_counters *c, const char *name)
+{
+    for (unsigned k = 0; k < BH_OUTPUT_OWN; k++) {
+        if (strcmp(c->own_name[k], name) == 0) {
+            return atomic_load(&c->own[k]);
+        }
+    }
+    return UINT64_MAX;
+}
+
+static struct bh_host *
+flow_process(const char *path, struct bh_host_counters *counters)
+{
+    static const struct bh_output_run run = { .size = sizeof run, .sensor = "a", .start_ns = 1, .outcomes = true };
+    const struct bh_host_setting set[] = { { "format", "csv" }, { "path", path }, { "idle-other", "1s" } };
+    const struct bh_host_config cfg = {
+        .module = bh_module_find("flow"), .instance = "f", .settings = set, .setting_count = 3, .say = hear
+    };
+    struct bh_host *h;
+    assert_int_equal(bh_host_new(&cfg, &h, NULL), 0);
+    bh_host_count_in(h, counters);
+    assert_int_equal(bh_host_run(h, &run, NULL), 0);
+    return h;
+}
+
+static void
+test_killed(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/bh-test-flow-XXXXXX", path[64];
+    uint64_t number;
+    int status;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/f.csv", dir);
+    struct bh_host_counters *c = mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(c, MAP_FAILED);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        struct bh_host *h = flow_process(path, c);
+        for (uint64_t k = 0; k < 7; k++) { /* three end when the fourth comes, four stay open */
+            const struct row r = udp_row((int64_t)(k < 3 ? 10 : 100) * SEC, "198.51.100.1", (uint16_t)(4000 + k), "10.0.0.2", 53);
+            bh_batch_reset(batch);
+            row_add(batch, &r);
+            bh_ignore(bh_host_offer(h, batch, k, 0));
+        }
+        bh_ignore(bh_host_flush(h, &number));
+        kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(own(c, "flows_begun"), 7);
+    assert_int_equal(own(c, "flows_closed"), 3);
+    for (unsigned turn = 0; turn < 2; turn++) { /* counted once */
+        struct bh_host *h = flow_process(path, c);
+        assert_int_equal(own(c, "flows_lost"), 4);
+        bh_host_free(h);
+    }
+    assert_int_equal(munmap(c, sizeof *c), 0);
+    char command[128]; /* also files that were put aside */
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int
 main(void)
 {
@@ -644,6 +712,7 @@ main(void)
         cmocka_unit_test(test_full),     cmocka_unit_test(test_sums),
         cmocka_unit_test(test_sha1),     cmocka_unit_test(test_community_id),
         cmocka_unit_test(test_settings), cmocka_unit_test(test_repeat),
+        cmocka_unit_test(test_killed),
     };
     batch = bh_batch_new();
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

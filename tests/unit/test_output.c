@@ -580,7 +580,11 @@ test_own_counters(void **state)
     } wanted[BH_OUTPUT_OWN] = { { "flows", "flows", 3 },
                                 { "a\"b\\c\n\x1b\xe3\x81\x82", "a_b_c_____", 7 },
                                 { "9lives", "_lives", 1 },
-                                { "as_long_as_it_may_be_and_longer_than_that", "as_long_as_it_may_be_and_longer", 5 } };
+                                { "as_long_as_it_may_be_and_longer_than_that", "as_long_as_it_may_be_and_longer", 5 },
+                                { "e", "e", 2 },
+                                { "f", "f", 2 },
+                                { "g", "g", 2 },
+                                { "h", "h", 4 } };
     struct bh_host *h;
     struct bh_host_counters shared;
     char buffer[64];

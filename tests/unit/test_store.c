@@ -501,7 +501,7 @@ remove_dir(const char *path)
         return;
     }
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        char name[600];
+        char name[800];
         snprintf(name, sizeof name, "%s/%s", path, e->d_name);
         unlink(name);
     }

@@ -38,6 +38,8 @@ struct flow_module {
     uint64_t next;       /* batch */
     uint64_t said_early; /* of ended_early, counted */
     uint64_t flows_ended;
+    uint64_t said_begun, said_closed; /* counted: of the table; what ended and was written */
+    bool any_run;
 };
 
 static void
@@ -271,10 +273,11 @@ flow_open(struct bh_output *o)
         .ended = flow_ended,
         .arg = m,
     };
-    static const char *const counters[] = { "flows", "flows_ended_early", "messages_sent",
+    static const char *const counters[] = { "flows",           "flows_ended_early", "flows_begun",
+                                            "flows_closed",    "flows_lost",        "messages_sent",
                                             "messages_refused" };
     int r = open_sinks(m, &err);
-    for (size_t k = 0; k < (m->socket >= 0 ? 4 : 2); k++) {
+    for (size_t k = 0; k < (m->socket >= 0 ? 7 : 5); k++) {
         bh_output_count(o, counters[k], 0); /* also those that stay 0 have a name */
     }
     if (r == 0 && (m->table = flow_table_new(&cfg)) == NULL) {
@@ -288,6 +291,24 @@ flow_open(struct bh_output *o)
 
 /* ---- calls ------------------------------------------------------------------------------------------- */
 
+/* Flows that a process before this one had open, or not written, when it was killed: nobody knows more of them than how
+ * many there were. */
+static void
+count_orphans(struct flow_module *m)
+{
+    const uint64_t begun = bh_output_counted(m->o, "flows_begun");
+    const uint64_t gone =
+        bh_output_counted(m->o, "flows_closed") + bh_output_counted(m->o, "flows_lost");
+    struct bh_error err = { 0 };
+    if (begun > gone) {
+        bh_output_count(m->o, "flows_lost", begun - gone);
+        bh_error_set(&err, 0, "", "%llu flows that were open were lost with the process before",
+                     "前のプロセスの終了により、継続中のフロー %llu 件が失われました",
+                     (unsigned long long)(begun - gone));
+        say(m, BH_SAY_WARNING, &err);
+    }
+}
+
 /* Flows go on over the change; what they say of countries is what is known when they end. */
 static int
 flow_run(struct bh_output *o, const struct bh_output_run *run)
@@ -296,6 +317,10 @@ flow_run(struct bh_output *o, const struct bh_output_run *run)
     m->context.sensor = run->sensor != NULL ? run->sensor : "";
     m->context.countries = run->countries;
     m->next = 0;
+    if (!m->any_run) {
+        m->any_run = true;
+        count_orphans(m);
+    }
     return 0;
 }
 
@@ -341,6 +366,22 @@ count_early(struct flow_module *m)
         bh_output_count(m->o, "flows", m->flows_ended);
         m->flows_ended = 0;
     }
+    const uint64_t begun = flow_table_begun(m->table);
+    if (begun != m->said_begun) {
+        bh_output_count(m->o, "flows_begun", begun - m->said_begun);
+        m->said_begun = begun;
+    }
+}
+
+/* Everything that ended was written. */
+static void
+count_closed(struct flow_module *m)
+{
+    const uint64_t closed = flow_table_begun(m->table) - flow_table_count(m->table);
+    if (closed != m->said_closed) {
+        bh_output_count(m->o, "flows_closed", closed - m->said_closed);
+        m->said_closed = closed;
+    }
 }
 
 static int
@@ -358,6 +399,9 @@ flow_write(struct bh_output *o, const struct bh_output_batch *batch)
     count_early(m);
     m->next = batch->number + 1;
     bh_ignore(drain(m, false)); /* the next call finds out again */
+    if (m->out.len == 0 && m->form != FORM_IPFIX) {
+        count_closed(m);
+    }
     return 0;
 }
 
@@ -370,6 +414,9 @@ flow_flush(struct bh_output *o, uint64_t *ret_number)
     if (r == 0 && m->series != NULL && bh_series_sync(m->series, &err) != 0) {
         say(m, BH_SAY_ERROR, &err);
         r = BH_EAGAIN;
+    }
+    if (r == 0) {
+        count_closed(m);
     }
     *ret_number = m->next;
     return r;
@@ -418,6 +465,9 @@ flow_close(struct bh_output *o)
             none_left = flow_table_end_all(m->table, FLOW_FORCED, EXPIRE_MOST);
         }
         const int r = drain(m, true);
+        if (r == 0) {
+            count_closed(m);
+        }
         const uint64_t left = flow_table_count(m->table);
         if (!none_left || r != 0) {
             struct bh_error err = { 0 };

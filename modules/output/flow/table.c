@@ -41,7 +41,7 @@ struct flow_table {
     uint32_t first[LIST_COUNT], last[LIST_COUNT];
     int64_t now, newest_ns; /* the table's time; the packets' */
     bool any;
-    uint64_t ended_early, made;
+    uint64_t ended_early, made, begun;
     struct packet packet[BH_BATCH_ROWS];
 };
 
@@ -101,6 +101,12 @@ uint32_t
 flow_table_count(const struct flow_table *t)
 {
     return t->count;
+}
+
+uint64_t
+flow_table_begun(const struct flow_table *t)
+{
+    return t->begun;
 }
 
 uint64_t
@@ -217,6 +223,7 @@ take(struct flow_table *t)
         at = ++t->used;
     }
     t->count++;
+    t->begun++;
     memset(&t->flow[at], 0, sizeof t->flow[at]);
     return &t->flow[at];
 }

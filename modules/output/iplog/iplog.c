@@ -7,6 +7,8 @@
  * nothing, as the host keeps batches that are not in the journal.
  *
  * A run of the sensor is a writing of the log.
+ *
+ * On a full disk nothing more is taken than the writer keeps in memory until there is room again.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,6 +19,8 @@
 /* At the end a segment is sealed, unless that would take long: the journal has everything too, and the next
  * writer seals it. */
 #define SEAL_AT_END_ROWS 262144U
+#define UNWRITTEN_ROWS 131072U /* what may wait for room */
+#define FLUSH_NS 1000000000LL  /* the writer's own: no sooner */
 
 struct batch_end {
     uint64_t number, rows; /* records written with and before it */
@@ -28,8 +32,8 @@ struct iplog {
     uint64_t rows, next; /* of this writer; the first batch it has not */
     struct batch_end *end;
     size_t first, count, cap; /* ring of batches that are not settled */
-    int64_t now_ns;
-    bool failed;
+    int64_t now_ns, flush_ns;
+    bool failed, is_full;
 };
 
 static const struct bh_setting settings[] = {
@@ -72,6 +76,21 @@ fail(struct bh_output *o, int code, const struct bh_error *err)
     }
     g->failed = true;
     return code;
+}
+
+/* A disk may have room again; nothing else mends itself. */
+static int
+stop_or_wait(struct bh_output *o, int code, const struct bh_error *err)
+{
+    struct iplog *g = bh_output_state(o);
+    if (code != -ENOSPC && code != -EDQUOT && code != -EAGAIN) {
+        return fail(o, code, err);
+    }
+    if (!g->is_full) {
+        bh_output_say(o, BH_SAY_ERROR, err);
+    }
+    g->is_full = true;
+    return BH_EAGAIN;
 }
 
 /* ---- what is not records ----------------------------------------------------------------------------- */
@@ -194,7 +213,8 @@ iplog_run(struct bh_output *o, const struct bh_output_run *run)
     }
     g->rows = g->next = 0;
     g->first = g->count = 0;
-    g->failed = false;
+    g->flush_ns = 0;
+    g->failed = g->is_full = false;
     int r = bh_store_writer_open(&cfg, &g->writer, &err);
     return r != 0 ? fail(o, r, &err) : 0;
 }
@@ -233,9 +253,12 @@ iplog_write(struct bh_output *o, const struct bh_output_batch *batch)
     if (g->writer == NULL) {
         return -EIO;
     }
+    if (g->is_full && g->rows - bh_store_flushed(g->writer) > UNWRITTEN_ROWS) {
+        return BH_EAGAIN;
+    }
     int r = bh_store_write(g->writer, batch->records, &err);
     if (r != 0) {
-        return fail(o, r, &err);
+        return stop_or_wait(o, r, &err);
     }
     g->rows += batch->rows;
     g->next = batch->number + 1;
@@ -276,11 +299,14 @@ iplog_flush(struct bh_output *o, uint64_t *ret_number)
         return -EIO;
     }
     take_sums(o);
-    int r = bh_store_tick(g->writer, g->now_ns, &g->sums,
+    /* Whoever asks sooner than after a second means it: at the end of a run. */
+    g->flush_ns = g->now_ns - g->flush_ns > FLUSH_NS ? g->now_ns : g->flush_ns + FLUSH_NS;
+    int r = bh_store_tick(g->writer, g->flush_ns, &g->sums,
                           bh_output_run(o)->outcomes ? verdict : NULL, o, &err);
     if (r != 0) {
-        return fail(o, r, &err);
+        return stop_or_wait(o, r, &err);
     }
+    g->is_full = false;
     if (bh_store_flushed(g->writer) < g->rows) {
         return BH_EAGAIN; /* less than a second since the last time */
     }
