@@ -217,7 +217,7 @@ program_read_records(struct asked_records *q, struct bh_records_config *cfg, uin
     if (r != 0) {
         return r;
     }
-    if (bh_arg_given(q->args, "explain") && (ret->read > 0 || ret->is_log)) {
+    if (q->input.explain && (ret->read > 0 || ret->is_log)) { /* not every command has the option */
         explain(q->lang, ret);
     }
     *ret_code = program_notes(ret->notes, ret->note_count, q->lang, quiet);
