@@ -503,8 +503,8 @@ seccomp(const struct sensor *s, enum role role, const struct output *output)
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
     if (r == 0 && role == ROLE_CAPTURE && s->config->with_pcap) { /* is the interface still there? */
         r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
-        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX));
-        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS));
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX, 0));
+        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS, 0));
     }
     r = r == 0 && role == ROLE_CAPTURE ? allow_changes(c, s->change_fd[1]) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;

@@ -26,9 +26,12 @@ TIMEOUT_S = 540
 THOROUGH = "BH_THOROUGH" in os.environ
 
 
+SLOW = os.environ.get("BH_SANITIZE", "none") != "none"
+
+
 def fewer(count, least=1):
-    """How often a test run tries what BH_THOROUGH=1 tries `count` times."""
-    return count if THOROUGH else max(least, count // 4)
+    """How often a test run tries what BH_THOROUGH=1 tries `count` times: half as often again with sanitizers."""
+    return count if THOROUGH else max(least, count // (8 if SLOW else 4))
 
 
 def program(variable, path):
