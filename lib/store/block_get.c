@@ -173,25 +173,7 @@ rows_shape(struct block_rows *r, struct bh_batch *b, const struct batch_rows *x,
             form = r->shape_form[s].v[r->shape_form[s].at++];
             len = r->shape_len[s].v[r->shape_len[s].at++];
         }
-        const struct form *f = &d->form[form];
-        b->ip_len[i] = len;
-        b->payload_len[i] = (uint16_t)(len - f->header_len);
-        b->layers[i] = f->layers;
-        b->tcp_flags[i] = f->flags;
-        b->marks[i] = f->marks;
-        b->reason[i] = f->reason;
-        if (cold) {
-            b->wire_len[i] = len + f->link_len;
-            b->src_mac[i] = f->mac;
-            b->tcp_options[i] = f->options;
-            b->tunnel_sender[i] = f->tunnel_sender;
-            b->tunnel_vni[i] = f->tunnel_vni;
-            b->vlan[i] = f->vlan;
-            b->ethertype[i] = f->ethertype;
-            b->interface[i] = f->interface;
-            b->df[i] = f->df;
-            b->ttl[i] = f->ttl;
-        }
+        batch_put_form(b, i, &d->form[form], len, cold);
     }
 }
 

@@ -442,26 +442,7 @@ put_addresses(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32
 static void
 put_form(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32_t i, bool cold)
 {
-    const struct form *f = &r->d->form[r->some->form[k]];
-    const uint32_t len = r->some->len[k];
-    b->ip_len[i] = len;
-    b->payload_len[i] = (uint16_t)(len - f->header_len);
-    b->layers[i] = f->layers;
-    b->tcp_flags[i] = f->flags;
-    b->marks[i] = f->marks;
-    b->reason[i] = f->reason;
-    if (cold) {
-        b->wire_len[i] = len + f->link_len;
-        b->src_mac[i] = f->mac;
-        b->tcp_options[i] = f->options;
-        b->tunnel_sender[i] = f->tunnel_sender;
-        b->tunnel_vni[i] = f->tunnel_vni;
-        b->vlan[i] = f->vlan;
-        b->ethertype[i] = f->ethertype;
-        b->interface[i] = f->interface;
-        b->df[i] = f->df;
-        b->ttl[i] = f->ttl;
-    }
+    batch_put_form(b, i, &r->d->form[r->some->form[k]], r->some->len[k], cold);
 }
 
 static void

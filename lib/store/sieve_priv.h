@@ -54,4 +54,28 @@ BH_NODISCARD int some_take(struct block_rows *r, const struct sieve *s);
 bool some_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
 void some_free(struct block_some *s);
 
+/* What the form of a row says of it. */
+static inline void
+batch_put_form(struct bh_batch *b, uint32_t i, const struct form *f, uint32_t len, bool cold)
+{
+    b->ip_len[i] = len;
+    b->payload_len[i] = (uint16_t)(len - f->header_len);
+    b->layers[i] = f->layers;
+    b->tcp_flags[i] = f->flags;
+    b->marks[i] = f->marks;
+    b->reason[i] = f->reason;
+    if (cold) {
+        b->wire_len[i] = len + f->link_len;
+        b->src_mac[i] = f->mac;
+        b->tcp_options[i] = f->options;
+        b->tunnel_sender[i] = f->tunnel_sender;
+        b->tunnel_vni[i] = f->tunnel_vni;
+        b->vlan[i] = f->vlan;
+        b->ethertype[i] = f->ethertype;
+        b->interface[i] = f->interface;
+        b->df[i] = f->df;
+        b->ttl[i] = f->ttl;
+    }
+}
+
 #endif

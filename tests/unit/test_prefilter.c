@@ -328,7 +328,7 @@ test_others(void **unused)
     (void)unused;
     char path[4096];
     if (getenv("BH_SHARED_DATA") == NULL) {
-        skip();
+        skip(); /* nobody else\'s captures here */
     }
     snprintf(path, sizeof path, "%s/captures", getenv("BH_SHARED_DATA"));
     try_folder(path, 3);
