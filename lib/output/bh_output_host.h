@@ -108,6 +108,7 @@ struct bh_host_config {
 struct bh_host_counters {
     _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;
     _Atomic uint64_t missed_verdicts;
+    _Atomic uint64_t turns; /* calls of the module that returned, and turns of its process */
     /* On disk: all that ever were, those that wait there now, octets, and those beyond the bound. */
     _Atomic uint64_t spooled_rows, spool_rows, spool_octets, spool_lost_rows;
     _Atomic uint64_t durable_number; /* of the run: below are durable, or on disk */

@@ -219,15 +219,6 @@ let_go(struct sensor *s, size_t k)
     tell(s, &(struct change){ .slot = (uint32_t)k, .ends = true, .from = -1 }, NULL);
 }
 
-/* Another one takes its place. */
-static void
-end_process(struct output *o)
-{
-    kill(o->pid, SIGTERM);
-    o->restarts_now = true;
-    o->kill_ns = sensor_clock_ns() + ENDS_NS;
-}
-
 static void
 restart(struct sensor *s, size_t k, struct output *prepared)
 {
@@ -238,8 +229,9 @@ restart(struct sensor *s, size_t k, struct output *prepared)
     prepared->filter = NULL;
     output_close(prepared);
     if (o->pid > 0) {
-        end_process(o);
+        children_end_output(o);
     }
+    o->restart_ns = 0; /* what it failed by may be what has changed */
 }
 
 static void
@@ -316,7 +308,7 @@ restart_all(struct sensor *s)
 {
     for (size_t k = 0; k < s->output_count; k++) {
         if (s->output[k].state == OUTPUT_RUNS && s->output[k].pid > 0) {
-            end_process(&s->output[k]);
+            children_end_output(&s->output[k]);
         }
     }
 }

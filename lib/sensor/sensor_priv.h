@@ -140,6 +140,12 @@ struct output {
     int from;            /* the output it takes the place of, which has to end first; -1: none */
     int queue_fd;        /* of one that came later; -1: its memory was there before any process */
     bool restarts_now;   /* its process was told to end, so that another begins */
+    bool stands_in;      /* ... which is one without the module: what comes goes to the spool */
+    bool no_stand_in;    /* one of these failed */
+    bool was_stuck;      /* and was killed for it; then how often, the last time in a row */
+    unsigned stuck;
+    uint64_t turns;      /* of its process, as they were seen last to change */
+    int64_t turned_ns;   /* and when: monotonic */
     int64_t kill_ns;     /* ENDS: then it has had its time */
     void *queue;
     size_t queue_size;
@@ -199,6 +205,7 @@ struct sensor {
     char run_dir[BH_SENSOR_PATH_MAX]; /* of the status socket, when none is asked for; "": nowhere */
     int notify_fd; /* of the service manager; -1: none */
     int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
+    int64_t watched_ns; /* the last turn of children_watch() */
     uint64_t notify_records;
 };
 
@@ -250,6 +257,10 @@ void runs_look_at_interfaces(struct sensor *s, bool changed);
 BH_NODISCARD int children_start(struct sensor *s, struct bh_error *err);
 void children_reap(struct sensor *s, bool stopping);
 void children_start_again(struct sensor *s);
+/* Outputs that do not come back from a call. */
+void children_watch(struct sensor *s, int64_t now_ns);
+/* A process of an output ends as always, and another one takes its place. */
+void children_end_output(struct output *o);
 /* Capture first, so that the outputs get all of it; then whoever is still there is ended. */
 void children_stop(struct sensor *s);
 

@@ -100,6 +100,7 @@ state_word(const char *state, enum bh_lang lang)
 {
     static const char *const words[][2] = { { "runs", "動作中" },
                                             { "waits", "再起動待ち" },
+                                            { "spools", "退避のみ" },
                                             { "ends", "終了中" } };
     for (size_t k = 0; lang == BH_JA && k < BH_COUNT(words); k++) {
         if (strcmp(words[k][0], state) == 0) {

@@ -29,7 +29,8 @@ struct status_process {
 
 struct status_output {
     const char *name, *module;
-    const char *state; /* "runs", "waits" (to be started again), "ends" */
+    const char *
+        state; /* "runs", "waits" (to be started again), "spools" (the same, what comes goes to disk), "ends" */
     uint64_t queued, written, waiting, retried, spooled, failed, lost, held, early, missed_verdicts;
     uint64_t queue_used, queue_size;
     uint64_t lost_by[BH_GAP_KINDS];
