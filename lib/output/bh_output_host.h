@@ -32,6 +32,10 @@ BH_NODISCARD int bh_output_module_check(const struct bh_output_module *m, struct
 BH_NODISCARD int bh_setting_check(const struct bh_setting *s, const char *text,
                                   uint64_t *ret_number, struct bh_error *err);
 
+/* What the file of a BH_SETTING_SECRET holds, mixed into `mark`: another number when that is another. As it was when the
+ * file cannot be read. */
+uint64_t bh_setting_secret_mark(uint64_t mark, const char *text);
+
 /* A value of BH_SETTING_LOOPBACK. */
 BH_NODISCARD int bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port, struct bh_error *err);
 

@@ -88,6 +88,22 @@ secret_path(const char *text, char buf[4096])
     return buf;
 }
 
+uint64_t
+bh_setting_secret_mark(uint64_t mark, const char *text)
+{
+    char buf[4096];
+    FILE *f = fopen(secret_path(text, buf), "re");
+    size_t n = f != NULL ? fread(buf, 1, sizeof buf, f) : 0;
+    for (size_t k = 0; k < n; k++) {
+        mark = bh_mix64(mark, (uint8_t)buf[k]);
+    }
+    memset(buf, 0, sizeof buf);
+    if (f != NULL) {
+        fclose(f);
+    }
+    return mark;
+}
+
 static int
 read_secret(const char *text, struct setting_value *v, struct bh_error *err)
 {

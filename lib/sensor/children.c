@@ -179,8 +179,7 @@ children_reap(struct sensor *s, bool stopping)
             }
             if (o->state != OUTPUT_RUNS) { /* it was to end */
                 if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-                    sensor_say_plain(s, o->name, BH_SAY_ERROR, "ended badly: what it had not taken yet is lost",
-                                     "が異常終了しました。受け取っていない記録は失われます");
+                    sensor_say_plain(s, o->name, BH_SAY_ERROR, "ended badly", "が異常終了しました");
                 }
                 continue;
             }

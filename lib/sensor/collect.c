@@ -178,6 +178,8 @@ status_take(const struct sensor *s, struct status *ret)
         .sensor = run->sensor,
         .user = s->user,
         .home = run->home,
+        .waits = s->waits,
+        .gone_lost = s->gone_lost,
         .now_ns = sensor_time_ns(),
         .up_ns = sensor_clock_ns() - s->started_ns,
         .run_start_ns = run->start_ns,

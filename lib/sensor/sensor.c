@@ -230,6 +230,7 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
         .own = get(&c->own),
+        .gone_lost = s->gone_lost,
         .duplicates = get(&c->duplicates),
         .kernel_filter = s->kernel_filter,
     };

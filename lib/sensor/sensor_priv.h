@@ -205,6 +205,8 @@ struct sensor {
     char run_dir[BH_SENSOR_PATH_MAX]; /* of the status socket, when none is asked for; "": nowhere */
     int notify_fd; /* of the service manager; -1: none */
     int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
+    uint64_t gone_lost; /* records lost by outputs that are no more */
+    char waits[256];    /* keys of a new configuration that want a restart; "": none */
     int64_t watched_ns; /* the last turn of children_watch() */
     uint64_t notify_records;
 };

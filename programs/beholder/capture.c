@@ -55,7 +55,7 @@ say_plain(struct face *f, const struct bh_error *text)
 static uint64_t
 lost_of(const struct bh_sensor_counters *c)
 {
-    uint64_t lost = c->kernel_lost;
+    uint64_t lost = c->kernel_lost + c->gone_lost;
     for (size_t k = 0; k < c->outputs; k++) {
         lost += c->output[k].lost + c->output[k].failed;
     }

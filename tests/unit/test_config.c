@@ -2,6 +2,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -262,6 +264,39 @@ test_marks(void **state)
     bh_config_free(y);
 }
 
+static void
+write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* So it does with what the file of a secret holds: credentials are renewed under the same name. */
+static void
+test_marks_of_secrets(void **state)
+{
+    char path[] = "/tmp/beholder-secret-XXXXXX", text[200];
+    (void)state;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(text, sizeof text, "[output one]\nmodule = paper\ndirectory = /a\nkey = %s\n", path);
+    struct bh_config *c = read_text(text);
+    assert_int_equal(bh_config_error_count(c), 0);
+    write_file(path, "first\n");
+    const uint64_t first = bh_config_output_mark(c, 0);
+    assert_true(bh_config_output_mark(c, 0) == first);
+    write_file(path, "other\n");
+    assert_true(bh_config_output_mark(c, 0) != first);
+    write_file(path, "first\n");
+    assert_true(bh_config_output_mark(c, 0) == first);
+    unlink(path);
+    assert_true(bh_config_output_mark(c, 0) != first);
+    bh_config_free(c);
+}
+
 /* What is printed reads the same, also values longer than a line. */
 static void
 test_printed_reads_the_same(void **state)
@@ -363,6 +398,7 @@ main(void)
         cmocka_unit_test(test_no_output_is_the_log),
         cmocka_unit_test(test_command_line_wins),
         cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_marks_of_secrets),
         cmocka_unit_test(test_printed_reads_the_same),
         cmocka_unit_test(test_folder),
     };

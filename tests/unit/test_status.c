@@ -172,6 +172,7 @@ worst_status(void)
     *t = (struct status){ .sensor = BAD,
                           .user = BAD,
                           .home = BAD,
+                          .waits = BAD,
                           .now_ns = INT64_MAX,
                           .up_ns = INT64_MIN,
                           .run_start_ns = INT64_MIN,
