@@ -83,7 +83,7 @@ struct bh_sensor_config {
     void (*forget)(void *arg, const struct bh_sensor_config *config);
     void *reload_arg;
     const char *fixed;
-    /* After everything is open and started. */
+    /* After everything is open and started. `home`: "" while no interface is there to tell it. */
     void (*started)(void *arg, const char *user, const char *home);
 };
 

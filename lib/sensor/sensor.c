@@ -337,7 +337,8 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
         r = children_start(s, err);
         if (r == 0) {
             if (s->own.started != NULL) {
-                s->own.started(s->own.progress_arg, s->user, s->home);
+                s->own.started(s->own.progress_arg, s->user,
+                               strcmp(s->home, NO_HOME) != 0 ? s->home : "");
             }
             notify_ready(s);
             look_after(s);

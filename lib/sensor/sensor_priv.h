@@ -251,6 +251,7 @@ BH_NODISCARD bool change_receive(int socket, struct change *ret, int ret_fd[2]);
 void reload_turn(struct sensor *s, int64_t now_ns);
 
 /* What records mean (runs.c). */
+#define NO_HOME "127.0.0.1,::1" /* until an interface has an address */
 BH_NODISCARD int runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, struct bh_error *err);
 BH_NODISCARD int runs_first(struct sensor *s, struct bh_error *err);
 void runs_look_at_interfaces(struct sensor *s, bool changed);
