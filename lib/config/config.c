@@ -362,6 +362,16 @@ name_module(struct bh_config *c, struct section *s)
     return e;
 }
 
+static int
+check_filter(const struct entry *e, struct bh_error *err)
+{
+    struct bh_filter *f = NULL;
+    const char *words[] = { e->value };
+    const int r = e->value[0] == '\0' ? 0 : bh_filter_parse(words, 1, NULL, &f, err);
+    bh_filter_free(f);
+    return r;
+}
+
 static bool
 check_spool(struct bh_config *c, struct section *s, const struct entry *e)
 {
@@ -404,12 +414,7 @@ finish_output(struct bh_config *c, struct section *s)
         const struct bh_setting *setting = find_key(s, e->key);
         int r = setting == NULL ? unknown_key(s, e->key, &err)
                                 : bh_setting_check(setting, e->value, &e->number, &err);
-        if (r == 0 && strcmp(e->key, "filter") == 0) {
-            struct bh_filter *f = NULL;
-            const char *words[] = { e->value };
-            r = e->value[0] == '\0' ? 0 : bh_filter_parse(words, 1, NULL, &f, &err);
-            bh_filter_free(f);
-        }
+        r = r == 0 && strcmp(e->key, "filter") == 0 ? check_filter(e, &err) : r;
         if (r != 0) {
             section_fault(c, s, e, &err);
             continue;
@@ -449,6 +454,11 @@ bh_config_finish(struct bh_config *c)
 {
     struct bh_error err = { 0 };
     const size_t before = c->error_count;
+    const struct entry *all = section_find(&c->sections[BH_CONFIG_CAPTURE], "filter");
+    if (all != NULL && all->line > 0 &&
+        check_filter(all, &err) != 0) { /* that of a command line is said by who starts */
+        section_fault(c, &c->sections[BH_CONFIG_CAPTURE], all, &err);
+    }
     if (c->count == 2 && bh_config_set(c, "output log", "module", "iplog", "default", &err) != 0) {
         config_fault(c, &err);
     }

@@ -144,7 +144,7 @@ bad_value(const struct bh_setting *s, const char *text, struct bh_error *err)
     };
     const bool choice = s->type == BH_SETTING_CHOICE;
     return bh_error_set(
-        err, BH_EUSAGE, s->name, "%s: must be %s%.0s", "%s: %.0s%sを指定してください", text,
+        err, BH_EUSAGE, s->name, "%s: must be %s%.0s", "%s: %.0s%s を指定してください", text,
         choice ? s->choices : want_en[s->type], choice ? s->choices : want_ja[s->type]);
 }
 

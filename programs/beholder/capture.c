@@ -462,6 +462,12 @@ load(struct face *f, struct loaded **ret, struct bh_error *err)
                          "監視するインターフェースを -i で指定してください (一覧は beholder interfaces)");
     }
     r = r != 0 ? r : take_outputs(l, f, err);
+    if (r == 0 && bh_arg_given(f->args, "write") && f->log[0] == '\0') {
+        r = bh_error_set(
+            err, BH_EUSAGE, "-w",
+            "no output of the configuration is a packet log: add one with module = iplog%s",
+            "設定にパケットログの出力がありません。module = iplog の出力を加えてください%s", "");
+    }
     if (r == 0) {
         gethostname(l->host, sizeof l->host - 1);
         put_fixed(l->config, &l->fixed);
