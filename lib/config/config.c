@@ -329,8 +329,9 @@ section_fault(struct bh_config *c, const struct section *s, const struct entry *
     const char *from = e != NULL ? e->from : s->from;
     struct bh_error said = *err;
     for (int lang = 0; lang < BH_LANGS; lang++) {
-        snprintf(said.text[lang], sizeof said.text[lang], "[output %.50s] %.60s%s%.180s", s->name,
-                 err->where, err->where[0] != '\0' ? ": " : "", err->text[lang]);
+        snprintf(said.text[lang], sizeof said.text[lang], "[%s%.50s] %.60s%s%.180s",
+                 s->kind == BH_CONFIG_OUTPUT ? "output " : "capture", s->name, err->where,
+                 err->where[0] != '\0' ? ": " : "", err->text[lang]);
         bh_text_trim(said.text[lang]);
     }
     snprintf(said.where, sizeof said.where, "%s", from != NULL ? from : "");

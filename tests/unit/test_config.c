@@ -104,7 +104,7 @@ test_errors(void **state)
         { "[output a]\nmodule = paper\ndirectory = /x\nsize = 1023\n", 4, "outside" },
         { "[output a]\nmodule = paper\ndirectory = /x\nfilter = prt 22\n", 4,
           "did you mean port?" },
-        { "[capture]\nring = 2M\nfilter = prt 22\n", 3, "did you mean port?" },
+        { "[capture]\nring = 2M\nfilter = prt 22\n", 3, "[capture] prt: word 1" },
         { "[site]\n0123456789012345678901234567890123456789012345678 = x\n", 2, "longer than 48" },
         { "[output 012345678901234567890123456789012345678901]\nmodule = paper\n", 1,
           "longer than 48" },
