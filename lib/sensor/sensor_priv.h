@@ -202,6 +202,8 @@ struct sensor {
     char user[64];
     char home[1024];
     struct serve *serve;
+    struct bh_ip listener; /* of metrics, on loopback; family 0: none */
+    uint16_t listener_port;
     char run_dir[BH_SENSOR_PATH_MAX]; /* of the status socket, when none is asked for; "": nowhere */
     int notify_fd; /* of the service manager; -1: none */
     int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
@@ -282,6 +284,8 @@ struct bh_own_board *own_board(const struct sensor *s, size_t output);
 /* In a child: all of them are read (capture), or its own is written and the others are not there. */
 void own_leave_only(struct sensor *s, size_t mine, bool is_capture);
 struct own {
+    struct bh_ip listener; /* of metrics; family 0: none */
+    uint16_t listener_port;
     uint32_t turn[BH_SENSOR_OUTPUTS];
     struct bh_own_socket of[BH_SENSOR_OUTPUTS][BH_OWN_SOCKETS]; /* as they were read last */
     struct bh_own_socket socket[OWN_MAX];                       /* of them those there are */
