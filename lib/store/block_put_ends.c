@@ -21,7 +21,7 @@ put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symb
 static struct far_out
 tell_directly(const struct dict *d, const struct far *f)
 {
-    return (struct far_out){ .entry = UINT32_MAX,
+    return (struct far_out){ .number = UINT32_MAX,
                              .country = d->country_code[f->country],
                              .symbol = f->family == 0   ? FAR_NONE
                                        : f->family == 4 ? FAR_ONCE4
@@ -61,7 +61,7 @@ put_far_by_place(const struct put *p, struct code_bits *bits)
         const uint32_t id = c->far[i];
         const struct far_out *f = &d->far_out[id];
         const bool again = i > 0 && id == c->far[i - 1] && f->symbol != FAR_NONE;
-        w->entry[i] = f->entry;
+        w->entry[i] = f->symbol >= FAR_CLASS4 ? f->number : UINT32_MAX;
         w->usual[i] = f->ttl;
         w->number[i] = f->country;
         w->other[i] = (uint8_t)f->country;

@@ -20,24 +20,31 @@ struct item {
     uint32_t id;
 };
 
-/* By key, eleven bits at a time, of those that are used. */
+/* So far ahead in a list of numbers their lines are asked for. */
+#define ONCE_AHEAD 24U
+
+#define DIGIT_BITS 12U
+
+/* By the lowest bits of the key, about a digit at a time. */
 static bool
 sort_items(struct item *v, size_t n, unsigned bits)
 {
+    const unsigned passes = (bits + DIGIT_BITS - 1) / DIGIT_BITS, width = (bits + passes - 1) / passes;
+    const uint64_t mask = (1ULL << width) - 1;
     struct item *other = malloc((n + 1) * sizeof *other), *a = v, *b = other;
     if (other == NULL) {
         return false;
     }
-    for (unsigned shift = 0; shift < bits; shift += 11) {
-        size_t at[2049] = { 0 };
+    for (unsigned shift = 0; shift < bits && n > 1; shift += width) {
+        uint32_t at[(1U << DIGIT_BITS) + 1] = { 0 };
         for (size_t i = 0; i < n; i++) {
-            at[(a[i].key >> shift & 2047) + 1]++;
+            at[(a[i].key >> shift & mask) + 1]++;
         }
-        for (unsigned k = 0; k < 2048; k++) {
+        for (uint64_t k = 0; k < mask; k++) {
             at[k + 1] += at[k];
         }
         for (size_t i = 0; i < n; i++) {
-            b[at[a[i].key >> shift & 2047]++] = a[i];
+            b[at[a[i].key >> shift & mask]++] = a[i];
         }
         struct item *swap = a;
         a = b;
@@ -146,22 +153,67 @@ compare_far6(const void *a, const void *b)
     return x->hi < y->hi ? -1 : x->hi > y->hi ? 1 : x->lo < y->lo ? -1 : x->lo > y->lo;
 }
 
-static void
-add_entry(struct dict *d, const struct terms *t, const struct census *c, uint32_t id)
+/* How far ends are sorted: all of an IPv4 one stands in its key. */
+#define SYMBOL_BITS 8U
+static inline uint64_t
+far_key(unsigned country, unsigned symbol, const struct far *f)
 {
-    const struct far *f = &t->far[id];
-    struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
+    return ((uint64_t)country << SYMBOL_BITS | symbol) << 32 | (f->family == 4 ? (uint32_t)f->lo : 0);
+}
+static inline unsigned
+key_symbol(uint64_t key)
+{
+    return key >> 32 & ((1U << SYMBOL_BITS) - 1);
+}
+static inline uint16_t
+key_country(uint64_t key)
+{
+    return (uint16_t)(key >> 32 >> SYMBOL_BITS);
+}
+
+static void
+add_once(struct dict *d, const struct terms *t, const struct item *x, uint8_t family)
+{
+    const struct far *f = &t->far[x->id];
+    d->once[d->once4 + d->once6] = (struct far_once){ family == 4 ? 0 : f->hi, family == 4 ? (uint32_t)x->key : f->lo,
+                                                      x->id, key_country(x->key), family };
+    *(family == 4 ? &d->once4 : &d->once6) += 1;
+}
+
+/* False: there are more groups than numbers, and it stands in its rows. */
+static bool
+add_entry(struct dict *d, const struct terms *t, const struct census *c, const struct item *x, uint8_t family)
+{
+    const struct far *f = &t->far[x->id];
+    struct far_out *out = &d->far_out[x->id];
+    struct far_group *g = group_at(d, key_country(x->key), key_symbol(x->key));
     if (g == NULL) {
-        d->far_out[id].symbol =
-            f->family == 4 ? FAR_ONCE4
-                           : FAR_ONCE6; /* more groups than numbers: they stand in their rows */
-        return;
+        out->symbol = family == 4 ? FAR_ONCE4 : FAR_ONCE6;
+        add_once(d, t, x, family);
+        return false;
     }
     g->count++;
-    d->far_out[id].entry = d->entry_count;
-    d->far_out[id].ttl = c->ttl[id];
-    d->entry[d->entry_count++] =
-        (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, c->ttl[id] };
+    out->number = d->entry_count;
+    out->ttl = c->ttl[x->id];
+    d->entry[d->entry_count++] = (struct entry){ family == 4 ? 0 : f->hi, family == 4 ? (uint32_t)x->key : f->lo,
+                                                 key_country(x->key), family, out->ttl };
+    return true;
+}
+
+/* True: those that come once are not in order. */
+static bool
+add_sorted(struct dict *d, const struct terms *t, const struct census *c, const struct item *v, size_t n, uint8_t family)
+{
+    bool any = false;
+    for (size_t k = 0; k < n; k++) {
+        BH_PREFETCH_WRITE(&d->far_out[v[k + ONCE_AHEAD < n ? k + ONCE_AHEAD : k].id]);
+        if (key_symbol(v[k].key) < FAR_CLASS4) {
+            add_once(d, t, &v[k], family);
+        } else {
+            any = !add_entry(d, t, c, &v[k], family) || any;
+        }
+    }
+    return any;
 }
 
 /* The place in its group in truncated binary: the first short_count places have a bit less. The
@@ -169,12 +221,12 @@ add_entry(struct dict *d, const struct terms *t, const struct census *c, uint32_
 static void
 tell_place(const struct dict *d, struct far_out *out)
 {
-    if (out->entry == UINT32_MAX) {
+    if (out->symbol < FAR_CLASS4) {
         return;
     }
     const struct far_group *g =
         &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
-    const uint32_t index = out->entry - g->first;
+    const uint32_t index = out->number - g->first;
     if (g->bits == 0) {
         return;
     }
@@ -188,6 +240,87 @@ tell_place(const struct dict *d, struct far_out *out)
     }
 }
 
+static int
+compare_once(const void *a, const void *b)
+{
+    const struct far_once *x = a, *y = b;
+    return x->family != y->family     ? (x->family < y->family ? -1 : 1)
+           : x->country != y->country ? (x->country < y->country ? -1 : 1)
+           : x->hi != y->hi           ? (x->hi < y->hi ? -1 : 1)
+           : x->lo != y->lo           ? (x->lo < y->lo ? -1 : 1)
+                                      : 0;
+}
+
+/* The list is in order but for IPv6; `any`: it may be in none. */
+static void
+number_once(struct dict *d, bool any)
+{
+    const uint32_t n = d->once4 + d->once6;
+    if (any) {
+        qsort(d->once, n, sizeof *d->once, compare_once);
+    } else if (d->once6 > 1) {
+        qsort(d->once + d->once4, d->once6, sizeof *d->once, compare_once);
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        BH_PREFETCH_WRITE(&d->far_out[d->once[k + ONCE_AHEAD < n ? k + ONCE_AHEAD : k].far]);
+        d->far_out[d->once[k].far].number = d->entry_count + k;
+    }
+}
+
+/* Where sorting has put IPv6 entries. */
+static void
+find_entries6(struct dict *d, const struct terms *t, const struct item *v6, size_t n6)
+{
+    for (uint32_t g = 0; g < d->far_group_count; g++) {
+        struct far_group *group = &d->far_group[g];
+        finish_group(group);
+        if (d->entry[group->first].family == 6) {
+            qsort(&d->entry[group->first], group->count, sizeof *d->entry, compare_far6);
+        }
+    }
+    for (size_t k = 0; k < n6; k++) {
+        const struct far *f = &t->far[v6[k].id];
+        struct far_out *out = &d->far_out[v6[k].id];
+        if (out->symbol >= FAR_CLASS4) {
+            const struct far_group *group =
+                &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
+            const struct entry wanted = { .hi = f->hi, .lo = f->lo };
+            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count,
+                                            sizeof wanted, compare_far6);
+            out->number = (uint32_t)(e - d->entry);
+        }
+    }
+}
+
+/* What is known of each far end without the others. Those of IPv4 go into v4, of IPv6 into v6, to be sorted;
+ * returns how many are to be entries. */
+static size_t
+tell_symbols(struct dict *d, const struct terms *t, const struct census *c, struct item *v4, size_t *n4,
+             struct item *v6, size_t *n6)
+{
+    size_t entries = 0;
+    for (uint32_t k = 0; k < c->far.used_count; k++) {
+        const uint32_t ahead = c->far.used[k + ONCE_AHEAD < c->far.used_count ? k + ONCE_AHEAD : k];
+        __builtin_prefetch(&t->far[ahead]);
+        __builtin_prefetch(&c->far.count[ahead]);
+        BH_PREFETCH_WRITE(&d->far_out[ahead]);
+        const uint32_t id = c->far.used[k], count = c->far.count[id];
+        const struct far *f = &t->far[id];
+        const uint16_t country = d->country_code[f->country];
+        const unsigned symbol = f->family == 0 ? (unsigned)FAR_NONE
+                                : count < 2    ? (f->family == 4 ? (unsigned)FAR_ONCE4 : (unsigned)FAR_ONCE6)
+                                : (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
+        d->far_out[id] = (struct far_out){ .number = UINT32_MAX, .country = country, .symbol = (uint8_t)symbol };
+        if (f->family == 0) {
+            continue;
+        }
+        struct item *to = f->family == 4 ? &v4[(*n4)++] : &v6[(*n6)++];
+        *to = (struct item){ far_key(country, symbol, f), id };
+        entries += symbol >= FAR_CLASS4;
+    }
+    return entries;
+}
+
 /* The entries of IPv4, then those of IPv6, each by country, symbol and address. */
 static int
 build_far(struct dict *d, const struct terms *t, const struct census *c)
@@ -199,62 +332,25 @@ build_far(struct dict *d, const struct terms *t, const struct census *c)
     d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
     d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
     d->far_group = malloc((size_t)UINT16_MAX * sizeof *d->far_group);
-    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL ||
-        d->far_group == NULL) {
+    d->once = malloc((c->far.used_count + 1UL) * sizeof *d->once);
+    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL || d->far_group == NULL ||
+        d->once == NULL) {
         goto out;
     }
-    for (uint32_t k = 0; k < c->far.used_count; k++) {
-        const uint32_t id = c->far.used[k], count = c->far.count[id];
-        const struct far *f = &t->far[id];
-        d->far_out[id] = (struct far_out){ .entry = UINT32_MAX,
-                                           .country = d->country_code[f->country],
-                                           .symbol = f->family == 0   ? FAR_NONE
-                                                     : f->family == 4 ? FAR_ONCE4
-                                                                      : FAR_ONCE6 };
-        if (f->family == 0 || count < 2) {
-            continue;
-        }
-        const unsigned symbol =
-            (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
-        d->far_out[id].symbol = (uint8_t)symbol;
-        struct item *to = f->family == 4 ? &v4[n4++] : &v6[n6++];
-        *to = (struct item){ (uint64_t)d->country_code[f->country] << 40 | (uint64_t)symbol << 32 |
-                                 (f->family == 4 ? f->lo : 0),
-                             id };
-    }
-    d->entry = malloc((n4 + n6 + 1) * sizeof *d->entry);
-    if (d->entry == NULL || !sort_items(v4, n4, 51) || !sort_items(v6, n6, 51)) {
+    const size_t entries = tell_symbols(d, t, c, v4, &n4, v6, &n6);
+    const unsigned bits = 32 + SYMBOL_BITS + (32U - (unsigned)__builtin_clz(d->country_count | 1));
+    d->entry = malloc((entries + 1) * sizeof *d->entry);
+    if (d->entry == NULL || !sort_items(v4, n4, bits) || !sort_items(v6, n6, bits)) {
         goto out;
     }
-    r = 0;
-    for (size_t k = 0; k < n4; k++) {
-        add_entry(d, t, c, v4[k].id);
-    }
-    for (size_t k = 0; k < n6; k++) {
-        add_entry(d, t, c, v6[k].id);
-    }
-    for (uint32_t g = 0; g < d->far_group_count; g++) {
-        struct far_group *group = &d->far_group[g];
-        finish_group(group);
-        if (d->entry[group->first].family == 6) {
-            qsort(&d->entry[group->first], group->count, sizeof *d->entry, compare_far6);
-        }
-    }
-    for (size_t k = 0; k < n6; k++) { /* where sorting has put them */
-        const struct far *f = &t->far[v6[k].id];
-        struct far_out *out = &d->far_out[v6[k].id];
-        if (out->entry != UINT32_MAX) {
-            const struct far_group *group =
-                &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
-            const struct entry wanted = { .hi = f->hi, .lo = f->lo };
-            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count,
-                                            sizeof wanted, compare_far6);
-            out->entry = (uint32_t)(e - d->entry);
-        }
-    }
+    bool any = add_sorted(d, t, c, v4, n4, 4);
+    any = add_sorted(d, t, c, v6, n6, 6) || any;
+    find_entries6(d, t, v6, n6);
+    number_once(d, any);
     for (uint32_t k = 0; k < c->far.used_count; k++) {
         tell_place(d, &d->far_out[c->far.used[k]]);
     }
+    r = 0;
 out:
     free(v4);
     free(v6);
@@ -452,6 +548,7 @@ dict_done(struct dict *d)
     free(d->form);
     free(d->group);
     free(d->far_out);
+    free(d->once);
     free(d->near_code);
     free(d->form_code);
     free(d->country_code);

@@ -258,10 +258,18 @@ struct entry {
 
 /* How a far end is told: all of it in a quarter of a line, as rows ask for it at random. */
 struct far_out {
-    uint32_t entry; /* UINT32_MAX: none */
+    uint32_t number; /* of its entry; behind those, of what comes once; UINT32_MAX: no address */
     uint32_t bits;  /* of its place in its group */
     uint16_t country;
     uint8_t symbol, bit_count, ttl;
+};
+
+/* One that comes once in the segment, and stands in its row. */
+struct far_once {
+    uint64_t hi, lo;
+    uint32_t far;
+    uint16_t country; /* of the dictionary */
+    uint8_t family;
 };
 
 struct dict {
@@ -299,6 +307,8 @@ struct dict {
 
     /* of the writer: what the numbers of its tables became */
     struct far_out *far_out;
+    struct far_once *once; /* by family, country and address */
+    uint32_t once4, once6;
     uint32_t *near_code, *form_code;
     uint16_t *country_code;
     uint32_t *service_group; /* index of the group                           */
