@@ -58,6 +58,8 @@ chunk_reset(struct chunk *c)
     c->rows = c->quote_count = c->seen_count = 0;
     c->min_ns = INT64_MAX;
     c->max_ns = INT64_MIN;
+    c->far_least[0] = c->far_least[1] = UINT32_MAX;
+    c->far_most[0] = c->far_most[1] = 0;
 }
 
 void
@@ -230,6 +232,7 @@ look_ahead(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t 
            struct looked *x)
 {
     const bool cold = (b->want & BH_WANT_COLD) != 0;
+    uint32_t least = c->far_least[0], most = c->far_most[0];
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t i = from + k, at = c->rows + k;
         const unsigned kind = b->kind[i];
@@ -255,13 +258,20 @@ look_ahead(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t 
         c->kind[at] = (uint8_t)(kind | (ip && !out ? (unsigned)CHUNK_THEIRS : 0U));
         if (BH_LIKELY(far.family == 4)) {
             __builtin_prefetch(&t->far_at.slot4[(uint32_t)x->far_hash[k] & t->far_at.mask4]);
-        } else {
+            least = (uint32_t)far.lo < least ? (uint32_t)far.lo : least;
+            most = (uint32_t)far.lo > most ? (uint32_t)far.lo : most;
+        } else if (far.family == 6) {
+            const uint32_t upper = (uint32_t)(far.hi >> 32);
             __builtin_prefetch(&t->far_at.slot6[(uint32_t)x->far_hash[k] & t->far_at.mask6]);
+            c->far_least[1] = upper < c->far_least[1] ? upper : c->far_least[1];
+            c->far_most[1] = upper > c->far_most[1] ? upper : c->far_most[1];
         }
         if (x->table[k] != NULL) {
             BH_PREFETCH_WRITE(&x->table[k][c->port[at]]);
         }
     }
+    c->far_least[0] = least;
+    c->far_most[0] = most;
 }
 
 /* Columns that are taken as they are, where the record has the field. */
@@ -298,6 +308,52 @@ copy_columns(struct chunk *c, const struct bh_batch *b, uint32_t from, uint32_t 
     }
 }
 
+/* Far ends that the tables do not have yet: their countries are looked up together, as each is some cold lines. */
+static int
+add_missing(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, const uint16_t *country_map,
+            const struct looked *x, const uint16_t *miss, uint32_t misses)
+{
+    uint32_t addr[BH_BATCH_ROWS];
+    uint16_t value[BH_BATCH_ROWS];
+    const bool ask = country_map == NULL && t->countries != NULL;
+    int r = 0;
+    for (uint32_t m = 0; m < misses && ask; m++) {
+        addr[m] = (uint32_t)end_of(b, from + miss[m], (x->is[miss[m]] & ROW_OUT) != 0).lo;
+    }
+    if (ask) {
+        kobold_v4_many(t->countries, addr, value, misses); /* of IPv6 not used */
+    }
+    for (uint32_t m = 0; m < misses && r == 0; m++) {
+        const uint32_t k = miss[m], i = from + k;
+        const struct address far = end_of(b, i, (x->is[k] & ROW_OUT) != 0);
+        const uint32_t country = country_map != NULL       ? country_map[b->country[i]]
+                                 : ask && far.family == 4 ? terms_country_of_value(t, value[m])
+                                                          : COUNTRY_ASK;
+        r = far_id(t, far, x->far_hash[k], country, &c->far[c->rows + k]);
+    }
+    return r;
+}
+
+static int
+find_ends(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n,
+          const uint16_t *country_map, const struct looked *x)
+{
+    uint16_t miss[BH_BATCH_ROWS];
+    uint32_t misses = 0;
+    int r = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = from + k;
+        miss[misses] = (uint16_t)k;
+        misses += !far_is_known(t, end_of(b, i, (x->is[k] & ROW_OUT) != 0), x->far_hash[k],
+                                country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[c->rows + k]);
+    }
+    for (uint32_t k = 0; k < n && r == 0; k++) {
+        const struct address near = end_of(b, from + k, (x->is[k] & ROW_OUT) == 0);
+        r = near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo), &c->near[c->rows + k]);
+    }
+    return r != 0 || misses == 0 ? r : add_missing(c, t, b, from, country_map, x, miss, misses);
+}
+
 int
 chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
           const uint16_t *country_map)
@@ -324,99 +380,7 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
         const uint32_t at = c->rows + k;
         r = service_id(t, x.table[k], x.group[k], c->port[at], &c->service[at]);
     }
-    for (uint32_t k = 0; k < n && r == 0; k++) {
-        const uint32_t i = from + k, at = c->rows + k;
-        const bool out = (x.is[k] & ROW_OUT) != 0;
-        const struct address near = end_of(b, i, !out);
-        r = far_id(t, end_of(b, i, out), x.far_hash[k],
-                   country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
-        r = r != 0 ? r
-                   : near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo),
-                             &c->near[at]);
-    }
+    r = r != 0 ? r : find_ends(c, t, b, from, n, country_map, &x);
     c->rows += r == 0 ? n : 0;
-    return r;
-}
-
-/* ---- from other tables ----------------------------------------------------------------------------- */
-
-int
-chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of,
-           uint32_t first_row, uint32_t rows)
-{
-    uint16_t country_map[KOBOLD_VALUES_MAX + 1];
-    int r = 0;
-    for (uint32_t k = 0; k < of->country_count; k++) {
-        country_map[k] = terms_country(into, &of->country[k]);
-    }
-    to->flags = from->flags;
-    if (from->weight != NULL && to->weight == NULL &&
-        (to->weight = malloc(CHUNK_ROWS * sizeof *to->weight)) == NULL) {
-        return -ENOMEM;
-    }
-    for (uint32_t i = first_row; i < first_row + rows && r == 0; i++) {
-        const uint32_t at = to->rows;
-        const struct far *f = &of->far[from->far[i]];
-        const struct near *n = &of->near[from->near[i]];
-        const uint32_t country = country_map[f->country];
-        r = far_id(into, (struct address){ f->hi, f->lo, f->family },
-                   address_hash(into->key, f->family, f->hi, f->lo), country, &to->far[at]);
-        r = r != 0 ? r
-                   : near_id(into, (struct address){ n->hi, n->lo, n->family },
-                             address_hash(into->key, n->family, n->hi, n->lo), &to->near[at]);
-        const uint64_t shape = of->shape.key[from->shape[i]];
-        r = r != 0 ? r
-                   : shape_id(into, &of->form[shape_form(shape)], shape_stream(shape),
-                              shape_len(shape), &to->shape[at]);
-        const uint64_t service = of->service.key[from->service[i]];
-        const uint32_t group = (uint32_t)(service >> 16);
-        r = r != 0 ? r
-                   : service_id(into, port_table(into, group), group, service & 0xffff,
-                                &to->service[at]);
-        if (r != 0) {
-            break;
-        }
-#define MOVE(column) to->column[at] = from->column[i]
-        MOVE(ts_ns);
-        MOVE(port);
-        MOVE(other);
-        MOVE(seq);
-        MOVE(outcome);
-        MOVE(connection);
-        MOVE(ip_id);
-        MOVE(window);
-        MOVE(ttl);
-        MOVE(kind);
-        MOVE(stream);
-        if (from->weight != NULL) {
-            MOVE(weight);
-        }
-#undef MOVE
-        to->min_ns = to->ts_ns[at] < to->min_ns ? to->ts_ns[at] : to->min_ns;
-        to->max_ns = to->ts_ns[at] > to->max_ns ? to->ts_ns[at] : to->max_ns;
-        to->rows++;
-    }
-    for (uint32_t k = 0; k < from->quote_count && r == 0; k++) {
-        if (from->quote[k].row >= first_row && from->quote[k].row < first_row + rows) {
-            void *list = to->quote;
-            r = list_reach(&list, &to->quote_cap, to->quote_count, sizeof *to->quote) ? 0 : -ENOMEM;
-            to->quote = list;
-            if (r == 0) {
-                to->quote[to->quote_count] = from->quote[k];
-                to->quote[to->quote_count++].row += to->rows - rows - first_row;
-            }
-        }
-    }
-    for (uint32_t k = 0; k < from->seen_count && r == 0; k++) {
-        if (from->seen[k].row >= first_row && from->seen[k].row < first_row + rows) {
-            void *list = to->seen;
-            r = list_reach(&list, &to->seen_cap, to->seen_count, sizeof *to->seen) ? 0 : -ENOMEM;
-            to->seen = list;
-            if (r == 0) {
-                to->seen[to->seen_count] = from->seen[k];
-                to->seen[to->seen_count++].row += to->rows - rows - first_row;
-            }
-        }
-    }
     return r;
 }

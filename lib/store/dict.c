@@ -180,6 +180,16 @@ add_once(struct dict *d, const struct terms *t, const struct item *x, uint8_t fa
     *(family == 4 ? &d->once4 : &d->once6) += 1;
 }
 
+/* One of IPv4 that stands in its row, so that nobody has to look for it there. */
+static inline void
+tell_address(struct far_out *out, const struct far *f)
+{
+    if (out->symbol == FAR_ONCE4) {
+        out->bits = (uint32_t)f->lo;
+        out->bit_count = 32;
+    }
+}
+
 /* False: there are more groups than numbers, and it stands in its rows. */
 static bool
 add_entry(struct dict *d, const struct terms *t, const struct census *c, const struct item *x, uint8_t family)
@@ -189,6 +199,7 @@ add_entry(struct dict *d, const struct terms *t, const struct census *c, const s
     struct far_group *g = group_at(d, key_country(x->key), key_symbol(x->key));
     if (g == NULL) {
         out->symbol = family == 4 ? FAR_ONCE4 : FAR_ONCE6;
+        tell_address(out, f);
         add_once(d, t, x, family);
         return false;
     }
@@ -311,6 +322,7 @@ tell_symbols(struct dict *d, const struct terms *t, const struct census *c, stru
                                 : count < 2    ? (f->family == 4 ? (unsigned)FAR_ONCE4 : (unsigned)FAR_ONCE6)
                                 : (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
         d->far_out[id] = (struct far_out){ .number = UINT32_MAX, .country = country, .symbol = (uint8_t)symbol };
+        tell_address(&d->far_out[id], f);
         if (f->family == 0) {
             continue;
         }

@@ -171,6 +171,10 @@ BH_NODISCARD int terms_init(struct terms *t, const kobold *countries, uint64_t k
 void terms_done(struct terms *t);
 /* Nobody else reads them any more. */
 void terms_release(struct terms *t);
+struct chunk;
+/* Forgets what the rows of these chunks, which are all there are, do not refer to: numbers change, in the rows too.
+ * After -ENOMEM all is as before. */
+BH_NODISCARD int terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {
@@ -195,6 +199,7 @@ struct seen_row {
 struct chunk {
     uint32_t rows, flags;
     int64_t min_ns, max_ns;
+    uint32_t far_least[2], far_most[2]; /* IPv4; the upper 32 bits of IPv6 */
     int64_t *ts_ns;
     uint32_t *far, *near, *service, *shape, *seq, *weight,
         *connection;                         /* far to shape: of the tables */
@@ -219,9 +224,6 @@ BH_NODISCARD int chunk_add(struct chunk *c, struct terms *t, const struct bh_bat
                            uint32_t from, uint32_t to, const uint16_t *country_map);
 /* The number of a country of somewhere else. */
 uint16_t terms_country(struct terms *t, const struct bh_store_country *c);
-/* Rows first_row.. of another chunk; their numbers become those of other tables. */
-BH_NODISCARD int chunk_move(struct chunk *to, struct terms *into, const struct chunk *from,
-                            const struct terms *of, uint32_t first_row, uint32_t rows);
 
 /* ---- dictionary ------------------------------------------------------------------------------------------ */
 
@@ -259,7 +261,7 @@ struct entry {
 /* How a far end is told: all of it in a quarter of a line, as rows ask for it at random. */
 struct far_out {
     uint32_t number; /* of its entry; behind those, of what comes once; UINT32_MAX: no address */
-    uint32_t bits;  /* of its place in its group */
+    uint32_t bits;   /* of its place in its group; of what stands in its row: an IPv4 address */
     uint16_t country;
     uint8_t symbol, bit_count, ttl;
 };
@@ -395,6 +397,8 @@ struct block_work {
     uint16_t *row; /* rows of a stream after those of another */
     uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
+    uint16_t *country; /* of each row: of the dictionary */
+    uint8_t *service;  /* of each row: its code */
     struct bh_buf bits, head, body;   /* head, body: for who puts blocks */
 };
 BH_NODISCARD int block_work_init(struct block_work *w);

@@ -29,6 +29,8 @@ BH_NODISCARD int
 addresses_add(struct addresses *a, uint64_t key, struct address x, uint32_t at, uint32_t id);
 BH_NODISCARD int
 far_new(struct terms *t, struct address x, uint32_t at, uint32_t country, uint32_t *ret);
+/* The index of a value of the tables' database. */
+uint16_t terms_country_of_value(struct terms *t, uint16_t value);
 BH_NODISCARD int near_new(struct terms *t, struct address x, uint32_t at, uint32_t *ret);
 
 static inline bool
@@ -37,8 +39,9 @@ far_fits(const struct terms *t, uint32_t id, uint32_t country)
     return BH_LIKELY(country == COUNTRY_ASK) || t->far[id].country == country;
 }
 
-static inline int
-far_id(struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+/* False: not there; *ret_at is where it would stand. */
+static inline bool
+far_find(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret, uint32_t *ret_at)
 {
     const struct addresses *a = &t->far_at;
     uint32_t at = (uint32_t)hash & (x.family == 4 ? a->mask4 : a->mask6);
@@ -47,20 +50,36 @@ far_id(struct terms *t, struct address x, uint64_t hash, uint32_t country, uint3
             if (BH_LIKELY(a->slot4[at].lo == (uint32_t)x.lo) &&
                 far_fits(t, a->slot4[at].id - 1, country)) {
                 *ret = a->slot4[at].id - 1;
-                return 0;
+                return true;
             }
         }
-        return far_new(t, x, at, country, ret);
+        *ret_at = at;
+        return false;
     }
     for (; a->slot6[at].id != 0; at = (at + 1) & a->mask6) {
         const struct slot6 *s = &a->slot6[at];
         if (s->lo == x.lo && s->hi == x.hi && s->family == x.family &&
             far_fits(t, s->id - 1, country)) {
             *ret = s->id - 1;
-            return 0;
+            return true;
         }
     }
-    return far_new(t, x, at, country, ret);
+    *ret_at = at;
+    return false;
+}
+
+static inline bool
+far_is_known(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+{
+    uint32_t at;
+    return far_find(t, x, hash, country, ret, &at);
+}
+
+static inline int
+far_id(struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+{
+    uint32_t at;
+    return far_find(t, x, hash, country, ret, &at) ? 0 : far_new(t, x, at, country, ret);
 }
 
 static inline int
