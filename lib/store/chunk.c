@@ -137,37 +137,77 @@ is_in_front(unsigned cls, bool out, unsigned proto, uint32_t ports)
     return proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6;
 }
 
-/* The form of a row, of the fields it has. */
-static inline void
-form_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks,
-        struct form *f)
+/* What a row looks like, of the fields it has. Every field has bits of its own, so two looks are the same when
+ * form, stream and length are. */
+static inline struct look
+look_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks, unsigned stream)
 {
     const unsigned kind = b->kind[i], proto = b->proto[i], marks = b->marks[i];
     const bool ip = is_ip_kind(kind), whole = ip && (marks & BH_MARK_NO_PORTS) == 0;
     const bool tcp = whole && proto == BH_PROTO_TCP;
     const bool payload = whole && (tcp || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP ||
                                    proto == BH_PROTO_ICMP6);
-    const uint32_t len = ip ? b->ip_len[i] : 0;
-    f->header_len = len - (payload ? b->payload_len[i] : 0U);
-    f->layers = b->layers[i];
-    f->flags = tcp ? b->tcp_flags[i] : 0;
-    f->marks = (uint8_t)marks;
-    f->reason = b->reason[i];
+    const uint32_t len = ip ? b->ip_len[i] : 0, header_len = len - (payload ? b->payload_len[i] : 0U);
+    struct look x = { .word = {
+        [1] = (uint64_t)header_len << 32,
+        [2] = (uint64_t)b->layers[i] << 32,
+        [4] = (uint64_t)(tcp ? b->tcp_flags[i] : 0U) << 32 | (uint64_t)(uint8_t)marks << 40 | (uint64_t)b->reason[i] << 48,
+        [5] = (uint64_t)len << 32 | stream << 8,
+    } };
     if (!cold) {
-        return;
+        return x;
     }
-    f->mac = b->src_mac[i];
-    f->options = tcp && (lacks & BH_LACK_OPTIONS) == 0 ? b->tcp_options[i] : 0;
-    f->link_len = b->wire_len[i] - len;
+    x.word[0] = b->src_mac[i];
+    x.word[1] |= tcp && (lacks & BH_LACK_OPTIONS) == 0 ? b->tcp_options[i] : 0;
+    x.word[2] |= (uint32_t)(b->wire_len[i] - len) | (uint64_t)b->vlan[i] << 48;
     if ((marks & BH_MARK_DECAP) != 0) {
-        f->tunnel_sender = b->tunnel_sender[i];
-        f->tunnel_vni = b->tunnel_vni[i];
+        x.word[3] = b->tunnel_sender[i] | (uint64_t)b->tunnel_vni[i] << 32;
     }
-    f->vlan = b->vlan[i];
-    f->ethertype = b->ethertype[i];
-    f->interface = b->interface[i];
-    f->df = kind == BH_KIND_IP4 ? b->df[i] : 0;
-    f->ttl = ip && from_us ? b->ttl[i] : 0;
+    x.word[4] |= b->ethertype[i] | (uint64_t)b->interface[i] << 16 | (uint64_t)(kind == BH_KIND_IP4 ? b->df[i] : 0U) << 56;
+    x.word[5] |= ip && from_us ? b->ttl[i] : 0;
+    return x;
+}
+
+static BH_NOINLINE int
+shape_new(struct terms *t, const struct look *x, struct seen_shape *seen, uint32_t *ret)
+{
+    const uint64_t *w = x->word;
+    const struct form f = {
+        .mac = w[0],
+        .options = (uint32_t)w[1],
+        .header_len = (uint32_t)(w[1] >> 32),
+        .link_len = (uint32_t)w[2],
+        .layers = (uint16_t)(w[2] >> 32),
+        .vlan = (uint16_t)(w[2] >> 48),
+        .tunnel_sender = (uint32_t)w[3],
+        .tunnel_vni = (uint32_t)(w[3] >> 32),
+        .ethertype = (uint16_t)w[4],
+        .interface = (uint16_t)(w[4] >> 16),
+        .flags = (uint8_t)(w[4] >> 32),
+        .marks = (uint8_t)(w[4] >> 40),
+        .reason = (uint8_t)(w[4] >> 48),
+        .df = (uint8_t)(w[4] >> 56),
+        .ttl = (uint8_t)w[5],
+    };
+    uint32_t form = 0;
+    int r = form_id(t, &f, form_hash(t->key, &f), &form);
+    r = r != 0 ? r : key_id(t, &t->shape, shape_key(w[5] >> 8 & 0xff, form, (uint32_t)(w[5] >> 32)), ret);
+    if (r == 0) {
+        *seen = (struct seen_shape){ .look = *x, .shape = *ret + 1ULL };
+    }
+    return r;
+}
+
+/* The shape of a row: mostly one that was seen lately. */
+static inline int
+shape_id(struct terms *t, const struct look *x, uint32_t *ret)
+{
+    struct seen_shape *s = &t->seen_shape[look_place(x)];
+    if (BH_LIKELY(look_same(&s->look, x) && s->shape != 0)) {
+        *ret = (uint32_t)(s->shape - 1);
+        return 0;
+    }
+    return shape_new(t, x, s, ret);
 }
 
 static int
@@ -371,10 +411,8 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
     copy_columns(c, b, from, n, &x);
     for (uint32_t k = 0; k < n && r == 0; k++) {
         const uint32_t i = from + k;
-        struct form f = { 0 };
-        form_of(b, i, cold, (x.is[k] & ROW_OUT) != 0, lacks, &f);
-        r = shape_id(t, &f, stream_of(x.group[k]), (x.is[k] & ROW_IP) != 0 ? b->ip_len[i] : 0,
-                     &c->shape[c->rows + k]);
+        const struct look look = look_of(b, i, cold, (x.is[k] & ROW_OUT) != 0, lacks, stream_of(x.group[k]));
+        r = shape_id(t, &look, &c->shape[c->rows + k]);
     }
     for (uint32_t k = 0; k < n && r == 0; k++) {
         const uint32_t at = c->rows + k;

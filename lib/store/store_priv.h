@@ -135,10 +135,17 @@ struct addresses {
     uint32_t mask4, mask6, count4, count6;
 };
 
+/* All that a shape is made of, as it is in a batch: what is looked for first, so it never stands in memory as
+ * fields that are read back as words. */
+#define LOOK_WORDS 6U
+struct look {
+    uint64_t word[LOOK_WORDS];
+};
 /* Shapes that were met lately, found by their place: 64 octets each. */
 struct seen_shape {
-    struct form form;
-    uint32_t len, stream, shape;
+    struct look look;
+    uint64_t shape; /* + 1; 0: none */
+    uint64_t zero;
 };
 #define SEEN_SHAPES 4096U
 

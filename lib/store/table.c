@@ -258,9 +258,6 @@ terms_init(struct terms *t, const kobold *countries, uint64_t key)
         terms_done(t);
         return -ENOMEM;
     }
-    for (uint32_t k = 0; k < SEEN_SHAPES; k++) {
-        t->seen_shape[k].stream = UINT32_MAX; /* none */
-    }
     t->service.hash_key = t->shape.hash_key = key;
     /* Of records without addresses. */
     t->country[t->country_count++] = (struct bh_store_country){ .kind = KOBOLD_UNKNOWN };

@@ -155,9 +155,7 @@ static void
 place_forms(struct terms *t)
 {
     memset(t->form_slot, 0, (t->form_mask + 1UL) * sizeof *t->form_slot);
-    for (uint32_t k = 0; k < SEEN_SHAPES; k++) {
-        t->seen_shape[k].stream = UINT32_MAX;
-    }
+    memset(t->seen_shape, 0, SEEN_SHAPES * sizeof *t->seen_shape);
     for (uint32_t id = 0; id < t->form_count; id++) {
         uint32_t at = (uint32_t)form_hash(t->key, &t->form[id]) & t->form_mask;
         while (t->form_slot[at] != 0) {

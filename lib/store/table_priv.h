@@ -158,24 +158,27 @@ form_hash(uint64_t key, const struct form *f)
 
 BH_NODISCARD int form_id(struct terms *t, const struct form *f, uint64_t hash, uint32_t *ret);
 
-/* The shape of a row: mostly one that was seen lately. */
-static inline int
-shape_id(struct terms *t, const struct form *f, unsigned stream, uint32_t len, uint32_t *ret)
+/* Which place: any will do, as what stands there is compared. Multiplications that do not wait for each other. */
+static inline uint32_t
+look_place(const struct look *x)
 {
-    const uint64_t hash = form_hash(t->key, f);
-    const uint32_t spread = (len * 8 + stream) * 0x9e3779b1U;
-    struct seen_shape *s = &t->seen_shape[(hash ^ spread >> 16) % SEEN_SHAPES];
-    if (BH_LIKELY(s->stream == stream && s->len == len && form_same(&s->form, f))) {
-        *ret = s->shape;
-        return 0;
+    static const uint64_t odd[LOOK_WORDS] = { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9,
+                                              0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db };
+    uint64_t sum = 0;
+    for (unsigned k = 0; k < LOOK_WORDS; k++) {
+        sum += x->word[k] * odd[k] ^ x->word[k] >> 32;
     }
-    uint32_t form = 0;
-    int r = form_id(t, f, hash, &form);
-    r = r != 0 ? r : key_id(t, &t->shape, shape_key(stream, form, len), ret);
-    if (r == 0) {
-        *s = (struct seen_shape){ *f, len, stream, *ret };
+    return (uint32_t)(sum * odd[0] >> 52) % SEEN_SHAPES;
+}
+
+static inline bool
+look_same(const struct look *a, const struct look *b)
+{
+    uint64_t differs = 0;
+    for (unsigned k = 0; k < LOOK_WORDS; k++) {
+        differs |= a->word[k] ^ b->word[k];
     }
-    return r;
+    return differs == 0;
 }
 
 #endif
