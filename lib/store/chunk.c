@@ -198,18 +198,6 @@ shape_new(struct terms *t, const struct look *x, struct seen_shape *seen, uint32
     return r;
 }
 
-/* The shape of a row: mostly one that was seen lately. */
-static inline int
-shape_id(struct terms *t, const struct look *x, uint32_t *ret)
-{
-    struct seen_shape *s = &t->seen_shape[look_place(x)];
-    if (BH_LIKELY(look_same(&s->look, x) && s->shape != 0)) {
-        *ret = (uint32_t)(s->shape - 1);
-        return 0;
-    }
-    return shape_new(t, x, s, ret);
-}
-
 static int
 add_sides(struct chunk *c, const struct bh_batch *b, uint32_t from, uint32_t to)
 {
@@ -394,14 +382,41 @@ find_ends(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
     return r != 0 || misses == 0 ? r : add_missing(c, t, b, from, country_map, x, miss, misses);
 }
 
+#define LOOKS 16U
+
+/* The shapes of rows: mostly ones that were seen lately. First what they look like, of some rows, so that their places
+ * are there when they are compared. */
+static int
+find_shapes(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n, const struct looked *x)
+{
+    struct look look[LOOKS];
+    struct seen_shape *seen[LOOKS];
+    const uint32_t lacks = c->flags >> CHUNK_LACKS_SHIFT;
+    const bool cold = (b->want & BH_WANT_COLD) != 0;
+    int r = 0;
+    for (uint32_t first = 0, end; first < n && r == 0; first = end) {
+        end = n - first < LOOKS ? n : first + LOOKS;
+        for (uint32_t k = first; k < end; k++) {
+            look[k - first] = look_of(b, from + k, cold, (x->is[k] & ROW_OUT) != 0, lacks, stream_of(x->group[k]));
+            seen[k - first] = &t->seen_shape[look_place(&look[k - first])];
+            __builtin_prefetch(seen[k - first]);
+        }
+        for (uint32_t k = first; k < end && r == 0; k++) {
+            struct seen_shape *s = seen[k - first];
+            const bool known = look_same(&s->look, &look[k - first]) && s->shape != 0;
+            c->shape[c->rows + k] = (uint32_t)(s->shape - 1);
+            r = BH_LIKELY(known) ? 0 : shape_new(t, &look[k - first], s, &c->shape[c->rows + k]);
+        }
+    }
+    return r;
+}
+
 int
 chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
           const uint16_t *country_map)
 {
     struct looked x;
     const uint32_t n = to - from;
-    const uint32_t lacks = c->flags >> CHUNK_LACKS_SHIFT;
-    const bool cold = (b->want & BH_WANT_COLD) != 0;
     if (b->has_weight && c->weight == NULL &&
         (c->weight = malloc(CHUNK_ROWS * sizeof *c->weight)) == NULL) {
         return -ENOMEM;
@@ -409,11 +424,7 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
     int r = add_sides(c, b, from, to);
     look_ahead(c, t, b, from, n, &x);
     copy_columns(c, b, from, n, &x);
-    for (uint32_t k = 0; k < n && r == 0; k++) {
-        const uint32_t i = from + k;
-        const struct look look = look_of(b, i, cold, (x.is[k] & ROW_OUT) != 0, lacks, stream_of(x.group[k]));
-        r = shape_id(t, &look, &c->shape[c->rows + k]);
-    }
+    r = r != 0 ? r : find_shapes(c, t, b, from, n, &x);
     for (uint32_t k = 0; k < n && r == 0; k++) {
         const uint32_t at = c->rows + k;
         r = service_id(t, x.table[k], x.group[k], c->port[at], &c->service[at]);

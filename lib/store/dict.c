@@ -31,7 +31,7 @@ sort_items(struct item *v, size_t n, unsigned bits)
 {
     const unsigned passes = (bits + DIGIT_BITS - 1) / DIGIT_BITS, width = (bits + passes - 1) / passes;
     const uint64_t mask = (1ULL << width) - 1;
-    struct item *other = malloc((n + 1) * sizeof *other), *a = v, *b = other;
+    struct item *other = bh_pages_new((n + 1) * sizeof *other, true), *a = v, *b = other;
     if (other == NULL) {
         return false;
     }
@@ -53,7 +53,7 @@ sort_items(struct item *v, size_t n, unsigned bits)
     if (a != v) {
         memcpy(v, a, n * sizeof *v);
     }
-    free(other);
+    bh_pages_free(other, (n + 1) * sizeof *other);
     return true;
 }
 
@@ -337,22 +337,23 @@ tell_symbols(struct dict *d, const struct terms *t, const struct census *c, stru
 static int
 build_far(struct dict *d, const struct terms *t, const struct census *c)
 {
-    struct item *v4 = malloc((c->far.used_count + 1UL) * sizeof *v4),
-                *v6 = malloc((c->far.used_count + 1UL) * sizeof *v6);
+    const size_t size = (c->far.used_count + 1UL) * sizeof(struct item);
+    struct item *v4 = bh_pages_new(size, true), *v6 = bh_pages_new(size, true);
     size_t n4 = 0, n6 = 0;
     int r = -ENOMEM;
-    d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
+    d->far_out_size = (t->far_count + 1UL) * sizeof *d->far_out;
+    d->far_out = bh_pages_new(d->far_out_size, true);
     d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
     d->far_group = malloc((size_t)UINT16_MAX * sizeof *d->far_group);
-    d->once = malloc((c->far.used_count + 1UL) * sizeof *d->once);
-    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL || d->far_group == NULL ||
-        d->once == NULL) {
+    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL || d->far_group == NULL) {
         goto out;
     }
     const size_t entries = tell_symbols(d, t, c, v4, &n4, v6, &n6);
     const unsigned bits = 32 + SYMBOL_BITS + (32U - (unsigned)__builtin_clz(d->country_count | 1));
     d->entry = malloc((entries + 1) * sizeof *d->entry);
-    if (d->entry == NULL || !sort_items(v4, n4, bits) || !sort_items(v6, n6, bits)) {
+    d->once_size = (n4 + n6 + 1) * sizeof *d->once;
+    d->once = bh_pages_new(d->once_size, true);
+    if (d->entry == NULL || d->once == NULL || !sort_items(v4, n4, bits) || !sort_items(v6, n6, bits)) {
         goto out;
     }
     bool any = add_sorted(d, t, c, v4, n4, 4);
@@ -364,8 +365,8 @@ build_far(struct dict *d, const struct terms *t, const struct census *c)
     }
     r = 0;
 out:
-    free(v4);
-    free(v6);
+    bh_pages_free(v4, size);
+    bh_pages_free(v6, size);
     return r;
 }
 
@@ -559,8 +560,8 @@ dict_done(struct dict *d)
     free(d->near);
     free(d->form);
     free(d->group);
-    free(d->far_out);
-    free(d->once);
+    bh_pages_free(d->far_out, d->far_out_size);
+    bh_pages_free(d->once, d->once_size);
     free(d->near_code);
     free(d->form_code);
     free(d->country_code);

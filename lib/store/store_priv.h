@@ -318,6 +318,7 @@ struct dict {
     struct far_out *far_out;
     struct far_once *once; /* by family, country and address */
     uint32_t once4, once6;
+    size_t far_out_size, once_size; /* octets: pages of their own, as there may be millions */
     uint32_t *near_code, *form_code;
     uint16_t *country_code;
     uint32_t *service_group; /* index of the group                           */
