@@ -18,8 +18,9 @@
 
 #define EACH_COLUMN(X)                                                                             \
     X(ts_ns)                                                                                       \
-    X(far) X(near) X(seq) X(connection) X(service) X(shape)                                        \
-    X(port) X(other) X(ip_id) X(window) X(ttl) X(outcome) X(kind) X(stream)
+    X(far)                                                                                         \
+    X(near) X(seq) X(connection) X(service) X(shape) X(port) X(other) X(ip_id) X(window) X(ttl)    \
+        X(outcome) X(kind) X(stream)
 
 static size_t
 columns_size(void)
@@ -140,20 +141,23 @@ is_in_front(unsigned cls, bool out, unsigned proto, uint32_t ports)
 /* What a row looks like, of the fields it has. Every field has bits of its own, so two looks are the same when
  * form, stream and length are. */
 static inline struct look
-look_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks, unsigned stream)
+look_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks,
+        unsigned stream)
 {
     const unsigned kind = b->kind[i], proto = b->proto[i], marks = b->marks[i];
     const bool ip = is_ip_kind(kind), whole = ip && (marks & BH_MARK_NO_PORTS) == 0;
     const bool tcp = whole && proto == BH_PROTO_TCP;
     const bool payload = whole && (tcp || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP ||
                                    proto == BH_PROTO_ICMP6);
-    const uint32_t len = ip ? b->ip_len[i] : 0, header_len = len - (payload ? b->payload_len[i] : 0U);
+    const uint32_t len = ip ? b->ip_len[i] : 0,
+                   header_len = len - (payload ? b->payload_len[i] : 0U);
     struct look x = { .word = {
-        [1] = (uint64_t)header_len << 32,
-        [2] = (uint64_t)b->layers[i] << 32,
-        [4] = (uint64_t)(tcp ? b->tcp_flags[i] : 0U) << 32 | (uint64_t)(uint8_t)marks << 40 | (uint64_t)b->reason[i] << 48,
-        [5] = (uint64_t)len << 32 | stream << 8,
-    } };
+                          [1] = (uint64_t)header_len << 32,
+                          [2] = (uint64_t)b->layers[i] << 32,
+                          [4] = (uint64_t)(tcp ? b->tcp_flags[i] : 0U) << 32 |
+                                (uint64_t)(uint8_t)marks << 40 | (uint64_t)b->reason[i] << 48,
+                          [5] = (uint64_t)len << 32 | stream << 8,
+                      } };
     if (!cold) {
         return x;
     }
@@ -163,7 +167,8 @@ look_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t 
     if ((marks & BH_MARK_DECAP) != 0) {
         x.word[3] = b->tunnel_sender[i] | (uint64_t)b->tunnel_vni[i] << 32;
     }
-    x.word[4] |= b->ethertype[i] | (uint64_t)b->interface[i] << 16 | (uint64_t)(kind == BH_KIND_IP4 ? b->df[i] : 0U) << 56;
+    x.word[4] |= b->ethertype[i] | (uint64_t)b->interface[i] << 16 |
+                 (uint64_t)(kind == BH_KIND_IP4 ? b->df[i] : 0U) << 56;
     x.word[5] |= ip && from_us ? b->ttl[i] : 0;
     return x;
 }
@@ -191,7 +196,9 @@ shape_new(struct terms *t, const struct look *x, struct seen_shape *seen, uint32
     };
     uint32_t form = 0;
     int r = form_id(t, &f, form_hash(t->key, &f), &form);
-    r = r != 0 ? r : key_id(t, &t->shape, shape_key(w[5] >> 8 & 0xff, form, (uint32_t)(w[5] >> 32)), ret);
+    r = r != 0
+            ? r
+            : key_id(t, &t->shape, shape_key(w[5] >> 8 & 0xff, form, (uint32_t)(w[5] >> 32)), ret);
     if (r == 0) {
         *seen = (struct seen_shape){ .look = *x, .shape = *ret + 1ULL };
     }
@@ -338,8 +345,9 @@ copy_columns(struct chunk *c, const struct bh_batch *b, uint32_t from, uint32_t 
 
 /* Far ends that the tables do not have yet: their countries are looked up together, as each is some cold lines. */
 static int
-add_missing(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, const uint16_t *country_map,
-            const struct looked *x, const uint16_t *miss, uint32_t misses)
+add_missing(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from,
+            const uint16_t *country_map, const struct looked *x, const uint16_t *miss,
+            uint32_t misses)
 {
     uint32_t addr[BH_BATCH_ROWS];
     uint16_t value[BH_BATCH_ROWS];
@@ -354,7 +362,7 @@ add_missing(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t
     for (uint32_t m = 0; m < misses && r == 0; m++) {
         const uint32_t k = miss[m], i = from + k;
         const struct address far = end_of(b, i, (x->is[k] & ROW_OUT) != 0);
-        const uint32_t country = country_map != NULL       ? country_map[b->country[i]]
+        const uint32_t country = country_map != NULL      ? country_map[b->country[i]]
                                  : ask && far.family == 4 ? terms_country_of_value(t, value[m])
                                                           : COUNTRY_ASK;
         r = far_id(t, far, x->far_hash[k], country, &c->far[c->rows + k]);
@@ -373,11 +381,13 @@ find_ends(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
         const uint32_t i = from + k;
         miss[misses] = (uint16_t)k;
         misses += !far_is_known(t, end_of(b, i, (x->is[k] & ROW_OUT) != 0), x->far_hash[k],
-                                country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[c->rows + k]);
+                                country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]],
+                                &c->far[c->rows + k]);
     }
     for (uint32_t k = 0; k < n && r == 0; k++) {
         const struct address near = end_of(b, from + k, (x->is[k] & ROW_OUT) == 0);
-        r = near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo), &c->near[c->rows + k]);
+        r = near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo),
+                    &c->near[c->rows + k]);
     }
     return r != 0 || misses == 0 ? r : add_missing(c, t, b, from, country_map, x, miss, misses);
 }
@@ -387,7 +397,8 @@ find_ends(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
 /* The shapes of rows: mostly ones that were seen lately. First what they look like, of some rows, so that their places
  * are there when they are compared. */
 static int
-find_shapes(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n, const struct looked *x)
+find_shapes(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n,
+            const struct looked *x)
 {
     struct look look[LOOKS];
     struct seen_shape *seen[LOOKS];
@@ -397,7 +408,8 @@ find_shapes(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t
     for (uint32_t first = 0, end; first < n && r == 0; first = end) {
         end = n - first < LOOKS ? n : first + LOOKS;
         for (uint32_t k = first; k < end; k++) {
-            look[k - first] = look_of(b, from + k, cold, (x->is[k] & ROW_OUT) != 0, lacks, stream_of(x->group[k]));
+            look[k - first] = look_of(b, from + k, cold, (x->is[k] & ROW_OUT) != 0, lacks,
+                                      stream_of(x->group[k]));
             seen[k - first] = &t->seen_shape[look_place(&look[k - first])];
             __builtin_prefetch(seen[k - first]);
         }

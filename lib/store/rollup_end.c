@@ -61,8 +61,8 @@ sort_ids(struct rollup_list *l, const struct numbered *n)
 
 /* Addresses that stand nowhere else, and which services are frequent. */
 static void
-put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_sets *s, struct code_work *w,
-           struct bh_buf *body)
+put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_sets *s,
+           struct code_work *w, struct bh_buf *body)
 {
     const struct dict *d = o->d;
     struct bh_buf raw = { 0 };
@@ -165,8 +165,8 @@ put_days(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, 
 
 /* The parts of all days stand behind those of each, and are told before them. */
 static int
-put_all(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, struct code_work *w, struct bh_buf *head,
-        struct bh_buf *body)
+put_all(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, struct code_work *w,
+        struct bh_buf *head, struct bh_buf *body)
 {
     struct bh_buf days = { 0 }, index = { 0 };
     code_put32(head, ROLLUP_SECOND_FORM);
@@ -220,7 +220,8 @@ count_services(const struct rollup_out *o, uint64_t *ret_all)
 }
 
 int
-rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_buf *head, struct bh_buf *body)
+rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_buf *head,
+           struct bh_buf *body)
 {
     if (o->reason != ROLLUP_WRITTEN || o->rows == 0) {
         put_reason(head, o->reason == ROLLUP_WRITTEN ? ROLLUP_NO_GAIN : o->reason);
@@ -238,7 +239,8 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
     uint32_t *count = count_services(o, &all);
     int r = count == NULL ? -ENOMEM : know_sources(o, &n);
     r = r != 0 ? r
-               : rollup_sets_begin(&s, o->sources, o->d->country_count, (uint32_t)o->days, n.country, count, all, false);
+               : rollup_sets_begin(&s, o->sources, o->d->country_count, (uint32_t)o->days,
+                                   n.country, count, all, false);
     if (r == BH_ELIMIT) {
         put_reason(head, ROLLUP_MANY);
     } else {

@@ -117,7 +117,8 @@ see_services(struct summary_out *o, const struct chunk *c, const struct block_wo
     memset(o->seen_port, 0, sizeof o->seen_port);
     for (uint32_t i = 0; i < c->rows; i++) {
         const uint8_t code = w->service[i];
-        const uint32_t term = code != CODE_OTHER ? code : term_of(o, d->service_group[c->service[i]]);
+        const uint32_t term =
+            code != CODE_OTHER ? code : term_of(o, d->service_group[c->service[i]]);
         o->seen[o->shape_odd[c->shape[i]]][term] = 1;
         if (o->has_port[code]) {
             o->seen_port[c->port[i] / 64] |= 1ULL << (c->port[i] % 64);

@@ -27,7 +27,10 @@ kept_init(struct kept *k, const struct terms *t)
         .service = calloc(t->service.count + 1UL, sizeof *k->service),
         .shape = calloc(t->shape.count + 1UL, sizeof *k->shape),
     };
-    return k->far == NULL || k->near == NULL || k->form == NULL || k->service == NULL || k->shape == NULL ? -ENOMEM : 0;
+    return k->far == NULL || k->near == NULL || k->form == NULL || k->service == NULL ||
+                   k->shape == NULL
+               ? -ENOMEM
+               : 0;
 }
 
 static void
@@ -126,7 +129,8 @@ place_far(struct terms *t)
         uint64_t *h = &hash[id % SLOT_AHEAD];
         if (id >= SLOT_AHEAD) {
             const struct far *f = &t->far[id - SLOT_AHEAD];
-            place_address(&t->far_at, *h, (struct address){ f->hi, f->lo, f->family }, id - SLOT_AHEAD);
+            place_address(&t->far_at, *h, (struct address){ f->hi, f->lo, f->family },
+                          id - SLOT_AHEAD);
         }
         if (id < t->far_count) {
             const struct far *f = &t->far[id];
@@ -222,7 +226,8 @@ terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks)
         t->far_count = move_up(t->far, sizeof *t->far, k.far, t->far_count);
         t->near_count = move_up(t->near, sizeof *t->near, k.near, t->near_count);
         t->form_count = move_up(t->form, sizeof *t->form, k.form, t->form_count);
-        t->service.count = move_up(t->service.key, sizeof *t->service.key, k.service, t->service.count);
+        t->service.count =
+            move_up(t->service.key, sizeof *t->service.key, k.service, t->service.count);
         t->shape.count = move_up(t->shape.key, sizeof *t->shape.key, k.shape, t->shape.count);
         renumber_rows(&k, chunk, chunks);
         place_far(t);
