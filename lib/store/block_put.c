@@ -151,14 +151,14 @@ put_service(struct put *p)
         __builtin_prefetch(&d->service_code[c->service[i + BLOCK_AHEAD < c->rows ? i + BLOCK_AHEAD : i]]);
         const uint32_t id = c->service[i];
         const uint8_t code = d->service_code[id];
-        w->octet[i] = code;
+        w->service[i] = code;
         if (BH_UNLIKELY(code == CODE_OTHER)) { /* else its group is not asked for: another cold line */
             w->second[groups++] = d->service_group[id];
         }
         w->number[ports] = c->port[i];
         ports += has_port[code];
     }
-    code_put_octets(&w->code, p->body, w->octet, c->rows);
+    code_put_octets(&w->code, p->body, w->service, c->rows);
     code_put_numbers(&w->code, p->body, w->second, groups);
     code_put_numbers(&w->code, p->body, w->number, ports);
     block_finish_column(p, COLUMN_SERVICE);

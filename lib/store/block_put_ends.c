@@ -6,14 +6,12 @@
 #include "block_put_priv.h"
 
 static void
-put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symbol)
+put_once6(const struct put *p, struct code_bits *bits, uint32_t id)
 {
     const struct far *f = &p->t->far[id];
-    if (symbol == FAR_ONCE6) {
-        code_bits_put(bits, f->hi >> 32, 32);
-        code_bits_put(bits, f->hi & UINT32_MAX, 32);
-        code_bits_put(bits, f->lo >> 32, 32);
-    }
+    code_bits_put(bits, f->hi >> 32, 32);
+    code_bits_put(bits, f->hi & UINT32_MAX, 32);
+    code_bits_put(bits, f->lo >> 32, 32);
     code_bits_put(bits, f->lo & UINT32_MAX, 32);
 }
 
@@ -21,7 +19,7 @@ put_once(const struct put *p, struct code_bits *bits, uint32_t id, unsigned symb
 static struct far_out
 tell_directly(const struct dict *d, const struct far *f)
 {
-    return (struct far_out){ .entry = UINT32_MAX,
+    return (struct far_out){ .number = UINT32_MAX,
                              .country = d->country_code[f->country],
                              .symbol = f->family == 0   ? FAR_NONE
                                        : f->family == 4 ? FAR_ONCE4
@@ -40,11 +38,16 @@ put_far_directly(const struct put *p, struct code_bits *bits)
         const struct far_out f = tell_directly(p->d, &p->t->far[id]);
         const bool again = i > 0 && id == c->far[i - 1] && f.symbol != FAR_NONE;
         w->entry[i] = UINT32_MAX;
-        w->number[i] = f.country;
+        w->country[i] = f.country;
         w->other[i] = (uint8_t)f.country;
         w->octet[i] = again ? (uint8_t)FAR_SAME : f.symbol;
-        if (!again && f.symbol != FAR_NONE) {
-            put_once(p, bits, id, f.symbol);
+        if (again) {
+            continue;
+        }
+        if (f.symbol == FAR_ONCE4) {
+            code_bits_put(bits, p->t->far[id].lo & UINT32_MAX, 32);
+        } else if (f.symbol == FAR_ONCE6) {
+            put_once6(p, bits, id);
         }
     }
 }
@@ -61,18 +64,18 @@ put_far_by_place(const struct put *p, struct code_bits *bits)
         const uint32_t id = c->far[i];
         const struct far_out *f = &d->far_out[id];
         const bool again = i > 0 && id == c->far[i - 1] && f->symbol != FAR_NONE;
-        w->entry[i] = f->entry;
+        w->entry[i] = f->symbol >= FAR_CLASS4 ? f->number : UINT32_MAX;
         w->usual[i] = f->ttl;
-        w->number[i] = f->country;
+        w->country[i] = f->country;
         w->other[i] = (uint8_t)f->country;
         w->octet[i] = again ? (uint8_t)FAR_SAME : f->symbol;
         if (again) {
             continue;
         }
-        if (BH_LIKELY(f->symbol >= FAR_CLASS4)) {
+        if (BH_LIKELY(f->symbol != FAR_ONCE6)) {
             code_bits_put(bits, f->bits, f->bit_count);
-        } else if (f->symbol != FAR_NONE) {
-            put_once(p, bits, id, f->symbol);
+        } else {
+            put_once6(p, bits, id);
         }
     }
 }
@@ -93,7 +96,7 @@ block_put_far(struct put *p)
     code_put_octets(&w->code, p->body, w->other, c->rows);
     if (d->country_count > 256) {
         for (uint32_t i = 0; i < c->rows; i++) {
-            w->other[i] = (uint8_t)(w->number[i] >> 8);
+            w->other[i] = (uint8_t)(w->country[i] >> 8);
         }
         code_put_octets(&w->code, p->body, w->other, c->rows);
     }

@@ -17,8 +17,11 @@ block_work_init(struct block_work *w)
     w->octet = malloc(BLOCK_ROWS + 16);
     w->other = malloc(BLOCK_ROWS + 16);
     w->usual = malloc(BLOCK_ROWS + 16);
+    w->service = malloc(BLOCK_ROWS + 16);
+    w->country = malloc((BLOCK_ROWS + 16) * sizeof *w->country);
     if (r != 0 || w->number == NULL || w->second == NULL || w->entry == NULL || w->row == NULL ||
-        w->octet == NULL || w->other == NULL || w->usual == NULL) {
+        w->octet == NULL || w->other == NULL || w->usual == NULL || w->service == NULL ||
+        w->country == NULL) {
         block_work_done(w);
         return -ENOMEM;
     }
@@ -36,6 +39,8 @@ block_work_done(struct block_work *w)
     free(w->octet);
     free(w->other);
     free(w->usual);
+    free(w->service);
+    free(w->country);
     bh_buf_done(&w->bits);
     bh_buf_done(&w->head);
     bh_buf_done(&w->body);

@@ -18,8 +18,9 @@
 
 #define EACH_COLUMN(X)                                                                             \
     X(ts_ns)                                                                                       \
-    X(far) X(near) X(seq) X(connection) X(service) X(shape)                                        \
-    X(port) X(other) X(ip_id) X(window) X(ttl) X(outcome) X(kind) X(stream)
+    X(far)                                                                                         \
+    X(near) X(seq) X(connection) X(service) X(shape) X(port) X(other) X(ip_id) X(window) X(ttl)    \
+        X(outcome) X(kind) X(stream)
 
 static size_t
 columns_size(void)
@@ -58,6 +59,8 @@ chunk_reset(struct chunk *c)
     c->rows = c->quote_count = c->seen_count = 0;
     c->min_ns = INT64_MAX;
     c->max_ns = INT64_MIN;
+    c->far_least[0] = c->far_least[1] = UINT32_MAX;
+    c->far_most[0] = c->far_most[1] = 0;
 }
 
 void
@@ -135,37 +138,71 @@ is_in_front(unsigned cls, bool out, unsigned proto, uint32_t ports)
     return proto == BH_PROTO_ICMP || proto == BH_PROTO_ICMP6;
 }
 
-/* The form of a row, of the fields it has. */
-static inline void
-form_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks,
-        struct form *f)
+/* What a row looks like, of the fields it has. Every field has bits of its own, so two looks are the same when
+ * form, stream and length are. */
+static inline struct look
+look_of(const struct bh_batch *b, uint32_t i, bool cold, bool from_us, uint32_t lacks,
+        unsigned stream)
 {
     const unsigned kind = b->kind[i], proto = b->proto[i], marks = b->marks[i];
     const bool ip = is_ip_kind(kind), whole = ip && (marks & BH_MARK_NO_PORTS) == 0;
     const bool tcp = whole && proto == BH_PROTO_TCP;
     const bool payload = whole && (tcp || proto == BH_PROTO_UDP || proto == BH_PROTO_ICMP ||
                                    proto == BH_PROTO_ICMP6);
-    const uint32_t len = ip ? b->ip_len[i] : 0;
-    f->header_len = len - (payload ? b->payload_len[i] : 0U);
-    f->layers = b->layers[i];
-    f->flags = tcp ? b->tcp_flags[i] : 0;
-    f->marks = (uint8_t)marks;
-    f->reason = b->reason[i];
+    const uint32_t len = ip ? b->ip_len[i] : 0,
+                   header_len = len - (payload ? b->payload_len[i] : 0U);
+    struct look x = { .word = {
+                          [1] = (uint64_t)header_len << 32,
+                          [2] = (uint64_t)b->layers[i] << 32,
+                          [4] = (uint64_t)(tcp ? b->tcp_flags[i] : 0U) << 32 |
+                                (uint64_t)(uint8_t)marks << 40 | (uint64_t)b->reason[i] << 48,
+                          [5] = (uint64_t)len << 32 | stream << 8,
+                      } };
     if (!cold) {
-        return;
+        return x;
     }
-    f->mac = b->src_mac[i];
-    f->options = tcp && (lacks & BH_LACK_OPTIONS) == 0 ? b->tcp_options[i] : 0;
-    f->link_len = b->wire_len[i] - len;
+    x.word[0] = b->src_mac[i];
+    x.word[1] |= tcp && (lacks & BH_LACK_OPTIONS) == 0 ? b->tcp_options[i] : 0;
+    x.word[2] |= (uint32_t)(b->wire_len[i] - len) | (uint64_t)b->vlan[i] << 48;
     if ((marks & BH_MARK_DECAP) != 0) {
-        f->tunnel_sender = b->tunnel_sender[i];
-        f->tunnel_vni = b->tunnel_vni[i];
+        x.word[3] = b->tunnel_sender[i] | (uint64_t)b->tunnel_vni[i] << 32;
     }
-    f->vlan = b->vlan[i];
-    f->ethertype = b->ethertype[i];
-    f->interface = b->interface[i];
-    f->df = kind == BH_KIND_IP4 ? b->df[i] : 0;
-    f->ttl = ip && from_us ? b->ttl[i] : 0;
+    x.word[4] |= b->ethertype[i] | (uint64_t)b->interface[i] << 16 |
+                 (uint64_t)(kind == BH_KIND_IP4 ? b->df[i] : 0U) << 56;
+    x.word[5] |= ip && from_us ? b->ttl[i] : 0;
+    return x;
+}
+
+static BH_NOINLINE int
+shape_new(struct terms *t, const struct look *x, struct seen_shape *seen, uint32_t *ret)
+{
+    const uint64_t *w = x->word;
+    const struct form f = {
+        .mac = w[0],
+        .options = (uint32_t)w[1],
+        .header_len = (uint32_t)(w[1] >> 32),
+        .link_len = (uint32_t)w[2],
+        .layers = (uint16_t)(w[2] >> 32),
+        .vlan = (uint16_t)(w[2] >> 48),
+        .tunnel_sender = (uint32_t)w[3],
+        .tunnel_vni = (uint32_t)(w[3] >> 32),
+        .ethertype = (uint16_t)w[4],
+        .interface = (uint16_t)(w[4] >> 16),
+        .flags = (uint8_t)(w[4] >> 32),
+        .marks = (uint8_t)(w[4] >> 40),
+        .reason = (uint8_t)(w[4] >> 48),
+        .df = (uint8_t)(w[4] >> 56),
+        .ttl = (uint8_t)w[5],
+    };
+    uint32_t form = 0;
+    int r = form_id(t, &f, form_hash(t->key, &f), &form);
+    r = r != 0
+            ? r
+            : key_id(t, &t->shape, shape_key(w[5] >> 8 & 0xff, form, (uint32_t)(w[5] >> 32)), ret);
+    if (r == 0) {
+        *seen = (struct seen_shape){ .look = *x, .shape = *ret + 1ULL };
+    }
+    return r;
 }
 
 static int
@@ -230,6 +267,7 @@ look_ahead(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t 
            struct looked *x)
 {
     const bool cold = (b->want & BH_WANT_COLD) != 0;
+    uint32_t least = c->far_least[0], most = c->far_most[0];
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t i = from + k, at = c->rows + k;
         const unsigned kind = b->kind[i];
@@ -255,13 +293,20 @@ look_ahead(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t 
         c->kind[at] = (uint8_t)(kind | (ip && !out ? (unsigned)CHUNK_THEIRS : 0U));
         if (BH_LIKELY(far.family == 4)) {
             __builtin_prefetch(&t->far_at.slot4[(uint32_t)x->far_hash[k] & t->far_at.mask4]);
-        } else {
+            least = (uint32_t)far.lo < least ? (uint32_t)far.lo : least;
+            most = (uint32_t)far.lo > most ? (uint32_t)far.lo : most;
+        } else if (far.family == 6) {
+            const uint32_t upper = (uint32_t)(far.hi >> 32);
             __builtin_prefetch(&t->far_at.slot6[(uint32_t)x->far_hash[k] & t->far_at.mask6]);
+            c->far_least[1] = upper < c->far_least[1] ? upper : c->far_least[1];
+            c->far_most[1] = upper > c->far_most[1] ? upper : c->far_most[1];
         }
         if (x->table[k] != NULL) {
             BH_PREFETCH_WRITE(&x->table[k][c->port[at]]);
         }
     }
+    c->far_least[0] = least;
+    c->far_most[0] = most;
 }
 
 /* Columns that are taken as they are, where the record has the field. */
@@ -298,14 +343,92 @@ copy_columns(struct chunk *c, const struct bh_batch *b, uint32_t from, uint32_t 
     }
 }
 
+/* Far ends that the tables do not have yet: their countries are looked up together, as each is some cold lines. */
+static int
+add_missing(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from,
+            const uint16_t *country_map, const struct looked *x, const uint16_t *miss,
+            uint32_t misses)
+{
+    uint32_t addr[BH_BATCH_ROWS];
+    uint16_t value[BH_BATCH_ROWS];
+    const bool ask = country_map == NULL && t->countries != NULL;
+    int r = 0;
+    for (uint32_t m = 0; m < misses && ask; m++) {
+        addr[m] = (uint32_t)end_of(b, from + miss[m], (x->is[miss[m]] & ROW_OUT) != 0).lo;
+    }
+    if (ask) {
+        kobold_v4_many(t->countries, addr, value, misses); /* of IPv6 not used */
+    }
+    for (uint32_t m = 0; m < misses && r == 0; m++) {
+        const uint32_t k = miss[m], i = from + k;
+        const struct address far = end_of(b, i, (x->is[k] & ROW_OUT) != 0);
+        const uint32_t country = country_map != NULL      ? country_map[b->country[i]]
+                                 : ask && far.family == 4 ? terms_country_of_value(t, value[m])
+                                                          : COUNTRY_ASK;
+        r = far_id(t, far, x->far_hash[k], country, &c->far[c->rows + k]);
+    }
+    return r;
+}
+
+static int
+find_ends(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n,
+          const uint16_t *country_map, const struct looked *x)
+{
+    uint16_t miss[BH_BATCH_ROWS];
+    uint32_t misses = 0;
+    int r = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = from + k;
+        miss[misses] = (uint16_t)k;
+        misses += !far_is_known(t, end_of(b, i, (x->is[k] & ROW_OUT) != 0), x->far_hash[k],
+                                country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]],
+                                &c->far[c->rows + k]);
+    }
+    for (uint32_t k = 0; k < n && r == 0; k++) {
+        const struct address near = end_of(b, from + k, (x->is[k] & ROW_OUT) == 0);
+        r = near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo),
+                    &c->near[c->rows + k]);
+    }
+    return r != 0 || misses == 0 ? r : add_missing(c, t, b, from, country_map, x, miss, misses);
+}
+
+#define LOOKS 16U
+
+/* The shapes of rows: mostly ones that were seen lately. First what they look like, of some rows, so that their places
+ * are there when they are compared. */
+static int
+find_shapes(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t n,
+            const struct looked *x)
+{
+    struct look look[LOOKS];
+    struct seen_shape *seen[LOOKS];
+    const uint32_t lacks = c->flags >> CHUNK_LACKS_SHIFT;
+    const bool cold = (b->want & BH_WANT_COLD) != 0;
+    int r = 0;
+    for (uint32_t first = 0, end; first < n && r == 0; first = end) {
+        end = n - first < LOOKS ? n : first + LOOKS;
+        for (uint32_t k = first; k < end; k++) {
+            look[k - first] = look_of(b, from + k, cold, (x->is[k] & ROW_OUT) != 0, lacks,
+                                      stream_of(x->group[k]));
+            seen[k - first] = &t->seen_shape[look_place(&look[k - first])];
+            __builtin_prefetch(seen[k - first]);
+        }
+        for (uint32_t k = first; k < end && r == 0; k++) {
+            struct seen_shape *s = seen[k - first];
+            const bool known = look_same(&s->look, &look[k - first]) && s->shape != 0;
+            c->shape[c->rows + k] = (uint32_t)(s->shape - 1);
+            r = BH_LIKELY(known) ? 0 : shape_new(t, &look[k - first], s, &c->shape[c->rows + k]);
+        }
+    }
+    return r;
+}
+
 int
 chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t from, uint32_t to,
           const uint16_t *country_map)
 {
     struct looked x;
     const uint32_t n = to - from;
-    const uint32_t lacks = c->flags >> CHUNK_LACKS_SHIFT;
-    const bool cold = (b->want & BH_WANT_COLD) != 0;
     if (b->has_weight && c->weight == NULL &&
         (c->weight = malloc(CHUNK_ROWS * sizeof *c->weight)) == NULL) {
         return -ENOMEM;
@@ -313,110 +436,12 @@ chunk_add(struct chunk *c, struct terms *t, const struct bh_batch *b, uint32_t f
     int r = add_sides(c, b, from, to);
     look_ahead(c, t, b, from, n, &x);
     copy_columns(c, b, from, n, &x);
-    for (uint32_t k = 0; k < n && r == 0; k++) {
-        const uint32_t i = from + k;
-        struct form f = { 0 };
-        form_of(b, i, cold, (x.is[k] & ROW_OUT) != 0, lacks, &f);
-        r = shape_id(t, &f, stream_of(x.group[k]), (x.is[k] & ROW_IP) != 0 ? b->ip_len[i] : 0,
-                     &c->shape[c->rows + k]);
-    }
+    r = r != 0 ? r : find_shapes(c, t, b, from, n, &x);
     for (uint32_t k = 0; k < n && r == 0; k++) {
         const uint32_t at = c->rows + k;
         r = service_id(t, x.table[k], x.group[k], c->port[at], &c->service[at]);
     }
-    for (uint32_t k = 0; k < n && r == 0; k++) {
-        const uint32_t i = from + k, at = c->rows + k;
-        const bool out = (x.is[k] & ROW_OUT) != 0;
-        const struct address near = end_of(b, i, !out);
-        r = far_id(t, end_of(b, i, out), x.far_hash[k],
-                   country_map == NULL ? COUNTRY_ASK : country_map[b->country[i]], &c->far[at]);
-        r = r != 0 ? r
-                   : near_id(t, near, address_hash(t->key, near.family, near.hi, near.lo),
-                             &c->near[at]);
-    }
+    r = r != 0 ? r : find_ends(c, t, b, from, n, country_map, &x);
     c->rows += r == 0 ? n : 0;
-    return r;
-}
-
-/* ---- from other tables ----------------------------------------------------------------------------- */
-
-int
-chunk_move(struct chunk *to, struct terms *into, const struct chunk *from, const struct terms *of,
-           uint32_t first_row, uint32_t rows)
-{
-    uint16_t country_map[KOBOLD_VALUES_MAX + 1];
-    int r = 0;
-    for (uint32_t k = 0; k < of->country_count; k++) {
-        country_map[k] = terms_country(into, &of->country[k]);
-    }
-    to->flags = from->flags;
-    if (from->weight != NULL && to->weight == NULL &&
-        (to->weight = malloc(CHUNK_ROWS * sizeof *to->weight)) == NULL) {
-        return -ENOMEM;
-    }
-    for (uint32_t i = first_row; i < first_row + rows && r == 0; i++) {
-        const uint32_t at = to->rows;
-        const struct far *f = &of->far[from->far[i]];
-        const struct near *n = &of->near[from->near[i]];
-        const uint32_t country = country_map[f->country];
-        r = far_id(into, (struct address){ f->hi, f->lo, f->family },
-                   address_hash(into->key, f->family, f->hi, f->lo), country, &to->far[at]);
-        r = r != 0 ? r
-                   : near_id(into, (struct address){ n->hi, n->lo, n->family },
-                             address_hash(into->key, n->family, n->hi, n->lo), &to->near[at]);
-        const uint64_t shape = of->shape.key[from->shape[i]];
-        r = r != 0 ? r
-                   : shape_id(into, &of->form[shape_form(shape)], shape_stream(shape),
-                              shape_len(shape), &to->shape[at]);
-        const uint64_t service = of->service.key[from->service[i]];
-        const uint32_t group = (uint32_t)(service >> 16);
-        r = r != 0 ? r
-                   : service_id(into, port_table(into, group), group, service & 0xffff,
-                                &to->service[at]);
-        if (r != 0) {
-            break;
-        }
-#define MOVE(column) to->column[at] = from->column[i]
-        MOVE(ts_ns);
-        MOVE(port);
-        MOVE(other);
-        MOVE(seq);
-        MOVE(outcome);
-        MOVE(connection);
-        MOVE(ip_id);
-        MOVE(window);
-        MOVE(ttl);
-        MOVE(kind);
-        MOVE(stream);
-        if (from->weight != NULL) {
-            MOVE(weight);
-        }
-#undef MOVE
-        to->min_ns = to->ts_ns[at] < to->min_ns ? to->ts_ns[at] : to->min_ns;
-        to->max_ns = to->ts_ns[at] > to->max_ns ? to->ts_ns[at] : to->max_ns;
-        to->rows++;
-    }
-    for (uint32_t k = 0; k < from->quote_count && r == 0; k++) {
-        if (from->quote[k].row >= first_row && from->quote[k].row < first_row + rows) {
-            void *list = to->quote;
-            r = list_reach(&list, &to->quote_cap, to->quote_count, sizeof *to->quote) ? 0 : -ENOMEM;
-            to->quote = list;
-            if (r == 0) {
-                to->quote[to->quote_count] = from->quote[k];
-                to->quote[to->quote_count++].row += to->rows - rows - first_row;
-            }
-        }
-    }
-    for (uint32_t k = 0; k < from->seen_count && r == 0; k++) {
-        if (from->seen[k].row >= first_row && from->seen[k].row < first_row + rows) {
-            void *list = to->seen;
-            r = list_reach(&list, &to->seen_cap, to->seen_count, sizeof *to->seen) ? 0 : -ENOMEM;
-            to->seen = list;
-            if (r == 0) {
-                to->seen[to->seen_count] = from->seen[k];
-                to->seen[to->seen_count++].row += to->rows - rows - first_row;
-            }
-        }
-    }
     return r;
 }

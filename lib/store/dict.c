@@ -8,47 +8,12 @@
  * a few percent - and the country can be read alone, for nothing. What comes once stands in its row:
  * an entry would cost as much, and a flood of forged sources would make as many entries as rows.
  */
-#include "store_priv.h"
+#include "dict_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 /* ---- sorting ---------------------------------------------------------------------------------------- */
-
-struct item {
-    uint64_t key;
-    uint32_t id;
-};
-
-/* By key, eleven bits at a time, of those that are used. */
-static bool
-sort_items(struct item *v, size_t n, unsigned bits)
-{
-    struct item *other = malloc((n + 1) * sizeof *other), *a = v, *b = other;
-    if (other == NULL) {
-        return false;
-    }
-    for (unsigned shift = 0; shift < bits; shift += 11) {
-        size_t at[2049] = { 0 };
-        for (size_t i = 0; i < n; i++) {
-            at[(a[i].key >> shift & 2047) + 1]++;
-        }
-        for (unsigned k = 0; k < 2048; k++) {
-            at[k + 1] += at[k];
-        }
-        for (size_t i = 0; i < n; i++) {
-            b[at[a[i].key >> shift & 2047]++] = a[i];
-        }
-        struct item *swap = a;
-        a = b;
-        b = swap;
-    }
-    if (a != v) {
-        memcpy(v, a, n * sizeof *v);
-    }
-    free(other);
-    return true;
-}
 
 /* Most first; equal ones by what they are, so that a dictionary depends on nothing else. */
 static int
@@ -84,13 +49,6 @@ sort_commonest(struct item *v, size_t n, size_t most)
 
 /* ---- building ----------------------------------------------------------------------------------------- */
 
-static unsigned
-frequency_class(uint32_t count)
-{
-    const unsigned octave = 31U - (unsigned)__builtin_clz(count);
-    return 2 * octave + (count >> (octave - 1) & 1);
-}
-
 static int
 build_countries(struct dict *d, const struct terms *t, const struct census *c)
 {
@@ -115,150 +73,6 @@ build_countries(struct dict *d, const struct terms *t, const struct census *c)
     }
     free(list);
     return 0;
-}
-
-static void
-finish_group(struct far_group *g)
-{
-    const unsigned bits = g->count <= 1 ? 0 : 32U - (unsigned)__builtin_clz(g->count - 1);
-    g->bits = (uint8_t)bits;
-    g->short_count = (uint32_t)((1ULL << bits) - g->count);
-}
-
-static struct far_group *
-group_at(struct dict *d, unsigned country, unsigned symbol)
-{
-    uint16_t *of = &d->group_of[country * FAR_SYMBOLS + symbol];
-    if (*of == 0) {
-        if (d->far_group_count >= UINT16_MAX) {
-            return NULL;
-        }
-        d->far_group[d->far_group_count] = (struct far_group){ .first = d->entry_count };
-        *of = (uint16_t)++d->far_group_count;
-    }
-    return &d->far_group[*of - 1];
-}
-
-static int
-compare_far6(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    return x->hi < y->hi ? -1 : x->hi > y->hi ? 1 : x->lo < y->lo ? -1 : x->lo > y->lo;
-}
-
-static void
-add_entry(struct dict *d, const struct terms *t, const struct census *c, uint32_t id)
-{
-    const struct far *f = &t->far[id];
-    struct far_group *g = group_at(d, d->country_code[f->country], d->far_out[id].symbol);
-    if (g == NULL) {
-        d->far_out[id].symbol =
-            f->family == 4 ? FAR_ONCE4
-                           : FAR_ONCE6; /* more groups than numbers: they stand in their rows */
-        return;
-    }
-    g->count++;
-    d->far_out[id].entry = d->entry_count;
-    d->far_out[id].ttl = c->ttl[id];
-    d->entry[d->entry_count++] =
-        (struct entry){ f->hi, f->lo, d->country_code[f->country], f->family, c->ttl[id] };
-}
-
-/* The place in its group in truncated binary: the first short_count places have a bit less. The
- * lowest bit of the others comes last. */
-static void
-tell_place(const struct dict *d, struct far_out *out)
-{
-    if (out->entry == UINT32_MAX) {
-        return;
-    }
-    const struct far_group *g =
-        &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
-    const uint32_t index = out->entry - g->first;
-    if (g->bits == 0) {
-        return;
-    }
-    if (index < g->short_count) {
-        out->bits = index;
-        out->bit_count = (uint8_t)(g->bits - 1);
-    } else {
-        const uint32_t v = index + g->short_count;
-        out->bits = v >> 1 | (v & 1) << (g->bits - 1);
-        out->bit_count = g->bits;
-    }
-}
-
-/* The entries of IPv4, then those of IPv6, each by country, symbol and address. */
-static int
-build_far(struct dict *d, const struct terms *t, const struct census *c)
-{
-    struct item *v4 = malloc((c->far.used_count + 1UL) * sizeof *v4),
-                *v6 = malloc((c->far.used_count + 1UL) * sizeof *v6);
-    size_t n4 = 0, n6 = 0;
-    int r = -ENOMEM;
-    d->far_out = malloc((t->far_count + 1UL) * sizeof *d->far_out);
-    d->group_of = calloc((d->country_count + 1UL) * FAR_SYMBOLS, sizeof *d->group_of);
-    d->far_group = malloc((size_t)UINT16_MAX * sizeof *d->far_group);
-    if (v4 == NULL || v6 == NULL || d->far_out == NULL || d->group_of == NULL ||
-        d->far_group == NULL) {
-        goto out;
-    }
-    for (uint32_t k = 0; k < c->far.used_count; k++) {
-        const uint32_t id = c->far.used[k], count = c->far.count[id];
-        const struct far *f = &t->far[id];
-        d->far_out[id] = (struct far_out){ .entry = UINT32_MAX,
-                                           .country = d->country_code[f->country],
-                                           .symbol = f->family == 0   ? FAR_NONE
-                                                     : f->family == 4 ? FAR_ONCE4
-                                                                      : FAR_ONCE6 };
-        if (f->family == 0 || count < 2) {
-            continue;
-        }
-        const unsigned symbol =
-            (f->family == 4 ? (unsigned)FAR_CLASS4 : (unsigned)FAR_CLASS6) + frequency_class(count);
-        d->far_out[id].symbol = (uint8_t)symbol;
-        struct item *to = f->family == 4 ? &v4[n4++] : &v6[n6++];
-        *to = (struct item){ (uint64_t)d->country_code[f->country] << 40 | (uint64_t)symbol << 32 |
-                                 (f->family == 4 ? f->lo : 0),
-                             id };
-    }
-    d->entry = malloc((n4 + n6 + 1) * sizeof *d->entry);
-    if (d->entry == NULL || !sort_items(v4, n4, 51) || !sort_items(v6, n6, 51)) {
-        goto out;
-    }
-    r = 0;
-    for (size_t k = 0; k < n4; k++) {
-        add_entry(d, t, c, v4[k].id);
-    }
-    for (size_t k = 0; k < n6; k++) {
-        add_entry(d, t, c, v6[k].id);
-    }
-    for (uint32_t g = 0; g < d->far_group_count; g++) {
-        struct far_group *group = &d->far_group[g];
-        finish_group(group);
-        if (d->entry[group->first].family == 6) {
-            qsort(&d->entry[group->first], group->count, sizeof *d->entry, compare_far6);
-        }
-    }
-    for (size_t k = 0; k < n6; k++) { /* where sorting has put them */
-        const struct far *f = &t->far[v6[k].id];
-        struct far_out *out = &d->far_out[v6[k].id];
-        if (out->entry != UINT32_MAX) {
-            const struct far_group *group =
-                &d->far_group[d->group_of[out->country * FAR_SYMBOLS + out->symbol] - 1];
-            const struct entry wanted = { .hi = f->hi, .lo = f->lo };
-            const struct entry *e = bsearch(&wanted, &d->entry[group->first], group->count,
-                                            sizeof wanted, compare_far6);
-            out->entry = (uint32_t)(e - d->entry);
-        }
-    }
-    for (uint32_t k = 0; k < c->far.used_count; k++) {
-        tell_place(d, &d->far_out[c->far.used[k]]);
-    }
-out:
-    free(v4);
-    free(v6);
-    return r;
 }
 
 struct near_item {
@@ -428,7 +242,7 @@ dict_build(struct dict *d, const struct terms *t, const struct census *c)
 {
     *d = (struct dict){ 0 };
     int r = build_countries(d, t, c);
-    r = r != 0 ? r : build_far(d, t, c);
+    r = r != 0 ? r : dict_build_far(d, t, c);
     r = r != 0 ? r : build_near(d, t, c);
     r = r != 0 ? r : build_forms(d, t, c);
     r = r != 0 ? r : build_services(d, t, c);
@@ -451,7 +265,8 @@ dict_done(struct dict *d)
     free(d->near);
     free(d->form);
     free(d->group);
-    free(d->far_out);
+    bh_pages_free(d->far_out, d->far_out_size);
+    bh_pages_free(d->once, d->once_size);
     free(d->near_code);
     free(d->form_code);
     free(d->country_code);

@@ -132,7 +132,7 @@ segment_block(struct segment_out *o, const struct dict *d, const struct terms *t
     int r = o->rollup != NULL ? 0 : rollup_begin(d, t, &o->rollup);
     r = r != 0 ? r : rollup_add(o->rollup, c);
     r = r != 0 || o->summary != NULL ? r : segsum_begin(d, t, &o->summary);
-    r = r != 0 ? r : segsum_add(o->summary, c);
+    r = r != 0 ? r : segsum_add(o->summary, c, w);
     return r != 0 ? bh_error_errno(err, ENOMEM, o->path, "cannot write", "書けません")
                   : out_flush(o, err);
 }

@@ -1,98 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of a roll-up: numbers of sources as they stay, sets of the accesses of each day, octets. */
+/* The end of a roll-up: sets of the accesses of each day, octets. */
 #include "rollup_out_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- numbers of sources ---------------------------------------------------------------------------------- */
-
-/* Sources that stand here are numbered by family, country and address, behind the entries. */
-struct once_item {
-    uint32_t far, number; /* as it was numbered */
-    const struct rollup_out *o;
-};
-
-static int
-compare_once(const void *a, const void *b)
-{
-    const struct once_item *p = a, *q = b;
-    const struct far *x = &p->o->t->far[p->far], *y = &q->o->t->far[q->far];
-    const unsigned cx = p->o->d->country_code[x->country], cy = p->o->d->country_code[y->country];
-    return x->family != y->family ? (x->family < y->family ? -1 : 1)
-           : cx != cy             ? (cx < cy ? -1 : 1)
-           : x->hi != y->hi       ? (x->hi < y->hi ? -1 : 1)
-           : x->lo != y->lo       ? (x->lo < y->lo ? -1 : 1)
-                                  : 0;
-}
-
-#define ONCE_BITS 22U /* beside 10 of the country and 32 of an IPv4 address */
-
-/* IPv4 ones as numbers: country, address, how it was numbered. */
-static int
-sort_once4(const struct rollup_out *o, struct once_item *once, uint32_t n)
-{
-    uint64_t *v = malloc((n + 1UL) * sizeof *v);
-    if (v == NULL) {
-        return -ENOMEM;
-    }
-    for (uint32_t k = 0; k < n; k++) {
-        const struct far *f = &o->t->far[once[k].far];
-        v[k] = ((uint64_t)o->d->country_code[f->country] << 32 | f->lo) << ONCE_BITS | once[k].number;
-    }
-    const int r = bh_sort64(v, n, ONCE_BITS, 64);
-    for (uint32_t k = 0; r == 0 && k < n; k++) {
-        const uint32_t number = (uint32_t)v[k] & ((1U << ONCE_BITS) - 1);
-        once[k] = (struct once_item){ o->far_of_once[number], number, o };
-    }
-    free(v);
-    return r;
-}
+/* ---- sources ----------------------------------------------------------------------------------------- */
 
 struct numbered {
-    struct once_item *once; /* sorted                                  */
-    uint32_t *number;       /* of those behind the entries: what they become */
-    uint16_t *country;      /* of all                                  */
-    uint32_t once4;
-    uint64_t *bits; /* a bit for each source */
+    uint16_t *country; /* of each source      */
+    uint64_t *bits;    /* a bit for each      */
     size_t words;
 };
 
 static int
-number_sources(const struct rollup_out *o, struct numbered *n)
+know_sources(const struct rollup_out *o, struct numbered *n)
 {
-    const uint32_t entries = o->d->entry_count;
-    n->once = malloc((o->once + 1UL) * sizeof *n->once);
-    n->number = malloc((o->once + 1UL) * sizeof *n->number);
-    n->country = calloc(entries + o->once + 1UL, sizeof *n->country);
-    n->words = (entries + (size_t)o->once) / 64 + 1;
+    const struct dict *d = o->d;
+    n->country = malloc((o->sources + 1UL) * sizeof *n->country);
+    n->words = o->sources / 64 + 1UL;
     n->bits = calloc(n->words, sizeof *n->bits);
-    if (n->once == NULL || n->number == NULL || n->country == NULL || n->bits == NULL) {
+    if (n->country == NULL || n->bits == NULL) {
         return -ENOMEM;
     }
-    uint32_t six = o->once;
-    for (uint32_t k = o->once; k-- > 0;) { /* IPv4 ones first */
-        const struct once_item x = { o->far_of_once[k], k, o };
-        if (o->t->far[x.far].family == 4) {
-            n->once[n->once4++] = x;
-        } else {
-            n->once[--six] = x;
-        }
+    for (uint32_t k = 0; k < d->entry_count; k++) {
+        n->country[k] = d->entry[k].country;
     }
-    const bool small = o->once <= 1U << ONCE_BITS && o->d->country_count <= 1024;
-    int r = small ? sort_once4(o, n->once, n->once4) : 0;
-    const uint32_t sorted = small ? n->once4 : 0;
-    if (r == 0 && o->once > sorted) {
-        qsort(n->once + sorted, o->once - sorted, sizeof *n->once, compare_once);
+    for (uint32_t k = 0; k < d->once4 + d->once6; k++) {
+        n->country[d->entry_count + k] = d->once[k].country;
     }
-    for (uint32_t k = 0; r == 0 && k < o->once; k++) {
-        n->number[n->once[k].number] = entries + k;
-        n->country[entries + k] = o->d->far_out[n->once[k].far].country;
-    }
-    for (uint32_t k = 0; k < entries; k++) {
-        n->country[k] = o->d->entry[k].country;
-    }
-    return r;
+    return 0;
 }
 
 static int
@@ -104,13 +41,12 @@ compare_ids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Numbers that stay, rising; each is there once. `bits`: for all sources, zero, and again afterwards. */
+/* Rising; each is there once. `bits`: for all sources, zero, and again afterwards. */
 static void
-renumber(struct rollup_list *l, const struct numbered *n, uint32_t entries)
+sort_ids(struct rollup_list *l, const struct numbered *n)
 {
     for (size_t i = 0; i < l->n; i++) {
-        const uint32_t id = l->v[i] < entries ? l->v[i] : n->number[l->v[i] - entries];
-        n->bits[id / 64] |= 1ULL << (id & 63);
+        n->bits[l->v[i] / 64] |= 1ULL << (l->v[i] & 63);
     }
     size_t kept = 0;
     for (size_t k = 0; l->n > 0 && k < n->words; k++) {
@@ -125,20 +61,20 @@ renumber(struct rollup_list *l, const struct numbered *n, uint32_t entries)
 
 /* Addresses that stand nowhere else, and which services are frequent. */
 static void
-put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_sets *s, struct code_work *w,
-           struct bh_buf *body)
+put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_sets *s,
+           struct code_work *w, struct bh_buf *body)
 {
+    const struct dict *d = o->d;
     struct bh_buf raw = { 0 };
     uint64_t last = 0, country = 0;
-    for (uint32_t k = 0; k < o->once; k++) {
-        const struct far *f = &o->t->far[n->once[k].far];
-        const uint64_t c = o->d->country_code[f->country];
-        if (k == 0 || k == n->once4) {
+    for (uint32_t k = 0; k < d->once4 + d->once6; k++) {
+        const struct far_once *f = &d->once[k];
+        if (k == 0 || k == d->once4) {
             country = last = 0;
         }
-        rollup_put_varint(&raw, c - country);
-        last = c != country ? 0 : last;
-        country = c;
+        rollup_put_varint(&raw, f->country - country);
+        last = f->country != country ? 0 : last;
+        country = f->country;
         if (f->family == 4) {
             rollup_put_varint(&raw, f->lo - last);
             last = f->lo;
@@ -152,14 +88,12 @@ put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_s
         bh_buf_add(&raw, o->own[k].octets, sizeof o->own[k].octets);
     }
     struct rollup_list silent = { 0 };
-    const uint32_t sources = o->d->entry_count + o->once;
-    for (uint32_t k = 0; k < sources; k++) {
-        if (k >= o->source_cap || o->source[k].day == 0) {
+    for (uint32_t k = 0; k < o->sources; k++) {
+        if (o->source[k].day == 0) {
             raw.failed |= !rollup_push(&silent, k);
         }
     }
-    renumber(&silent, n, o->d->entry_count);
-    renumber(&o->then, n, o->d->entry_count);
+    sort_ids(&o->then, n);
     rollup_put_ids(&raw, silent.v, silent.n);
     rollup_put_ids(&raw, o->then.v, o->then.n);
     rollup_put_ids(&raw, s->key, s->frequent);
@@ -168,29 +102,20 @@ put_common(struct rollup_out *o, const struct numbered *n, const struct rollup_s
     bh_buf_done(&raw);
 }
 
-/* A day with the numbers of sources that stay. */
+/* A day as sets and rising lists. */
 static bool
-settle_day(struct rollup_out *o, struct rollup_day *d, const struct numbered *n, struct rollup_sets *s)
+settle_day(struct rollup_day *d, const struct numbered *n, struct rollup_sets *s)
 {
-    const uint32_t entries = o->d->entry_count;
-    for (size_t i = 0; i < d->accesses; i++) {
-        const uint32_t id = (uint32_t)d->access[i];
-        d->access[i] += id < entries ? 0 : n->number[id - entries] - (uint64_t)id;
-    }
     if (!rollup_sets_add(s, d->access, d->accesses)) {
         return false;
     }
     free(d->access);
     d->access = NULL;
-    renumber(&d->pinged, n, entries);
-    renumber(&d->then, n, entries);
-    renumber(&d->inbound, n, entries);
+    sort_ids(&d->pinged, n);
+    sort_ids(&d->then, n);
+    sort_ids(&d->inbound, n);
     if (d->own.n > 0) {
         qsort(d->own.v, d->own.n, sizeof *d->own.v, compare_ids);
-    }
-    for (size_t b = 0; b < d->bursts; b++) {
-        const uint32_t id = d->burst[b].source;
-        d->burst[b].source = id < entries ? id : n->number[id - entries];
     }
     /* `inbound` becomes those that neither knocked nor pinged. */
     size_t kept = 0, p = 0;
@@ -219,7 +144,7 @@ put_days(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, 
         for (end = first; end < o->hours && o->hour[end].start_ns < d->end_ns; end++) {
         }
         rollup_sets_unit(s, (uint32_t)k);
-        if (!settle_day(o, d, n, s)) {
+        if (!settle_day(d, n, s)) {
             return -ENOMEM;
         }
         code_put64(head, (uint64_t)d->start_ns);
@@ -240,16 +165,16 @@ put_days(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, 
 
 /* The parts of all days stand behind those of each, and are told before them. */
 static int
-put_all(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, struct code_work *w, struct bh_buf *head,
-        struct bh_buf *body)
+put_all(struct rollup_out *o, const struct numbered *n, struct rollup_sets *s, struct code_work *w,
+        struct bh_buf *head, struct bh_buf *body)
 {
     struct bh_buf days = { 0 }, index = { 0 };
     code_put32(head, ROLLUP_SECOND_FORM);
     code_put32(head, ROLLUP_WRITTEN);
     code_put64(head, o->rows);
     code_put32(head, o->d->entry_count);
-    code_put32(head, n->once4);
-    code_put32(head, o->once - n->once4);
+    code_put32(head, o->d->once4);
+    code_put32(head, o->d->once6);
     code_put32(head, o->own_count);
     code_put32(head, (uint32_t)o->days);
     size_t at = body->len;
@@ -295,15 +220,16 @@ count_services(const struct rollup_out *o, uint64_t *ret_all)
 }
 
 int
-rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_buf *head, struct bh_buf *body)
+rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_buf *head,
+           struct bh_buf *body)
 {
     if (o->reason != ROLLUP_WRITTEN || o->rows == 0) {
         put_reason(head, o->reason == ROLLUP_WRITTEN ? ROLLUP_NO_GAIN : o->reason);
         return head->failed ? -ENOMEM : 0;
     }
     rollup_add_forms(o);
-    for (uint32_t k = 0; k < o->source_cap; k++) {
-        if (o->source[k].hour_ns != INT64_MIN && !rollup_leave_hour(o, k, &o->source[k])) {
+    for (uint32_t k = 0; k < o->sources; k++) {
+        if (o->source[k].hour != 0 && !rollup_leave_hour(o, k, &o->source[k])) {
             return -ENOMEM;
         }
     }
@@ -311,9 +237,10 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
     struct rollup_sets s = { 0 };
     uint64_t all = 0;
     uint32_t *count = count_services(o, &all);
-    int r = count == NULL ? -ENOMEM : number_sources(o, &n);
+    int r = count == NULL ? -ENOMEM : know_sources(o, &n);
     r = r != 0 ? r
-               : rollup_sets_begin(&s, o->d->entry_count + o->once, o->d->country_count, (uint32_t)o->days, n.country, count, all, false);
+               : rollup_sets_begin(&s, o->sources, o->d->country_count, (uint32_t)o->days,
+                                   n.country, count, all, false);
     if (r == BH_ELIMIT) {
         put_reason(head, ROLLUP_MANY);
     } else {
@@ -325,8 +252,6 @@ rollup_end(struct rollup_out *o, uint64_t most, struct code_work *w, struct bh_b
     }
     rollup_sets_done(&s);
     free(count);
-    free(n.once);
-    free(n.number);
     free(n.country);
     free(n.bits);
     return r == BH_ELIMIT ? 0 : r;

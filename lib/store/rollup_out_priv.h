@@ -6,13 +6,15 @@
 
 #include "rollup_priv.h"
 
+/* Four in a line, as rows ask for them at random. All zero: nothing is known of it. */
 struct source_state {
-    int64_t hour_ns; /* where its last access was; INT64_MIN: nowhere */
-    uint32_t key, key_count, hour_count;
-    uint16_t day; /* + 1; 0: it sent nothing to us */
-    uint8_t seen; /* that day */
-    uint8_t ever;
+    uint32_t hour : 24, seen : 2, ever : 2; /* hour: where its last access was, its serial + 1; seen: in the day */
+    uint32_t key : 17, day : 13;            /* day + 1; 0: it sent nothing to us */
+    uint32_t key_count, hour_count;
 };
+_Static_assert(sizeof(struct source_state) == 16, "four in a line");
+#define HOURS_MOST ((1U << 24) - 2)
+#define DAYS_MOST 4096U
 
 struct rollup_out {
     const struct dict *d;
@@ -20,17 +22,15 @@ struct rollup_out {
     enum rollup_reason reason; /* why none is going to be written */
     uint64_t rows;
 
-    uint32_t *id_of_far; /* sources that stand in their rows only: number + 1 behind the entries */
-    uint32_t id_cap;
-    uint32_t *far_of_once;
-    uint32_t once, once_cap;
-    struct source_state *source;
-    uint32_t source_cap;
+    struct source_state *source; /* [number of far_out] */
+    uint32_t sources;
 
     struct rollup_day *day; /* sorted */
     size_t days, day_cap, day_at;
     struct rollup_hour *hour; /* sorted */
     size_t hours, hour_cap, hour_at;
+    int64_t *hour_start; /* [serial]: in the order they came */
+    size_t hour_start_cap;
 
     uint32_t *form_rows, form_cap; /* records of the current day that look like it; not added up yet */
     struct rollup_list forms;      /* those that have some                                          */

@@ -70,7 +70,7 @@ struct rollup_day {
 struct rollup_hour {
     int64_t start_ns, end_ns, first_ns, last_ns;
     uint64_t frames;
-    uint32_t busiest;
+    uint32_t busiest, serial; /* serial: of the builder */
     bool is_shared; /* joined: of several parts */
     uint32_t *cell; /* [country]: TCP, UDP */
 };

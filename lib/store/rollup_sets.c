@@ -135,10 +135,15 @@ rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsi
     return true;
 }
 
+#define ACCESS_AHEAD 24U
+
 bool
 rollup_sets_add(struct rollup_sets *s, const uint64_t *access, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        const uint64_t later = access[i + ACCESS_AHEAD < n ? i + ACCESS_AHEAD : i];
+        BH_PREFETCH_WRITE(&s->total[(uint32_t)later]);
+        __builtin_prefetch(&s->country[(uint32_t)later]);
         const uint32_t source = (uint32_t)access[i], list = (uint32_t)(access[i] >> 32);
         const uint32_t country = s->country[source], index = s->index_of[list >> 3];
         s->total[source]++;

@@ -11,7 +11,6 @@
 #define OWN_MOST 65536U
 #define HOUR_ROWS 16U  /* fewer records an hour are not worth it */
 #define HOURS_LEAST 48U
-#define DAYS_MOST 4096U
 #define SECOND_NS 1000000000LL
 
 /* ---- lists ------------------------------------------------------------------------------------------ */
@@ -127,7 +126,7 @@ rollup_go_to_hour(struct rollup_out *o, int64_t ts_ns)
         o->hour_at = at - 1;
         return true;
     }
-    if (o->hours > o->rows / HOUR_ROWS + HOURS_LEAST) {
+    if (o->hours > o->rows / HOUR_ROWS + HOURS_LEAST || o->hours >= HOURS_MOST) {
         o->reason = ROLLUP_MANY;
         return false;
     }
@@ -139,11 +138,16 @@ rollup_go_to_hour(struct rollup_out *o, int64_t ts_ns)
         o->reason = ROLLUP_TIMES; /* clocks changed by half an hour in it */
         return false;
     }
-    void *p = o->hour;
+    void *p = o->hour, *q = o->hour_start;
     if (!rollup_room(&p, &o->hour_cap, o->hours, sizeof *o->hour)) {
         return false;
     }
     o->hour = p;
+    if (!rollup_room(&q, &o->hour_start_cap, o->hours, sizeof *o->hour_start)) {
+        return false;
+    }
+    o->hour_start = q;
+    o->hour_start[o->hours] = start * SECOND_NS;
     memmove(&o->hour[at + 1], &o->hour[at], (o->hours - at) * sizeof *o->hour);
     o->hours++;
     o->hour[at] = (struct rollup_hour){
@@ -151,6 +155,7 @@ rollup_go_to_hour(struct rollup_out *o, int64_t ts_ns)
         .end_ns = (start + 3600) * SECOND_NS,
         .first_ns = INT64_MAX,
         .last_ns = INT64_MIN,
+        .serial = (uint32_t)o->hours - 1,
         .cell = calloc(2UL * o->d->country_count + 1, sizeof *o->hour[at].cell),
     };
     o->hour_at = at;
@@ -175,8 +180,9 @@ rollup_leave_hour(struct rollup_out *o, uint32_t source, const struct source_sta
     if (s->hour_count < BH_ROLLUP_BURST_LEAST) {
         return true;
     }
+    const int64_t hour_ns = o->hour_start[s->hour - 1];
     size_t at = o->hours;
-    while (at > 0 && o->hour[at - 1].start_ns > s->hour_ns) {
+    while (at > 0 && o->hour[at - 1].start_ns > hour_ns) {
         at--;
     }
     struct rollup_hour *h = &o->hour[at - 1];
@@ -184,13 +190,13 @@ rollup_leave_hour(struct rollup_out *o, uint32_t source, const struct source_sta
     if (s->key_count < BH_ROLLUP_BURST_LEAST) {
         return true;
     }
-    struct rollup_day *d = day_of_hour(o, s->hour_ns);
+    struct rollup_day *d = day_of_hour(o, hour_ns);
     void *p = d->burst;
     if (!rollup_room(&p, &d->burst_cap, d->bursts, sizeof *d->burst)) {
         return false;
     }
     d->burst = p;
-    d->burst[d->bursts++] = (struct bh_rollup_burst){ s->hour_ns, source, s->key, s->key_count };
+    d->burst[d->bursts++] = (struct bh_rollup_burst){ hour_ns, source, s->key, s->key_count };
     return true;
 }
 

@@ -18,19 +18,6 @@
 
 /* ---- chunks --------------------------------------------------------------------------------------------- */
 
-/* What was not sealed becomes the rows of the next segment. */
-static int
-carry_rows(struct bh_store_writer *w, size_t sealed, struct open_rows *ret)
-{
-    int r = rows_init(ret, w->countries, w->key);
-    for (size_t k = sealed; k < w->open.count && r == 0; k++) {
-        const struct chunk *from = w->open.chunk[k];
-        struct chunk *to = rows_new_chunk(ret, from->flags);
-        r = to == NULL ? -ENOMEM : chunk_move(to, &ret->terms, from, &w->open.terms, 0, from->rows);
-    }
-    return r;
-}
-
 bool
 chunk_is_complete(const struct bh_store_writer *w, size_t chunk)
 {
@@ -56,29 +43,24 @@ find_settled(struct bh_store_writer *w)
 
 /* ---- into its place --------------------------------------------------------------------------------------- */
 
-/* `anew`: with new tables, as these have grown. Drops `out` when it fails. */
+/* `anew`: the tables have grown, and forget what is sealed. Drops `out` when it fails. */
 static int
 place(struct bh_store_writer *w, size_t chunks, bool anew, struct segment_out *out, struct bh_error *err)
 {
-    struct open_rows next;
     uint64_t sealed = 0;
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
-    if (anew && carry_rows(w, chunks, &next) != 0) {
+    if (anew && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks) != 0) {
         segment_drop(out);
-        rows_done(&next);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
     const int old_fd = w->journal_fd; /* from here on an error leaves memory and files apart */
     const uint64_t old = w->sequence++, announced = w->flushed;
     int r = 0;
+    rows_forget(&w->open, chunks);
     if (anew) {
-        rows_done(&w->open);
-        w->open = next;
         dict_plain_done(&w->journal.plain);
-    } else {
-        rows_forget(&w->open, chunks);
     }
     w->base += sealed;
     w->flushed = w->base;
@@ -305,7 +287,7 @@ seal_when_full(struct bh_store_writer *w, struct bh_error *err)
     int r = seal_take_back(w, false, err);
     const size_t chunks = r == 0 ? full_segment(w) : 0;
     if (chunks > 0) {
-        /* With new tables it cannot be done beside; that comes seldom but in a flood. */
+        /* When tables are to forget it cannot be done beside; that comes seldom but in a flood. */
         const bool beside = w->sealer != NULL && !rows_are_many(&w->open);
         r = beside ? 0 : flush_before(w, err);
         r = r != 0 ? r : seal_take_back(w, true, err);

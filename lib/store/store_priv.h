@@ -135,10 +135,17 @@ struct addresses {
     uint32_t mask4, mask6, count4, count6;
 };
 
+/* All that a shape is made of, as it is in a batch: what is looked for first, so it never stands in memory as
+ * fields that are read back as words. */
+#define LOOK_WORDS 6U
+struct look {
+    uint64_t word[LOOK_WORDS];
+};
 /* Shapes that were met lately, found by their place: 64 octets each. */
 struct seen_shape {
-    struct form form;
-    uint32_t len, stream, shape;
+    struct look look;
+    uint64_t shape; /* + 1; 0: none */
+    uint64_t zero;
 };
 #define SEEN_SHAPES 4096U
 
@@ -171,6 +178,10 @@ BH_NODISCARD int terms_init(struct terms *t, const kobold *countries, uint64_t k
 void terms_done(struct terms *t);
 /* Nobody else reads them any more. */
 void terms_release(struct terms *t);
+struct chunk;
+/* Forgets what the rows of these chunks, which are all there are, do not refer to: numbers change, in the rows too.
+ * After -ENOMEM all is as before. */
+BH_NODISCARD int terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {
@@ -195,6 +206,7 @@ struct seen_row {
 struct chunk {
     uint32_t rows, flags;
     int64_t min_ns, max_ns;
+    uint32_t far_least[2], far_most[2]; /* IPv4; the upper 32 bits of IPv6 */
     int64_t *ts_ns;
     uint32_t *far, *near, *service, *shape, *seq, *weight,
         *connection;                         /* far to shape: of the tables */
@@ -219,9 +231,6 @@ BH_NODISCARD int chunk_add(struct chunk *c, struct terms *t, const struct bh_bat
                            uint32_t from, uint32_t to, const uint16_t *country_map);
 /* The number of a country of somewhere else. */
 uint16_t terms_country(struct terms *t, const struct bh_store_country *c);
-/* Rows first_row.. of another chunk; their numbers become those of other tables. */
-BH_NODISCARD int chunk_move(struct chunk *to, struct terms *into, const struct chunk *from,
-                            const struct terms *of, uint32_t first_row, uint32_t rows);
 
 /* ---- dictionary ------------------------------------------------------------------------------------------ */
 
@@ -258,10 +267,18 @@ struct entry {
 
 /* How a far end is told: all of it in a quarter of a line, as rows ask for it at random. */
 struct far_out {
-    uint32_t entry; /* UINT32_MAX: none */
-    uint32_t bits;  /* of its place in its group */
+    uint32_t number; /* of its entry; behind those, of what comes once; UINT32_MAX: no address */
+    uint32_t bits;   /* of its place in its group; of what stands in its row: an IPv4 address */
     uint16_t country;
     uint8_t symbol, bit_count, ttl;
+};
+
+/* One that comes once in the segment, and stands in its row. */
+struct far_once {
+    uint64_t hi, lo;
+    uint32_t far;
+    uint16_t country; /* of the dictionary */
+    uint8_t family;
 };
 
 struct dict {
@@ -299,6 +316,9 @@ struct dict {
 
     /* of the writer: what the numbers of its tables became */
     struct far_out *far_out;
+    struct far_once *once; /* by family, country and address */
+    uint32_t once4, once6;
+    size_t far_out_size, once_size; /* octets: pages of their own, as there may be millions */
     uint32_t *near_code, *form_code;
     uint16_t *country_code;
     uint32_t *service_group; /* index of the group                           */
@@ -385,6 +405,8 @@ struct block_work {
     uint16_t *row; /* rows of a stream after those of another */
     uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
+    uint16_t *country; /* of each row: of the dictionary */
+    uint8_t *service;  /* of each row: its code */
     struct bh_buf bits, head, body;   /* head, body: for who puts blocks */
 };
 BH_NODISCARD int block_work_init(struct block_work *w);

@@ -30,7 +30,8 @@ struct summary_out;
 BH_NODISCARD int
 segsum_begin(const struct dict *d, const struct terms *t, struct summary_out **ret);
 void segsum_free(struct summary_out *o);
-BH_NODISCARD int segsum_add(struct summary_out *o, const struct chunk *c);
+/* A chunk, of which `w` has just made a block. */
+BH_NODISCARD int segsum_add(struct summary_out *o, const struct chunk *c, const struct block_work *w);
 /* Head and body of the frame; nothing when it would be of no use. */
 BH_NODISCARD int
 segsum_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body);

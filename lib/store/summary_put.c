@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Making the summary of a segment: a pass over the rows of each chunk that sets a mark for whatever is
- * met, and lists of these marks at the end. About a nanosecond a row and column.
+ * met, and lists of these marks at the end. About a nanosecond a row and column, as services and countries have been
+ * looked up by who coded the chunk, and the bounds of far ends by who took its rows.
  */
 #include "summary_priv.h"
 
@@ -109,15 +110,15 @@ term_of(struct summary_out *o, uint32_t group)
 }
 
 static void
-see_services(struct summary_out *o, const struct chunk *c)
+see_services(struct summary_out *o, const struct chunk *c, const struct block_work *w)
 {
     const struct dict *d = o->d;
     memset(o->seen, 0, sizeof o->seen);
     memset(o->seen_port, 0, sizeof o->seen_port);
     for (uint32_t i = 0; i < c->rows; i++) {
-        const uint32_t id = c->service[i];
-        const uint8_t code = d->service_code[id];
-        const uint32_t term = code != CODE_OTHER ? code : term_of(o, d->service_group[id]);
+        const uint8_t code = w->service[i];
+        const uint32_t term =
+            code != CODE_OTHER ? code : term_of(o, d->service_group[c->service[i]]);
         o->seen[o->shape_odd[c->shape[i]]][term] = 1;
         if (o->has_port[code]) {
             o->seen_port[c->port[i] / 64] |= 1ULL << (c->port[i] % 64);
@@ -125,32 +126,12 @@ see_services(struct summary_out *o, const struct chunk *c)
     }
 }
 
-#define AHEAD 16U
-
-/* Far ends are cold lines: they are asked for ahead. */
 static void
-see_far(struct summary_out *o, const struct chunk *c, uint32_t far[4])
+see_countries(struct summary_out *o, uint32_t rows, const struct block_work *w)
 {
-    const struct far *table = o->t->far;
-    const struct far_out *told = o->d->far_out;
     memset(o->seen_country, 0, sizeof o->seen_country);
-    far[0] = far[2] = UINT32_MAX;
-    far[1] = far[3] = 0;
-    for (uint32_t i = 0; i < c->rows; i++) {
-        const uint32_t ahead = c->far[i + AHEAD < c->rows ? i + AHEAD : i];
-        __builtin_prefetch(&table[ahead]);
-        __builtin_prefetch(&told[ahead]);
-        const struct far *f = &table[c->far[i]];
-        const unsigned kind = c->kind[i] & 7U;
-        o->seen_country[told[c->far[i]].country] = 1;
-        const uint32_t four = (uint32_t)f->lo, six = (uint32_t)(f->hi >> 32);
-        if (BH_LIKELY(kind == BH_KIND_IP4 || kind == BH_KIND_ARP)) {
-            far[0] = four < far[0] ? four : far[0];
-            far[1] = four > far[1] ? four : far[1];
-        } else if (kind == BH_KIND_IP6) {
-            far[2] = six < far[2] ? six : far[2];
-            far[3] = six > far[3] ? six : far[3];
-        }
+    for (uint32_t i = 0; i < rows; i++) {
+        o->seen_country[w->country[i]] = 1;
     }
 }
 
@@ -198,10 +179,10 @@ put_ports(struct summary_out *o)
 }
 
 int
-segsum_add(struct summary_out *o, const struct chunk *c)
+segsum_add(struct summary_out *o, const struct chunk *c, const struct block_work *w)
 {
     uint8_t other_low[SUMMARY_OTHER_LOW / 8] = { 0 };
-    uint32_t far[4];
+    const uint32_t far[4] = { c->far_least[0], c->far_most[0], c->far_least[1], c->far_most[1] };
     if (know_shapes(o) != 0) {
         return -ENOMEM;
     }
@@ -209,8 +190,8 @@ segsum_add(struct summary_out *o, const struct chunk *c)
     if (o->many) {
         return 0;
     }
-    see_services(o, c);
-    see_far(o, c, far);
+    see_services(o, c, w);
+    see_countries(o, c->rows, w);
     code_put8(&o->outcomes, (uint8_t)see_outcomes(c, other_low));
     bh_buf_add(&o->other_low, other_low, sizeof other_low);
     put_bits(&o->bits[0], o->seen[0], SUMMARY_TERMS_MAX);

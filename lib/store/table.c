@@ -258,9 +258,6 @@ terms_init(struct terms *t, const kobold *countries, uint64_t key)
         terms_done(t);
         return -ENOMEM;
     }
-    for (uint32_t k = 0; k < SEEN_SHAPES; k++) {
-        t->seen_shape[k].stream = UINT32_MAX; /* none */
-    }
     t->service.hash_key = t->shape.hash_key = key;
     /* Of records without addresses. */
     t->country[t->country_count++] = (struct bh_store_country){ .kind = KOBOLD_UNKNOWN };
@@ -303,8 +300,8 @@ port_table_new(struct terms *t, uint32_t group)
     return p;
 }
 
-static uint16_t
-country_index(struct terms *t, uint16_t value)
+uint16_t
+terms_country_of_value(struct terms *t, uint16_t value)
 {
     value &= KOBOLD_VALUES_MAX - 1;
     if (t->country_of_value[value] == 0) {
@@ -331,7 +328,7 @@ far_new(struct terms *t, struct address x, uint32_t at, uint32_t country, uint32
         const uint16_t value = x.family == 0 || t->countries == NULL ? KOBOLD_VALUE_UNKNOWN
                                : x.family == 4 ? kobold_v4(t->countries, (uint32_t)x.lo)
                                                : kobold_v6(t->countries, x.hi, x.lo);
-        country = x.family == 0 ? 0 : country_index(t, value);
+        country = x.family == 0 ? 0 : terms_country_of_value(t, value);
     }
     t->far[t->far_count] = (struct far){ x.hi, x.lo, (uint16_t)country, (uint8_t)x.family };
     *ret = t->far_count++;

@@ -29,6 +29,8 @@ BH_NODISCARD int
 addresses_add(struct addresses *a, uint64_t key, struct address x, uint32_t at, uint32_t id);
 BH_NODISCARD int
 far_new(struct terms *t, struct address x, uint32_t at, uint32_t country, uint32_t *ret);
+/* The index of a value of the tables' database. */
+uint16_t terms_country_of_value(struct terms *t, uint16_t value);
 BH_NODISCARD int near_new(struct terms *t, struct address x, uint32_t at, uint32_t *ret);
 
 static inline bool
@@ -37,8 +39,9 @@ far_fits(const struct terms *t, uint32_t id, uint32_t country)
     return BH_LIKELY(country == COUNTRY_ASK) || t->far[id].country == country;
 }
 
-static inline int
-far_id(struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+/* False: not there; *ret_at is where it would stand. */
+static inline bool
+far_find(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret, uint32_t *ret_at)
 {
     const struct addresses *a = &t->far_at;
     uint32_t at = (uint32_t)hash & (x.family == 4 ? a->mask4 : a->mask6);
@@ -47,20 +50,36 @@ far_id(struct terms *t, struct address x, uint64_t hash, uint32_t country, uint3
             if (BH_LIKELY(a->slot4[at].lo == (uint32_t)x.lo) &&
                 far_fits(t, a->slot4[at].id - 1, country)) {
                 *ret = a->slot4[at].id - 1;
-                return 0;
+                return true;
             }
         }
-        return far_new(t, x, at, country, ret);
+        *ret_at = at;
+        return false;
     }
     for (; a->slot6[at].id != 0; at = (at + 1) & a->mask6) {
         const struct slot6 *s = &a->slot6[at];
         if (s->lo == x.lo && s->hi == x.hi && s->family == x.family &&
             far_fits(t, s->id - 1, country)) {
             *ret = s->id - 1;
-            return 0;
+            return true;
         }
     }
-    return far_new(t, x, at, country, ret);
+    *ret_at = at;
+    return false;
+}
+
+static inline bool
+far_is_known(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+{
+    uint32_t at;
+    return far_find(t, x, hash, country, ret, &at);
+}
+
+static inline int
+far_id(struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+{
+    uint32_t at;
+    return far_find(t, x, hash, country, ret, &at) ? 0 : far_new(t, x, at, country, ret);
 }
 
 static inline int
@@ -139,24 +158,27 @@ form_hash(uint64_t key, const struct form *f)
 
 BH_NODISCARD int form_id(struct terms *t, const struct form *f, uint64_t hash, uint32_t *ret);
 
-/* The shape of a row: mostly one that was seen lately. */
-static inline int
-shape_id(struct terms *t, const struct form *f, unsigned stream, uint32_t len, uint32_t *ret)
+/* Which place: any will do, as what stands there is compared. Multiplications that do not wait for each other. */
+static inline uint32_t
+look_place(const struct look *x)
 {
-    const uint64_t hash = form_hash(t->key, f);
-    const uint32_t spread = (len * 8 + stream) * 0x9e3779b1U;
-    struct seen_shape *s = &t->seen_shape[(hash ^ spread >> 16) % SEEN_SHAPES];
-    if (BH_LIKELY(s->stream == stream && s->len == len && form_same(&s->form, f))) {
-        *ret = s->shape;
-        return 0;
+    static const uint64_t odd[LOOK_WORDS] = { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9,
+                                              0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db };
+    uint64_t sum = 0;
+    for (unsigned k = 0; k < LOOK_WORDS; k++) {
+        sum += x->word[k] * odd[k] ^ x->word[k] >> 32;
     }
-    uint32_t form = 0;
-    int r = form_id(t, f, hash, &form);
-    r = r != 0 ? r : key_id(t, &t->shape, shape_key(stream, form, len), ret);
-    if (r == 0) {
-        *s = (struct seen_shape){ *f, len, stream, *ret };
+    return (uint32_t)(sum * odd[0] >> 52) % SEEN_SHAPES;
+}
+
+static inline bool
+look_same(const struct look *a, const struct look *b)
+{
+    uint64_t differs = 0;
+    for (unsigned k = 0; k < LOOK_WORDS; k++) {
+        differs |= a->word[k] ^ b->word[k];
     }
-    return r;
+    return differs == 0;
 }
 
 #endif

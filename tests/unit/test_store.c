@@ -17,6 +17,7 @@
 
 #include "../../lib/store/file_priv.h"
 #include "../../lib/store/rows_priv.h"
+#include "../../lib/store/table_priv.h"
 
 /* ---- dice ------------------------------------------------------------------------------------------ */
 
@@ -687,6 +688,102 @@ sealed_beside(void **state)
     seal_beside = false;
 }
 
+/* What a row says in numbers of tables, spelled out. */
+struct said {
+    struct far far;
+    struct near near;
+    struct form form;
+    uint64_t service;
+    uint32_t stream, len;
+};
+
+static struct said
+said_by(const struct terms *t, const struct chunk *c, uint32_t i)
+{
+    const uint64_t shape = t->shape.key[c->shape[i]];
+    return (struct said){ t->far[c->far[i]],          t->near[c->near[i]], t->form[shape_form(shape)],
+                          t->service.key[c->service[i]], shape_stream(shape), shape_len(shape) };
+}
+
+static bool
+is_same(const struct said *a, const struct said *b)
+{
+    return a->far.hi == b->far.hi && a->far.lo == b->far.lo && a->far.family == b->far.family &&
+           a->far.country == b->far.country && a->near.hi == b->near.hi && a->near.lo == b->near.lo &&
+           a->near.family == b->near.family && form_same(&a->form, &b->form) && a->service == b->service &&
+           a->stream == b->stream && a->len == b->len;
+}
+
+/* What the row says has the numbers it has, and no others are given. */
+static bool
+is_found(struct terms *t, const struct chunk *c, uint32_t i)
+{
+    const struct said s = said_by(t, c, i);
+    const uint32_t group = (uint32_t)(s.service >> 16);
+    uint32_t far, near, form, service, shape;
+    return far_id(t, (struct address){ s.far.hi, s.far.lo, s.far.family }, address_hash(t->key, s.far.family, s.far.hi, s.far.lo),
+                  COUNTRY_ASK, &far) == 0 &&
+           near_id(t, (struct address){ s.near.hi, s.near.lo, s.near.family },
+                   address_hash(t->key, s.near.family, s.near.hi, s.near.lo), &near) == 0 &&
+           form_id(t, &s.form, form_hash(t->key, &s.form), &form) == 0 &&
+           service_id(t, port_table(t, group), group, s.service & 0xffff, &service) == 0 &&
+           key_id(t, &t->shape, shape_key(s.stream, form, s.len), &shape) == 0 && far == c->far[i] && near == c->near[i] &&
+           service == c->service[i] && shape == c->shape[i];
+}
+
+/* Tables that forget the rows of some chunks: those of the others say what they said, and are found again. */
+static void
+tables_forget(void **state)
+{
+    (void)state;
+    static const enum mood moods[] = { MOOD_PLAIN, MOOD_ODD, MOOD_FLOOD };
+    for (size_t m = 0; m < BH_COUNT(moods); m++) {
+        struct rows r = make_rows(900 + m, 1200, moods[m]);
+        struct open_rows o;
+        assert_int_equal(rows_init(&o, NULL, 7), 0);
+        for (size_t k = 0; k < r.count; k++) {
+            assert_int_equal(rows_add(&o, r.batch[k], 0, NULL), 0);
+        }
+        assert_true(o.count > 2);
+        while (o.count > 1) {
+            const size_t gone = (o.count + 1) / 2;
+            struct chunk *const *kept = o.chunk + gone;
+            const size_t chunks = o.count - gone;
+            struct said *said = malloc(chunks * BLOCK_ROWS * sizeof *said);
+            const uint32_t before = o.terms.far_count;
+            size_t n = 0;
+            assert_non_null(said);
+            for (size_t k = 0; k < chunks; k++) {
+                for (uint32_t i = 0; i < kept[k]->rows; i++) {
+                    said[n++] = said_by(&o.terms, kept[k], i);
+                }
+            }
+            assert_int_equal(terms_keep(&o.terms, kept, chunks), 0);
+            const struct terms t = o.terms;
+            n = 0;
+            for (size_t k = 0; k < chunks; k++) {
+                for (uint32_t i = 0; i < kept[k]->rows; i++) {
+                    const struct said now = said_by(&o.terms, kept[k], i);
+                    assert_true(is_same(&now, &said[n++]));
+                    assert_true(is_found(&o.terms, kept[k], i));
+                }
+            }
+            assert_int_equal(o.terms.far_count, t.far_count);
+            assert_int_equal(o.terms.near_count, t.near_count);
+            assert_int_equal(o.terms.form_count, t.form_count);
+            assert_int_equal(o.terms.service.count, t.service.count);
+            assert_int_equal(o.terms.shape.count, t.shape.count);
+            assert_true(moods[m] != MOOD_FLOOD || o.terms.far_count < before);
+            rows_forget(&o, gone);
+            free(said);
+        }
+        assert_int_equal(terms_keep(&o.terms, NULL, 0), 0); /* nothing is left */
+        assert_int_equal(o.terms.far_count | o.terms.near_count | o.terms.form_count | o.terms.service.count | o.terms.shape.count, 0);
+        rows_done(&o);
+        rows_free(&r);
+    }
+}
+
 /* Flushed every few batches and never sealed; then by the next writer. Journals have dictionaries of their
  * own kind: what comes back is the same. */
 static void
@@ -1131,6 +1228,7 @@ main(void)
         cmocka_unit_test_setup_teardown(killed_writers, new_dir, drop_dir),
         cmocka_unit_test_prestate_setup_teardown(killed_writers, new_dir, drop_dir, &seal_beside),
         cmocka_unit_test_setup_teardown(sealed_beside, new_dir, drop_dir),
+        cmocka_unit_test(tables_forget),
         cmocka_unit_test_setup_teardown(torn_journal, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(second_writer, new_dir, drop_dir),
         cmocka_unit_test_setup_teardown(sums_of_a_sensor, new_dir, drop_dir),
