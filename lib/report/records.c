@@ -143,7 +143,6 @@ is_of_whole_hours(const struct bh_store *s)
 }
 
 #define QUARTER_NS (900LL * 1000000000)
-#define STRETCH_MOST_NS (1LL << 60)
 
 static void
 add_up(const struct records *g, struct bh_store_query *q)
@@ -154,7 +153,7 @@ add_up(const struct records *g, struct bh_store_query *q)
         return;
     }
     q->accesses = g->cfg->adds_up == 2 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
-    q->stretch_ns = !g->cfg->by_time                       ? STRETCH_MOST_NS
+    q->stretch_ns = !g->cfg->by_time                       ? BH_STORE_NO_STRETCH
                     : is_of_whole_hours(g->run.feed.store) ? 4 * QUARTER_NS
                                                            : QUARTER_NS;
     g->told->plan.added_up = true;
@@ -175,7 +174,8 @@ begin_log(struct records *g)
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
-                                .end_ns = INT64_MAX };
+                                .end_ns = INT64_MAX,
+                                .threads = x->o->threads };
     if (x->feed.decided) {
         add_up(g, &q);
         q.judge = x->judge;

@@ -453,17 +453,24 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
 }
 
 int
-block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body)
+block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body, bool time)
 {
     begin(r, d, h, 0);
-    if (!open_service(r, body) || !open_country(r, body) || !open_time(r, body)) {
+    if (!open_service(r, body) || !open_country(r, body) || (time && !open_time(r, body))) {
         return BH_EDAMAGED;
     }
-    bool fits = true;
-    for (uint32_t i = 0; i < h->rows; i++) {
-        fits &= (r->country[i] | (r->wide_country ? (unsigned)r->country_high[i] << 8 : 0)) < d->country_count;
+    unsigned beyond = 0;
+    if (!r->wide_country) {
+        uint8_t most = 0;
+        for (uint32_t i = 0; i < h->rows; i++) {
+            most = r->country[i] > most ? r->country[i] : most;
+        }
+        return most < d->country_count ? 0 : BH_EDAMAGED;
     }
-    return fits ? 0 : BH_EDAMAGED;
+    for (uint32_t i = 0; i < h->rows; i++) {
+        beyond |= (r->country[i] | (unsigned)r->country_high[i] << 8) >= d->country_count;
+    }
+    return beyond == 0 ? 0 : BH_EDAMAGED;
 }
 
 int

@@ -4,6 +4,7 @@
  * written. What one writing made is a run; runs that overlap in time are merged by time, as several
  * captures are, and inside a run the order is kept.
  */
+#include "cells_priv.h"
 #include "rows_priv.h"
 #include "sensors_priv.h"
 #include "sieve_priv.h"
@@ -23,7 +24,10 @@ struct cursor {
     struct sieve sieve;
     bool has_sieve; /* for the blocks of this dictionary */
     struct block_cells *cells;
-    bool has_cells, adds_up; /* blocks of this dictionary may be added up; the open one is */
+    bool has_cells, adds_up; /* blocks of this dictionary may be added up; those that are open are */
+    struct cells_block *taken; /* these, and where they stand in the file */
+    size_t taken_at[CELLS_BLOCKS_MOST];
+    uint32_t taken_count;
     bool is_empty;  /* no row came of the open block     */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
@@ -49,6 +53,8 @@ struct bh_store {
     struct file_plan *plan;       /* of each file */
     struct bh_store_skipped skipped;
     uint64_t blocks_done;
+    struct crew *crew;          /* of the query */
+    struct cells_bounds bounds; /* of accesses that were added up */
     struct log_file joined; /* of a log alone; without data: none that holds */
 };
 
@@ -345,6 +351,8 @@ cursor_end(struct cursor *c)
     sieve_done(&c->sieve);
     block_cells_free(c->cells);
     c->cells = NULL;
+    free(c->taken);
+    c->taken = NULL;
     block_rows_free(c->rows);
     c->rows = NULL;
     free(c->value_of_country);
@@ -385,6 +393,7 @@ bh_store_close(struct bh_store *s)
     free(s->cursor);
     plans_done(s);
     country_values_done(&s->values);
+    crew_free(s->crew);
     free(s);
 }
 
@@ -617,48 +626,160 @@ open_some(struct bh_store *s, struct cursor *c, const struct block_ref *b, const
     return r;
 }
 
+/* The dictionary of a block, and what is made of it. */
+static int
+open_dict(struct bh_store *s, struct cursor *c, const struct block_ref *b)
+{
+    const size_t file = c->file[c->file_at];
+    const size_t wanted = file << 32 | (b->dict + 1U);
+    if (c->dict_of == wanted) {
+        return 0;
+    }
+    if (c->dict_of != 0) {
+        dict_done(&c->dict);
+    }
+    c->dict_of = 0;
+    c->has_sieve = c->has_cells = false;
+    int r = log_file_dict(&s->file[file], b->dict, &c->dict);
+    if (r != 0) {
+        return r;
+    }
+    c->dict_of = wanted;
+    r = map_countries(s, c);
+    if (r == 0 && s->query.judge != NULL) {
+        r = sieve_begin(&c->sieve, &s->plan[file], s->query.judge, &c->dict, c->value_of_country);
+        c->has_sieve = r == 0;
+        r = r == BH_ELIMIT ? 0 : r;
+    }
+    if (r == 0 && s->query.accesses != BH_STORE_EACH) {
+        r = block_cells_begin(&c->cells, s->crew, &c->dict, s->query.accesses == BH_STORE_ADDED_UP_BY_PORT, s->query.stretch_ns);
+        c->has_cells = r == 0;
+        r = r == BH_ELIMIT ? 0 : r;
+    }
+    return r;
+}
+
+static void
+note_lost(struct bh_store *s, const struct log_file *f, const struct block_ref *b)
+{
+    s->health.damaged_blocks++;
+    s->health.lost_records += b->head.rows;
+    note_damage(s, f, b->body_at);
+}
+
+/* ---- accesses, added up ----------------------------------------------------------------------------------- */
+
+static bool
+may_be_added_up(const struct bh_store *s, const struct log_file *f, const struct block_ref *b)
+{
+    return f->verdict == NULL && is_inside(&s->query, &b->head) && (b->head.flags & CHUNK_WEIGHT) == 0;
+}
+
+/* The blocks of the open dictionary that come next, as many as are taken at once. */
+static void
+gather(const struct bh_store *s, struct cursor *c)
+{
+    const size_t file = c->file[c->file_at];
+    const struct log_file *f = &s->file[file];
+    const uint32_t dict = f->block[c->block_at].dict, room = block_cells_room(c->cells);
+    c->taken_count = 0;
+    for (; c->block_at < f->block_count && c->taken_count < room; c->block_at++) {
+        const struct block_ref *b = &f->block[c->block_at];
+        if (!is_wanted(s, file, c->block_at)) {
+            continue;
+        }
+        if (b->dict != dict || !may_be_added_up(s, f, b)) {
+            break;
+        }
+        c->taken_at[c->taken_count] = c->block_at;
+        c->taken[c->taken_count++] = (struct cells_block){ f, b, 0 };
+    }
+}
+
+static int
+add_blocks_up(struct bh_store *s, struct cursor *c)
+{
+    const struct log_file *f = &s->file[c->file[c->file_at]];
+    if (c->taken == NULL && (c->taken = calloc(CELLS_BLOCKS_MOST, sizeof *c->taken)) == NULL) {
+        return -ENOMEM;
+    }
+    gather(s, c);
+    block_cells_take(c->cells, c->taken, c->taken_count, &s->bounds);
+    for (uint32_t k = 0; k < c->taken_count; k++) {
+        const struct block_ref *b = &f->block[c->taken_at[k]];
+        s->blocks_done++;
+        if (c->taken[k].result == -ENOMEM) {
+            return -ENOMEM;
+        }
+        if (c->taken[k].result != 0) {
+            note_lost(s, f, b);
+        }
+    }
+    return 0;
+}
+
+/* ---- blocks, one by one ------------------------------------------------------------------------------------- */
+
 /* BH_EDAMAGED: the block is lost. */
 static int
 open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
 {
-    const size_t file = c->file[c->file_at];
-    const struct log_file *f = &s->file[file];
-    const size_t wanted = file << 32 | (b->dict + 1U);
-    int r = 0;
+    const uint8_t *body = s->file[c->file[c->file_at]].data + b->body_at;
     if (c->rows == NULL && (c->rows = block_rows_new()) == NULL) {
         return -ENOMEM;
     }
-    if (c->dict_of != wanted) {
-        if (c->dict_of != 0) {
-            dict_done(&c->dict);
-        }
-        c->dict_of = 0;
-        c->has_sieve = c->has_cells = false;
-        r = log_file_dict(f, b->dict, &c->dict);
-        if (r == 0) {
-            c->dict_of = wanted;
-            r = map_countries(s, c);
-        }
-        if (r == 0 && s->query.judge != NULL) {
-            r = sieve_begin(&c->sieve, &s->plan[file], s->query.judge, &c->dict, c->value_of_country);
-            c->has_sieve = r == 0;
-            r = r == BH_ELIMIT ? 0 : r;
-        }
-        if (r == 0 && s->query.accesses != BH_STORE_EACH) {
-            r = block_cells_begin(&c->cells, &c->dict, s->query.accesses == BH_STORE_ADDED_UP_BY_PORT);
-            c->has_cells = r == 0;
-            r = r == BH_ELIMIT ? 0 : r;
-        }
+    return c->has_sieve ? open_some(s, c, b, body) : block_open(c->rows, &c->dict, &b->head, body, s->query.want);
+}
+
+/* Rows of what is open. */
+static bool
+next_rows(struct bh_store *s, struct cursor *c, struct bh_batch *b)
+{
+    if (c->adds_up ? !block_cells_next(c->cells, c->value_of_country, b) : !block_next(c->rows, c->value_of_country, b)) {
+        return false;
     }
-    c->adds_up = c->has_cells && f->verdict == NULL && is_inside(&s->query, &b->head) && (b->head.flags & CHUNK_WEIGHT) == 0;
-    if (r == 0 && c->adds_up) {
-        block_cells_block(c->cells);
-        return block_open_codes(c->rows, &c->dict, &b->head, f->data + b->body_at);
+    if (!c->adds_up) {
+        apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
     }
-    const uint8_t *body = f->data + b->body_at;
-    return r != 0         ? r
-           : c->has_sieve ? open_some(s, c, b, body)
-                          : block_open(c->rows, &c->dict, &b->head, body, s->query.want);
+    b->sensor_names = s->sensors.name;
+    c->is_empty = false;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        b->sensor[i] = c->sensor;
+    }
+    c->file_row += b->rows;
+    return true;
+}
+
+/* What comes next of a run is opened: 0; 1: nothing comes any more. */
+static int
+open_next(struct bh_store *s, struct cursor *c)
+{
+    const struct block_ref *block = next_block(s, c);
+    if (block == NULL) {
+        cursor_end(c);
+        c->ended = true;
+        return 1;
+    }
+    const struct log_file *f = &s->file[c->file[c->file_at]];
+    int r = open_dict(s, c, block);
+    c->adds_up = r == 0 && c->has_cells && may_be_added_up(s, f, block);
+    if (c->adds_up) {
+        r = add_blocks_up(s, c);
+        c->is_open = c->is_empty = r == 0;
+        return r;
+    }
+    r = r != 0 ? r : open_block(s, c, block);
+    if (r == -ENOMEM) {
+        return r;
+    }
+    c->file_row = block->first_row;
+    c->is_open = c->is_empty = r == 0;
+    if (r != 0) {
+        note_lost(s, f, block);
+        c->block_at++;
+        s->blocks_done++;
+    }
+    return 0;
 }
 
 /* The next rows of a run into `b`. 1, 0 at its end, or negative; 2: there is nothing in its next block, and
@@ -667,45 +788,24 @@ static int
 cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
 {
     for (;;) {
-        if (c->is_open && (c->adds_up ? block_cells_next(c->rows, c->cells, s->query.stretch_ns, c->value_of_country, b)
-                                      : block_next(c->rows, c->value_of_country, b))) {
-            apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
-            b->sensor_names = s->sensors.name;
-            c->is_empty = false;
-            for (uint32_t i = 0; i < b->rows; i++) {
-                b->sensor[i] = c->sensor;
-            }
-            c->file_row += b->rows;
+        if (c->is_open && next_rows(s, c, b)) {
             return 1;
         }
         if (c->is_open) {
-            const struct log_file *f = &s->file[c->file[c->file_at]];
-            log_file_forget_pages(f, f->block[c->block_at].body_at, f->block[c->block_at].head.body_size);
             c->is_open = false;
-            c->block_at++;
-            s->blocks_done++;
+            if (!c->adds_up) {
+                const struct log_file *f = &s->file[c->file[c->file_at]];
+                log_file_forget_pages(f, f->block[c->block_at].body_at, f->block[c->block_at].head.body_size);
+                c->block_at++;
+                s->blocks_done++;
+            }
             if (c->is_empty && s->runs > 1) {
                 return 2;
             }
         }
-        const struct block_ref *block = next_block(s, c);
-        if (block == NULL) {
-            cursor_end(c);
-            c->ended = true;
-            return 0;
-        }
-        int r = open_block(s, c, block);
-        if (r == -ENOMEM) {
-            return r;
-        }
-        c->file_row = block->first_row;
-        c->is_open = c->is_empty = r == 0;
+        int r = open_next(s, c);
         if (r != 0) {
-            s->health.damaged_blocks++;
-            s->health.lost_records += block->head.rows;
-            note_damage(s, &s->file[c->file[c->file_at]], block->body_at);
-            c->block_at++;
-            s->blocks_done++;
+            return r < 0 ? r : 0;
         }
     }
 }
@@ -780,9 +880,12 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 {
     s->query = *q;
     s->blocks_done = 0;
+    s->bounds = (struct cells_bounds){ INT64_MAX, INT64_MIN };
+    crew_free(s->crew);
+    s->crew = NULL;
     s->health.damaged_blocks = 0;
     s->health.lost_records = s->lost_of_files;
-    if (country_values_init(&s->values, q->countries) != 0 || make_plans(s) != 0) {
+    if (country_values_init(&s->values, q->countries) != 0 || make_plans(s) != 0 || crew_new(q->threads, &s->crew) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
     }
     for (size_t k = 0; k < s->runs; k++) {
