@@ -313,7 +313,8 @@ log_begin(struct run *x)
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
-                                .end_ns = INT64_MAX };
+                                .end_ns = INT64_MAX,
+                                .threads = x->o->threads };
     if (!x->feed.decided) {
         q.want = BH_STORE_ALL;
     } else {

@@ -70,6 +70,7 @@ fill_input(struct asked_records *q)
         .country_db = bh_arg(a, "country-db"),
         .country_db_dir = bh_arg(a, "country-db-dir"),
         .served = bh_arg(a, "served"),
+        .threads = (unsigned)bh_arg_uint(a, "threads"),
         .explain = bh_arg_given(a, "explain"),
         .plan = strcmp(bh_arg(a, "plan"), "all") == 0 ? BH_PLAN_ALL : BH_PLAN_AUTO,
         .input_format = bh_arg(a, "input-format"),
