@@ -199,7 +199,7 @@ open_shape(struct block_rows *r, const uint8_t *body)
     if (!column_of(r, body, COLUMN_SHAPE, &c)) {
         return false;
     }
-    for (unsigned s = 0; s < STREAMS; s++) {
+    for (unsigned s = 0; r->streams >> s != 0; s++) { /* one behind the other: up to the last that is wanted */
         uint32_t others = 0;
         if (!code_get_octets(&c, r->shape[s], r->stream_rows[s])) {
             return false;
@@ -396,6 +396,7 @@ begin(struct block_rows *r, const struct dict *d, const struct block_head *h, ui
     r->d = d;
     r->h = h;
     r->want = want;
+    r->streams = (1U << STREAMS) - 1;
     r->row = 0;
     r->ts_ns = h->first_ns;
     r->outcome_at = 0;
@@ -412,6 +413,18 @@ open_time(struct block_rows *r, const uint8_t *body)
            bits_get(&c, &r->time_bits);
 }
 
+static bool
+open_outcome(struct block_rows *r, const uint8_t *body)
+{
+    struct bh_cur c;
+    const uint32_t rows = r->stream_rows[STREAM_KNOCK];
+    bool ok = column_of(r, body, COLUMN_OUTCOME, &c) && code_get_octets(&c, r->outcome, rows);
+    for (uint32_t i = 0; ok && i < rows; i++) {
+        ok = r->outcome[i] < BH_OUTCOME_COUNT;
+    }
+    return ok;
+}
+
 /* All but service, country and far ends. */
 static bool
 open_rest(struct block_rows *r, const uint8_t *body)
@@ -421,13 +434,9 @@ open_rest(struct block_rows *r, const uint8_t *body)
     struct bh_cur c;
     bool ok = open_shape(r, body);
     ok = ok && open_time(r, body);
-    ok = ok && column_of(r, body, COLUMN_OUTCOME, &c) &&
-         code_get_octets(&c, r->outcome, r->stream_rows[STREAM_KNOCK]);
-    for (uint32_t i = 0; ok && i < r->stream_rows[STREAM_KNOCK]; i++) {
-        ok = r->outcome[i] < BH_OUTCOME_COUNT;
-    }
+    ok = ok && ((r->streams >> STREAM_KNOCK & 1) == 0 || open_outcome(r, body));
     for (unsigned s = 0; s < STREAMS && ok; s++) {
-        ok = (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
+        ok = (r->streams >> s & 1) == 0 || (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
     }
     ok = ok && open_near(r, body);
     ok = ok && ((want & BH_STORE_SEQ) == 0 || (lacks & BH_LACK_SEQ) != 0 ||
@@ -497,5 +506,6 @@ block_open_some(struct block_rows *r, const struct dict *d, const struct block_h
         r->row = h->rows;
         return 0;
     }
+    some_spell(r);
     return open_symbols(r, body) && open_rest(r, body) ? some_take(r, s) : BH_EDAMAGED;
 }

@@ -27,6 +27,7 @@ struct block_rows {
     const struct dict *d;
     const struct block_head *h;
     uint32_t want, row;
+    unsigned streams; /* that are opened: a bit each */
     bool wide_country;
 
     uint8_t *time, *country, *country_high, *far, *service, *outcome, *ttl;
