@@ -159,6 +159,15 @@ add_up(const struct records *g, struct bh_store_query *q)
     g->told->plan.added_up = true;
 }
 
+/* Nobody asks when: not the answer, nor who merges several runs or picks a database by the day. */
+static bool
+may_leave_times(const struct records *g)
+{
+    const struct run *x = &g->run;
+    return g->cfg->without_times && x->period.start_ns != INT64_MIN && x->period.end_ns != INT64_MAX &&
+           !x->feed.by_days && bh_store_run_count(x->feed.store) == 1;
+}
+
 static int
 begin_log(struct records *g)
 {
@@ -182,10 +191,8 @@ begin_log(struct records *g)
         q.explain = x->o->explain;
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
-        q.want = g->cfg->want |
-                 (countries_words(&x->countries) != NULL
-                      ? (unsigned)BH_STORE_NEAR
-                      : 0U) |
+        q.want = g->cfg->want | (may_leave_times(g) ? 0U : (unsigned)BH_STORE_TIME) |
+                 ((needs & BH_FILTER_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
                  ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
     } else {

@@ -198,7 +198,8 @@ enum {
     BH_STORE_NEAR = 1 << 2,       /* our end of inbound records               */
     BH_STORE_KNOCK_PORT = 1 << 3, /* the source port of TCP accesses         */
     BH_STORE_QUOTES = 1 << 4,
-    BH_STORE_ALL = 31,
+    BH_STORE_TIME = 1 << 5, /* when a record came: else, with a judge, it may be any time of its block, in the period */
+    BH_STORE_ALL = 63,
 };
 struct bh_store_query {
     const kobold *countries;  /* country[] becomes values of this one        */

@@ -402,7 +402,7 @@ begin(struct block_rows *r, const struct dict *d, const struct block_head *h, ui
     r->outcome_at = 0;
     r->side.len = 0;
     r->side.failed = false;
-    r->is_sieved = false;
+    r->is_sieved = r->no_times = r->no_near = false;
 }
 
 static bool
@@ -433,12 +433,12 @@ open_rest(struct block_rows *r, const uint8_t *body)
     const uint32_t want = r->want, lacks = h->flags >> CHUNK_LACKS_SHIFT;
     struct bh_cur c;
     bool ok = open_shape(r, body);
-    ok = ok && open_time(r, body);
+    ok = ok && (r->no_times || open_time(r, body));
     ok = ok && ((r->streams >> STREAM_KNOCK & 1) == 0 || open_outcome(r, body));
     for (unsigned s = 0; s < STREAMS && ok; s++) {
         ok = (r->streams >> s & 1) == 0 || (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
     }
-    ok = ok && open_near(r, body);
+    ok = ok && (r->no_near || open_near(r, body));
     ok = ok && ((want & BH_STORE_SEQ) == 0 || (lacks & BH_LACK_SEQ) != 0 ||
                 open_tcp_numbers(r, body, COLUMN_SEQ, r->seq));
     ok = ok && ((want & BH_STORE_COLD) == 0 || (h->flags & CHUNK_COLD) == 0 || open_cold(r, body));
@@ -507,5 +507,6 @@ block_open_some(struct block_rows *r, const struct dict *d, const struct block_h
         return 0;
     }
     some_spell(r);
+    r->no_times = (want & BH_STORE_TIME) == 0 && !s->unknown_too; /* that: not all of it is in the period */
     return open_symbols(r, body) && open_rest(r, body) ? some_take(r, s) : BH_EDAMAGED;
 }

@@ -27,7 +27,8 @@ struct block_rows {
     const struct dict *d;
     const struct block_head *h;
     uint32_t want, row;
-    unsigned streams; /* that are opened: a bit each */
+    unsigned streams;       /* that are opened: a bit each */
+    bool no_times, no_near; /* columns that are not */
     bool wide_country;
 
     uint8_t *time, *country, *country_high, *far, *service, *outcome, *ttl;

@@ -85,7 +85,10 @@ take_time(struct block_rows *r)
     const uint64_t unit = (uint64_t)units[r->h->unit];
     struct code_bits_in bits = r->time_bits;
     uint64_t ts = (uint64_t)r->h->first_ns;
-    for (uint32_t i = 0, k = 0; k < x->count; i++) {
+    for (uint32_t k = 0; r->no_times && k < x->count; k++) {
+        x->ts_ns[k] = r->h->min_ns;
+    }
+    for (uint32_t i = 0, k = 0; !r->no_times && k < x->count; i++) {
         const unsigned symbol = r->time[i];
         const struct code_step *s = &code_steps[symbol];
         if (BH_LIKELY(symbol < CODE_STEP_BACK)) {
@@ -344,6 +347,7 @@ void
 some_spell(struct block_rows *r)
 {
     struct block_some *x = r->some;
+    bool sent = false;
     r->streams = 0;
     for (uint32_t k = 0; k < x->count; k++) { /* of services it is in the dictionary */
         const unsigned code = r->service[x->row[k]];
@@ -353,7 +357,9 @@ some_spell(struct block_rows *r)
                                                               : (uint16_t)r->d->spelled[code].port;
         }
         r->streams |= 1U << stream_of(x->group[k]);
+        sent |= group_direction(x->group[k]) == BH_DIR_OUT;
     }
+    r->no_near = (r->want & BH_STORE_NEAR) == 0 && !sent;
 }
 
 int
@@ -370,7 +376,7 @@ some_take(struct block_rows *r, const struct sieve *s)
     } else {
         take_other(r);
     }
-    if (r->d->near_direct || (r->want & BH_STORE_COLD) != 0) {
+    if ((r->d->near_direct && !r->no_near) || (r->want & BH_STORE_COLD) != 0) {
         take_ranks(r);
     }
     return 0;
@@ -385,7 +391,9 @@ put_addresses(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32
     const struct dict *d = r->d;
     const bool out = b->direction[i] == BH_DIR_OUT, six = b->kind[i] == BH_KIND_IP6;
     uint64_t hi = 0, lo = 0;
-    if (BH_LIKELY(!d->near_direct)) {
+    if (r->no_near) {
+        /* zeros */
+    } else if (BH_LIKELY(!d->near_direct)) {
         const struct near *near = &d->near[r->near.v[x->row[k]]];
         hi = near->hi;
         lo = near->lo;
