@@ -33,7 +33,7 @@ seccomp_of(pid_t pid)
     FILE *f = fopen(path, "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, "Seccomp:", 8) == 0) {
-            mode = atoi(line + 8);
+            mode = (int)strtol(line + 8, NULL, 10);
             break;
         }
     }

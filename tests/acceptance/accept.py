@@ -62,6 +62,7 @@ class Tap:
         if self.wanted and name not in self.wanted:
             return
         self.count += 1
+        before = os.times()
         try:
             run(*args, **named)
         except Skip as why:
@@ -74,7 +75,9 @@ class Tap:
         except Exception:  # a report without the expected keys is a failure, not the end of all cases
             self.fail(name, traceback.format_exc())
             return
-        print("ok %d - %s" % (self.count, name), flush=True)
+        now = os.times()
+        print("ok %d - %s" % (self.count, name))
+        print("# %.1f s, %.1f s of processors" % (now.elapsed - before.elapsed, sum(now[:4]) - sum(before[:4])), flush=True)
 
     def fail(self, name, why):
         self.failed += 1
