@@ -332,18 +332,19 @@ step(struct block_rows *r, uint32_t i, uint64_t unit)
     return r->ts_ns;
 }
 
+/* Where the stretch of a time begins. Times of a file may be any. */
 static int64_t
 floor_to(int64_t ts, int64_t span)
 {
-    const int64_t over = ts % span;
-    return over < 0 ? ts - over - span : ts - over;
+    const int64_t over = ts % span, begin = ts - over;
+    return over >= 0 ? begin : begin < INT64_MIN + span ? INT64_MIN : begin - span;
 }
 
-/* The end of the stretch that a time is in. */
 static int64_t
 end_of_stretch(int64_t ts, int64_t span)
 {
-    return span == CELLS_NO_SPAN ? INT64_MAX : floor_to(ts, span) + span;
+    const int64_t begin = span == CELLS_NO_SPAN ? INT64_MAX : floor_to(ts, span);
+    return begin > INT64_MAX - span ? INT64_MAX : begin + span;
 }
 
 /* A row of a stretch; is it an access? */
