@@ -17,66 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NO_KIND UINT16_MAX
-#define KINDS_MOST 1024U
-#define CELLS_MOST (1U << 20)
-#define NARROW 256U /* countries that are told by one octet */
-
-struct sum {
-    int64_t ts_ns;
-    uint32_t group, port, count; /* group: packed */
-    uint16_t country;
-};
-
-/* Sums of one block whose times were looked at. */
-struct sums {
-    struct sum *sum;
-    uint32_t count, room;
-};
-
-/* What one thread needs. */
-struct cells_work {
-    struct block_rows *rows;
-    uint32_t *code; /* [code * stride + country]: rows of blocks without times */
-    uint32_t *
-        cell; /* [kind * stride + country]: of a stretch; of rows with code 255 also without times */
-    uint32_t *used; /* places of `cell` that count */
-    uint32_t used_count;
-    uint16_t *at;   /* rows whose port stands in the list */
-    uint64_t *lone; /* blocks without times: place * 65536 + port */
-    size_t lone_count, lone_room;
-    uint32_t listed_at, group_at; /* in the lists of services of the open block */
-    bool is_used, failed;
-};
-
-struct block_cells {
-    const struct dict *d;
-    struct crew *crew;
-    int64_t span;
-    bool by_service;
-    uint32_t stride; /* of countries */
-    uint16_t
-        kind_of[CODES]; /* of a service; NO_KIND: no access, or its ports are told one by one */
-    uint16_t *kind_of_group; /* of rows with code 255 */
-    uint16_t *
-        place_of_group; /* of ports that are told one by one: place of the group among those; NO_KIND */
-    uint32_t *place_group; /* the other way: packed */
-    uint32_t places;
-    uint8_t is_listed[CODES];
-    uint32_t group[KINDS_MOST]; /* of a kind: packed */
-    uint32_t port[KINDS_MOST];  /* PORT_ANY: not told */
-    uint32_t kinds;
-    struct cells_work work[CREW_MOST];
-    /* the blocks that were taken */
-    struct cells_block *block;
-    struct cells_bounds bounds;
-    uint8_t is_timed[CELLS_BLOCKS_MOST];      /* its sums are in `sums` already */
-    struct sums sums[CELLS_BLOCKS_MOST], all; /* all: of blocks without times, together */
-    uint64_t *lone;
-    size_t lone_count, lone_room, lone_next;
-    uint32_t blocks, next_block, next;
-};
-
 static void
 work_done(struct cells_work *w)
 {
@@ -255,8 +195,8 @@ block_cells_room(const struct block_cells *c)
 
 /* ---- sums ------------------------------------------------------------------------------------------------ */
 
-static void
-put_sum(struct sums *s, const struct sum *x, bool *failed)
+void
+cells_put_sum(struct sums *s, const struct sum *x, bool *failed)
 {
     if (s->count == s->room) {
         const uint32_t room = s->room == 0 ? 1024 : 2 * s->room;
@@ -333,8 +273,8 @@ step(struct block_rows *r, uint32_t i, uint64_t unit)
 }
 
 /* Where the stretch of a time begins. Times of a file may be any. */
-static int64_t
-floor_to(int64_t ts, int64_t span)
+int64_t
+cells_floor_to(int64_t ts, int64_t span)
 {
     const int64_t over = ts % span, begin = ts - over;
     return over >= 0 ? begin : begin < INT64_MIN + span ? INT64_MIN : begin - span;
@@ -343,7 +283,7 @@ floor_to(int64_t ts, int64_t span)
 static int64_t
 end_of_stretch(int64_t ts, int64_t span)
 {
-    const int64_t begin = span == CELLS_NO_SPAN ? INT64_MAX : floor_to(ts, span);
+    const int64_t begin = span == CELLS_NO_SPAN ? INT64_MAX : cells_floor_to(ts, span);
     return begin > INT64_MAX - span ? INT64_MAX : begin + span;
 }
 
@@ -386,20 +326,20 @@ put_stretch(const struct block_cells *c, struct cells_work *w, struct sums *to, 
         w->cell[at] = 0;
         if (k == 0 && x.count > 1) {
             x.count--;
-            put_sum(to, &x, &w->failed);
+            cells_put_sum(to, &x, &w->failed);
             x.count = 1;
             x.ts_ns = last_ns;
         } else if (k + 1 == w->used_count) {
             x.ts_ns = last_ns;
         }
-        put_sum(to, &x, &w->failed);
+        cells_put_sum(to, &x, &w->failed);
     }
     w->used_count = 0;
 }
 
-static int
-take_timed(const struct block_cells *c, struct cells_work *w, const struct cells_block *block,
-           struct sums *to, struct cells_bounds *bounds)
+int
+cells_take_timed(const struct block_cells *c, struct cells_work *w, const struct cells_block *block,
+                 struct sums *to, struct cells_bounds *bounds)
 {
     struct block_rows *r = w->rows;
     int res = open_codes(c, w, block, true);
@@ -417,13 +357,13 @@ take_timed(const struct block_cells *c, struct cells_work *w, const struct cells
             put_stretch(c, w, to, first, last);
             first = INT64_MAX;
             last = INT64_MIN;
-            begin = c->span == CELLS_NO_SPAN ? INT64_MIN : floor_to(ts, c->span);
+            begin = c->span == CELLS_NO_SPAN ? INT64_MIN : cells_floor_to(ts, c->span);
             end = end_of_stretch(ts, c->span);
         }
         if (add_row(c, w, i, &lone)) {
             if (lone.count > 0) {
                 lone.ts_ns = ts;
-                put_sum(to, &lone, &w->failed);
+                cells_put_sum(to, &lone, &w->failed);
             } else {
                 first = ts < first ? ts : first;
                 last = ts > last ? ts : last;
@@ -512,8 +452,8 @@ count_others(const struct block_cells *c, struct cells_work *w)
     }
 }
 
-static int
-take_still(const struct block_cells *c, struct cells_work *w, const struct cells_block *block)
+int
+cells_take_still(const struct block_cells *c, struct cells_work *w, const struct cells_block *block)
 {
     int r = open_codes(c, w, block, false);
     if (r != 0) {
@@ -531,9 +471,9 @@ take_still(const struct block_cells *c, struct cells_work *w, const struct cells
 }
 
 /* A block in one stretch, where sums are of stretches: any time in it will do. */
-static int
-take_stretch(const struct block_cells *c, struct cells_work *w, const struct cells_block *block,
-             struct sums *to)
+int
+cells_take_stretch(const struct block_cells *c, struct cells_work *w,
+                   const struct cells_block *block, struct sums *to)
 {
     int r = open_codes(c, w, block, false);
     if (r != 0) {
@@ -544,221 +484,9 @@ take_stretch(const struct block_cells *c, struct cells_work *w, const struct cel
     for (uint32_t i = 0; i < block->ref->head.rows; i++) {
         if (add_row(c, w, i, &lone) && lone.count > 0) {
             lone.ts_ns = block->ref->head.min_ns;
-            put_sum(to, &lone, &w->failed);
+            cells_put_sum(to, &lone, &w->failed);
         }
     }
     put_stretch(c, w, to, block->ref->head.min_ns, block->ref->head.min_ns);
     return w->failed ? -ENOMEM : 0;
-}
-
-/* ---- many blocks -------------------------------------------------------------------------------------------- */
-
-static bool
-is_one_stretch(const struct block_cells *c, const struct block_head *h)
-{
-    return c->span == CELLS_NO_SPAN || floor_to(h->min_ns, c->span) == floor_to(h->max_ns, c->span);
-}
-
-static void
-take_piece(void *arg, uint32_t piece, unsigned worker)
-{
-    struct block_cells *c = arg;
-    struct cells_work *w = &c->work[worker];
-    struct cells_block *block = &c->block[piece];
-    if (c->is_timed[piece] != 0) {
-        return;
-    }
-    block->result = !is_one_stretch(c, &block->ref->head)
-                        ? take_timed(c, w, block, &c->sums[piece], NULL)
-                    : c->span != CELLS_NO_SPAN ? take_stretch(c, w, block, &c->sums[piece])
-                                               : take_still(c, w, block);
-    if (block->result != 0) {
-        c->sums[piece].count = 0;
-    }
-}
-
-/* The block that may move a bound by most; `count`: none. */
-static uint32_t
-outermost(const struct block_cells *c, uint32_t count, bool is_first)
-{
-    uint32_t found = count;
-    int64_t best = is_first ? c->bounds.first_ns : c->bounds.last_ns;
-    for (uint32_t k = 0; k < count; k++) {
-        const struct block_head *h = &c->block[k].ref->head;
-        if (c->is_timed[k] == 0 && (is_first ? h->min_ns < best : h->max_ns > best)) {
-            best = is_first ? h->min_ns : h->max_ns;
-            found = k;
-        }
-    }
-    return found;
-}
-
-static void
-take_outermost(struct block_cells *c, uint32_t count)
-{
-    for (unsigned side = 0; side < 2; side++) {
-        for (uint32_t k; (k = outermost(c, count, side == 0)) < count;) {
-            c->block[k].result = take_timed(c, &c->work[0], &c->block[k], &c->sums[k], &c->bounds);
-            c->sums[k].count = c->block[k].result == 0 ? c->sums[k].count : 0;
-            c->is_timed[k] = 1;
-        }
-    }
-}
-
-/* The tables of all threads, as sums. */
-static bool
-fold_codes(struct block_cells *c)
-{
-    struct cells_work *w = &c->work[0];
-    for (uint32_t code = 0; code < CODES; code++) {
-        const unsigned kind = c->kind_of[code];
-        for (unsigned k = 0; k < crew_size(c->crew); k++) {
-            if (!c->work[k].is_used) {
-                continue;
-            }
-            uint32_t *from = c->work[k].code + (size_t)code * c->stride;
-            uint32_t *to = kind == NO_KIND ? NULL : w->cell + (size_t)kind * c->stride;
-            for (uint32_t i = 0; to != NULL && i < c->stride; i++) {
-                to[i] += from[i];
-            }
-            memset(from, 0, c->stride * sizeof *from);
-        }
-    }
-    for (unsigned k = 1; k < crew_size(c->crew); k++) {
-        for (size_t i = 0; c->work[k].is_used && i < (size_t)c->kinds * c->stride; i++) {
-            w->cell[i] += c->work[k].cell[i];
-            c->work[k].cell[i] = 0;
-        }
-    }
-    for (uint32_t at = 0; at < c->kinds * c->stride; at++) {
-        if (w->cell[at] > 0) {
-            const uint32_t kind = at / c->stride;
-            put_sum(&c->all,
-                    &(struct sum){ c->bounds.first_ns, c->group[kind], c->port[kind], w->cell[at],
-                                   (uint16_t)(at % c->stride) },
-                    &w->failed);
-            w->cell[at] = 0;
-        }
-    }
-    return !w->failed;
-}
-
-/* Their lists of ports, sorted. */
-static bool
-fold_lone(struct block_cells *c)
-{
-    size_t n = 0;
-    for (unsigned k = 0; k < crew_size(c->crew); k++) {
-        n += c->work[k].lone_count;
-    }
-    if (n > c->lone_room) {
-        free(c->lone);
-        c->lone = malloc(n * sizeof *c->lone);
-        c->lone_room = c->lone == NULL ? 0 : n;
-    }
-    if (n > 0 && c->lone == NULL) {
-        return false;
-    }
-    for (unsigned k = 0; k < crew_size(c->crew); k++) {
-        struct cells_work *w = &c->work[k];
-        if (w->lone_count > 0) {
-            memcpy(c->lone + c->lone_count, w->lone, w->lone_count * sizeof *w->lone);
-        }
-        c->lone_count += w->lone_count;
-        w->lone_count = 0;
-    }
-    const uint64_t most = (uint64_t)c->places * c->stride << 16;
-    return bh_sort64(c->lone, n, 0, 64U - (unsigned)__builtin_clzll(most | 1)) == 0;
-}
-
-void
-block_cells_take(struct block_cells *c, struct cells_block *block, uint32_t count,
-                 struct cells_bounds *bounds)
-{
-    c->block = block;
-    c->blocks = count;
-    c->bounds = *bounds;
-    c->next_block = c->next = c->all.count = 0;
-    c->lone_count = c->lone_next = 0;
-    memset(c->is_timed, 0, sizeof c->is_timed);
-    for (uint32_t k = 0; k < count; k++) {
-        c->sums[k].count = 0;
-    }
-    take_outermost(c, count);
-    crew_run(c->crew, take_piece, c, count);
-    bool ok = fold_codes(c) && fold_lone(c);
-    for (unsigned k = 0; k < crew_size(c->crew); k++) {
-        c->work[k].is_used = false;
-    }
-    for (uint32_t k = 0; k < count && !ok; k++) {
-        block[k].result = -ENOMEM;
-    }
-    *bounds = c->bounds;
-}
-
-/* ---- rows ------------------------------------------------------------------------------------------------ */
-
-static void
-put(struct bh_batch *b, const struct sum *x, uint16_t value)
-{
-    const uint32_t i = b->rows++;
-    const uint32_t port = x->port == PORT_ANY ? 0 : x->port;
-    b->ts_ns[i] = x->ts_ns;
-    b->cls[i] = BH_CLASS_ACCESS;
-    b->direction[i] = (uint8_t)group_direction(x->group);
-    b->kind[i] = (uint8_t)group_kind(x->group);
-    b->proto[i] = (uint8_t)group_proto(x->group);
-    b->ports[i] = group_in_front(x->group) ? port << 16 : port;
-    b->country[i] = value;
-    b->weight[i] = x->count;
-    b->src[i] = b->dst[i] = b->ip_len[i] = b->tcp_seq[i] = 0;
-    b->payload_len[i] = b->layers[i] = 0;
-    b->tcp_flags[i] = b->marks[i] = b->reason[i] = 0;
-    b->outcome[i] = BH_OUTCOME_NONE;
-}
-
-static void
-put_lone(struct block_cells *c, const uint16_t *value_of_country, struct bh_batch *b)
-{
-    while (c->lone_next < c->lone_count && b->rows < BH_BATCH_ROWS) {
-        const uint64_t key = c->lone[c->lone_next];
-        uint32_t n = 1;
-        while (c->lone_next + n < c->lone_count && c->lone[c->lone_next + n] == key) {
-            n++;
-        }
-        c->lone_next += n;
-        const uint32_t place = (uint32_t)(key >> 16) / c->stride,
-                       country = (uint32_t)(key >> 16) % c->stride;
-        put(b,
-            &(struct sum){ c->bounds.first_ns, c->place_group[place], key & 0xffff, n,
-                           (uint16_t)country },
-            value_of_country[country]);
-    }
-}
-
-bool
-block_cells_next(struct block_cells *c, const uint16_t *value_of_country, struct bh_batch *b)
-{
-    bh_batch_reset(b);
-    b->want = 0;
-    b->lacks = c->blocks == 0 ? 0 : c->block[0].ref->head.flags >> CHUNK_LACKS_SHIFT & 15U;
-    b->has_weight = true;
-    b->all_inbound = false;
-    b->no_tcp_seq = true;
-    b->has_country = true;
-    b->ip6[0] =
-        (struct bh_ip6_pair){ 0, 0, 0, 0 }; /* all IPv6 rows have the same addresses: none */
-    while (c->next_block <= c->blocks && b->rows < BH_BATCH_ROWS) {
-        const struct sums *s = c->next_block < c->blocks ? &c->sums[c->next_block] : &c->all;
-        for (; c->next < s->count && b->rows < BH_BATCH_ROWS; c->next++) {
-            put(b, &s->sum[c->next], value_of_country[s->sum[c->next].country]);
-        }
-        if (c->next == s->count) {
-            c->next_block++;
-            c->next = 0;
-        }
-    }
-    put_lone(c, value_of_country, b);
-    b->v6_rows = b->rows > 0;
-    return b->rows > 0;
 }
