@@ -138,7 +138,7 @@ value_of(struct bh_count *c, size_t k, uint32_t row, struct cell *ret, const cha
 /* ---- groups ----------------------------------------------------------------------------------------------- */
 
 #define NO_GROUP UINT32_MAX
-#define PACKED_BYTES 48U /* of a group: id, count, and two slots */
+#define PACKED_BYTES 64U /* of a group: id, count, and slots of which a third to half is used */
 
 /* As one more. NO_GROUP: there are too many; -ENOMEM. */
 static int
