@@ -169,6 +169,11 @@ class Result:
         return self.err.decode("utf-8", "surrogateescape")
 
 
+def in_namespace(name):
+    """What begins a command inside a named network namespace. "ip netns exec" would mount /sys anew, which a chroot refuses."""
+    return ("nsenter", "--net=/run/netns/" + name)
+
+
 def run(command, **more):
     more.setdefault("env", environment())
     more.setdefault("stdin", subprocess.DEVNULL)
