@@ -137,6 +137,120 @@ value_of(struct bh_count *c, size_t k, uint32_t row, struct cell *ret, const cha
 
 /* ---- groups ----------------------------------------------------------------------------------------------- */
 
+#define NO_GROUP UINT32_MAX
+#define PACKED_BYTES 64U /* of a group: id, count, and slots of which a third to half is used */
+
+/* As one more. NO_GROUP: there are too many; -ENOMEM. */
+static int
+new_group(struct bh_count *c, uint64_t id, uint64_t bytes, uint32_t *ret)
+{
+    *ret = NO_GROUP;
+    if (c->bytes + bytes > BH_COUNT_BYTES_MAX) {
+        return 0;
+    }
+    if (c->group_count == c->group_room) {
+        const uint32_t room = c->group_room == 0 ? 1024 : c->group_room * 2;
+        uint64_t *ids = realloc(c->id, room * sizeof *ids);
+        c->id = ids != NULL ? ids : c->id;
+        uint64_t *counts = realloc(c->counts, room * sizeof *counts);
+        c->counts = counts != NULL ? counts : c->counts;
+        if (ids == NULL || counts == NULL) {
+            return -ENOMEM;
+        }
+        c->group_room = room;
+    }
+    c->bytes += bytes;
+    c->id[c->group_count] = id;
+    c->counts[c->group_count] = 0;
+    *ret = c->group_count++;
+    return 0;
+}
+
+/* ---- groups that fit into a word ------------------------------------------------------------------------- */
+
+/* *ret: all keys in one word; false: they do not fit. */
+static bool
+pack_cells(const struct bh_count *c, const struct cell *x, const char *const *names, uint64_t *ret)
+{
+    const uint64_t most = (1ULL << c->key_bits) - 1;
+    uint64_t id = 0;
+    bool fits = true;
+    for (size_t k = 0; k < c->cfg.key_count; k++) {
+        const uint64_t number = x[k].tag == TAG_ABSENT ? 0 : x[k].lo + 1;
+        fits &= x[k].tag <= TAG_NUMBER && x[k].hi == 0 && x[k].lo < most &&
+                (names[k] == NULL || x[k].lo < NAMES_MOST);
+        id |= (number & most) << (k * c->key_bits);
+    }
+    *ret = id;
+    return fits;
+}
+
+static int
+learn_name(struct bh_count *c, size_t k, uint64_t number, const char *name)
+{
+    if (c->name_of[k] == NULL &&
+        (c->name_of[k] = calloc(NAMES_MOST, sizeof *c->name_of[k])) == NULL) {
+        return -ENOMEM;
+    }
+    if (c->name_of[k][number] == NULL) {
+        c->name_of[k][number] = keep_text(c, name);
+    }
+    return c->name_of[k][number] == NULL ? -ENOMEM : 0;
+}
+
+static inline uint32_t
+packed_slot(const struct bh_count *c, uint64_t id)
+{
+    return (uint32_t)bh_mix64(c->hash_key ^ id, 0x9e3779b97f4a7c15ULL) & c->packed_mask;
+}
+
+static int
+grow_packed(struct bh_count *c)
+{
+    const struct packed_group *old = c->packed;
+    const uint32_t old_mask = c->packed_mask;
+    struct packed_group *slots =
+        calloc(old == NULL ? 1024 : 2 * ((size_t)old_mask + 1), sizeof *slots);
+    if (slots == NULL) {
+        return -ENOMEM;
+    }
+    c->packed = slots;
+    c->packed_mask = old == NULL ? 1023 : 2 * old_mask + 1;
+    for (size_t i = 0; old != NULL && i <= old_mask; i++) {
+        uint32_t at = packed_slot(c, old[i].id);
+        while (old[i].group != 0 && slots[at].group != 0) {
+            at = (at + 1) & c->packed_mask;
+        }
+        slots[at] = old[i].group != 0 ? old[i] : slots[at];
+    }
+    free((void *)(uintptr_t)old);
+    return 0;
+}
+
+static int
+packed_group(struct bh_count *c, uint64_t id, uint32_t *ret)
+{
+    if ((c->packed == NULL || c->packed_count >= c->packed_mask / 4 * 3) && grow_packed(c) != 0) {
+        return -ENOMEM;
+    }
+    uint32_t at = packed_slot(c, id);
+    while (c->packed[at].group != 0 && c->packed[at].id != id) {
+        at = (at + 1) & c->packed_mask;
+    }
+    if (c->packed[at].group != 0) {
+        *ret = c->packed[at].group - 1;
+        return 0;
+    }
+    int r = new_group(c, id, PACKED_BYTES, ret);
+    if (r == 0 && *ret != NO_GROUP) {
+        c->packed[at] = (struct packed_group){ id, *ret + 1 };
+        c->packed_count++;
+    }
+    return r;
+}
+
+/* ---- the others -------------------------------------------------------------------------------------------- */
+
 static uint64_t
 hash_cells(const struct bh_count *c, const struct cell *x)
 {
@@ -150,28 +264,30 @@ hash_cells(const struct bh_count *c, const struct cell *x)
 static bool
 same_cells(const struct bh_count *c, uint32_t group, const struct cell *x)
 {
-    return memcmp(cells_of(c, group), x, c->cfg.key_count * sizeof *x) == 0;
+    const uint64_t id = c->id[group];
+    return (id & GROUP_APART) != 0 && memcmp(cells_at(c, id), x, c->cfg.key_count * sizeof *x) == 0;
 }
 
 static int
-grow_groups(struct bh_count *c)
+grow_cells(struct bh_count *c)
 {
-    const uint32_t room = c->group_room == 0 ? 1024 : c->group_room * 2;
+    const uint32_t room = c->cell_room == 0 ? 1024 : c->cell_room * 2;
     void *cells = realloc(c->cells, (size_t)room * c->cfg.key_count * sizeof *c->cells);
     c->cells = cells != NULL ? cells : c->cells;
-    void *counts = realloc(c->counts, room * sizeof *c->counts);
-    c->counts = counts != NULL ? counts : c->counts;
     void *names = realloc(c->names, (size_t)room * c->cfg.key_count * sizeof *c->names);
     c->names = names != NULL ? names : c->names;
     uint32_t *slots = calloc((size_t)room * 2, sizeof *slots);
-    if (cells == NULL || counts == NULL || names == NULL || slots == NULL) {
+    if (cells == NULL || names == NULL || slots == NULL) {
         free(slots);
         return -ENOMEM;
     }
-    c->group_room = room;
+    c->cell_room = room;
     c->slot_mask = room * 2 - 1;
     for (uint32_t g = 0; g < c->group_count; g++) {
-        uint32_t at = (uint32_t)hash_cells(c, cells_of(c, g)) & c->slot_mask;
+        if ((c->id[g] & GROUP_APART) == 0) {
+            continue;
+        }
+        uint32_t at = (uint32_t)hash_cells(c, cells_at(c, c->id[g])) & c->slot_mask;
         while (slots[at] != 0) {
             at = (at + 1) & c->slot_mask;
         }
@@ -182,21 +298,17 @@ grow_groups(struct bh_count *c)
     return 0;
 }
 
-#define NO_GROUP UINT32_MAX
-
 /* NO_GROUP: there are too many. */
 static int
-group_of(struct bh_count *c, const struct cell *x, const char *const *names, uint32_t *ret)
+group_apart(struct bh_count *c, const struct cell *x, const char *const *names, uint32_t *ret)
 {
+    const size_t keys = c->cfg.key_count;
     if (c->last < c->group_count && same_cells(c, c->last, x)) {
         *ret = c->last;
         return 0;
     }
-    if (c->group_count == c->group_room && c->group_count < c->group_most) {
-        int r = grow_groups(c);
-        if (r != 0) {
-            return r;
-        }
+    if (c->cell_count == c->cell_room && grow_cells(c) != 0) {
+        return -ENOMEM;
     }
     uint32_t at = (uint32_t)hash_cells(c, x) & c->slot_mask;
     while (c->slots[at] != 0 && !same_cells(c, c->slots[at] - 1, x)) {
@@ -206,24 +318,22 @@ group_of(struct bh_count *c, const struct cell *x, const char *const *names, uin
         *ret = c->last = c->slots[at] - 1;
         return 0;
     }
-    if (c->group_count >= c->group_most) {
-        *ret = NO_GROUP;
-        return 0;
-    }
-    const uint32_t g = c->group_count;
-    for (size_t k = 0; k < c->cfg.key_count; k++) {
-        const char *kept = names[k] == NULL ? NULL : keep_text(c, names[k]);
-        if (names[k] != NULL && kept == NULL) {
+    const size_t place = (size_t)c->cell_count * keys;
+    for (size_t k = 0; k < keys; k++) {
+        c->names[place + k] = names[k] == NULL ? NULL : keep_text(c, names[k]);
+        if (names[k] != NULL && c->names[place + k] == NULL) {
             return -ENOMEM;
         }
-        c->names[(size_t)g * c->cfg.key_count + k] = kept;
     }
-    memcpy(cells_of(c, g), x, c->cfg.key_count * sizeof *x);
-    c->counts[g] = 0;
-    c->group_count++;
-    c->slots[at] = g + 1;
-    *ret = c->last = g;
-    return 0;
+    memcpy(c->cells + place, x, keys * sizeof *x);
+    int r = new_group(c, GROUP_APART | c->cell_count,
+                      keys * (sizeof *c->cells + sizeof *c->names) + sizeof *c->counts, ret);
+    if (r == 0 && *ret != NO_GROUP) {
+        c->cell_count++;
+        c->slots[at] = *ret + 1;
+        c->last = *ret;
+    }
+    return r;
 }
 
 /* ---- distinct sources --------------------------------------------------------------------------------------- */
@@ -304,23 +414,9 @@ amount_of(const struct bh_count *c, const struct bh_batch *b, uint32_t row)
     return 1;
 }
 
-static int
-count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t amount)
+static void
+add_to(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint32_t group, uint64_t amount)
 {
-    struct cell x[BH_COUNT_KEYS];
-    const char *names[BH_COUNT_KEYS];
-    uint32_t group;
-    for (size_t k = 0; k < c->cfg.key_count; k++) {
-        value_of(c, k, row, &x[k], &names[k]);
-    }
-    int r = group_of(c, x, names, &group);
-    if (r != 0) {
-        return r;
-    }
-    if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
-        c->first_ns = b->ts_ns[row] < c->first_ns ? b->ts_ns[row] : c->first_ns;
-        c->last_ns = b->ts_ns[row] > c->last_ns ? b->ts_ns[row] : c->last_ns;
-    }
     if (c->cfg.what == BH_COUNTED_SOURCES) {
         const uint64_t source = hash_source(c, b, row);
         c->total += add_pair(c, source);
@@ -333,21 +429,76 @@ count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t a
     } else {
         c->counts[group] += amount;
     }
-    return 0;
+}
+
+/* Rows whose keys fit into a word: the slots of some are asked for before the first is looked at. */
+#define WAITING_MOST 32U
+struct waiting {
+    uint64_t id[WAITING_MOST], amount[WAITING_MOST];
+    uint32_t row[WAITING_MOST], count;
+};
+
+static int
+count_waiting(struct bh_count *c, const struct bh_batch *b, struct waiting *w)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < w->count && r == 0; i++) {
+        uint32_t group;
+        r = packed_group(c, w->id[i], &group);
+        if (r == 0) {
+            add_to(c, b, w->row[i], group, w->amount[i]);
+        }
+    }
+    w->count = 0;
+    return r;
+}
+
+static int
+count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t amount,
+          struct waiting *w)
+{
+    struct cell x[BH_COUNT_KEYS];
+    const char *names[BH_COUNT_KEYS];
+    uint32_t group;
+    int r = 0;
+    for (size_t k = 0; k < c->cfg.key_count; k++) {
+        value_of(c, k, row, &x[k], &names[k]);
+    }
+    if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
+        c->first_ns = b->ts_ns[row] < c->first_ns ? b->ts_ns[row] : c->first_ns;
+        c->last_ns = b->ts_ns[row] > c->last_ns ? b->ts_ns[row] : c->last_ns;
+    }
+    if (pack_cells(c, x, names, &w->id[w->count])) {
+        for (size_t k = 0; k < c->cfg.key_count && r == 0; k++) {
+            r = names[k] == NULL ? 0 : learn_name(c, k, x[k].lo, names[k]);
+        }
+        if (c->packed != NULL) {
+            BH_PREFETCH_WRITE(&c->packed[packed_slot(c, w->id[w->count])]);
+        }
+        w->amount[w->count] = amount;
+        w->row[w->count++] = row;
+        return r != 0 || w->count < WAITING_MOST ? r : count_waiting(c, b, w);
+    }
+    r = group_apart(c, x, names, &group);
+    if (r == 0) {
+        add_to(c, b, row, group, amount);
+    }
+    return r;
 }
 
 int
 bh_count_batch(struct bh_count *c, struct bh_batch *b)
 {
+    struct waiting w = { .count = 0 };
     bh_sight_set(c->sight, b);
     for (uint32_t row = 0; row < b->rows; row++) {
         const uint64_t amount = b->counted[row] == 0 ? 0 : amount_of(c, b, row);
-        int r = amount == 0 ? 0 : count_row(c, b, row, amount);
+        int r = amount == 0 ? 0 : count_row(c, b, row, amount, &w);
         if (r != 0) {
             return r;
         }
     }
-    return 0;
+    return count_waiting(c, b, &w);
 }
 
 /* ---- the object -------------------------------------------------------------------------------------------------- */
@@ -376,14 +527,9 @@ bh_count_new(const struct bh_count_config *cfg, struct bh_count **ret, struct bh
     c->calendar.quarter = INT64_MIN;
     c->first_ns = INT64_MAX;
     c->last_ns = INT64_MIN;
-    c->group_most =
-        (uint32_t)(BH_COUNT_BYTES_MAX /
-                   (cfg->key_count * (sizeof *c->cells + sizeof *c->names) + sizeof *c->counts));
+    c->key_bits = 63U / (unsigned)(cfg->key_count > 0 ? cfg->key_count : 1);
     int r = bh_sight_new(cfg->countries, cfg->lang, bh_count_needs(cfg), cfg->anonymize, &c->sight,
                          err);
-    if (r == 0 && grow_groups(c) != 0) {
-        r = bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
-    }
     if (r != 0) {
         bh_count_free(c);
         return r;
@@ -402,6 +548,11 @@ bh_count_free(struct bh_count *c)
         free(c->texts[i]);
     }
     free(c->texts);
+    for (size_t k = 0; k < BH_COUNT_KEYS; k++) {
+        free(c->name_of[k]);
+    }
+    free(c->id);
+    free(c->packed);
     free(c->cells);
     free(c->names);
     free(c->counts);
@@ -423,17 +574,17 @@ static int
 compare_keys(const struct bh_count *c, uint32_t a, uint32_t b)
 {
     for (size_t k = 0; k < c->cfg.key_count; k++) {
-        const struct cell *x = &cells_of(c, a)[k], *y = &cells_of(c, b)[k];
-        const char *const *names = c->names + k;
-        int r = compare_numbers(x->tag, y->tag); /* absent first, IPv4 before IPv6 */
-        if (r == 0 && x->tag == TAG_NUMBER && names[(size_t)a * c->cfg.key_count] != NULL) {
-            r = strcmp(names[(size_t)a * c->cfg.key_count], names[(size_t)b * c->cfg.key_count]);
+        const char *x_name, *y_name;
+        const struct cell x = count_cell(c, a, k, &x_name), y = count_cell(c, b, k, &y_name);
+        int r = compare_numbers(x.tag, y.tag); /* absent first, IPv4 before IPv6 */
+        if (r == 0 && x.tag == TAG_NUMBER && x_name != NULL && y_name != NULL) {
+            r = strcmp(x_name, y_name);
         }
         if (r == 0 && c->keys[k].column.type == BH_TYPE_TIME) {
-            r = (int64_t)x->lo < (int64_t)y->lo ? -1 : (int64_t)x->lo > (int64_t)y->lo;
+            r = (int64_t)x.lo < (int64_t)y.lo ? -1 : (int64_t)x.lo > (int64_t)y.lo;
         }
-        r = r != 0 ? r : compare_numbers(x->hi, y->hi);
-        r = r != 0 ? r : compare_numbers(x->lo, y->lo);
+        r = r != 0 ? r : compare_numbers(x.hi, y.hi);
+        r = r != 0 ? r : compare_numbers(x.lo, y.lo);
         if (r != 0) {
             return r;
         }
@@ -456,16 +607,33 @@ by_count(const void *a, const void *b, void *arg)
     return r != 0 ? r : compare_keys(c, x, y);
 }
 
-uint32_t *
-count_order(const struct bh_count *c, bool keys)
+/* A number that the counts of the first `most` groups are not below: a power of two, so that one look at all is
+ * enough to find it. */
+static uint64_t
+least_of_first(const struct bh_count *c, uint32_t most)
 {
-    uint32_t *order = malloc(((size_t)c->group_count + 1) * sizeof *order);
+    uint32_t with_bits[65] = { 0 }, above = 0;
+    for (uint32_t g = 0; g < c->group_count; g++) {
+        with_bits[64 - (c->counts[g] == 0 ? 64 : __builtin_clzll(c->counts[g]))]++;
+    }
+    unsigned bits = 64;
+    while (bits > 0 && (above += with_bits[bits]) < most) {
+        bits--;
+    }
+    return bits == 0 ? 0 : 1ULL << (bits - 1);
+}
+
+uint32_t *
+count_order(const struct bh_count *c, bool keys, uint32_t most)
+{
+    uint32_t *order = malloc(((size_t)c->group_count + 1) * sizeof *order), n = 0;
+    const uint64_t least = keys ? 0 : least_of_first(c, most);
     for (uint32_t g = 0; order != NULL && g < c->group_count; g++) {
-        order[g] = g;
+        order[n] = g;
+        n += c->counts[g] >= least;
     }
     if (order != NULL) {
-        qsort_r(order, c->group_count, sizeof *order, keys ? by_key : by_count,
-                (void *)(uintptr_t)c);
+        qsort_r(order, n, sizeof *order, keys ? by_key : by_count, (void *)(uintptr_t)c);
     }
     return order;
 }

@@ -30,14 +30,26 @@ struct bh_count {
     struct calendar calendar;
     uint64_t hash_key;
 
-    /* Group g has cells[g * key_count], and names where keys are of names. */
+    /* What the keys of group g are, id[g]: the number of each key in as many bits as there are for it, more by one
+     * (0: it has none); or GROUP_APART and a place among the cells of those that do not fit. */
+    uint64_t *id, *counts;
+    uint32_t group_count, group_room;
+    unsigned key_bits;
+    struct packed_group {
+        uint64_t id;
+        uint32_t group; /* + 1; 0: free */
+    } *packed;
+    uint32_t packed_count, packed_mask;
+    const char **name_of[BH_COUNT_KEYS]; /* of keys that are names: of a number below NAMES_MOST; NULL: not met yet */
+
+    /* The others: place p has cells[p * key_count], and names where keys are of names. */
     struct cell *cells;
-    const char **names; /* NULL when no key is of names */
-    uint64_t *counts;
-    uint32_t group_count, group_room, group_most;
+    const char **names;
+    uint32_t cell_count, cell_room;
     uint32_t *slots; /* group + 1; 0: free */
     uint32_t slot_mask;
-    uint32_t last; /* group of the row before */
+    uint32_t last;  /* group of the row before */
+    uint64_t bytes; /* of all groups */
 
     char **texts; /* of names, each once */
     uint32_t text_count, text_mask;
@@ -49,13 +61,31 @@ struct bh_count {
     int64_t first_ns, last_ns; /* of what was counted */
 };
 
+#define GROUP_APART (1ULL << 63)
+#define NAMES_MOST 65536U
+
 static inline struct cell *
-cells_of(const struct bh_count *c, uint32_t group)
+cells_at(const struct bh_count *c, uint64_t id)
 {
-    return c->cells + (size_t)group * c->cfg.key_count;
+    return c->cells + (size_t)(id & ~GROUP_APART) * c->cfg.key_count;
 }
 
-/* Which group each place of the answer has; the caller frees. NULL: no memory. */
-uint32_t *count_order(const struct bh_count *c, bool by_key);
+/* Key k of a group; *ret_name: NULL when it has no name. */
+static inline struct cell
+count_cell(const struct bh_count *c, uint32_t group, size_t k, const char **ret_name)
+{
+    const uint64_t id = c->id[group];
+    if ((id & GROUP_APART) != 0) {
+        *ret_name = c->names[(size_t)(id & ~GROUP_APART) * c->cfg.key_count + k];
+        return cells_at(c, id)[k];
+    }
+    const uint64_t number = id >> (k * c->key_bits) & ((1ULL << c->key_bits) - 1);
+    const struct cell x = { .lo = number == 0 ? 0 : number - 1, .tag = number == 0 ? TAG_ABSENT : TAG_NUMBER };
+    *ret_name = number == 0 || c->name_of[k] == NULL || x.lo >= NAMES_MOST ? NULL : c->name_of[k][x.lo];
+    return x;
+}
+
+/* Which group the first `most` places of the answer have; the caller frees. NULL: no memory. */
+uint32_t *count_order(const struct bh_count *c, bool by_key, uint32_t most);
 
 #endif

@@ -119,8 +119,8 @@ make_cell(struct writing *w, size_t k, uint32_t g, bool for_people)
 {
     const struct bh_count *c = w->c;
     const struct bh_count_key *key = &c->keys[k];
-    const struct cell *x = &cells_of(c, g)[k];
-    const char *name = c->names[(size_t)g * c->cfg.key_count + k];
+    const char *name;
+    const struct cell cell = count_cell(c, g, k, &name), *x = &cell;
     char text[BH_VALUE_MAX];
     w->cell.len = 0;
     if (x->tag == TAG_ABSENT) {
@@ -153,8 +153,8 @@ static bool
 make_label(struct writing *w, size_t k, uint32_t g)
 {
     const struct bh_count *c = w->c;
-    const struct cell *x = &cells_of(c, g)[k];
-    const char *code = c->names[(size_t)g * c->cfg.key_count + k], *name = NULL;
+    const char *code, *name = NULL;
+    const struct cell cell = count_cell(c, g, k, &code), *x = &cell;
     const int lang = (int)c->cfg.lang;
     char text[256];
     w->cell.len = 0;
@@ -647,14 +647,14 @@ bh_count_write(struct bh_count *c, const struct bh_count_answer *a, struct bh_bu
         [BH_COUNT_NDJSON] = write_ndjson, [BH_COUNT_CSV] = write_csv,
         [BH_COUNT_MARKDOWN] = write_page, [BH_COUNT_HTML] = write_page,
     };
-    uint32_t *order = count_order(c, a->by_key);
-    struct writing w = { .c = c, .a = a, .out = out, .order = order };
+    const uint32_t shown = a->top != 0 && a->top < c->group_count ? (uint32_t)a->top : c->group_count;
+    uint32_t *order = count_order(c, a->by_key, shown);
+    struct writing w = { .c = c, .a = a, .out = out, .order = order, .shown = shown };
     if (order == NULL) {
         out->failed = true;
         return;
     }
     bh_clock_init(&w.clock);
-    w.shown = a->top != 0 && a->top < c->group_count ? (uint32_t)a->top : c->group_count;
     for (uint32_t i = 0; i < w.shown; i++) {
         w.shown_count += c->counts[order[i]];
     }

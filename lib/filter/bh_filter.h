@@ -19,7 +19,7 @@
 struct bh_filter; /* opaque */
 
 enum { BH_FILTER_NEEDS_COLD = 1, BH_FILTER_NEEDS_COUNTRY = 2, BH_FILTER_NEEDS_CLASS = 4, BH_FILTER_NEEDS_OUTCOME = 8, BH_FILTER_NEEDS_DIRECTION = 16,
-       BH_FILTER_NEEDS_SRC_PORT = 32 };
+       BH_FILTER_NEEDS_SRC_PORT = 32, BH_FILTER_NEEDS_NEAR = 64 /* our end of records that came to us */ };
 
 /* The words of a command line, joined by blanks. No words: *ret_filter is NULL (selects all).
  * Errors name the word and its place, and the nearest word that exists. */

@@ -202,6 +202,7 @@ struct bh_records_config {
      * only when nothing else is asked of them: no filter, no visits, one country database. */
     int adds_up;
     bool by_time;
+    bool without_times; /* records of a log need no time when the period has both ends */
     /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
      * be NULL. */
     int (*begin)(void *arg, const struct bh_records *r);

@@ -313,7 +313,8 @@ log_begin(struct run *x)
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
-                                .end_ns = INT64_MAX };
+                                .end_ns = INT64_MAX,
+                                .threads = x->o->threads };
     if (!x->feed.decided) {
         q.want = BH_STORE_ALL;
     } else {
@@ -322,7 +323,8 @@ log_begin(struct run *x)
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
         q.want =
-            (countries_words(&x->countries) != NULL ? (unsigned)BH_STORE_NEAR : 0U) |
+            (unsigned)BH_STORE_TIME |
+            ((needs & BH_FILTER_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
             ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
             ((needs & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? (unsigned)BH_STORE_COLD
                                                                           : 0U);

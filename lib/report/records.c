@@ -143,7 +143,6 @@ is_of_whole_hours(const struct bh_store *s)
 }
 
 #define QUARTER_NS (900LL * 1000000000)
-#define STRETCH_MOST_NS (1LL << 60)
 
 static void
 add_up(const struct records *g, struct bh_store_query *q)
@@ -154,10 +153,19 @@ add_up(const struct records *g, struct bh_store_query *q)
         return;
     }
     q->accesses = g->cfg->adds_up == 2 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
-    q->stretch_ns = !g->cfg->by_time                       ? STRETCH_MOST_NS
+    q->stretch_ns = !g->cfg->by_time                       ? BH_STORE_NO_STRETCH
                     : is_of_whole_hours(g->run.feed.store) ? 4 * QUARTER_NS
                                                            : QUARTER_NS;
     g->told->plan.added_up = true;
+}
+
+/* Nobody asks when: not the answer, nor who merges several runs or picks a database by the day. */
+static bool
+may_leave_times(const struct records *g)
+{
+    const struct run *x = &g->run;
+    return g->cfg->without_times && x->period.start_ns != INT64_MIN && x->period.end_ns != INT64_MAX &&
+           !x->feed.by_days && bh_store_run_count(x->feed.store) == 1;
 }
 
 static int
@@ -175,17 +183,16 @@ begin_log(struct records *g)
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
-                                .end_ns = INT64_MAX };
+                                .end_ns = INT64_MAX,
+                                .threads = x->o->threads };
     if (x->feed.decided) {
         add_up(g, &q);
         q.judge = x->judge;
         q.explain = x->o->explain;
         q.start_ns = x->period.start_ns;
         q.end_ns = x->period.end_ns;
-        q.want = g->cfg->want |
-                 (countries_words(&x->countries) != NULL
-                      ? (unsigned)BH_STORE_NEAR
-                      : 0U) |
+        q.want = g->cfg->want | (may_leave_times(g) ? 0U : (unsigned)BH_STORE_TIME) |
+                 ((needs & BH_FILTER_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
                  ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
                  ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
     } else {

@@ -25,7 +25,7 @@
 enum {
     BH_NEEDS_COLD = 1 << 0,
     BH_NEEDS_SEQ = 1 << 1,
-    BH_NEEDS_NEAR = 1 << 2, /* both addresses, not only the far end's */
+    BH_NEEDS_NEAR = 1 << 2, /* both addresses of what came to us, not only the source */
     BH_NEEDS_SRC_PORT = 1 << 3,
     BH_NEEDS_SRC_COUNTRY = 1 << 4,
     BH_NEEDS_DST_COUNTRY = 1 << 5,

@@ -178,7 +178,7 @@ column_of_field(const struct bh_field *f)
         .text = { f->text[BH_EN], f->text[BH_JA] },
         .needs = (f->cold ? (unsigned)BH_NEEDS_COLD : 0U) |
                  (f->id == ID_TCP_SEQ ? (unsigned)BH_NEEDS_SEQ : 0U) |
-                 (f->id == ID_SRC || f->id == ID_DST ? (unsigned)BH_NEEDS_NEAR : 0U) |
+                 (f->id == ID_DST ? (unsigned)BH_NEEDS_NEAR : 0U) |
                  (f->id == ID_SRC_PORT ? (unsigned)BH_NEEDS_SRC_PORT : 0U),
         .field = f,
     };

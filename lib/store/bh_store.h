@@ -8,7 +8,7 @@
  * is decided already: direction, class, outcome, and the country of the remote end.
  * docs/design/log.md says why it is made so, docs/format/log.md what the octets mean.
  *
- * Threads:   one thread per object (a writer may have one of its own: seal_beside). Any number of readers beside one writer, in any processes; a
+ * Threads:   one thread per object (a writer may have one of its own: seal_beside; a reader some that unpack: bh_store_query.threads). Any number of readers beside one writer, in any processes; a
  *            second writer is refused.
  * Ownership: the caller's; the country database is borrowed until close.
  * Errors:    what is damaged is skipped, counted and noted (bh_store_get_health), never an error,
@@ -200,7 +200,8 @@ enum {
     BH_STORE_NEAR = 1 << 2,       /* our end of inbound records               */
     BH_STORE_KNOCK_PORT = 1 << 3, /* the source port of TCP accesses         */
     BH_STORE_QUOTES = 1 << 4,
-    BH_STORE_ALL = 31,
+    BH_STORE_TIME = 1 << 5, /* when a record came: else, with a judge, it may be any time of its block, in the period */
+    BH_STORE_ALL = 63,
 };
 struct bh_store_query {
     const kobold *countries;  /* country[] becomes values of this one        */
@@ -210,13 +211,15 @@ struct bh_store_query {
      * those of which it says that they are unknown may be counted instead (bh_store_skipped). NULL: all. */
     const struct bh_judge *judge;
     /* Accesses only, and those of one country and one stretch of time in one row with a weight: these rows have
-     * class, direction, kind, protocol, country, sensor, a time inside of the stretch (the first and the last are
-     * true ones), and with BH_STORE_ADDED_UP_BY_PORT the destination port; all else is 0. Blocks that cannot be told so
+     * class, direction, kind, protocol, country, sensor, a time inside of the stretch (the first and the last of all
+     * are true ones), and with BH_STORE_ADDED_UP_BY_PORT the destination port; all else is 0. Blocks that cannot be told so
      * come as rows. Without a judge. */
     enum { BH_STORE_EACH = 0, BH_STORE_ADDED_UP, BH_STORE_ADDED_UP_BY_PORT } accesses;
-    int64_t stretch_ns;
-    bool explain; /* say why a block is left out */
+    int64_t stretch_ns; /* BH_STORE_NO_STRETCH: time tells nothing apart */
+    bool explain;       /* say why a block is left out                   */
+    unsigned threads;   /* that unpack blocks, who asks among them; 0: one a processor. Answers do not depend on it */
 };
+#define BH_STORE_NO_STRETCH INT64_MAX
 /* Begin to read (again). */
 BH_NODISCARD int
 bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct bh_error *err);

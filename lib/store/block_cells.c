@@ -1,56 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The accesses of a block, added up: those of one country, one hour, and one group (or one service) come as one
- * row with a weight, at the time of the first of them, and one more at the time of the last. Who counts accesses
- * by such things is spared a row for each, and the other columns are not unpacked.
+ * Accesses added up, so that who counts them by country, port or time is spared a row for each. Service and
+ * country are an octet each, and a row of a block is one addition to a table of 256 x 256 counters; what the
+ * codes mean is looked up once for all blocks that are taken together.
  *
- * A row costs one place of a table of groups x countries, which stays in the second-level cache.
+ * When a record came matters in two ways. Where sums are of hours, a block that lies in one of them needs no
+ * times; in the others the rows are cut where the hour ends. And the answer says when the first and the last
+ * access came: only a block that begins before the first one known, or ends behind the last, can move them. So
+ * the two outermost blocks are looked at first, with times, and nearly always no other is.
+ *
+ * Ports that are no service of the dictionary stand in a list. They are written down with their country, sorted
+ * and counted: a table of all ports and countries would be larger than any cache.
  */
-#include "block_rows_priv.h"
+#include "cells_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define NO_KIND UINT16_MAX
-#define KINDS_MOST 1024U
-#define CELLS_MOST (1U << 20)
-
-struct cell {
-    int64_t first_ns, last_ns;
-    uint32_t count;
-};
-struct block_cells {
-    struct cell *cell; /* [kind * countries + country] */
-    uint32_t *used, used_count, next, room;
-    bool second; /* of the cell at `next`: its last row is still to come */
-    uint16_t
-        kind_of[CODES]; /* of a service; NO_KIND: no access, or its ports are told one by one */
-    uint16_t *kind_of_group;    /* of rows with code 255 */
-    uint32_t group[KINDS_MOST]; /* of a kind: packed */
-    uint32_t port[KINDS_MOST];  /* PORT_ANY: not told */
-    uint32_t kinds;
-    bool by_service;
-    /* Rows whose port stands in a list, when ports are told. */
-    struct lone {
-        int64_t ts_ns;
-        uint32_t group;
-        uint16_t port, country;
-    } * lone;
-    uint32_t lones, lone_next;
-    uint32_t listed_at, group_at; /* in the lists of services */
-};
+static void
+work_done(struct cells_work *w)
+{
+    block_rows_free(w->rows);
+    free(w->code);
+    free(w->cell);
+    free(w->used);
+    free(w->at);
+    free(w->lone);
+    *w = (struct cells_work){ 0 };
+}
 
 void
 block_cells_free(struct block_cells *c)
 {
-    if (c != NULL) {
-        free(c->cell);
-        free(c->used);
-        free(c->kind_of_group);
-        free(c->lone);
-        free(c);
+    if (c == NULL) {
+        return;
     }
+    for (unsigned k = 0; k < CREW_MOST; k++) {
+        work_done(&c->work[k]);
+    }
+    for (unsigned k = 0; k < CELLS_BLOCKS_MOST; k++) {
+        free(c->sums[k].sum);
+    }
+    free(c->all.sum);
+    free(c->lone);
+    free(c->kind_of_group);
+    free(c->place_of_group);
+    free(c->place_group);
+    free(c);
 }
+
+/* ---- what codes mean --------------------------------------------------------------------------------- */
 
 /* Is it known of all records when they came? */
 static bool
@@ -82,69 +81,176 @@ kind_for(struct block_cells *c, uint32_t group, uint32_t port)
 }
 
 static int
-make_kinds(struct block_cells *c, const struct dict *d)
+make_kinds(struct block_cells *c)
 {
-    uint16_t *of = realloc(c->kind_of_group, (d->group_count + 1UL) * sizeof *of);
-    if (of == NULL) {
-        return -ENOMEM;
-    }
-    c->kind_of_group = of;
-    c->kinds = 0;
+    const struct dict *d = c->d;
     bool fits = true;
+    c->kinds = 0;
+    memset(c->is_listed, 0, sizeof c->is_listed);
+    for (uint32_t k = 0; k < CODES; k++) {
+        c->kind_of[k] = NO_KIND;
+    }
     for (uint32_t k = 0; k < d->service_count; k++) {
         const uint32_t port = d->service[k].port;
         const bool alone = c->by_service && port == PORT_ANY;
+        c->is_listed[k] = port == PORT_ANY;
         c->kind_of[k] =
             alone ? NO_KIND
                   : kind_for(c, d->group[d->service[k].group], c->by_service ? port : PORT_ANY);
         fits &= c->kind_of[k] != NO_KIND - 1;
     }
+    c->is_listed[CODE_OTHER] = 1;
     for (uint32_t k = 0; k < d->group_count; k++) {
-        of[k] = c->by_service ? NO_KIND : kind_for(c, d->group[k], PORT_ANY);
-        fits &= of[k] != NO_KIND - 1;
+        c->kind_of_group[k] = c->by_service ? NO_KIND : kind_for(c, d->group[k], PORT_ANY);
+        fits &= c->kind_of_group[k] != NO_KIND - 1;
     }
     return fits ? 0 : BH_ELIMIT;
 }
 
+static int
+make_places(struct block_cells *c)
+{
+    const struct dict *d = c->d;
+    c->places = 0;
+    for (uint32_t k = 0; k < d->group_count; k++) {
+        const bool told = c->by_service && group_cls(d->group[k]) == BH_CLASS_ACCESS;
+        c->place_of_group[k] = told ? (uint16_t)c->places : NO_KIND;
+        if (told) {
+            c->place_group[c->places++] = d->group[k];
+        }
+    }
+    return (uint64_t)c->places * c->stride <= CELLS_MOST ? 0 : BH_ELIMIT;
+}
+
+static int
+make_work(struct block_cells *c, struct cells_work *w)
+{
+    const size_t codes = (size_t)CODES * c->stride, cells = (size_t)c->kinds * c->stride + 1;
+    if (w->rows == NULL) {
+        w->rows = block_rows_new();
+        w->at = malloc((BLOCK_ROWS + 1UL) * sizeof *w->at);
+        w->used = malloc((BLOCK_ROWS + 1UL) * sizeof *w->used);
+    }
+    free(w->code);
+    free(w->cell);
+    w->code = calloc(codes, sizeof *w->code);
+    w->cell = calloc(cells, sizeof *w->cell);
+    w->lone_count = 0;
+    w->is_used = w->failed = false;
+    return w->rows == NULL || w->at == NULL || w->used == NULL || w->code == NULL || w->cell == NULL
+               ? -ENOMEM
+               : 0;
+}
+
+static int
+make_lists(struct block_cells *c)
+{
+    const size_t n = c->d->group_count + 1UL;
+    free(c->kind_of_group);
+    free(c->place_of_group);
+    free(c->place_group);
+    c->kind_of_group = malloc(n * sizeof *c->kind_of_group);
+    c->place_of_group = malloc(n * sizeof *c->place_of_group);
+    c->place_group = malloc(n * sizeof *c->place_group);
+    return c->kind_of_group == NULL || c->place_of_group == NULL || c->place_group == NULL ? -ENOMEM
+                                                                                           : 0;
+}
+
 int
-block_cells_begin(struct block_cells **cells, const struct dict *d, bool by_service)
+block_cells_begin(struct block_cells **cells, struct crew *crew, const struct dict *d,
+                  bool by_service, int64_t span)
 {
     if (!has_times(d)) {
         return BH_ELIMIT;
     }
-    if (*cells == NULL) {
-        *cells = calloc(1, sizeof **cells);
-        if (*cells != NULL) {
-            (*cells)->lone = malloc((BLOCK_ROWS + 1UL) * sizeof *(*cells)->lone);
-            (*cells)->used = malloc((BLOCK_ROWS + 1UL) * sizeof *(*cells)->used);
-        }
-    }
-    struct block_cells *c = *cells;
-    if (c == NULL || c->lone == NULL || c->used == NULL) {
+    if (*cells == NULL && (*cells = calloc(1, sizeof **cells)) == NULL) {
         return -ENOMEM;
     }
+    struct block_cells *c = *cells;
+    c->d = d;
+    c->crew = crew;
     c->by_service = by_service;
-    int r = make_kinds(c, d);
-    const uint64_t room = (uint64_t)(c->kinds + 1) * (d->country_count + 1UL);
-    if (r != 0 || room > CELLS_MOST) {
-        return r != 0 ? r : BH_ELIMIT;
+    c->span = span;
+    c->stride = d->country_count <= NARROW ? NARROW : d->country_count;
+    c->blocks = c->next_block = c->next = c->all.count = 0;
+    c->lone_count = c->lone_next = 0;
+    int r = make_lists(c);
+    r = r != 0 ? r : make_kinds(c);
+    r = r != 0 ? r : make_places(c);
+    if (r == 0 && (uint64_t)(c->kinds + 1) * c->stride > CELLS_MOST) {
+        r = BH_ELIMIT;
     }
-    if (room > c->room) {
-        free(c->cell);
-        c->cell = calloc(room, sizeof *c->cell);
-        c->room = c->cell == NULL ? 0 : (uint32_t)room;
+    for (unsigned k = 0; k < crew_size(crew) && r == 0; k++) {
+        r = make_work(c, &c->work[k]);
     }
-    return c->cell == NULL ? -ENOMEM : 0;
+    return r;
 }
+
+uint32_t
+block_cells_room(const struct block_cells *c)
+{
+    /* Ports in lists take eight octets each until they are counted, sums of hours 24. */
+    return c->span != CELLS_NO_SPAN ? 16 : c->by_service ? 64 : CELLS_BLOCKS_MOST;
+}
+
+/* ---- sums ------------------------------------------------------------------------------------------------ */
 
 void
-block_cells_block(struct block_cells *c)
+cells_put_sum(struct sums *s, const struct sum *x, bool *failed)
 {
-    c->used_count = c->next = c->lones = c->lone_next = c->listed_at = c->group_at = 0;
-    c->second = false;
+    if (s->count == s->room) {
+        const uint32_t room = s->room == 0 ? 1024 : 2 * s->room;
+        struct sum *p = realloc(s->sum, room * sizeof *p);
+        if (p == NULL) {
+            *failed = true;
+            return;
+        }
+        s->sum = p;
+        s->room = room;
+    }
+    s->sum[s->count++] = *x;
 }
 
-/* ---- adding up ------------------------------------------------------------------------------------------ */
+static inline uint32_t
+country_at(const struct block_rows *r, uint32_t i)
+{
+    return r->country[i] | (r->wide_country ? (uint32_t)r->country_high[i] << 8 : 0);
+}
+
+/* What a row with code 255 is. */
+static inline uint32_t
+next_group(struct cells_work *w)
+{
+    return w->rows->service_group.v[w->group_at++];
+}
+
+/* Rows from..to whose port stands in the list, in order. */
+static uint32_t
+find_listed(const struct block_cells *c, struct cells_work *w, uint32_t from, uint32_t to)
+{
+    const uint8_t *service = w->rows->service;
+    uint32_t n = 0;
+    for (uint32_t i = from; i < to; i++) {
+        w->at[n] = (uint16_t)i;
+        n += c->is_listed[service[i]];
+    }
+    return n;
+}
+
+/* Its lists; the file is not looked at any more. */
+static int
+open_codes(const struct block_cells *c, struct cells_work *w, const struct cells_block *block,
+           bool time)
+{
+    const struct block_ref *b = block->ref;
+    int r = block_open_codes(w->rows, c->d, &b->head, block->file->data + b->body_at, time);
+    if (!time) { /* the bits of times are read where they lie */
+        log_file_forget_pages(block->file, b->body_at, b->head.body_size);
+    }
+    return r;
+}
+
+/* ---- with times ----------------------------------------------------------------------------------------- */
 
 static const int64_t units[4] = { 1, 1000, 1000000, 1000000000 };
 
@@ -166,124 +272,221 @@ step(struct block_rows *r, uint32_t i, uint64_t unit)
     return r->ts_ns;
 }
 
+/* Where the stretch of a time begins. Times of a file may be any. */
+int64_t
+cells_floor_to(int64_t ts, int64_t span)
+{
+    const int64_t over = ts % span, begin = ts - over;
+    return over >= 0 ? begin : begin < INT64_MIN + span ? INT64_MIN : begin - span;
+}
+
 static int64_t
-floor_to(int64_t ts, int64_t span)
+end_of_stretch(int64_t ts, int64_t span)
 {
-    const int64_t over = ts % span;
-    return over < 0 ? ts - over - span : ts - over;
+    const int64_t begin = span == CELLS_NO_SPAN ? INT64_MAX : cells_floor_to(ts, span);
+    return begin > INT64_MAX - span ? INT64_MAX : begin + span;
 }
 
-static inline void
-add(struct block_cells *c, uint32_t at, int64_t ts)
+/* A row of a stretch; is it an access? */
+static inline bool
+add_row(const struct block_cells *c, struct cells_work *w, uint32_t i, struct sum *lone)
 {
-    struct cell *x = &c->cell[at];
-    if (x->count++ == 0) {
-        c->used[c->used_count++] = at;
-        x->first_ns = x->last_ns = ts;
+    const struct block_rows *r = w->rows;
+    const unsigned code = r->service[i];
+    uint32_t group = 0, port = 0;
+    unsigned kind = c->kind_of[code];
+    if (BH_UNLIKELY(c->is_listed[code])) {
+        port = r->service_port.v[w->listed_at++];
+        group = code == CODE_OTHER ? next_group(w) : c->d->service[code].group;
+        kind = code == CODE_OTHER ? c->kind_of_group[group] : kind;
     }
-    x->first_ns = ts < x->first_ns ? ts : x->first_ns;
-    x->last_ns = ts > x->last_ns ? ts : x->last_ns;
+    lone->count = 0;
+    if (BH_LIKELY(kind != NO_KIND)) {
+        const uint32_t at = kind * c->stride + country_at(r, i);
+        w->used[w->used_count] = at;
+        w->used_count += w->cell[at]++ == 0;
+        return true;
+    }
+    if (c->is_listed[code] && c->place_of_group[group] != NO_KIND) {
+        *lone = (struct sum){ 0, c->d->group[group], port, 1, (uint16_t)country_at(r, i) };
+        return true;
+    }
+    return false;
 }
 
-/* The rows up to the end of a span of time. */
+/* The cells of a stretch, at the time of its first access but for one at that of its last. */
 static void
-add_span(struct block_rows *r, struct block_cells *c, int64_t span)
+put_stretch(const struct block_cells *c, struct cells_work *w, struct sums *to, int64_t first_ns,
+            int64_t last_ns)
 {
-    const struct dict *d = r->d;
-    const uint64_t unit = (uint64_t)units[r->h->unit];
-    int64_t begin = INT64_MIN, end = INT64_MIN;
-    c->used_count = c->next = c->lones = c->lone_next = 0;
-    for (; r->row < r->h->rows; r->row++) {
-        const uint32_t i = r->row;
-        const struct code_bits_in before = r->time_bits;
-        const int64_t ts_before = r->ts_ns, ts = step(r, i, unit);
-        if (begin == INT64_MIN && end == INT64_MIN) {
-            begin = floor_to(ts, span);
-            end = begin + span;
-        } else if (ts < begin || ts >= end) {
-            r->time_bits = before; /* it begins the next span */
-            r->ts_ns = ts_before;
-            return;
+    for (uint32_t k = 0; k < w->used_count; k++) {
+        const uint32_t at = w->used[k], kind = at / c->stride;
+        struct sum x = { first_ns, c->group[kind], c->port[kind], w->cell[at],
+                         (uint16_t)(at % c->stride) };
+        w->cell[at] = 0;
+        if (k == 0 && x.count > 1) {
+            x.count--;
+            cells_put_sum(to, &x, &w->failed);
+            x.count = 1;
+            x.ts_ns = last_ns;
+        } else if (k + 1 == w->used_count) {
+            x.ts_ns = last_ns;
         }
+        cells_put_sum(to, &x, &w->failed);
+    }
+    w->used_count = 0;
+}
+
+int
+cells_take_timed(const struct block_cells *c, struct cells_work *w, const struct cells_block *block,
+                 struct sums *to, struct cells_bounds *bounds)
+{
+    struct block_rows *r = w->rows;
+    int res = open_codes(c, w, block, true);
+    if (res != 0) {
+        return res;
+    }
+    const uint64_t unit = (uint64_t)units[block->ref->head.unit];
+    struct cells_bounds b = { INT64_MAX, INT64_MIN };
+    int64_t begin = INT64_MAX, end = INT64_MIN, first = INT64_MAX, last = INT64_MIN;
+    struct sum lone;
+    w->used_count = w->listed_at = w->group_at = 0;
+    for (uint32_t i = 0; i < block->ref->head.rows; i++) {
+        const int64_t ts = step(r, i, unit);
+        if (BH_UNLIKELY(ts < begin || ts >= end)) {
+            put_stretch(c, w, to, first, last);
+            first = INT64_MAX;
+            last = INT64_MIN;
+            begin = c->span == CELLS_NO_SPAN ? INT64_MIN : cells_floor_to(ts, c->span);
+            end = end_of_stretch(ts, c->span);
+        }
+        if (add_row(c, w, i, &lone)) {
+            if (lone.count > 0) {
+                lone.ts_ns = ts;
+                cells_put_sum(to, &lone, &w->failed);
+            } else {
+                first = ts < first ? ts : first;
+                last = ts > last ? ts : last;
+            }
+            b.first_ns = ts < b.first_ns ? ts : b.first_ns;
+            b.last_ns = ts > b.last_ns ? ts : b.last_ns;
+        }
+    }
+    put_stretch(c, w, to, first, last);
+    log_file_forget_pages(block->file, block->ref->body_at, block->ref->head.body_size);
+    if (bounds != NULL) {
+        bounds->first_ns = b.first_ns < bounds->first_ns ? b.first_ns : bounds->first_ns;
+        bounds->last_ns = b.last_ns > bounds->last_ns ? b.last_ns : bounds->last_ns;
+    }
+    return w->failed ? -ENOMEM : 0;
+}
+
+/* ---- without ---------------------------------------------------------------------------------------------- */
+
+static void
+count_codes(const struct block_cells *c, struct cells_work *w)
+{
+    const struct block_rows *r = w->rows;
+    const uint8_t *service = r->service, *country = r->country;
+    const uint32_t rows = r->h->rows;
+    if (!r->wide_country) {
+        for (uint32_t i = 0; i < rows; i++) {
+            w->code[(unsigned)service[i] << 8 | country[i]]++;
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        w->code[service[i] * c->stride + country_at(r, i)]++;
+    }
+}
+
+static bool
+reach_lone(struct cells_work *w, uint32_t n)
+{
+    if (w->lone_count + n <= w->lone_room) {
+        return true;
+    }
+    const size_t room = 2 * w->lone_room + n;
+    uint64_t *p = realloc(w->lone, room * sizeof *p);
+    if (p != NULL) {
+        w->lone = p;
+        w->lone_room = room;
+    }
+    return p != NULL;
+}
+
+static void
+note_lone(const struct block_cells *c, struct cells_work *w)
+{
+    const struct block_rows *r = w->rows;
+    const uint32_t n = find_listed(c, w, 0, r->h->rows);
+    if (!reach_lone(w, n)) {
+        w->failed = true;
+        return;
+    }
+    uint64_t *to = w->lone + w->lone_count;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t i = w->at[k];
         const unsigned code = r->service[i];
-        const uint32_t country =
-            r->country[i] | (r->wide_country ? (uint32_t)r->country_high[i] << 8 : 0);
-        const bool listed = code == CODE_OTHER || d->service[code].port == PORT_ANY;
-        const uint16_t port = listed ? (uint16_t)r->service_port.v[c->listed_at++] : 0;
         const uint32_t group =
-            code == CODE_OTHER ? r->service_group.v[c->group_at++] : d->service[code].group;
-        const unsigned kind = code == CODE_OTHER ? c->kind_of_group[group] : c->kind_of[code];
-        if (BH_LIKELY(kind != NO_KIND)) {
-            add(c, kind * d->country_count + country, ts);
-        } else if (listed && c->by_service && group_cls(d->group[group]) == BH_CLASS_ACCESS) {
-            c->lone[c->lones++] = (struct lone){ ts, d->group[group], port, (uint16_t)country };
-        }
+            BH_UNLIKELY(code == CODE_OTHER) ? next_group(w) : c->d->service[code].group;
+        const uint64_t place = c->place_of_group[group];
+        *to = (place * c->stride + country_at(r, i)) << 16 | r->service_port.v[k];
+        to += place != NO_KIND;
     }
+    w->lone_count = (size_t)(to - w->lone);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
-
+/* Rows of groups that have no code: few. */
 static void
-put(struct bh_batch *b, uint32_t group, uint32_t port, uint16_t value, int64_t ts, uint32_t weight)
+count_others(const struct block_cells *c, struct cells_work *w)
 {
-    const uint32_t i = b->rows++;
-    b->ts_ns[i] = ts;
-    b->cls[i] = BH_CLASS_ACCESS;
-    b->direction[i] = (uint8_t)group_direction(group);
-    b->kind[i] = (uint8_t)group_kind(group);
-    b->proto[i] = (uint8_t)group_proto(group);
-    b->ports[i] = group_in_front(group) ? port << 16 : port;
-    b->country[i] = value;
-    b->weight[i] = weight;
-    b->src[i] = b->dst[i] = b->ip_len[i] = b->tcp_seq[i] = 0;
-    b->payload_len[i] = b->layers[i] = 0;
-    b->tcp_flags[i] = b->marks[i] = b->reason[i] = 0;
-    b->outcome[i] = BH_OUTCOME_NONE;
-}
-
-static void
-put_cells(struct block_cells *c, const struct dict *d, const uint16_t *value_of_country,
-          struct bh_batch *b)
-{
-    while (c->next < c->used_count && b->rows < BH_BATCH_ROWS) {
-        struct cell *x = &c->cell[c->used[c->next]];
-        const uint32_t kind = c->used[c->next] / d->country_count,
-                       country = c->used[c->next] % d->country_count;
-        const uint32_t port = c->port[kind] == PORT_ANY ? 0 : c->port[kind];
-        const bool two = x->count > 1 && !c->second;
-        put(b, c->group[kind], port, value_of_country[country],
-            c->second ? x->last_ns : x->first_ns, two ? x->count - 1 : 1);
-        c->second = two;
-        if (!two) {
-            x->count = 0;
-            c->next++;
+    const struct block_rows *r = w->rows;
+    const uint8_t *at = r->service, *end = at + r->h->rows;
+    for (uint32_t k = 0; k < r->service_group.n; k++, at++) {
+        at = memchr(at, CODE_OTHER, (size_t)(end - at));
+        const unsigned kind = c->kind_of_group[next_group(w)];
+        if (kind != NO_KIND) {
+            w->cell[kind * c->stride + country_at(r, (uint32_t)(at - r->service))]++;
         }
-    }
-    for (; c->lone_next < c->lones && b->rows < BH_BATCH_ROWS; c->lone_next++) {
-        const struct lone *l = &c->lone[c->lone_next];
-        put(b, l->group, l->port, value_of_country[l->country], l->ts_ns, 1);
     }
 }
 
-bool
-block_cells_next(struct block_rows *r, struct block_cells *c, int64_t span,
-                 const uint16_t *value_of_country, struct bh_batch *b)
+int
+cells_take_still(const struct block_cells *c, struct cells_work *w, const struct cells_block *block)
 {
-    bh_batch_reset(b);
-    b->want = 0;
-    b->lacks = r->h->flags >> CHUNK_LACKS_SHIFT & 15U;
-    b->has_weight = true;
-    b->all_inbound = (r->h->flags & CHUNK_ALL_INBOUND) != 0;
-    b->no_tcp_seq = true;
-    b->has_country = true;
-    b->v6_rows = 1; /* all IPv6 rows have the same addresses: none */
-    b->ip6[0] = (struct bh_ip6_pair){ 0, 0, 0, 0 };
-    for (;;) {
-        put_cells(c, r->d, value_of_country, b);
-        if (b->rows == BH_BATCH_ROWS || r->row == r->h->rows) {
-            b->v6_rows = b->rows > 0;
-            return b->rows > 0;
-        }
-        add_span(r, c, span);
+    int r = open_codes(c, w, block, false);
+    if (r != 0) {
+        return r;
     }
+    w->group_at = 0;
+    w->is_used = true;
+    count_codes(c, w);
+    if (c->by_service) {
+        note_lone(c, w);
+    } else {
+        count_others(c, w);
+    }
+    return w->failed ? -ENOMEM : 0;
+}
+
+/* A block in one stretch, where sums are of stretches: any time in it will do. */
+int
+cells_take_stretch(const struct block_cells *c, struct cells_work *w,
+                   const struct cells_block *block, struct sums *to)
+{
+    int r = open_codes(c, w, block, false);
+    if (r != 0) {
+        return r;
+    }
+    struct sum lone;
+    w->used_count = w->listed_at = w->group_at = 0;
+    for (uint32_t i = 0; i < block->ref->head.rows; i++) {
+        if (add_row(c, w, i, &lone) && lone.count > 0) {
+            lone.ts_ns = block->ref->head.min_ns;
+            cells_put_sum(to, &lone, &w->failed);
+        }
+    }
+    put_stretch(c, w, to, block->ref->head.min_ns, block->ref->head.min_ns);
+    return w->failed ? -ENOMEM : 0;
 }

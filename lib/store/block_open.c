@@ -199,7 +199,7 @@ open_shape(struct block_rows *r, const uint8_t *body)
     if (!column_of(r, body, COLUMN_SHAPE, &c)) {
         return false;
     }
-    for (unsigned s = 0; s < STREAMS; s++) {
+    for (unsigned s = 0; r->streams >> s != 0; s++) { /* one behind the other: up to the last that is wanted */
         uint32_t others = 0;
         if (!code_get_octets(&c, r->shape[s], r->stream_rows[s])) {
             return false;
@@ -396,12 +396,13 @@ begin(struct block_rows *r, const struct dict *d, const struct block_head *h, ui
     r->d = d;
     r->h = h;
     r->want = want;
+    r->streams = (1U << STREAMS) - 1;
     r->row = 0;
     r->ts_ns = h->first_ns;
     r->outcome_at = 0;
     r->side.len = 0;
     r->side.failed = false;
-    r->is_sieved = false;
+    r->is_sieved = r->no_times = r->no_near = false;
 }
 
 static bool
@@ -412,6 +413,18 @@ open_time(struct block_rows *r, const uint8_t *body)
            bits_get(&c, &r->time_bits);
 }
 
+static bool
+open_outcome(struct block_rows *r, const uint8_t *body)
+{
+    struct bh_cur c;
+    const uint32_t rows = r->stream_rows[STREAM_KNOCK];
+    bool ok = column_of(r, body, COLUMN_OUTCOME, &c) && code_get_octets(&c, r->outcome, rows);
+    for (uint32_t i = 0; ok && i < rows; i++) {
+        ok = r->outcome[i] < BH_OUTCOME_COUNT;
+    }
+    return ok;
+}
+
 /* All but service, country and far ends. */
 static bool
 open_rest(struct block_rows *r, const uint8_t *body)
@@ -420,16 +433,12 @@ open_rest(struct block_rows *r, const uint8_t *body)
     const uint32_t want = r->want, lacks = h->flags >> CHUNK_LACKS_SHIFT;
     struct bh_cur c;
     bool ok = open_shape(r, body);
-    ok = ok && open_time(r, body);
-    ok = ok && column_of(r, body, COLUMN_OUTCOME, &c) &&
-         code_get_octets(&c, r->outcome, r->stream_rows[STREAM_KNOCK]);
-    for (uint32_t i = 0; ok && i < r->stream_rows[STREAM_KNOCK]; i++) {
-        ok = r->outcome[i] < BH_OUTCOME_COUNT;
-    }
+    ok = ok && (r->no_times || open_time(r, body));
+    ok = ok && ((r->streams >> STREAM_KNOCK & 1) == 0 || open_outcome(r, body));
     for (unsigned s = 0; s < STREAMS && ok; s++) {
-        ok = (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
+        ok = (r->streams >> s & 1) == 0 || (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
     }
-    ok = ok && open_near(r, body);
+    ok = ok && (r->no_near || open_near(r, body));
     ok = ok && ((want & BH_STORE_SEQ) == 0 || (lacks & BH_LACK_SEQ) != 0 ||
                 open_tcp_numbers(r, body, COLUMN_SEQ, r->seq));
     ok = ok && ((want & BH_STORE_COLD) == 0 || (h->flags & CHUNK_COLD) == 0 || open_cold(r, body));
@@ -453,17 +462,24 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
 }
 
 int
-block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body)
+block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body, bool time)
 {
     begin(r, d, h, 0);
-    if (!open_service(r, body) || !open_country(r, body) || !open_time(r, body)) {
+    if (!open_service(r, body) || !open_country(r, body) || (time && !open_time(r, body))) {
         return BH_EDAMAGED;
     }
-    bool fits = true;
-    for (uint32_t i = 0; i < h->rows; i++) {
-        fits &= (r->country[i] | (r->wide_country ? (unsigned)r->country_high[i] << 8 : 0)) < d->country_count;
+    unsigned beyond = 0;
+    if (!r->wide_country) {
+        uint8_t most = 0;
+        for (uint32_t i = 0; i < h->rows; i++) {
+            most = r->country[i] > most ? r->country[i] : most;
+        }
+        return most < d->country_count ? 0 : BH_EDAMAGED;
     }
-    return fits ? 0 : BH_EDAMAGED;
+    for (uint32_t i = 0; i < h->rows; i++) {
+        beyond |= (r->country[i] | (unsigned)r->country_high[i] << 8) >= d->country_count;
+    }
+    return beyond == 0 ? 0 : BH_EDAMAGED;
 }
 
 int
@@ -490,5 +506,7 @@ block_open_some(struct block_rows *r, const struct dict *d, const struct block_h
         r->row = h->rows;
         return 0;
     }
+    some_spell(r);
+    r->no_times = (want & BH_STORE_TIME) == 0 && !s->unknown_too; /* that: not all of it is in the period */
     return open_symbols(r, body) && open_rest(r, body) ? some_take(r, s) : BH_EDAMAGED;
 }

@@ -27,6 +27,8 @@ struct block_rows {
     const struct dict *d;
     const struct block_head *h;
     uint32_t want, row;
+    unsigned streams;       /* that are opened: a bit each */
+    bool no_times, no_near; /* columns that are not */
     bool wide_country;
 
     uint8_t *time, *country, *country_high, *far, *service, *outcome, *ttl;
@@ -52,16 +54,9 @@ struct block_rows {
     bool is_sieved;          /* only rows of `some` are handed out            */
 };
 
-/* Accesses added up: block_cells.c. */
-struct block_cells;
-/* For the blocks of this dictionary. BH_ELIMIT: they cannot be. */
-BH_NODISCARD int block_cells_begin(struct block_cells **cells, const struct dict *d, bool by_service);
-void block_cells_block(struct block_cells *c); /* a block was opened by block_open_codes() */
-bool block_cells_next(struct block_rows *r, struct block_cells *c, int64_t span, const uint16_t *value_of_country, struct bh_batch *b);
-void block_cells_free(struct block_cells *c);
-/* Service, country and time only. */
+/* Service and country only, and time when it is asked for. */
 BH_NODISCARD int block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h,
-                                  const uint8_t *body);
+                                  const uint8_t *body, bool time);
 
 static inline uint32_t
 group_of_code(const struct dict *d, uint8_t code)

@@ -37,7 +37,7 @@ some_free(struct block_some *s)
     free(s);
 }
 
-static struct block_some *
+struct block_some *
 some_new(void)
 {
     struct block_some *s = calloc(1, sizeof *s);
@@ -69,64 +69,10 @@ some_new(void)
 
 /* ---- which rows ---------------------------------------------------------------------------------------- */
 
-static inline uint64_t
-stream_bit(uint32_t group)
-{
-    const unsigned s = stream_of(group);
-    return s < STREAM_REST ? 1ULL << (16 * s) : 0;
-}
-
 static inline unsigned
 country_at(const struct block_rows *r, uint32_t i)
 {
     return r->country[i] | (r->wide_country ? (unsigned)r->country_high[i] << 8 : 0);
-}
-
-int
-some_choose(struct block_rows *r, const struct sieve *s)
-{
-    if (r->some == NULL && (r->some = some_new()) == NULL) {
-        return -ENOMEM;
-    }
-    struct block_some *x = r->some;
-    const struct dict *d = r->d;
-    const uint32_t *ports = r->service_port.v;
-    uint32_t n = 0, port_at = 0, group_at = 0;
-    uint64_t at = 0;
-    x->unknown = 0;
-    x->next = 0;
-    for (uint32_t i = 0; i < r->h->rows; i++) {
-        const unsigned code = r->service[i], country = country_at(r, i);
-        const uint16_t port = (uint16_t)ports[port_at];
-        const unsigned listed = s->has_port[code];
-        struct sieve_row may;
-        uint32_t group = 0;
-        uint64_t stream = s->stream[code];
-        if (BH_UNLIKELY(country >= d->country_count)) {
-            return BH_EDAMAGED;
-        }
-        if (BH_UNLIKELY(code == CODE_OTHER)) {
-            const uint32_t index = r->service_group.v[group_at++];
-            const uint32_t term = s->term_of_group[index];
-            group = d->group[index];
-            stream = stream_bit(group);
-            may = term == 0 ? (struct sieve_row){ UINT8_MAX, 0 }
-                            : s->group[(term - 1) * s->ports + s->judge->port_class[port]];
-        } else {
-            may = s->service[code * s->ports + (listed != 0 ? s->judge->port_class[port] : 0)];
-        }
-        const unsigned bit = s->country_bit[country];
-        x->row[n] = (uint16_t)i;
-        x->at[n] = at;
-        x->port[n] = port;
-        x->group[n] = group;
-        n += (may.pass & bit) != 0;
-        x->unknown += (may.unknown & bit) != 0;
-        port_at += listed;
-        at += stream;
-    }
-    x->count = n;
-    return 0;
 }
 
 /* ---- columns that are walked ------------------------------------------------------------------------------ */
@@ -139,7 +85,10 @@ take_time(struct block_rows *r)
     const uint64_t unit = (uint64_t)units[r->h->unit];
     struct code_bits_in bits = r->time_bits;
     uint64_t ts = (uint64_t)r->h->first_ns;
-    for (uint32_t i = 0, k = 0; k < x->count; i++) {
+    for (uint32_t k = 0; r->no_times && k < x->count; k++) {
+        x->ts_ns[k] = r->h->min_ns;
+    }
+    for (uint32_t i = 0, k = 0; !r->no_times && k < x->count; i++) {
         const unsigned symbol = r->time[i];
         const struct code_step *s = &code_steps[symbol];
         if (BH_LIKELY(symbol < CODE_STEP_BACK)) {
@@ -155,60 +104,98 @@ take_time(struct block_rows *r)
     }
 }
 
-/* Bits in a register: a place is as long as its first bits say, so each waits for the one before; from memory
- * that is three times as long. */
-struct window {
-    struct code_bits_in in;
-    uint64_t word;
-    unsigned have;
-};
-
-static inline void
-window_fill(struct window *w)
-{
-    if (BH_UNLIKELY(w->have < 32)) {
-        w->word = code_bits_peek(&w->in);
-        w->have = 57;
-    }
-}
-
-static inline uint64_t
-window_take(struct window *w, unsigned n) /* n <= 32 */
-{
-    window_fill(w);
-    const uint64_t v = w->word & ((1ULL << n) - 1);
-    w->word >>= n;
-    w->have -= n;
-    w->in.at += n;
-    return v;
-}
-
-/* The place, as `how` of struct sieve.places tells it. */
-static inline uint32_t
-far_place(struct window *w, uint32_t how)
-{
-    const unsigned bits = PLACE_BITS(how);
-    const uint32_t below = PLACE_SHORT(how);
-    if (bits == 0) {
-        return 0;
-    }
-    window_fill(w);
-    const unsigned less = bits - 1U;
-    const uint32_t v = (uint32_t)(w->word & ((1ULL << less) - 1));
-    const unsigned longer = v >= below;
-    const uint32_t place = longer ? (v << 1 | (uint32_t)(w->word >> less & 1)) - below : v;
-    const unsigned n = less + longer;
-    w->word >>= n;
-    w->have -= n;
-    w->in.at += n;
-    return place;
-}
-
 static inline uint32_t
 entry_of(const struct dict *d, uint32_t group, uint32_t place)
 {
     const struct far_group *g = &d->far_group[d->group_of[group] - 1];
     return g->first + (place < g->count ? place : 0);
+}
+
+/* The place that begins in `word`, as `how` of struct sieve.places tells it; returns how many bits it takes.
+ * Without a branch: which of its two lengths it has is chance. */
+static inline unsigned
+far_place(uint64_t word, uint32_t how, uint32_t *ret)
+{
+    const unsigned bits = PLACE_BITS(how); /* 0: the group has one entry, and its place none */
+    const uint32_t below = PLACE_SHORT(how), v = (uint32_t)(word & ((1ULL << bits) - 1) >> 1);
+    const unsigned longer = v >= below;
+    const uint32_t last = (uint32_t)(word << 1 >> bits & 1);
+    *ret = longer != 0 ? (v << 1 | last) - below : v;
+    return bits + longer - 1U;
+}
+
+/* Where far ends go on, and who the last one was. */
+struct far_at {
+    struct code_bits_in bits;
+    uint32_t row, group, place; /* of the row before; group UINT32_MAX: it has no entry */
+    uint64_t hi, lo;
+};
+
+/* One row of any kind. */
+static inline bool
+far_step(const struct block_rows *r, const struct sieve *s, struct far_at *p)
+{
+    const uint32_t i = p->row++;
+    const unsigned symbol = r->far[i];
+    if (BH_LIKELY(symbol >= FAR_CLASS4)) {
+        p->group = country_at(r, i) * FAR_SYMBOLS + symbol;
+        const uint32_t how = s->places[p->group];
+        p->bits.at += how == 0 ? 0 : far_place(code_bits_peek(&p->bits), how, &p->place);
+        return how != 0;
+    }
+    if (symbol == FAR_SAME) {
+        return i > 0;
+    }
+    p->group = UINT32_MAX;
+    p->hi = p->lo = 0;
+    if (symbol == FAR_ONCE6) {
+        p->hi = (uint64_t)code_bits_get(&p->bits, 32) << 32;
+        p->hi |= code_bits_get(&p->bits, 32);
+        p->lo = (uint64_t)code_bits_get(&p->bits, 32) << 32;
+    }
+    p->lo |= symbol == FAR_NONE ? 0 : code_bits_get(&p->bits, 32);
+    return true;
+}
+
+_Static_assert(2 * 24 <= 57,
+               "two places (2^23 entries at most) are in what one look at the bits shows");
+
+/* Up to a row, and it too. Each place waits for the length of the one before: two of them share a load. */
+static bool
+far_go_to(const struct block_rows *r, const struct sieve *s, struct far_at *p, uint32_t row)
+{
+    while (p->row < row) {
+        const uint32_t i = p->row;
+        const unsigned a = r->far[i], b = r->far[i + 1];
+        if (BH_UNLIKELY(a < FAR_CLASS4 || b < FAR_CLASS4)) {
+            if (!far_step(r, s, p)) {
+                return false;
+            }
+            continue;
+        }
+        const uint32_t first = country_at(r, i) * FAR_SYMBOLS + a,
+                       second = country_at(r, i + 1) * FAR_SYMBOLS + b;
+        const uint32_t how = s->places[first], next = s->places[second];
+        if (BH_UNLIKELY(how == 0 || next == 0)) {
+            return false;
+        }
+        const uint64_t word = code_bits_peek(&p->bits);
+        const unsigned n = far_place(word, how, &p->place);
+        p->bits.at += n + far_place(word >> n, next, &p->place);
+        p->group = second;
+        p->row = i + 2;
+    }
+    return p->row > row || far_step(r, s, p);
+}
+
+static void
+note_far(const struct block_rows *r, const struct far_at *p, uint32_t k)
+{
+    struct block_some *x = r->some;
+    x->entry[k] = p->group == UINT32_MAX ? UINT32_MAX : entry_of(r->d, p->group, p->place);
+    x->country[k] = (uint16_t)country_at(r, x->row[k]);
+    x->far_hi[k] = p->hi;
+    x->far_lo[k] = p->lo;
 }
 
 /* Places are of different lengths, so all are read; addresses are looked up for the rows wanted. */
@@ -217,42 +204,21 @@ take_far(struct block_rows *r, const struct sieve *s, bool all_entries)
 {
     const struct dict *d = r->d;
     struct block_some *x = r->some;
-    struct window bits = { .in = r->far_bits };
-    uint32_t group = UINT32_MAX, place = 0; /* of the row before: UINT32_MAX: it has no entry */
-    uint64_t hi = 0, lo = 0;
-    const uint32_t rows = all_entries ? r->h->rows : x->row[x->count - 1] + 1U;
-    for (uint32_t i = 0, k = 0; i < rows; i++) {
-        const unsigned symbol = r->far[i], country = country_at(r, i);
-        if (BH_LIKELY(symbol >= FAR_CLASS4)) {
-            group = country * FAR_SYMBOLS + symbol;
-            const uint32_t how = s->places[group];
-            if (BH_UNLIKELY(how == 0)) {
-                return false;
-            }
-            place = far_place(&bits, how);
-        } else if (symbol == FAR_SAME) {
-            if (i == 0) {
-                return false;
-            }
-        } else {
-            group = UINT32_MAX;
-            hi = lo = 0;
-            if (symbol == FAR_ONCE6) {
-                hi = window_take(&bits, 32) << 32;
-                hi |= window_take(&bits, 32);
-                lo = window_take(&bits, 32) << 32;
-            }
-            lo |= symbol == FAR_NONE ? 0 : window_take(&bits, 32);
+    struct far_at p = { .bits = r->far_bits, .group = UINT32_MAX };
+    for (uint32_t i = 0, k = 0; all_entries && i < r->h->rows; i++) {
+        if (!far_step(r, s, &p)) {
+            return false;
         }
-        if (all_entries) {
-            x->all_entries[i] = group == UINT32_MAX ? UINT32_MAX : entry_of(d, group, place);
-        }
+        x->all_entries[i] = p.group == UINT32_MAX ? UINT32_MAX : entry_of(d, p.group, p.place);
         if (k < x->count && x->row[k] == i) {
-            x->entry[k] = group == UINT32_MAX ? UINT32_MAX : entry_of(d, group, place);
-            x->country[k] = (uint16_t)country;
-            x->far_hi[k] = hi;
-            x->far_lo[k++] = lo;
+            note_far(r, &p, k++);
         }
+    }
+    for (uint32_t k = 0; !all_entries && k < x->count; k++) {
+        if (!far_go_to(r, s, &p, x->row[k])) {
+            return false;
+        }
+        note_far(r, &p, k);
     }
     for (uint32_t k = 0; k < x->count; k++) {
         const uint32_t e = x->entry[k];
@@ -305,7 +271,8 @@ take_shape(struct block_rows *r)
 static bool
 wants_other(const struct block_rows *r, unsigned s)
 {
-    return s != STREAM_KNOCK || (r->want & BH_STORE_KNOCK_PORT) != 0;
+    return (r->streams >> s & 1) != 0 &&
+           (s != STREAM_KNOCK || (r->want & BH_STORE_KNOCK_PORT) != 0);
 }
 
 /* Has a stream of the rows wanted ports that are those its far end had last? Then all rows of it have to be
@@ -313,13 +280,9 @@ wants_other(const struct block_rows *r, unsigned s)
 static bool
 has_hits(const struct block_rows *r)
 {
-    unsigned streams = 0;
-    for (uint32_t k = 0; k < r->some->count; k++) {
-        streams |= 1U << stream_of(r->some->group[k]);
-    }
     bool any = false;
     for (unsigned s = 0; s < STREAMS; s++) {
-        any |= (streams >> s & 1) != 0 && wants_other(r, s) && r->other[s].n < r->stream_rows[s];
+        any |= wants_other(r, s) && r->other[s].n < r->stream_rows[s];
     }
     return any;
 }
@@ -380,10 +343,12 @@ take_ranks(struct block_rows *r)
     }
 }
 
-int
-some_take(struct block_rows *r, const struct sieve *s)
+void
+some_spell(struct block_rows *r)
 {
     struct block_some *x = r->some;
+    bool sent = false;
+    r->streams = 0;
     for (uint32_t k = 0; k < x->count; k++) { /* of services it is in the dictionary */
         const unsigned code = r->service[x->row[k]];
         if (BH_LIKELY(code != CODE_OTHER)) {
@@ -391,7 +356,15 @@ some_take(struct block_rows *r, const struct sieve *s)
             x->port[k] = r->d->spelled[code].port == PORT_ANY ? x->port[k]
                                                               : (uint16_t)r->d->spelled[code].port;
         }
+        r->streams |= 1U << stream_of(x->group[k]);
+        sent |= group_direction(x->group[k]) == BH_DIR_OUT;
     }
+    r->no_near = (r->want & BH_STORE_NEAR) == 0 && !sent;
+}
+
+int
+some_take(struct block_rows *r, const struct sieve *s)
+{
     const bool in_order = has_hits(r);
     take_time(r);
     if (!take_far(r, s, in_order)) {
@@ -403,7 +376,7 @@ some_take(struct block_rows *r, const struct sieve *s)
     } else {
         take_other(r);
     }
-    if (r->d->near_direct || (r->want & BH_STORE_COLD) != 0) {
+    if ((r->d->near_direct && !r->no_near) || (r->want & BH_STORE_COLD) != 0) {
         take_ranks(r);
     }
     return 0;
@@ -418,7 +391,9 @@ put_addresses(const struct block_rows *r, struct bh_batch *b, uint32_t k, uint32
     const struct dict *d = r->d;
     const bool out = b->direction[i] == BH_DIR_OUT, six = b->kind[i] == BH_KIND_IP6;
     uint64_t hi = 0, lo = 0;
-    if (BH_LIKELY(!d->near_direct)) {
+    if (r->no_near) {
+        /* zeros */
+    } else if (BH_LIKELY(!d->near_direct)) {
         const struct near *near = &d->near[r->near.v[x->row[k]]];
         hi = near->hi;
         lo = near->lo;

@@ -49,6 +49,9 @@ void sieve_block(struct sieve *s, uint32_t block, const char *sensor, bool unkno
 
 /* Service and country are open: which rows are wanted? */
 BH_NODISCARD int some_choose(struct block_rows *r, const struct sieve *s);
+struct block_some *some_new(void);
+/* What they are for, and which streams they are in: others need not be opened. */
+void some_spell(struct block_rows *r);
 /* All lists are open, but far ends are not looked at: the rows wanted are taken out of them. */
 BH_NODISCARD int some_take(struct block_rows *r, const struct sieve *s);
 bool some_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);

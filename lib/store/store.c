@@ -4,6 +4,7 @@
  * written. What one writing made is a run; runs that overlap in time are merged by time, as several
  * captures are, and inside a run the order is kept.
  */
+#include "cells_priv.h"
 #include "rows_priv.h"
 #include "sensors_priv.h"
 #include "sieve_priv.h"
@@ -12,19 +13,34 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+/* Opened, a block takes some 5 MB. */
+#define AHEAD_MOST (2 * CREW_MOST)
+
 /* Where a run is being read. */
 struct cursor {
     size_t *file; /* indexes of its files, in order */
     size_t files, file_at, block_at;
     struct dict dict;
     size_t dict_of; /* file << 32 | dictionary + 1; 0: none */
-    struct block_rows *rows;
-    bool is_open; /* a block is */
-    struct sieve sieve;
-    bool has_sieve; /* for the blocks of this dictionary */
+    bool is_open;   /* a block is, or some that are added up */
+    /* Blocks that were opened together; the first that is not read yet. */
+    struct opened {
+        struct block_rows *rows;
+        size_t block_at;
+        int result;
+        uint64_t unknown;
+        bool more;
+    } ahead[AHEAD_MOST];
+    uint32_t ahead_count, ahead_at;
+    struct sieve sieve[CREW_MOST]; /* of each thread */
+    bool has_sieve;                /* for the blocks of this dictionary */
     struct block_cells *cells;
-    bool has_cells, adds_up; /* blocks of this dictionary may be added up; the open one is */
-    bool is_empty;  /* no row came of the open block     */
+    bool has_cells,
+        adds_up; /* blocks of this dictionary may be added up; those that are open are */
+    struct cells_block *taken; /* these, and where they stand in the file */
+    size_t taken_at[CELLS_BLOCKS_MOST];
+    uint32_t taken_count;
+    bool is_empty; /* no row came of the open block     */
     uint16_t *value_of_country;
     struct bh_batch *batch; /* rows that wait for those of other runs */
     uint32_t row;
@@ -49,7 +65,9 @@ struct bh_store {
     struct file_plan *plan;       /* of each file */
     struct bh_store_skipped skipped;
     uint64_t blocks_done;
-    struct log_file joined; /* of a log alone; without data: none that holds */
+    struct crew *crew;          /* of the query */
+    struct cells_bounds bounds; /* of accesses that were added up */
+    struct log_file joined;     /* of a log alone; without data: none that holds */
 };
 
 bool
@@ -73,7 +91,8 @@ static bool
 same_list(const struct listed *a, size_t n, const struct listed *b, size_t m)
 {
     bool same = n == m;
-    for (size_t k = 0; k < n && same; k++) { /* not as octets: between the members they are anything */
+    for (size_t k = 0; k < n && same;
+         k++) { /* not as octets: between the members they are anything */
         same = a[k].sequence == b[k].sequence && a[k].type == b[k].type;
     }
     return same;
@@ -182,7 +201,8 @@ open_dir(struct bh_store *s, const char *dir, struct bh_error *err)
         return bh_error_errno(err, EAGAIN, dir, "changes too fast to be read",
                               "変化が速すぎて読めません");
     }
-    if (r == 0 && s->files == before && !bh_store_is_log(dir)) { /* else its writer has only begun */
+    if (r == 0 && s->files == before &&
+        !bh_store_is_log(dir)) { /* else its writer has only begun */
         return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
                             "このディレクトリにはパケットログがありません");
     }
@@ -206,7 +226,8 @@ are_in_one_log(const struct bh_store *s, size_t a, size_t b)
 {
     const char *x = s->file[s->cursor[a].file[0]].path, *y = s->file[s->cursor[b].file[0]].path;
     const char *x_end = strrchr(x, '/'), *y_end = strrchr(y, '/');
-    return x_end != NULL && y_end != NULL && x_end - x == y_end - y && memcmp(x, y, (size_t)(x_end - x)) == 0;
+    return x_end != NULL && y_end != NULL && x_end - x == y_end - y &&
+           memcmp(x, y, (size_t)(x_end - x)) == 0;
 }
 
 /* A sensor that writes its log in another way from a moment on (another profile or filter) writes another run. The sums of
@@ -219,8 +240,9 @@ is_gone_on(const struct bh_store *s, size_t at)
     for (size_t k = 0; k < s->runs && frames > 0; k++) {
         const struct bh_store_run *b = &s->run[k];
         const uint64_t other = s->cursor[k].sums != NULL ? s->cursor[k].sums->frames : 0;
-        if (k != at && b->first_ns == a->first_ns && (other > frames || (other == frames && k > at)) &&
-            strcmp(b->sensor, a->sensor) == 0 && strcmp(b->source, a->source) == 0 && are_in_one_log(s, at, k)) {
+        if (k != at && b->first_ns == a->first_ns &&
+            (other > frames || (other == frames && k > at)) && strcmp(b->sensor, a->sensor) == 0 &&
+            strcmp(b->source, a->source) == 0 && are_in_one_log(s, at, k)) {
             return true;
         }
     }
@@ -342,11 +364,18 @@ cursor_end(struct cursor *c)
     }
     c->dict_of = 0;
     c->has_sieve = c->has_cells = c->adds_up = false;
-    sieve_done(&c->sieve);
+    for (unsigned k = 0; k < CREW_MOST; k++) {
+        sieve_done(&c->sieve[k]);
+    }
     block_cells_free(c->cells);
     c->cells = NULL;
-    block_rows_free(c->rows);
-    c->rows = NULL;
+    free(c->taken);
+    c->taken = NULL;
+    for (unsigned k = 0; k < AHEAD_MOST; k++) {
+        block_rows_free(c->ahead[k].rows);
+        c->ahead[k].rows = NULL;
+    }
+    c->ahead_count = c->ahead_at = 0;
     free(c->value_of_country);
     c->value_of_country = NULL;
     bh_batch_free(c->batch);
@@ -385,6 +414,7 @@ bh_store_close(struct bh_store *s)
     free(s->cursor);
     plans_done(s);
     country_values_done(&s->values);
+    crew_free(s->crew);
     free(s);
 }
 
@@ -457,7 +487,8 @@ bh_store_silences(const struct bh_store *s, size_t sensor, uint64_t least_ns,
         const struct bh_store_sums *sums = s->cursor[k].sums;
         struct run_silences one = { .first_ns = INT64_MAX,
                                     .last_ns = INT64_MIN,
-                                    .edges_known = !s->run[k].is_import && s->run[k].filter[0] == '\0' };
+                                    .edges_known =
+                                        !s->run[k].is_import && s->run[k].filter[0] == '\0' };
         if (sensor < BH_STORE_SENSORS_MAX && s->sensors.of_run[k] != sensor) {
             continue;
         }
@@ -553,7 +584,8 @@ static bool
 is_wanted(const struct bh_store *s, size_t file, size_t block)
 {
     const uint8_t *why = s->plan == NULL ? NULL : s->plan[file].why;
-    return why != NULL ? why[block] == BH_STORE_READ : is_in_period(&s->query, &s->file[file].block[block].head);
+    return why != NULL ? why[block] == BH_STORE_READ
+                       : is_in_period(&s->query, &s->file[file].block[block].head);
 }
 
 /* The next block of the run that is wanted; NULL: the end. */
@@ -603,62 +635,233 @@ is_inside(const struct bh_store_query *q, const struct block_head *h)
     return h->min_ns >= q->start_ns && h->max_ns < q->end_ns;
 }
 
+/* The dictionary of a block, and what is made of it. */
 static int
-open_some(struct bh_store *s, struct cursor *c, const struct block_ref *b, const uint8_t *body)
+open_dict(struct bh_store *s, struct cursor *c, const struct block_ref *b)
 {
-    uint64_t unknown;
-    bool more;
-    sieve_block(&c->sieve, (uint32_t)c->block_at, s->sensors.name[c->sensor], !is_inside(&s->query, &b->head));
-    int r = block_open_some(c->rows, &c->dict, &b->head, body, s->query.want, &c->sieve, &unknown, &more);
-    if (r == 0) {
-        s->skipped.unknown += unknown;
-        s->skipped.blocks_of_codes += !more;
+    const size_t file = c->file[c->file_at];
+    const size_t wanted = file << 32 | (b->dict + 1U);
+    if (c->dict_of == wanted) {
+        return 0;
+    }
+    if (c->dict_of != 0) {
+        dict_done(&c->dict);
+    }
+    c->dict_of = 0;
+    c->has_sieve = c->has_cells = false;
+    int r = log_file_dict(&s->file[file], b->dict, &c->dict);
+    if (r != 0) {
+        return r;
+    }
+    c->dict_of = wanted;
+    r = map_countries(s, c);
+    if (r == 0 && s->query.judge != NULL) {
+        for (unsigned k = 0; k < crew_size(s->crew) && r == 0; k++) {
+            r = sieve_begin(&c->sieve[k], &s->plan[file], s->query.judge, &c->dict,
+                            c->value_of_country);
+        }
+        c->has_sieve = r == 0;
+        r = r == BH_ELIMIT ? 0 : r;
+    }
+    if (r == 0 && s->query.accesses != BH_STORE_EACH) {
+        r = block_cells_begin(&c->cells, s->crew, &c->dict,
+                              s->query.accesses == BH_STORE_ADDED_UP_BY_PORT, s->query.stretch_ns);
+        c->has_cells = r == 0;
+        r = r == BH_ELIMIT ? 0 : r;
     }
     return r;
 }
 
-/* BH_EDAMAGED: the block is lost. */
-static int
-open_block(struct bh_store *s, struct cursor *c, const struct block_ref *b)
+static void
+note_lost(struct bh_store *s, const struct log_file *f, const struct block_ref *b)
+{
+    s->health.damaged_blocks++;
+    s->health.lost_records += b->head.rows;
+    note_damage(s, f, b->body_at);
+}
+
+/* ---- accesses, added up ----------------------------------------------------------------------------------- */
+
+static bool
+may_be_added_up(const struct bh_store *s, const struct log_file *f, const struct block_ref *b)
+{
+    return f->verdict == NULL && is_inside(&s->query, &b->head) &&
+           (b->head.flags & CHUNK_WEIGHT) == 0;
+}
+
+/* The blocks of the open dictionary that come next, as many as are taken at once. */
+static void
+gather(const struct bh_store *s, struct cursor *c)
 {
     const size_t file = c->file[c->file_at];
     const struct log_file *f = &s->file[file];
-    const size_t wanted = file << 32 | (b->dict + 1U);
-    int r = 0;
-    if (c->rows == NULL && (c->rows = block_rows_new()) == NULL) {
+    const uint32_t dict = f->block[c->block_at].dict, room = block_cells_room(c->cells);
+    c->taken_count = 0;
+    for (; c->block_at < f->block_count && c->taken_count < room; c->block_at++) {
+        const struct block_ref *b = &f->block[c->block_at];
+        if (!is_wanted(s, file, c->block_at)) {
+            continue;
+        }
+        if (b->dict != dict || !may_be_added_up(s, f, b)) {
+            break;
+        }
+        c->taken_at[c->taken_count] = c->block_at;
+        c->taken[c->taken_count++] = (struct cells_block){ f, b, 0 };
+    }
+}
+
+static int
+add_blocks_up(struct bh_store *s, struct cursor *c)
+{
+    const struct log_file *f = &s->file[c->file[c->file_at]];
+    if (c->taken == NULL && (c->taken = calloc(CELLS_BLOCKS_MOST, sizeof *c->taken)) == NULL) {
         return -ENOMEM;
     }
-    if (c->dict_of != wanted) {
-        if (c->dict_of != 0) {
-            dict_done(&c->dict);
+    gather(s, c);
+    block_cells_take(c->cells, c->taken, c->taken_count, &s->bounds);
+    for (uint32_t k = 0; k < c->taken_count; k++) {
+        const struct block_ref *b = &f->block[c->taken_at[k]];
+        s->blocks_done++;
+        if (c->taken[k].result == -ENOMEM) {
+            return -ENOMEM;
         }
-        c->dict_of = 0;
-        c->has_sieve = c->has_cells = false;
-        r = log_file_dict(f, b->dict, &c->dict);
-        if (r == 0) {
-            c->dict_of = wanted;
-            r = map_countries(s, c);
-        }
-        if (r == 0 && s->query.judge != NULL) {
-            r = sieve_begin(&c->sieve, &s->plan[file], s->query.judge, &c->dict, c->value_of_country);
-            c->has_sieve = r == 0;
-            r = r == BH_ELIMIT ? 0 : r;
-        }
-        if (r == 0 && s->query.accesses != BH_STORE_EACH) {
-            r = block_cells_begin(&c->cells, &c->dict, s->query.accesses == BH_STORE_ADDED_UP_BY_PORT);
-            c->has_cells = r == 0;
-            r = r == BH_ELIMIT ? 0 : r;
+        if (c->taken[k].result != 0) {
+            note_lost(s, f, b);
         }
     }
-    c->adds_up = c->has_cells && f->verdict == NULL && is_inside(&s->query, &b->head) && (b->head.flags & CHUNK_WEIGHT) == 0;
-    if (r == 0 && c->adds_up) {
-        block_cells_block(c->cells);
-        return block_open_codes(c->rows, &c->dict, &b->head, f->data + b->body_at);
+    return 0;
+}
+
+/* ---- rows of blocks ------------------------------------------------------------------------------------------ */
+
+struct opening {
+    const struct bh_store *s;
+    struct cursor *c;
+    const struct log_file *f;
+};
+
+/* One of the blocks, by whoever of the crew. */
+static void
+open_piece(void *arg, uint32_t piece, unsigned worker)
+{
+    const struct opening *o = arg;
+    const struct bh_store *s = o->s;
+    struct opened *x = &o->c->ahead[piece];
+    struct sieve *sieve = &o->c->sieve[worker];
+    const struct block_ref *b = &o->f->block[x->block_at];
+    const uint8_t *body = o->f->data + b->body_at;
+    if (x->rows == NULL && (x->rows = block_rows_new()) == NULL) {
+        x->result = -ENOMEM;
+    } else if (o->c->has_sieve) {
+        sieve_block(sieve, (uint32_t)x->block_at, s->sensors.name[o->c->sensor],
+                    !is_inside(&s->query, &b->head));
+        x->result = block_open_some(x->rows, &o->c->dict, &b->head, body, s->query.want, sieve,
+                                    &x->unknown, &x->more);
+    } else {
+        x->unknown = 0;
+        x->more = true;
+        x->result = block_open(x->rows, &o->c->dict, &b->head, body, s->query.want);
     }
-    const uint8_t *body = f->data + b->body_at;
-    return r != 0         ? r
-           : c->has_sieve ? open_some(s, c, b, body)
-                          : block_open(c->rows, &c->dict, &b->head, body, s->query.want);
+}
+
+/* The next blocks of the open dictionary, as many as the crew opens at once. Runs that take turns have many blocks
+ * open as it is: there it is one. */
+static void
+open_blocks(const struct bh_store *s, struct cursor *c)
+{
+    const size_t file = c->file[c->file_at];
+    const struct log_file *f = &s->file[file];
+    const uint32_t dict = f->block[c->block_at].dict;
+    const unsigned crew = crew_size(s->crew), most = s->runs > 1 || crew == 1 ? 1 : 2 * crew;
+    c->ahead_count = c->ahead_at = 0;
+    for (size_t k = c->block_at;
+         k < f->block_count && c->ahead_count < most && f->block[k].dict == dict; k++) {
+        if (is_wanted(s, file, k) && !(c->has_cells && may_be_added_up(s, f, &f->block[k]))) {
+            c->ahead[c->ahead_count++].block_at = k;
+        } else if (is_wanted(s, file, k)) {
+            break;
+        }
+    }
+    struct opening o = { s, c, f };
+    crew_run(s->crew, open_piece, &o, c->ahead_count);
+}
+
+/* BH_EDAMAGED: the block is lost. */
+static int
+open_block(struct bh_store *s, struct cursor *c)
+{
+    if (c->ahead_at == c->ahead_count) {
+        open_blocks(s, c);
+    }
+    const struct opened *x = &c->ahead[c->ahead_at];
+    if (x->result == 0 && c->has_sieve) {
+        s->skipped.unknown += x->unknown;
+        s->skipped.blocks_of_codes += !x->more;
+    }
+    return x->result;
+}
+
+/* On behind the block. */
+static void
+leave_block(struct bh_store *s, struct cursor *c)
+{
+    const struct log_file *f = &s->file[c->file[c->file_at]];
+    log_file_forget_pages(f, f->block[c->block_at].body_at, f->block[c->block_at].head.body_size);
+    c->block_at++;
+    s->blocks_done++;
+}
+
+/* Rows of what is open. */
+static bool
+next_rows(struct bh_store *s, struct cursor *c, struct bh_batch *b)
+{
+    if (c->adds_up ? !block_cells_next(c->cells, c->value_of_country, b)
+                   : !block_next(c->ahead[c->ahead_at].rows, c->value_of_country, b)) {
+        return false;
+    }
+    if (!c->adds_up) {
+        apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
+    }
+    b->sensor_names = s->sensors.name;
+    c->is_empty = false;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        b->sensor[i] = c->sensor;
+    }
+    c->file_row += b->rows;
+    return true;
+}
+
+/* What comes next of a run is opened: 0; 1: nothing comes any more. */
+static int
+open_next(struct bh_store *s, struct cursor *c)
+{
+    const struct block_ref *block = next_block(s, c);
+    if (block == NULL) {
+        cursor_end(c);
+        c->ended = true;
+        return 1;
+    }
+    const struct log_file *f = &s->file[c->file[c->file_at]];
+    int r = open_dict(s, c, block);
+    c->adds_up = r == 0 && c->has_cells && may_be_added_up(s, f, block);
+    if (c->adds_up) {
+        r = add_blocks_up(s, c);
+        c->is_open = c->is_empty = r == 0;
+        return r;
+    }
+    const bool has_dict = r == 0;
+    r = r != 0 ? r : open_block(s, c);
+    if (r == -ENOMEM) {
+        return r;
+    }
+    c->file_row = block->first_row;
+    c->is_open = c->is_empty = r == 0;
+    if (r != 0) {
+        note_lost(s, f, block);
+        c->ahead_at += has_dict; /* else none was opened */
+        leave_block(s, c);
+    }
+    return 0;
 }
 
 /* The next rows of a run into `b`. 1, 0 at its end, or negative; 2: there is nothing in its next block, and
@@ -667,45 +870,22 @@ static int
 cursor_next(struct bh_store *s, struct cursor *c, struct bh_batch *b)
 {
     for (;;) {
-        if (c->is_open && (c->adds_up ? block_cells_next(c->rows, c->cells, s->query.stretch_ns, c->value_of_country, b)
-                                      : block_next(c->rows, c->value_of_country, b))) {
-            apply_verdicts(&s->file[c->file[c->file_at]], c->file_row, b);
-            b->sensor_names = s->sensors.name;
-            c->is_empty = false;
-            for (uint32_t i = 0; i < b->rows; i++) {
-                b->sensor[i] = c->sensor;
-            }
-            c->file_row += b->rows;
+        if (c->is_open && next_rows(s, c, b)) {
             return 1;
         }
         if (c->is_open) {
-            const struct log_file *f = &s->file[c->file[c->file_at]];
-            log_file_forget_pages(f, f->block[c->block_at].body_at, f->block[c->block_at].head.body_size);
             c->is_open = false;
-            c->block_at++;
-            s->blocks_done++;
+            if (!c->adds_up) {
+                c->ahead_at++;
+                leave_block(s, c);
+            }
             if (c->is_empty && s->runs > 1) {
                 return 2;
             }
         }
-        const struct block_ref *block = next_block(s, c);
-        if (block == NULL) {
-            cursor_end(c);
-            c->ended = true;
-            return 0;
-        }
-        int r = open_block(s, c, block);
-        if (r == -ENOMEM) {
-            return r;
-        }
-        c->file_row = block->first_row;
-        c->is_open = c->is_empty = r == 0;
+        int r = open_next(s, c);
         if (r != 0) {
-            s->health.damaged_blocks++;
-            s->health.lost_records += block->head.rows;
-            note_damage(s, &s->file[c->file[c->file_at]], block->body_at);
-            c->block_at++;
-            s->blocks_done++;
+            return r < 0 ? r : 0;
         }
     }
 }
@@ -734,7 +914,9 @@ plan_run(struct bh_store *s, const struct cursor *c)
         r = file_plan_make(p, f, &s->query, &s->values, s->sensors.name[c->sensor]);
         for (size_t b = 0; b < f->block_count && r == 0; b++) {
             const bool wanted = is_wanted(s, file, b);
-            const unsigned of_block = wanted ? BH_STORE_READ : p->why != NULL ? p->why[b] : (unsigned)BH_STORE_BY_PERIOD;
+            const unsigned of_block = wanted           ? BH_STORE_READ
+                                      : p->why != NULL ? p->why[b]
+                                                       : (unsigned)BH_STORE_BY_PERIOD;
             s->skipped.blocks[of_block]++;
             any |= wanted;
             why = of_block == BH_STORE_BY_PERIOD ? why : of_block;
@@ -768,9 +950,11 @@ const char *
 bh_store_why_name(unsigned why)
 {
     static const char *const names[BH_STORE_WHYS] = {
-        [BH_STORE_READ] = "read",           [BH_STORE_BY_PERIOD] = "period",   [BH_STORE_BY_COUNTRY] = "country",
-        [BH_STORE_BY_PORT] = "port",        [BH_STORE_BY_ADDRESS] = "address", [BH_STORE_BY_OUTCOME] = "outcome",
-        [BH_STORE_BY_SENSOR] = "sensor",    [BH_STORE_BY_SERVICE] = "service", [BH_STORE_BY_FILTER] = "filter",
+        [BH_STORE_READ] = "read",          [BH_STORE_BY_PERIOD] = "period",
+        [BH_STORE_BY_COUNTRY] = "country", [BH_STORE_BY_PORT] = "port",
+        [BH_STORE_BY_ADDRESS] = "address", [BH_STORE_BY_OUTCOME] = "outcome",
+        [BH_STORE_BY_SENSOR] = "sensor",   [BH_STORE_BY_SERVICE] = "service",
+        [BH_STORE_BY_FILTER] = "filter",
     };
     return why < BH_STORE_WHYS ? names[why] : "";
 }
@@ -780,9 +964,13 @@ bh_store_read_begin(struct bh_store *s, const struct bh_store_query *q, struct b
 {
     s->query = *q;
     s->blocks_done = 0;
+    s->bounds = (struct cells_bounds){ INT64_MAX, INT64_MIN };
+    crew_free(s->crew);
+    s->crew = NULL;
     s->health.damaged_blocks = 0;
     s->health.lost_records = s->lost_of_files;
-    if (country_values_init(&s->values, q->countries) != 0 || make_plans(s) != 0) {
+    if (country_values_init(&s->values, q->countries) != 0 || make_plans(s) != 0 ||
+        crew_new(q->threads, &s->crew) != 0) {
         return bh_error_errno(err, ENOMEM, "", "cannot read", "読めません");
     }
     for (size_t k = 0; k < s->runs; k++) {
@@ -957,13 +1145,13 @@ static const char *
 why_no_rollup(const struct log_file *f)
 {
     static const char *const why[] = {
-        [ROLLUP_WRITTEN] = "none",        [ROLLUP_WEIGHTS] = "weights", [ROLLUP_TIMES] = "times",
-        [ROLLUP_ORDER] = "order",         [ROLLUP_MANY] = "many",       [ROLLUP_NO_GAIN] = "small",
+        [ROLLUP_WRITTEN] = "none", [ROLLUP_WEIGHTS] = "weights", [ROLLUP_TIMES] = "times",
+        [ROLLUP_ORDER] = "order",  [ROLLUP_MANY] = "many",       [ROLLUP_NO_GAIN] = "small",
     };
     if (f->rollup.days > 0 && f->damaged == 0) {
         return NULL;
     }
-    return f->type != FILE_SEGMENT   ? "journal"
+    return f->type != FILE_SEGMENT               ? "journal"
            : f->rollup_damaged || f->damaged > 0 ? "damaged"
            : !f->rollup_known                    ? "none"
            : f->rollup.reason < BH_COUNT(why)    ? why[f->rollup.reason]
@@ -995,7 +1183,8 @@ void
 bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int64_t *ret_start_ns,
                        int64_t *ret_end_ns, uint64_t *ret_rows)
 {
-    const struct rollup_day_ref *d = &(file == BH_STORE_JOINED ? &s->joined : &s->file[file])->rollup.day[day];
+    const struct rollup_day_ref *d =
+        &(file == BH_STORE_JOINED ? &s->joined : &s->file[file])->rollup.day[day];
     *ret_start_ns = d->start_ns;
     *ret_end_ns = d->end_ns;
     *ret_rows = d->rows;

@@ -102,6 +102,10 @@ count(struct asked_records *q)
                                       .anonymize = q->anonymize };
     int r = bh_count_keys("--by", bh_arg(q->args, "by"), x.keys, &x.cfg.key_count, &err);
     cfg.adds_up = r == 0 ? bh_count_adds_up(&x.cfg, &cfg.by_time) : 0;
+    cfg.without_times = true;
+    for (size_t k = 0; k < x.cfg.key_count; k++) {
+        cfg.without_times &= x.keys[k].column.type != BH_TYPE_TIME;
+    }
     r = r != 0 ? r : program_read_records(q, &cfg, bh_count_needs(&x.cfg), &records, &code, &err);
     bh_count_free(x.count);
     if (r == 0 && !program_is_interrupted()) {

@@ -70,6 +70,7 @@ fill_input(struct asked_records *q)
         .country_db = bh_arg(a, "country-db"),
         .country_db_dir = bh_arg(a, "country-db-dir"),
         .served = bh_arg(a, "served"),
+        .threads = (unsigned)bh_arg_uint(a, "threads"),
         .explain = bh_arg_given(a, "explain"),
         .plan = strcmp(bh_arg(a, "plan"), "all") == 0 ? BH_PLAN_ALL : BH_PLAN_AUTO,
         .input_format = bh_arg(a, "input-format"),
@@ -128,11 +129,13 @@ explain_columns(const struct bh_records_plan *p, bool read, bool ja)
                   { BH_STORE_COLD, "ttl, ip_id, tcp_window" },
                   { BH_STORE_SEQ, "tcp_seq" },
                   { BH_STORE_QUOTES, "quotes of ICMP errors" } };
-    bool any = read;
-    fprintf(stderr, "%s%s",
+    const bool time = (p->columns & BH_STORE_TIME) != 0;
+    bool any = read || !time;
+    fprintf(stderr, "%s%s%s",
             read ? (ja ? "読んだ列: " : "columns read: ")
                  : (ja ? "読まなかった列: " : "columns skipped: "),
-            read ? "time, country, far end, service, shape, outcome" : "");
+            time == read ? "time" : "",
+            !read ? "" : time ? ", country, far end, service, shape, outcome" : "country, far end, service, shape, outcome");
     for (size_t i = 0; i < BH_COUNT(parts); i++) {
         if (((p->columns & parts[i].column) != 0) == read) {
             fprintf(stderr, "%s%s", any ? ", " : "", parts[i].text);

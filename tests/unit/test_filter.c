@@ -738,12 +738,16 @@ needs(void **state)
         const char *text;
         uint32_t needs;
     } cases[] = {
-        { "tcp dst port 22 and host 192.0.2.1 and flags S and len > 3 and asn 1", 0 },
+        { "tcp dst port 22 and src host 192.0.2.1 and flags S and len > 3 and src asn 1", 0 },
+        { "host 192.0.2.1", BH_FILTER_NEEDS_NEAR },
+        { "dst net 2001:db8::/32", BH_FILTER_NEEDS_NEAR },
+        { "src and dst host 192.0.2.1", BH_FILTER_NEEDS_NEAR },
+        { "src net 10.0.0.0/8 or src country cn", BH_FILTER_NEEDS_COUNTRY },
         { "udp port 22", BH_FILTER_NEEDS_SRC_PORT },
         { "not src portrange 1-2", BH_FILTER_NEEDS_SRC_PORT },
         { "src and dst port 22", BH_FILTER_NEEDS_SRC_PORT },
-        { "country cn", BH_FILTER_NEEDS_COUNTRY },
-        { "class special", BH_FILTER_NEEDS_COUNTRY },
+        { "country cn", BH_FILTER_NEEDS_COUNTRY | BH_FILTER_NEEDS_NEAR },
+        { "class special", BH_FILTER_NEEDS_COUNTRY | BH_FILTER_NEEDS_NEAR },
         { "access", BH_FILTER_NEEDS_CLASS },
         { "not ping", BH_FILTER_NEEDS_CLASS },
         { "in", BH_FILTER_NEEDS_DIRECTION },
@@ -755,7 +759,7 @@ needs(void **state)
         { "vlan", BH_FILTER_NEEDS_COLD },
         { "vlan 3", BH_FILTER_NEEDS_COLD },
         { "in and (access or country jp)",
-          BH_FILTER_NEEDS_DIRECTION | BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_COUNTRY },
+          BH_FILTER_NEEDS_DIRECTION | BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_COUNTRY | BH_FILTER_NEEDS_NEAR },
     };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         struct bh_filter *f = parse(cases[i].text);

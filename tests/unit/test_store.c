@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../lib/store/crew_priv.h"
 #include "../../lib/store/file_priv.h"
 #include "../../lib/store/rows_priv.h"
 #include "../../lib/store/table_priv.h"
@@ -1137,6 +1138,56 @@ blocks_are_skipped(void **state)
 
 /* ---- what a log says of itself --------------------------------------------------------------------------------------- */
 
+#define PIECES 1000U
+struct job {
+    uint32_t done[PIECES], by[CREW_MOST];
+    bool is_beyond;
+};
+
+static void
+do_piece(void *arg, uint32_t piece, unsigned worker)
+{
+    struct job *j = arg;
+    j->done[piece]++; /* nobody else has it, nor the number of the thread: a race here is a fault */
+    j->is_beyond |= worker >= CREW_MOST;
+    j->by[worker % CREW_MOST]++;
+}
+
+/* Every piece of every job once, whatever the number of threads. */
+static void
+crews_share_work(void **state)
+{
+    (void)state;
+    static const uint32_t pieces[] = { 0, 1, 2, 3, PIECES - 1, PIECES };
+    for (unsigned threads = 0; threads <= CREW_MOST + 1; threads++) {
+        struct crew *c;
+        assert_int_equal(crew_new(threads, &c), 0);
+        assert_in_range(crew_size(c), 1, CREW_MOST);
+        assert_true(threads == 0 || crew_size(c) == (threads < CREW_MOST ? threads : CREW_MOST));
+        for (unsigned k = 0; k < 20 * BH_COUNT(pieces); k++) {
+            struct job j = { .is_beyond = false };
+            const uint32_t n = pieces[k % BH_COUNT(pieces)];
+            uint32_t sum = 0;
+            crew_run(c, do_piece, &j, n);
+            for (uint32_t i = 0; i < PIECES; i++) {
+                assert_int_equal(j.done[i], i < n);
+            }
+            for (unsigned w = 0; w < CREW_MOST; w++) {
+                sum += j.by[w];
+                assert_true(w < crew_size(c) || j.by[w] == 0);
+            }
+            assert_int_equal(sum, n);
+            assert_false(j.is_beyond);
+        }
+        crew_free(c);
+    }
+    struct job j = { .is_beyond = false };
+    crew_run(NULL, do_piece, &j, 3);
+    assert_int_equal(j.by[0], 3);
+    assert_int_equal(crew_size(NULL), 1);
+    crew_free(NULL);
+}
+
 static void
 words_come_back(void **state)
 {
@@ -1217,6 +1268,7 @@ main(void)
         cmocka_unit_test(sums_see_every_octet),
         cmocka_unit_test(unpacking_is_the_same),
         cmocka_unit_test(looking_up_is_the_same),
+        cmocka_unit_test(crews_share_work),
         cmocka_unit_test(words_come_back),
         cmocka_unit_test(names_of_files),
         cmocka_unit_test_setup_teardown(plain_rows, new_dir, drop_dir),
