@@ -304,6 +304,13 @@ amount_of(const struct bh_count *c, const struct bh_batch *b, uint32_t row)
     return 1;
 }
 
+static void
+stretch_to(struct bh_count *c, int64_t first_ns, int64_t last_ns)
+{
+    c->first_ns = first_ns < c->first_ns ? first_ns : c->first_ns;
+    c->last_ns = last_ns > c->last_ns ? last_ns : c->last_ns;
+}
+
 static int
 count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t amount)
 {
@@ -316,10 +323,6 @@ count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t a
     int r = group_of(c, x, names, &group);
     if (r != 0) {
         return r;
-    }
-    if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
-        c->first_ns = b->ts_ns[row] < c->first_ns ? b->ts_ns[row] : c->first_ns;
-        c->last_ns = b->ts_ns[row] > c->last_ns ? b->ts_ns[row] : c->last_ns;
     }
     if (c->cfg.what == BH_COUNTED_SOURCES) {
         const uint64_t source = hash_source(c, b, row);
@@ -342,12 +345,37 @@ bh_count_batch(struct bh_count *c, struct bh_batch *b)
     bh_sight_set(c->sight, b);
     for (uint32_t row = 0; row < b->rows; row++) {
         const uint64_t amount = b->counted[row] == 0 ? 0 : amount_of(c, b, row);
-        int r = amount == 0 ? 0 : count_row(c, b, row, amount);
+        if (amount == 0) {
+            continue;
+        }
+        if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
+            stretch_to(c, b->ts_ns[row], b->ts_ns[row]);
+        }
+        int r = count_row(c, b, row, amount);
         if (r != 0) {
             return r;
         }
     }
     return 0;
+}
+
+int
+bh_count_sums(struct bh_count *c, struct bh_batch *b)
+{
+    int r = 0;
+    bh_sight_set(c->sight, b);
+    for (uint32_t row = 0; row < b->rows && r == 0; row++) {
+        const uint64_t of_row = c->cfg.what == BH_COUNTED_RECORDS ? b->weight[row] : amount_of(c, b, row);
+        const uint64_t amount = b->counted[row] == 0 ? 0 : of_row;
+        r = amount == 0 ? 0 : count_row(c, b, row, amount);
+    }
+    return r;
+}
+
+void
+bh_count_span(struct bh_count *c, int64_t first_ns, int64_t last_ns)
+{
+    stretch_to(c, first_ns, last_ns);
 }
 
 /* ---- the object -------------------------------------------------------------------------------------------------- */

@@ -217,21 +217,44 @@ get_ports(struct bh_cur *c, struct bh_cur *body, struct bh_rollup_day *d)
     return r;
 }
 
-int
-bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+/* Sums, hours and places of a day; `raw` is what `c` goes on in, `body` stands behind it. */
+static int
+open_day(const struct bh_rollup *rollup, uint32_t day, struct bh_cur *body, struct bh_cur *c, uint8_t **raw, struct bh_rollup_day *d)
 {
     const struct open_rollup *o = rollup->priv;
     const struct rollup_day_ref *ref = &o->h->day[day];
-    struct bh_rollup_day d = { .start_ns = ref->start_ns, .end_ns = ref->end_ns };
-    if (!rollup_part_is_sound(ref->small, o->body)) {
-        return BH_EDAMAGED;
-    }
-    struct bh_cur body = bh_cur_over(o->body + ref->small.at, (size_t)ref->small.size), c;
+    d->start_ns = ref->start_ns;
+    d->end_ns = ref->end_ns;
+    *body = bh_cur_over(o->body + ref->small.at, (size_t)ref->small.size);
+    int r = rollup_part_is_sound(ref->small, o->body) ? rollup_get_raw(body, raw, c) : BH_EDAMAGED;
+    r = r != 0 ? r : get_sums(c, &d->sums);
+    r = r != 0 ? r : get_hours(c, rollup->countries, d);
+    return r != 0 ? r : get_places(c, rollup->countries, d);
+}
+
+int
+bh_rollup_get_hours(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+{
+    struct bh_rollup_day d = { 0 };
+    struct bh_cur body, c;
     uint8_t *raw = NULL;
-    int r = rollup_get_raw(&body, &raw, &c);
-    r = r != 0 ? r : get_sums(&c, &d.sums);
-    r = r != 0 ? r : get_hours(&c, rollup->countries, &d);
-    r = r != 0 ? r : get_places(&c, rollup->countries, &d);
+    int r = open_day(rollup, day, &body, &c, &raw, &d);
+    free(raw);
+    if (r != 0) {
+        bh_rollup_day_done(&d);
+        return r;
+    }
+    *ret = d;
+    return 0;
+}
+
+int
+bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+{
+    struct bh_rollup_day d = { 0 };
+    struct bh_cur body, c;
+    uint8_t *raw = NULL;
+    int r = open_day(rollup, day, &body, &c, &raw, &d);
     r = r != 0 ? r : get_bursts(&c, rollup->sources, &d);
     r = r != 0 ? r : rollup_get_ids(&c, rollup->sources, &d.pinged);
     r = r != 0 ? r : rollup_get_ids(&c, rollup->sources, &d.then);

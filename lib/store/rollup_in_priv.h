@@ -16,7 +16,8 @@ struct open_rollup {
     struct bh_rollup r;
     const struct rollup_head *h;
     const uint8_t *body;
-    struct dict dict;
+    struct dict dict; /* its countries only, where sources are not asked for */
+    bool has_sources;
     struct once {
         uint64_t hi, lo;
         uint16_t country;
