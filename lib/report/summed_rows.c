@@ -16,8 +16,9 @@ struct maker {
     void *arg;
     struct bh_batch *b;
     const char **sensor_names;
-    uint64_t *sum;  /* by country and protocol or family; or by service and outcome */
-    uint32_t *used; /* of these not zero */
+    uint64_t *sum;  /* by country and protocol; by service and outcome; or by source */
+    uint64_t *of_country; /* by source: countries and families, where these are asked for */
+    uint32_t *used; /* services: of these not zero */
     size_t used_count;
 };
 
@@ -105,32 +106,52 @@ static int
 flush_countries(struct maker *m, int64_t ts_ns, bool by_family)
 {
     int r = 0;
-    uint32_t row;
-    for (size_t k = 0; k < m->used_count && r == 0; k++) {
-        const uint32_t at = m->used[k], second = at & 1;
-        r = put(m, at >> 1, second != 0 && !by_family ? KEY_UDP : 0, BH_OUTCOME_NONE, ts_ns, m->sum[at], &row);
-        if (r == 0 && by_family && second != 0) {
+    for (uint32_t at = 0; at < 2 * m->p->u->countries && r == 0; at++) {
+        const bool second = (at & 1) != 0;
+        uint32_t row;
+        if (m->sum[at] == 0) {
+            continue;
+        }
+        r = put(m, at >> 1, second && !by_family ? KEY_UDP : 0, BH_OUTCOME_NONE, ts_ns, m->sum[at], &row);
+        if (r == 0 && by_family && second) {
             m->b->kind[row] = BH_KIND_IP6;
         }
         m->sum[at] = 0;
     }
-    m->used_count = 0;
     return r;
+}
+
+static void
+add_hour(struct maker *m, const struct bh_rollup_day *d, const struct bh_rollup_hour *h)
+{
+    const bool by_country = asks(m, BH_PART_COUNTRY);
+    const bool *may = m->p->may;
+    uint64_t *sum = m->sum;
+    if (m->p->u->countries == 0) {
+        return;
+    }
+    for (uint32_t c = h->cell_at; c < h->cell_at + h->cells; c++) {
+        const struct bh_rollup_cell *x = &d->cell[c];
+        const uint32_t at = by_country ? x->country * 2U : 0;
+        if (!by_country || may[x->country]) {
+            sum[at] += x->tcp;
+            sum[at + 1] += x->udp;
+        }
+    }
 }
 
 static int
 hours_rows(struct maker *m)
 {
     const struct summed *s = m->s;
-    const struct summed_part *p = m->p;
     int64_t cut = INT64_MIN, ts = 0;
     int r = 0;
     for (size_t k = 0; k < s->units && r == 0; k++) {
         const struct summed_unit *u = &s->unit[k];
-        if (&s->part[u->part] != p) {
+        if (&s->part[u->part] != m->p) {
             continue;
         }
-        const struct bh_rollup_day *d = &p->day[u->day];
+        const struct bh_rollup_day *d = &m->p->day[u->day];
         const struct bh_rollup_hour *h = &d->hour[u->hour];
         const int64_t now = summed_cut(s->q.parts, h->first_ns);
         if (now != cut) {
@@ -138,15 +159,7 @@ hours_rows(struct maker *m)
             cut = now;
             ts = h->first_ns;
         }
-        for (uint32_t c = h->cell_at; c < h->cell_at + h->cells; c++) {
-            const struct bh_rollup_cell *x = &d->cell[c];
-            const uint32_t at = asks(m, BH_PART_COUNTRY) ? x->country * 2U : 0;
-            if (asks(m, BH_PART_COUNTRY) && !p->may[x->country]) {
-                continue;
-            }
-            add(m, at, asks(m, BH_PART_PROTO) ? x->tcp : (uint64_t)x->tcp + x->udp);
-            add(m, at + 1, asks(m, BH_PART_PROTO) ? x->udp : 0);
-        }
+        add_hour(m, d, h);
     }
     return r != 0 ? r : flush_countries(m, ts, false);
 }
@@ -340,34 +353,74 @@ services_rows(struct maker *m)
 
 /* ---- by source ----------------------------------------------------------------------------------------------- */
 
+/* A row of a source's own. */
 static int
-source_row(struct maker *m, const struct summed_unit *u, uint32_t id, uint64_t accesses)
+source_row(struct maker *m, uint32_t id, int64_t ts_ns, uint64_t accesses)
 {
     uint64_t hi, lo;
     uint16_t country;
     uint8_t family;
     uint32_t i = 0;
     bh_rollup_source(m->p->u, id, &family, &hi, &lo, &country);
-    if (!m->p->may[country]) {
-        return 0;
-    }
-    if (m->s->q.what != BH_ASKED_SOURCES && !asks(m, BH_PART_ADDRESS)) {
-        add(m, country * 2U + (family == 6), accesses);
-        return 0;
-    }
-    int r = put(m, country, 0, BH_OUTCOME_NONE, u->first_ns, accesses, &i);
+    int r = put(m, country, 0, BH_OUTCOME_NONE, ts_ns, accesses, &i);
     if (r != 0 || family == 4) {
         m->b->src[i] = (uint32_t)lo;
         return r;
     }
     struct bh_batch *b = m->b;
-    b->kind[i] = BH_KIND_IP6;
-    b->src[i] = b->dst[i] = b->v6_rows;
-    b->ip6[b->v6_rows++] = (struct bh_ip6_pair){ .src_hi = hi, .src_lo = lo };
     const struct bh_home *h = &m->s->x->r->home;
-    b->ip6[b->src[i]].dst_hi = h->v6_count > 0 ? h->v6[0].first_hi : 0xff02ULL << 48;
-    b->ip6[b->src[i]].dst_lo = h->v6_count > 0 ? h->v6[0].first_lo : 1;
+    b->kind[i] = BH_KIND_IP6;
+    b->src[i] = b->dst[i] = b->v6_rows++;
+    b->ip6[b->src[i]] = (struct bh_ip6_pair){ hi, lo, h->v6_count > 0 ? h->v6[0].first_hi : 0xff02ULL << 48,
+                                              h->v6_count > 0 ? h->v6[0].first_lo : 1 };
     return 0;
+}
+
+/* Sums of sources, in the order of their numbers: or of countries and families of these. */
+static int
+flush_sources(struct maker *m, int64_t ts_ns)
+{
+    const bool alone = m->s->q.what == BH_ASKED_SOURCES || asks(m, BH_PART_ADDRESS);
+    uint64_t *of_source = m->sum;
+    int r = 0;
+    for (uint32_t id = 0; id < m->p->u->sources && r == 0; id++) {
+        const uint64_t accesses = of_source[id];
+        uint64_t hi, lo;
+        uint16_t country;
+        uint8_t family;
+        of_source[id] = 0;
+        if (accesses == 0) {
+            continue;
+        }
+        if (alone) {
+            r = source_row(m, id, ts_ns, accesses);
+            continue;
+        }
+        bh_rollup_source(m->p->u, id, &family, &hi, &lo, &country);
+        m->of_country[country * 2U + (family == 6)] += accesses;
+    }
+    m->sum = m->of_country;
+    r = r == 0 && !alone ? flush_countries(m, ts_ns, true) : r;
+    m->sum = of_source;
+    return r;
+}
+
+static int
+add_who(struct maker *m, uint32_t day)
+{
+    struct bh_rollup_who who;
+    int r = bh_rollup_get_who(m->p->u, day, &who);
+    for (uint32_t i = 0; r == 0 && i < who.count; i++) {
+        uint64_t hi, lo;
+        uint16_t country;
+        uint8_t family;
+        bh_rollup_source(m->p->u, who.id[i], &family, &hi, &lo, &country);
+        m->sum[who.id[i]] += m->p->may[country] ? who.accesses[i] : 0;
+    }
+    if (r == 0) {
+        bh_rollup_who_done(&who);
+    }
+    return r;
 }
 
 static int
@@ -375,28 +428,24 @@ sources_rows(struct maker *m)
 {
     const struct summed *s = m->s;
     int64_t cut = INT64_MIN, ts = 0;
-    int r = 0;
+    m->of_country = calloc(2UL * m->p->u->countries + 2, sizeof *m->of_country);
+    int r = m->of_country == NULL ? -ENOMEM : 0;
     for (size_t k = 0; k < s->units && r == 0; k++) {
         const struct summed_unit *u = &s->unit[k];
-        struct bh_rollup_who who;
         if (&s->part[u->part] != m->p) {
             continue;
         }
         const int64_t now = summed_cut(s->q.parts, u->first_ns);
         if (now != cut) {
-            r = flush_countries(m, ts, true);
+            r = flush_sources(m, ts);
             cut = now;
             ts = u->first_ns;
         }
-        r = r != 0 ? r : bh_rollup_get_who(m->p->u, u->day, &who);
-        for (uint32_t i = 0; r == 0 && i < who.count; i++) {
-            r = source_row(m, u, who.id[i], who.accesses[i]);
-        }
-        if (r == 0) {
-            bh_rollup_who_done(&who);
-        }
+        r = r != 0 ? r : add_who(m, u->day);
     }
-    return r != 0 ? r : flush_countries(m, ts, true);
+    r = r != 0 ? r : flush_sources(m, ts);
+    free(m->of_country);
+    return r;
 }
 
 /* ---- what the filter cannot select ---------------------------------------------------------------------------- */
@@ -468,7 +517,10 @@ part_rows(struct maker *m, struct summed_part *p)
         [GRAIN_HOURS] = hours_rows,   [GRAIN_SERVICES] = services_rows, [GRAIN_SOURCES] = sources_rows,
         [GRAIN_FRAMES] = frames_rows, [GRAIN_DAYS] = days_rows,
     };
-    const size_t room = m->s->grain == GRAIN_SERVICES ? 8UL * BH_ROLLUP_KEYS : 2UL * p->u->countries + 2;
+    const size_t countries = 2UL * p->u->countries + 2;
+    const size_t room = m->s->grain == GRAIN_SERVICES  ? 8UL * BH_ROLLUP_KEYS
+                        : m->s->grain == GRAIN_SOURCES ? p->u->sources + countries
+                                                       : countries;
     judge_countries(m->s, p);
     m->p = p;
     m->sum = calloc(room, sizeof *m->sum);

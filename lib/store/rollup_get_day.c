@@ -104,8 +104,8 @@ get_cells(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d, struct 
     }
     uint64_t country = 0;
     for (uint64_t k = 0; k < n; k++) {
-        country += rollup_get_varint(c);
-        const uint64_t tcp = rollup_get_varint(c), udp = rollup_get_varint(c);
+        country += rollup_get_small(c);
+        const uint64_t tcp = rollup_get_small(c), udp = rollup_get_small(c);
         if (c->bad || country >= countries || tcp > UINT32_MAX || udp > UINT32_MAX) {
             return BH_EDAMAGED;
         }

@@ -38,6 +38,15 @@ rollup_country(const struct open_rollup *o, uint32_t source)
 {
     return source < o->h->entries ? o->dict.entry[source].country : o->once[source - o->h->entries].country;
 }
+/* Most are below 128. */
+static inline uint64_t
+rollup_get_small(struct bh_cur *c)
+{
+    if (BH_LIKELY(!c->bad && c->at < c->end && *c->at < 128)) {
+        return *c->at++;
+    }
+    return rollup_get_varint(c);
+}
 bool rollup_part_is_sound(struct rollup_part p, const uint8_t *body);
 /* A stream with its size before it; its octets are the caller's. */
 BH_NODISCARD int rollup_get_raw(struct bh_cur *c, uint8_t **ret, struct bh_cur *ret_cur);
