@@ -357,6 +357,7 @@ void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_f
 BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
 /* The beginning of it: sums, hours, cells and places. */
 BH_NODISCARD int bh_rollup_get_hours(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
+void bh_rollup_day_forget(struct bh_rollup_day *d); /* all but who pinged, and bursts */
 void bh_rollup_day_done(struct bh_rollup_day *d);
 BH_NODISCARD int bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
 void bh_rollup_who_done(struct bh_rollup_who *w);

@@ -56,7 +56,7 @@ rollup_get_ids(struct bh_cur *c, uint32_t below, struct bh_rollup_ids *ret)
     }
     uint64_t last = 0;
     for (uint64_t k = 0; k < n; k++) {
-        const uint64_t step = rollup_get_varint(c);
+        const uint64_t step = rollup_get_small(c);
         last += step;
         if (c->bad || step > UINT32_MAX || last >= below || (step == 0 && k > 0)) {
             return BH_EDAMAGED;
@@ -274,16 +274,28 @@ bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup
 }
 
 void
-bh_rollup_day_done(struct bh_rollup_day *d)
+bh_rollup_day_forget(struct bh_rollup_day *d)
 {
     free(d->hour);
     free(d->cell);
     free(d->place);
-    free(d->burst);
-    free(d->pinged.id);
-    free(d->then.id);
     free(d->other.id);
     free(d->own.id);
     free(d->dst_ports);
+    d->hour = NULL;
+    d->cell = NULL;
+    d->place = NULL;
+    d->dst_ports = NULL;
+    d->other = d->own = (struct bh_rollup_ids){ 0 };
+    d->hours = d->cells = d->places = 0;
+}
+
+void
+bh_rollup_day_done(struct bh_rollup_day *d)
+{
+    bh_rollup_day_forget(d);
+    free(d->burst);
+    free(d->pinged.id);
+    free(d->then.id);
     *d = (struct bh_rollup_day){ 0 };
 }
