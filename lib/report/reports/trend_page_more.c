@@ -240,7 +240,7 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
 static int
 years_away(const struct bh_report *r)
 {
-    int year = atoi(r->country_data.date);
+    int year = (int)strtol(r->country_data.date, NULL, 10);
     struct bh_years y = bh_report_years(r);
     if (year <= 0 || r->trend->frames == 0) {
         return 0;
@@ -319,7 +319,7 @@ say_losses(const struct bh_page *p, struct bh_buf *out)
         const struct bh_store_gap *gap = &g->gap[k];
         size_t larger = 0;
         for (size_t i = 0; i < g->gap_count; i++) {
-            larger += g->gap[i].packets > gap->packets || (g->gap[i].packets == gap->packets && i < k);
+            larger += g->gap[i].packets > gap->packets || (i < k && g->gap[i].packets == gap->packets);
         }
         if (larger >= 3) {
             continue;
