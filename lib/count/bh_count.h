@@ -13,6 +13,7 @@
 #ifndef BH_COUNT_H
 #define BH_COUNT_H
 
+#include "bh_question.h"
 #include "bh_rows.h"
 
 #define BH_COUNT_KEYS 8U
@@ -47,9 +48,8 @@ struct bh_count_config {
     struct bh_anonymize *anonymize; /* may be NULL */
 };
 struct bh_count; /* opaque */
-/* May accesses be added up before they come (bh_store_query.accesses)? 0: no; 1: yes; 2: for each port apart.
- * *ret_by_time: a key is a stretch of the time. */
-int bh_count_adds_up(const struct bh_count_config *cfg, bool *ret_by_time);
+/* What it asks of records, for who may have added them up. */
+void bh_count_question(const struct bh_count_config *cfg, struct bh_question *ret);
 /* BH_NEEDS_... of records. */
 uint32_t bh_count_needs(const struct bh_count_config *cfg);
 BH_NODISCARD int
@@ -57,6 +57,10 @@ bh_count_new(const struct bh_count_config *cfg, struct bh_count **ret, struct bh
 void bh_count_free(struct bh_count *c);
 /* The rows with counted[]. */
 BH_NODISCARD int bh_count_batch(struct bh_count *c, struct bh_batch *b);
+/* Rows that stand for as many records as their weight says, at some time of them: when the first and the last of them were
+ * is told by bh_count_span(). */
+BH_NODISCARD int bh_count_sums(struct bh_count *c, struct bh_batch *b);
+void bh_count_span(struct bh_count *c, int64_t first_ns, int64_t last_ns);
 
 /* ---- the answer -------------------------------------------------------------------------------------- */
 

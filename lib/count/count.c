@@ -415,6 +415,13 @@ amount_of(const struct bh_count *c, const struct bh_batch *b, uint32_t row)
 }
 
 static void
+stretch_to(struct bh_count *c, int64_t first_ns, int64_t last_ns)
+{
+    c->first_ns = first_ns < c->first_ns ? first_ns : c->first_ns;
+    c->last_ns = last_ns > c->last_ns ? last_ns : c->last_ns;
+}
+
+static void
 add_to(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint32_t group, uint64_t amount)
 {
     if (c->cfg.what == BH_COUNTED_SOURCES) {
@@ -464,10 +471,6 @@ count_row(struct bh_count *c, const struct bh_batch *b, uint32_t row, uint64_t a
     for (size_t k = 0; k < c->cfg.key_count; k++) {
         value_of(c, k, row, &x[k], &names[k]);
     }
-    if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
-        c->first_ns = b->ts_ns[row] < c->first_ns ? b->ts_ns[row] : c->first_ns;
-        c->last_ns = b->ts_ns[row] > c->last_ns ? b->ts_ns[row] : c->last_ns;
-    }
     if (pack_cells(c, x, names, &w->id[w->count])) {
         for (size_t k = 0; k < c->cfg.key_count && r == 0; k++) {
             r = names[k] == NULL ? 0 : learn_name(c, k, x[k].lo, names[k]);
@@ -493,12 +496,38 @@ bh_count_batch(struct bh_count *c, struct bh_batch *b)
     bh_sight_set(c->sight, b);
     for (uint32_t row = 0; row < b->rows; row++) {
         const uint64_t amount = b->counted[row] == 0 ? 0 : amount_of(c, b, row);
-        int r = amount == 0 ? 0 : count_row(c, b, row, amount, &w);
+        if (amount == 0) {
+            continue;
+        }
+        if ((b->marks[row] & BH_MARK_BAD_TIME) == 0) {
+            stretch_to(c, b->ts_ns[row], b->ts_ns[row]);
+        }
+        int r = count_row(c, b, row, amount, &w);
         if (r != 0) {
             return r;
         }
     }
     return count_waiting(c, b, &w);
+}
+
+int
+bh_count_sums(struct bh_count *c, struct bh_batch *b)
+{
+    struct waiting w = { .count = 0 };
+    int r = 0;
+    bh_sight_set(c->sight, b);
+    for (uint32_t row = 0; row < b->rows && r == 0; row++) {
+        const uint64_t of_row = c->cfg.what == BH_COUNTED_RECORDS ? b->weight[row] : amount_of(c, b, row);
+        const uint64_t amount = b->counted[row] == 0 ? 0 : of_row;
+        r = amount == 0 ? 0 : count_row(c, b, row, amount, &w);
+    }
+    return r != 0 ? r : count_waiting(c, b, &w);
+}
+
+void
+bh_count_span(struct bh_count *c, int64_t first_ns, int64_t last_ns)
+{
+    stretch_to(c, first_ns, last_ns);
 }
 
 /* ---- the object -------------------------------------------------------------------------------------------------- */

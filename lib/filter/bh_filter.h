@@ -14,6 +14,7 @@
 
 #include "bh_event.h"
 #include "bh_facts.h"
+#include "bh_question.h"
 #include "kobold.h"
 
 struct bh_filter; /* opaque */
@@ -72,6 +73,12 @@ uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, ui
 /* Take out of counted[] (the rows inside the period) what the filter does not select. Returns how
  * many of them went because the answer is unknown. */
 uint32_t bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b);
+
+/* The same of rows that stand for as many records as their weight says: so many of them. */
+uint64_t bh_filter_narrow_sums(const struct bh_filter *f, struct bh_batch *b);
+/* Which parts of an access it looks at, BH_PART_...: an access that has these, and any of our addresses as its destination, is
+ * judged as the access itself. `near`: values of the country database of all our addresses; none: not known. */
+uint32_t bh_filter_asks(const struct bh_filter *f, const uint16_t *near, size_t near_count);
 
 /* Who says of records that were not read what the filter may say of them: for a packet log, which then reads
  * less. Without `countries_known` (country[] of its records is not what is asked for) it knows nothing of

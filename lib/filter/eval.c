@@ -468,3 +468,19 @@ bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b)
     }
     return unknown;
 }
+
+uint64_t
+bh_filter_narrow_sums(const struct bh_filter *f, struct bh_batch *b)
+{
+    truth stack[FILTER_DEPTH_MAX];
+    uint64_t unknown = 0;
+    if (f == NULL) {
+        return 0;
+    }
+    evaluate(f, b, stack);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        unknown += stack[0][i] == UNKNOWN && b->counted[i] != 0 ? b->weight[i] : 0;
+        b->counted[i] &= (uint8_t)(stack[0][i] == YES);
+    }
+    return unknown;
+}

@@ -177,6 +177,8 @@ struct bh_records_plan {
     uint64_t blocks_read;                         /* fewer, when enough was found       */
     uint32_t columns;                             /* BH_STORE_...: what was read of them */
     bool added_up; /* accesses only, out of time, country and service */
+    uint64_t rolled_rows, joined_rows; /* records that were not read, as roll-ups have them; of these from the one of all   */
+    const char *why;                   /* a word (bh_plan_why): why there are none; "": there are, or nobody asked */
     struct bh_store_skipped skipped;
 };
 /* What is known beside the records. Pointers are good in begin() and end() only. */
@@ -187,6 +189,7 @@ struct bh_records {
     const char *filter_text, *zone;
     struct bh_period period;
     int64_t first_ns; /* time of the first record of the input */
+    int64_t sums_first_ns, sums_last_ns; /* in end(): of selected records that came as sums, where the period leaves it open */
     bool is_log, judged_again, lean;
     uint64_t read, selected, unknown; /* records; unknown: the filter asks for what they do not have */
     struct bh_records_plan plan;      /* in end() and after, of a log */
@@ -198,14 +201,16 @@ struct bh_records_config {
      * tz, now_ns, progress. */
     const struct bh_report_options *input;
     uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
-    /* Accesses of a log may come added up (bh_store_query.accesses), 0: not; within hours when `by_time`. They do
-     * only when nothing else is asked of them: no filter, no visits, one country database. */
-    int adds_up;
-    bool by_time;
+    /* What is asked of them, when it is less than all: then records of a log may come added up. Accesses of a block do
+     * (bh_store_query.accesses) when there is no filter; and where roll-ups answer, their rows go to sums(), and only what they
+     * do not tell is read. NULL, or without sums(): each record comes. */
+    const struct bh_question *asked;
     bool without_times; /* records of a log need no time when the period has both ends */
     /* A negative result ends it with that error; of batch() a positive one without: enough. begin and end may
-     * be NULL. */
+     * be NULL. begin() may come once more, when a roll-up turns out to be damaged: what came before does not count. */
     int (*begin)(void *arg, const struct bh_records *r);
+    /* Rows that stand for as many records as their weight, with the columns that are asked for. */
+    int (*sums)(void *arg, struct bh_batch *b);
     /* Rows with counted[] are inside the period and selected. The batch may be changed. */
     int (*batch)(void *arg, struct bh_batch *b);
     int (*end)(void *arg, const struct bh_records *r);

@@ -4,7 +4,7 @@
  * --served visits are marked; with databases of different days each record is asked about in that of its day,
  * and its country is told in the words of the newest.
  */
-#include "run_priv.h"
+#include "summed_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,18 +149,33 @@ mark_visits(const struct choose *c, struct bh_batch *b)
     }
 }
 
-uint64_t
-choose_rows(const struct choose *c, struct bh_batch *b)
+/* The rows of a time that counts. */
+static void
+mark_period(const struct run *x, struct bh_batch *b, const struct summed *known)
 {
-    const struct run *x = c->x;
     const int64_t start = x->period.start_ns, end = x->period.end_ns;
-    uint16_t day[BH_BATCH_STRIDE];
-    uint64_t unknown;
     if (start == INT64_MIN && end == INT64_MAX) {
         memset(b->counted, 1, b->rows);
     } else {
         for (uint32_t i = 0; i < b->rows; i++) {
             b->counted[i] = (uint8_t)((b->ts_ns[i] >= start) & (b->ts_ns[i] < end));
+        }
+    }
+    for (uint32_t i = 0; known != NULL && i < b->rows; i++) {
+        b->counted[i] &= (uint8_t)!summed_knows(known, b->ts_ns[i]);
+    }
+}
+
+uint64_t
+choose_rows(const struct choose *c, struct bh_batch *b, const struct bh_question *asked, const struct summed *known)
+{
+    const struct run *x = c->x;
+    uint16_t day[BH_BATCH_STRIDE];
+    uint64_t unknown;
+    mark_period(x, b, known);
+    if (asked != NULL && bh_question_is_of_accesses(asked)) {
+        for (uint32_t i = 0; i < b->rows; i++) {
+            b->counted[i] &= (uint8_t)(b->cls[i] == BH_CLASS_ACCESS);
         }
     }
     if (x->countries.count > 0) {
@@ -173,4 +188,11 @@ choose_rows(const struct choose *c, struct bh_batch *b)
         mark_visits(c, b);
     }
     return unknown;
+}
+
+uint64_t
+choose_sums(const struct choose *c, struct bh_batch *b)
+{
+    memset(b->counted, 1, b->rows);
+    return bh_filter_narrow_sums(countries_words(&c->x->countries), b);
 }

@@ -30,6 +30,10 @@ static const struct {
     { "order", { "records stand far from their order in time", "記録が時刻の順から大きく外れています" } },
     { "many", { "too many days or hours for its records", "記録の数に対して日や時間が多すぎます" } },
     { "small", { "it would be large beside its records", "記録に比べて集計が大きくなります" } },
+    { "more", { "it asks for what roll-ups do not have", "集計にない項目を問うています" } },
+    { "ends", { "the filter asks for either end of records; of accesses, src country and dst port are known",
+                "フィルターが両端を問うています。アクセスについて分かるのは src country と dst port です" } },
+    { "together", { "roll-ups do not have these together", "集計にはこの組み合わせがありません" } },
     { "newer", { "of a newer version", "より新しい版のものです" } },
 };
 

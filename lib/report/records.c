@@ -6,7 +6,7 @@
  * Records of a log bring their verdicts. Those of captures are held until the verdicts on them are
  * final, as a report does when its filter asks for outcomes (work.c).
  */
-#include "run_priv.h"
+#include "summed_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,9 @@ struct records {
     struct choose *choose;
     const struct bh_records_config *cfg;
     struct bh_records *told;
+    struct bh_store_query query; /* of a log            */
+    struct summed *summed;       /* NULL: all is read   */
+    struct bh_judge accesses;    /* the filter's, of who asks for accesses only */
     bool enough;
 };
 
@@ -24,7 +27,7 @@ struct records {
 static void
 select_rows(struct records *g, struct bh_batch *b)
 {
-    g->told->unknown += choose_rows(g->choose, b);
+    g->told->unknown += choose_rows(g->choose, b, g->cfg->asked, g->summed);
     const bool weighs = g->told->plan.added_up && b->has_weight;
     for (uint32_t i = 0; i < b->rows; i++) {
         const uint64_t n = weighs ? b->weight[i] : 1;
@@ -144,16 +147,21 @@ is_of_whole_hours(const struct bh_store *s)
 
 #define QUARTER_NS (900LL * 1000000000)
 
+/* What block_cells.c tells of accesses. */
+#define PARTS_OF_CELLS                                                                                                  \
+    (BH_PART_TIME | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_PORT | BH_PART_FAMILY | BH_PART_SENSOR | BH_PART_CLASS)
+
 static void
 add_up(const struct records *g, struct bh_store_query *q)
 {
     const struct run *x = &g->run;
-    if (g->cfg->adds_up == 0 || countries_words(&x->countries) != NULL || x->served_count > 0 || x->feed.by_days ||
-        x->o->plan == BH_PLAN_ALL) {
+    const struct bh_question *asked = g->cfg->asked;
+    if (asked == NULL || asked->what != BH_ASKED_ACCESSES || (asked->parts & ~(uint32_t)PARTS_OF_CELLS) != 0 ||
+        countries_words(&x->countries) != NULL || x->served_count > 0 || x->feed.by_days || x->o->plan == BH_PLAN_ALL) {
         return;
     }
-    q->accesses = g->cfg->adds_up == 2 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
-    q->stretch_ns = !g->cfg->by_time                       ? BH_STORE_NO_STRETCH
+    q->accesses = (asked->parts & BH_PART_PORT) != 0 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
+    q->stretch_ns = (asked->parts & BH_PART_TIME) == 0 ? BH_STORE_NO_STRETCH
                     : is_of_whole_hours(g->run.feed.store) ? 4 * QUARTER_NS
                                                            : QUARTER_NS;
     g->told->plan.added_up = true;
@@ -168,38 +176,144 @@ may_leave_times(const struct records *g)
            !x->feed.by_days && bh_store_run_count(x->feed.store) == 1;
 }
 
-static int
-begin_log(struct records *g)
+static unsigned
+truths_of_accesses(void *arg, const struct bh_facts *f)
+{
+    const struct bh_judge *of_filter = arg;
+    return f->cls != BH_CLASS_ACCESS ? (unsigned)BH_MAY_NO : of_filter->truths(of_filter->arg, f);
+}
+
+/* Who asks for accesses needs no others, and where the answer on others is unknown, that does not matter. */
+static const struct bh_judge *
+judge_of(struct records *g)
 {
     struct run *x = &g->run;
-    int r = log_find_home(x);
-    if (r != 0) {
-        return r;
+    if (x->judge == NULL || g->cfg->asked == NULL || !bh_question_is_of_accesses(g->cfg->asked)) {
+        return x->judge;
     }
-    r = log_find_judge(x);
-    if (r != 0) {
-        return r;
-    }
+    g->accesses = *x->judge;
+    g->accesses.arg = x->judge;
+    g->accesses.truths = truths_of_accesses;
+    return &g->accesses;
+}
+
+static struct bh_store_query
+query_of(struct records *g)
+{
+    struct run *x = &g->run;
     const uint32_t needs = bh_filter_needs(countries_words(&x->countries));
     struct bh_store_query q = { .countries = countries_at(&x->countries, INT64_MAX),
                                 .start_ns = INT64_MIN,
                                 .end_ns = INT64_MAX,
                                 .threads = x->o->threads };
-    if (x->feed.decided) {
-        add_up(g, &q);
-        q.judge = x->judge;
-        q.explain = x->o->explain;
-        q.start_ns = x->period.start_ns;
-        q.end_ns = x->period.end_ns;
-        q.want = g->cfg->want | (may_leave_times(g) ? 0U : (unsigned)BH_STORE_TIME) |
-                 ((needs & BH_FILTER_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
-                 ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
-                 ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
-    } else {
+    if (!x->feed.decided) {
         q.want = BH_STORE_ALL;
+        return q;
     }
-    g->told->plan.columns = q.want;
-    return bh_store_read_begin(x->feed.store, &q, x->err);
+    add_up(g, &q);
+    q.judge = judge_of(g);
+    q.explain = x->o->explain;
+    q.start_ns = x->period.start_ns;
+    q.end_ns = x->period.end_ns;
+    q.want = g->cfg->want | (may_leave_times(g) ? 0U : (unsigned)BH_STORE_TIME) |
+             ((needs & BH_FILTER_NEEDS_NEAR) != 0 ? (unsigned)BH_STORE_NEAR : 0U) |
+             ((needs & BH_FILTER_NEEDS_SRC_PORT) != 0 ? (unsigned)BH_STORE_KNOCK_PORT : 0U) |
+             ((needs & BH_FILTER_NEEDS_COLD) != 0 ? (unsigned)BH_STORE_COLD : 0U);
+    return q;
+}
+
+static int
+begin_log(struct records *g)
+{
+    struct run *x = &g->run;
+    int r = log_find_home(x);
+    r = r != 0 ? r : log_find_judge(x);
+    if (r != 0) {
+        return r;
+    }
+    g->query = query_of(g);
+    g->told->plan.columns = g->query.want;
+    return bh_store_read_begin(x->feed.store, &g->query, x->err);
+}
+
+/* ---- what roll-ups know ---------------------------------------------------------------------------------- */
+
+static int
+take_sums(void *arg, struct bh_batch *b)
+{
+    struct records *g = arg;
+    g->told->unknown += choose_sums(g->choose, b);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        g->told->selected += b->counted[i] != 0 ? b->weight[i] : 0;
+        g->told->read += b->weight[i];
+    }
+    return g->cfg->sums(g->cfg->arg, b);
+}
+
+static int
+read_some(void *arg, int64_t start_ns, int64_t end_ns)
+{
+    struct records *g = arg;
+    const struct bh_period *p = &g->run.period;
+    struct bh_store_query q = g->query;
+    q.start_ns = start_ns > p->start_ns ? start_ns : p->start_ns;
+    q.end_ns = end_ns < p->end_ns ? end_ns : p->end_ns;
+    q.accesses = BH_STORE_EACH;
+    return bh_store_read_begin(g->run.feed.store, &q, g->run.err);
+}
+
+static void
+select_some(void *arg, struct bh_batch *b)
+{
+    const struct records *g = arg;
+    choose_rows(g->choose, b, g->cfg->asked, NULL); /* what is unknown was counted where it was added up */
+}
+
+static int
+sum_up(struct records *g)
+{
+    struct bh_records *t = g->told;
+    const struct summed_reader reader = { read_some, select_some, g };
+    int r = summed_rows(g->summed, take_sums, g);
+    if (r == 0 && t->selected > 0) {
+        r = summed_ends(g->summed, &reader, &t->sums_first_ns, &t->sums_last_ns);
+    }
+    return r;
+}
+
+/* All that roll-ups tell; then what is left is to be read. */
+static int
+begin_sums(struct records *g)
+{
+    struct run *x = &g->run;
+    struct bh_records *t = g->told;
+    t->plan.why = "";
+    t->sums_first_ns = INT64_MAX;
+    t->sums_last_ns = INT64_MIN;
+    if (x->feed.store == NULL || g->cfg->asked == NULL || g->cfg->sums == NULL) {
+        return 0;
+    }
+    int r = summed_choose(x, g->cfg->asked, false, &g->summed, &t->plan.why);
+    if (r != 0 || g->summed == NULL) {
+        return r;
+    }
+    r = sum_up(g);
+    if (r == BH_EDAMAGED) { /* all of it is read, and nothing counts that came */
+        summed_free(g->summed);
+        g->summed = NULL;
+        t->unknown = t->selected = t->read = 0;
+        t->sums_first_ns = INT64_MAX;
+        t->sums_last_ns = INT64_MIN;
+        t->plan.why = "damaged";
+        r = g->cfg->begin != NULL ? g->cfg->begin(g->cfg->arg, t) : 0;
+    } else if (r == 0) {
+        t->plan.why = "";
+        t->plan.rolled_rows = g->summed->rows;
+        t->plan.joined_rows = g->summed->joined_rows;
+        g->query.without = g->summed->without;
+        g->query.withouts = g->summed->withouts;
+    }
+    return r != 0 ? r : bh_store_read_begin(x->feed.store, &g->query, x->err);
 }
 
 static int
@@ -324,6 +438,7 @@ records_end(struct records *g)
     }
     free(x->hold);
     choose_free(g->choose);
+    summed_free(g->summed);
     free(x->served);
     feed_close(&x->feed);
     bh_filter_judge_free(x->judge);
@@ -373,6 +488,7 @@ bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, stru
     if (r == 0) {
         tell(g);
         r = cfg->begin != NULL ? cfg->begin(cfg->arg, ret) : 0;
+        r = r != 0 ? r : begin_sums(g);
         r = r != 0 ? r : read_all(g);
     }
     if (r == 0) {

@@ -275,6 +275,10 @@ plan_free(struct rolled_plan *p)
     }
     bh_rolled_free(p->r);
     for (size_t k = 0; k < p->parts; k++) {
+        for (uint32_t d = 0; p->part[k].kept != NULL && d < p->part[k].days; d++) {
+            bh_rollup_day_done(&p->part[k].kept[d]);
+        }
+        free(p->part[k].kept);
         bh_rollup_close(p->part[k].rollup);
         free(p->part[k].day);
         free(p->part[k].place);

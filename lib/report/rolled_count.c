@@ -188,7 +188,8 @@ take_day(struct rolled_plan *p, const struct part *part, uint32_t d, uint32_t in
         p->day[index].some_ns = hour->first_ns;
     }
     p->day[index].sources += day.knocked;
-    bh_rollup_day_done(&day);
+    bh_rollup_day_forget(&day);
+    part->kept[d] = day;
     return r;
 }
 
@@ -289,6 +290,8 @@ take_parts(struct run *x, struct rolled_plan *p)
         }
         r = bh_rollup_open(x->feed.store, part->file, &part->rollup);
         r = r != 0 ? r : map_places(x, part);
+        part->kept = calloc(part->days + 1UL, sizeof *part->kept);
+        r = r == 0 && part->kept == NULL ? -ENOMEM : r;
         r = r != 0 ? r : take_sources(p, part);
         for (uint32_t d = 0; d < part->days && r == 0; d++) {
             r = part->day[d] == UINT32_MAX ? 0 : take_day(p, part, d, part->day[d]);

@@ -75,18 +75,13 @@ rolled_take_pings(struct run *x, struct rolled_plan *p)
         const bool one = part->used && part->whole && !by_day;
         uint32_t unit = UINT32_MAX;
         for (uint32_t d = 0; part->used && d < part->days && r == 0; d++) {
-            struct bh_rollup_day day;
+            const struct bh_rollup_day *day = &part->kept[d];
             if (part->day[d] == UINT32_MAX) {
                 continue;
             }
             unit = one && unit != UINT32_MAX ? unit : find_unit(p, part->day[d], (uint32_t)k);
-            r = bh_rollup_get_day(part->rollup, d, &day);
-            if (r != 0) {
-                break;
-            }
-            bh_rolled_pinged(p->r, part->sources, day.pinged.id, day.pinged.count, unit);
-            bh_rolled_then(p->r, part->sources, day.then.id, day.then.count);
-            bh_rollup_day_done(&day);
+            bh_rolled_pinged(p->r, part->sources, day->pinged.id, day->pinged.count, unit);
+            bh_rolled_then(p->r, part->sources, day->then.id, day->then.count);
             if (!one) {
                 struct bh_rollup_who who;
                 r = bh_rollup_get_who(part->rollup, d, &who);
@@ -179,13 +174,9 @@ rolled_take_bursts(struct run *x, struct rolled_plan *p)
     for (size_t k = 0; k < p->parts && r == 0; k++) {
         const struct part *part = &p->part[k];
         for (uint32_t d = 0; part->used && d < part->days && r == 0; d++) {
-            struct bh_rollup_day day;
-            if (part->day[d] == UINT32_MAX) {
-                continue;
-            }
-            r = bh_rollup_get_day(part->rollup, d, &day);
-            for (uint32_t i = 0; r == 0 && i < day.bursts; i++) {
-                const struct bh_rollup_burst *b = &day.burst[i];
+            const struct bh_rollup_day *day = &part->kept[d];
+            for (uint32_t i = 0; part->day[d] != UINT32_MAX && i < day->bursts; i++) {
+                const struct bh_rollup_burst *b = &day->burst[i];
                 uint64_t hi, lo;
                 uint16_t country;
                 uint8_t family;
@@ -195,9 +186,6 @@ rolled_take_bursts(struct run *x, struct rolled_plan *p)
                 bh_rollup_source(part->rollup, b->source, &family, &hi, &lo, &country);
                 const struct bh_ip ip = family == 4 ? bh_ip_from_v4((uint32_t)lo) : bh_ip_from_v6(hi, lo);
                 bh_rolled_add_burst(p->r, &ip, part->place[country], b->key, b->count, b->hour_ns);
-            }
-            if (r == 0) {
-                bh_rollup_day_done(&day);
             }
         }
     }

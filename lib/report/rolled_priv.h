@@ -21,6 +21,7 @@ struct part { /* a file's roll-up */
     bool used, whole;
     uint32_t days;
     uint32_t *day; /* index of plan days; UINT32_MAX: not from here */
+    struct bh_rollup_day *kept; /* of each: who pinged, and bursts */
     struct bh_rollup *rollup;
     struct bh_rolled_part *sources;
     uint16_t *place; /* of its countries */

@@ -154,8 +154,11 @@ struct choose;
 BH_NODISCARD int choose_new(struct run *x, struct choose **ret);
 void choose_free(struct choose *c);
 /* counted[], and country[] and visits as far as they are asked for. Returns how many were left out because the
- * answer is unknown. */
-uint64_t choose_rows(const struct choose *c, struct bh_batch *b);
+ * answer is unknown. `asked` (may be NULL): what else cannot count; `known`: rows of these times are known already. */
+struct summed;
+uint64_t choose_rows(const struct choose *c, struct bh_batch *b, const struct bh_question *asked, const struct summed *known);
+/* Rows that stand for several records, all in the period: their weight is what is left out. */
+uint64_t choose_sums(const struct choose *c, struct bh_batch *b);
 
 /* ---- hide.c ---------------------------------------------------------------------------------------- */
 

@@ -41,7 +41,7 @@ first_with(const struct place *places, unsigned at, const char *(*text)(const st
     const char *mine = text(&places[at]);
     for (unsigned i = 0; i < at && mine != NULL; i++) {
         const char *other = text(&places[i]);
-        if (other != NULL && strcmp(other, mine) == 0) {
+        if (other != NULL && other[0] == mine[0] && strcmp(other, mine) == 0) {
             return (uint16_t)i;
         }
     }

@@ -203,9 +203,16 @@ enum {
     BH_STORE_TIME = 1 << 5, /* when a record came: else, with a judge, it may be any time of its block, in the period */
     BH_STORE_ALL = 63,
 };
+struct bh_store_range {
+    int64_t start_ns, end_ns;
+};
 struct bh_store_query {
     const kobold *countries;  /* country[] becomes values of this one        */
     int64_t start_ns, end_ns; /* blocks outside are skipped; rows are not    */
+    /* Of the period these are known already, and blocks inside of one are skipped; rows are not. They rise, lie apart, and are
+     * borrowed until the next query. */
+    const struct bh_store_range *without;
+    size_t withouts;
     uint32_t want;            /* BH_STORE_...                                 */
     /* Records of which it says that they cannot be selected are left out, as far as that saves reading;
      * those of which it says that they are unknown may be counted instead (bh_store_skipped). NULL: all. */
@@ -353,6 +360,9 @@ void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_f
  * all days together. */
 #define BH_ROLLUP_ALL UINT32_MAX
 BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
+/* The beginning of it: sums, hours, cells and places. */
+BH_NODISCARD int bh_rollup_get_hours(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
+void bh_rollup_day_forget(struct bh_rollup_day *d); /* all but who pinged, and bursts */
 void bh_rollup_day_done(struct bh_rollup_day *d);
 BH_NODISCARD int bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
 void bh_rollup_who_done(struct bh_rollup_who *w);
@@ -389,6 +399,9 @@ uint16_t bh_store_country_value(const struct bh_store *s, const struct bh_store_
 /* BH_EDAMAGED: its sums are not right. It lasts until the store is closed or bh_rollup_close(). */
 BH_NODISCARD int bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret);
 void bh_rollup_close(struct bh_rollup *r);
+/* Of a roll-up of which only some is asked for: hours (bh_rollup_get_hours) and countries; services and rare ones too; all. */
+enum bh_rollup_parts { BH_ROLLUP_HOURS, BH_ROLLUP_SERVICES, BH_ROLLUP_SOURCES };
+BH_NODISCARD int bh_rollup_open_some(const struct bh_store *s, size_t file, enum bh_rollup_parts parts, struct bh_rollup **ret);
 /* Beside the files there may be one roll-up of many of them (docs/format/log.md, "Joined roll-ups"): `file` of the two
  * functions above. Days of it; 0: there is none. */
 #define BH_STORE_JOINED SIZE_MAX

@@ -725,6 +725,12 @@ repair(const struct dict_ref *d, const uint8_t *body, uint8_t *octets, uint32_t 
     return true;
 }
 
+static bool
+piece_is_sound(const struct dict_ref *d, const uint8_t *body, uint32_t piece)
+{
+    return code_sum(body + (uint64_t)piece * PIECE_SIZE, piece_len(d, piece)) == bh_get_le64(d->head + 8 + 8ULL * piece);
+}
+
 int
 log_file_dict(const struct log_file *f, size_t index, struct dict *ret)
 {
@@ -736,8 +742,7 @@ log_file_dict(const struct log_file *f, size_t index, struct dict *ret)
         return BH_EDAMAGED;
     }
     for (uint32_t k = 0; k < d->pieces && r == 0; k++) {
-        if (code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) ==
-            bh_get_le64(d->head + 8 + 8ULL * k)) {
+        if (piece_is_sound(d, body, k)) {
             continue;
         }
         if (repaired == NULL) {
@@ -755,6 +760,27 @@ log_file_dict(const struct log_file *f, size_t index, struct dict *ret)
     return r;
 }
 
+int
+log_file_countries(const struct log_file *f, size_t index, struct dict *ret)
+{
+    const struct dict_ref *d = &f->dict[index];
+    const uint8_t *body = f->data + d->body_at;
+    bool sound = d->size > 0 && d->head_size >= 8 + 8ULL * d->pieces;
+    uint64_t known = 0; /* octets whose sums are right */
+    for (uint32_t k = 0; k < d->pieces && sound; k++) {
+        struct dict some = { 0 };
+        sound = piece_is_sound(d, body, k);
+        known += piece_len(d, k);
+        struct bh_cur c = bh_cur_over(body, (size_t)known);
+        int r = sound ? dict_get_countries(&c, &some.country, &some.country_count) : 0;
+        if (sound && r != BH_EDAMAGED) {
+            *ret = some;
+            return r;
+        }
+    }
+    return log_file_dict(f, index, ret); /* which repairs it */
+}
+
 static bool
 parity_is_sound(const struct log_file *f, size_t index)
 {
@@ -767,8 +793,7 @@ parity_is_sound(const struct log_file *f, size_t index)
     }
     bool ok = true;
     for (uint32_t k = 0; k < d->pieces && ok; k++) {
-        ok = code_sum(body + (uint64_t)k * PIECE_SIZE, piece_len(d, k)) ==
-             bh_get_le64(d->head + 8 + 8ULL * k);
+        ok = piece_is_sound(d, body, k);
     }
     for (uint32_t k = 0; k < groups && ok; k++) {
         ok = code_sum(body + d->size + (uint64_t)k * PIECE_SIZE, parity_len(d, k)) ==

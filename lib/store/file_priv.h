@@ -119,11 +119,13 @@ void log_file_close(struct log_file *f);
 void log_file_forget_pages(const struct log_file *f, uint64_t at, uint64_t size);
 /* The dictionary, repaired from its parity where that helps. */
 BH_NODISCARD int log_file_dict(const struct log_file *f, size_t index, struct dict *ret);
+/* Its countries alone, with which it begins. */
+BH_NODISCARD int log_file_countries(const struct log_file *f, size_t index, struct dict *ret);
 
 /* Of a segment: also what stands twice, and is not looked at as long as its other copy is sound. */
 bool log_file_frames_are_sound(const struct log_file *f);
 /* Its roll-up, opened. */
-BH_NODISCARD int rollup_open(const struct log_file *f, struct bh_rollup **ret);
+BH_NODISCARD int rollup_open(const struct log_file *f, enum bh_rollup_parts parts, struct bh_rollup **ret);
 /* Its summary; BH_EDAMAGED: there is none that can be used. */
 BH_NODISCARD int log_file_summary(const struct log_file *f, struct summary *ret);
 /* Has it a summary, or blocks so few that it needs none? */

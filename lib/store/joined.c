@@ -45,7 +45,7 @@ open_parts(struct join *j, const struct log_file *files, size_t count)
     int r = j->part == NULL ? -ENOMEM : 0;
     for (size_t k = 0; k < count && r == 0; k++) {
         j->part[k].file = &files[k];
-        r = rollup_open(&files[k], &j->part[k].u);
+        r = rollup_open(&files[k], BH_ROLLUP_SOURCES, &j->part[k].u);
         j->parts = k + (r == 0);
     }
     return r;

@@ -166,12 +166,33 @@ get_own(struct open_rollup *o, struct bh_cur *c)
     return 0;
 }
 
+/* Sources, what spans days, and which services are frequent. */
+static int
+get_common(struct open_rollup *o)
+{
+    const struct rollup_head *h = o->h;
+    uint8_t *raw = NULL;
+    struct bh_cur c = bh_cur_over(o->body + h->common.at, (size_t)h->common.size), stream;
+    int r = rollup_part_is_sound(h->common, o->body) ? rollup_get_raw(&c, &raw, &stream) : BH_EDAMAGED;
+    r = r != 0 ? r : get_once(o, &stream);
+    r = r != 0 ? r : get_own(o, &stream);
+    r = r != 0 ? r : rollup_get_ids(&stream, o->r.sources, &o->r.silent);
+    r = r != 0 ? r : rollup_get_ids(&stream, o->r.sources, &o->r.then);
+    r = r != 0 ? r : rollup_get_ids(&stream, ROLLUP_KEYS, &o->frequent);
+    r = r == 0 && o->frequent.count > ROLLUP_FREQUENT_MOST ? BH_EDAMAGED : r;
+    o->r.frequent = o->frequent.id;
+    o->r.frequent_count = o->frequent.count;
+    o->r.own = o->own;
+    o->r.own_count = h->own;
+    free(raw);
+    return r;
+}
+
 int
-rollup_open(const struct log_file *f, struct bh_rollup **ret)
+rollup_open(const struct log_file *f, enum bh_rollup_parts parts, struct bh_rollup **ret)
 {
     const struct rollup_head *h = &f->rollup;
-    const uint8_t *body = f->data + f->rollup_at;
-    if (h->days == 0 || f->dict_count != 1 || !rollup_part_is_sound(h->common, body)) {
+    if (h->days == 0 || f->dict_count != 1) {
         return BH_EDAMAGED;
     }
     struct open_rollup *o = calloc(1, sizeof *o);
@@ -179,33 +200,24 @@ rollup_open(const struct log_file *f, struct bh_rollup **ret)
         return -ENOMEM;
     }
     o->h = h;
-    o->body = body;
-    int r = log_file_dict(f, 0, &o->dict);
+    o->body = f->data + f->rollup_at;
+    o->has_sources = parts == BH_ROLLUP_SOURCES;
+    int r = o->has_sources ? log_file_dict(f, 0, &o->dict) : log_file_countries(f, 0, &o->dict);
     if (r != 0) {
         free(o);
         return r;
     }
-    uint8_t *raw = NULL;
-    struct bh_cur c = bh_cur_over(body + h->common.at, (size_t)h->common.size), stream;
-    r = h->entries == o->dict.entry_count ? rollup_get_raw(&c, &raw, &stream) : BH_EDAMAGED;
-    r = r != 0 ? r : get_once(o, &stream);
-    r = r != 0 ? r : get_own(o, &stream);
+    r = o->has_sources && h->entries != o->dict.entry_count ? BH_EDAMAGED : 0;
     o->r.countries = o->dict.country_count;
+    o->r.country = o->dict.country;
     o->r.sources = h->entries + h->once4 + h->once6;
-    r = r != 0 ? r : rollup_get_ids(&stream, o->r.sources, &o->r.silent);
-    r = r != 0 ? r : rollup_get_ids(&stream, o->r.sources, &o->r.then);
-    r = r != 0 ? r : rollup_get_ids(&stream, ROLLUP_KEYS, &o->frequent);
-    r = r == 0 && o->frequent.count > ROLLUP_FREQUENT_MOST ? BH_EDAMAGED : r;
-    o->r.frequent = o->frequent.id;
-    o->r.frequent_count = o->frequent.count;
-    r = r != 0 ? r : rollup_open_rare(o);
-    free(raw);
     o->r.days = h->days;
     o->r.is_joined = (h->flags & ROLLUP_JOINED) != 0;
-    o->r.own_count = h->own;
-    o->r.own = o->own;
-    o->r.country = o->dict.country;
     o->r.priv = o;
+    if (parts != BH_ROLLUP_HOURS) {
+        r = r != 0 ? r : get_common(o);
+        r = r != 0 ? r : rollup_open_rare(o);
+    }
     if (r != 0) {
         bh_rollup_close(&o->r);
         return r;

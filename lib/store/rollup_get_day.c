@@ -56,7 +56,7 @@ rollup_get_ids(struct bh_cur *c, uint32_t below, struct bh_rollup_ids *ret)
     }
     uint64_t last = 0;
     for (uint64_t k = 0; k < n; k++) {
-        const uint64_t step = rollup_get_varint(c);
+        const uint64_t step = rollup_get_small(c);
         last += step;
         if (c->bad || step > UINT32_MAX || last >= below || (step == 0 && k > 0)) {
             return BH_EDAMAGED;
@@ -104,8 +104,8 @@ get_cells(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d, struct 
     }
     uint64_t country = 0;
     for (uint64_t k = 0; k < n; k++) {
-        country += rollup_get_varint(c);
-        const uint64_t tcp = rollup_get_varint(c), udp = rollup_get_varint(c);
+        country += rollup_get_small(c);
+        const uint64_t tcp = rollup_get_small(c), udp = rollup_get_small(c);
         if (c->bad || country >= countries || tcp > UINT32_MAX || udp > UINT32_MAX) {
             return BH_EDAMAGED;
         }
@@ -217,21 +217,44 @@ get_ports(struct bh_cur *c, struct bh_cur *body, struct bh_rollup_day *d)
     return r;
 }
 
-int
-bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+/* Sums, hours and places of a day; `raw` is what `c` goes on in, `body` stands behind it. */
+static int
+open_day(const struct bh_rollup *rollup, uint32_t day, struct bh_cur *body, struct bh_cur *c, uint8_t **raw, struct bh_rollup_day *d)
 {
     const struct open_rollup *o = rollup->priv;
     const struct rollup_day_ref *ref = &o->h->day[day];
-    struct bh_rollup_day d = { .start_ns = ref->start_ns, .end_ns = ref->end_ns };
-    if (!rollup_part_is_sound(ref->small, o->body)) {
-        return BH_EDAMAGED;
-    }
-    struct bh_cur body = bh_cur_over(o->body + ref->small.at, (size_t)ref->small.size), c;
+    d->start_ns = ref->start_ns;
+    d->end_ns = ref->end_ns;
+    *body = bh_cur_over(o->body + ref->small.at, (size_t)ref->small.size);
+    int r = rollup_part_is_sound(ref->small, o->body) ? rollup_get_raw(body, raw, c) : BH_EDAMAGED;
+    r = r != 0 ? r : get_sums(c, &d->sums);
+    r = r != 0 ? r : get_hours(c, rollup->countries, d);
+    return r != 0 ? r : get_places(c, rollup->countries, d);
+}
+
+int
+bh_rollup_get_hours(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+{
+    struct bh_rollup_day d = { 0 };
+    struct bh_cur body, c;
     uint8_t *raw = NULL;
-    int r = rollup_get_raw(&body, &raw, &c);
-    r = r != 0 ? r : get_sums(&c, &d.sums);
-    r = r != 0 ? r : get_hours(&c, rollup->countries, &d);
-    r = r != 0 ? r : get_places(&c, rollup->countries, &d);
+    int r = open_day(rollup, day, &body, &c, &raw, &d);
+    free(raw);
+    if (r != 0) {
+        bh_rollup_day_done(&d);
+        return r;
+    }
+    *ret = d;
+    return 0;
+}
+
+int
+bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup_day *ret)
+{
+    struct bh_rollup_day d = { 0 };
+    struct bh_cur body, c;
+    uint8_t *raw = NULL;
+    int r = open_day(rollup, day, &body, &c, &raw, &d);
     r = r != 0 ? r : get_bursts(&c, rollup->sources, &d);
     r = r != 0 ? r : rollup_get_ids(&c, rollup->sources, &d.pinged);
     r = r != 0 ? r : rollup_get_ids(&c, rollup->sources, &d.then);
@@ -251,16 +274,28 @@ bh_rollup_get_day(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup
 }
 
 void
-bh_rollup_day_done(struct bh_rollup_day *d)
+bh_rollup_day_forget(struct bh_rollup_day *d)
 {
     free(d->hour);
     free(d->cell);
     free(d->place);
-    free(d->burst);
-    free(d->pinged.id);
-    free(d->then.id);
     free(d->other.id);
     free(d->own.id);
     free(d->dst_ports);
+    d->hour = NULL;
+    d->cell = NULL;
+    d->place = NULL;
+    d->dst_ports = NULL;
+    d->other = d->own = (struct bh_rollup_ids){ 0 };
+    d->hours = d->cells = d->places = 0;
+}
+
+void
+bh_rollup_day_done(struct bh_rollup_day *d)
+{
+    bh_rollup_day_forget(d);
+    free(d->burst);
+    free(d->pinged.id);
+    free(d->then.id);
     *d = (struct bh_rollup_day){ 0 };
 }

@@ -378,7 +378,7 @@ rares_open(struct open_rollup *o, uint32_t country, struct bh_rollup_rares *s)
     const uint8_t *p = bh_cur_take(&c, size);
     s->bits = (struct code_bits_in){ p, size, 0 };
     r = r != 0 ? r : p == NULL ? BH_EDAMAGED : 0;
-    return r != 0 || !x->told ? r : rares_told(o, country, s);
+    return r != 0 || !x->told || !o->has_sources ? r : rares_told(o, country, s);
 }
 
 int

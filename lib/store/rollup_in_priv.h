@@ -16,7 +16,8 @@ struct open_rollup {
     struct bh_rollup r;
     const struct rollup_head *h;
     const uint8_t *body;
-    struct dict dict;
+    struct dict dict; /* its countries only, where sources are not asked for */
+    bool has_sources;
     struct once {
         uint64_t hi, lo;
         uint16_t country;
@@ -36,6 +37,15 @@ static inline uint16_t
 rollup_country(const struct open_rollup *o, uint32_t source)
 {
     return source < o->h->entries ? o->dict.entry[source].country : o->once[source - o->h->entries].country;
+}
+/* Most are below 128. */
+static inline uint64_t
+rollup_get_small(struct bh_cur *c)
+{
+    if (BH_LIKELY(!c->bad && c->at < c->end && *c->at < 128)) {
+        return *c->at++;
+    }
+    return rollup_get_varint(c);
 }
 bool rollup_part_is_sound(struct rollup_part p, const uint8_t *body);
 /* A stream with its size before it; its octets are the caller's. */

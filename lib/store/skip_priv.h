@@ -29,10 +29,38 @@ file_plan_make(struct file_plan *p, const struct log_file *f, const struct bh_st
                const struct country_values *values, const char *sensor);
 void file_plan_done(struct file_plan *p);
 
+/* The first range that is known already and ends behind a time. */
+static inline size_t
+first_known(const struct bh_store_query *q, int64_t ts_ns)
+{
+    size_t low = 0, high = q->withouts;
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        if (q->without[mid].end_ns > ts_ns) {
+            high = mid;
+        } else {
+            low = mid + 1;
+        }
+    }
+    return low;
+}
+
 static inline bool
 is_in_period(const struct bh_store_query *q, const struct block_head *h)
 {
-    return h->max_ns >= q->start_ns && h->min_ns < q->end_ns;
+    if (h->max_ns < q->start_ns || h->min_ns >= q->end_ns) {
+        return false;
+    }
+    const size_t k = first_known(q, h->min_ns);
+    return k == q->withouts || q->without[k].start_ns > h->min_ns || q->without[k].end_ns <= h->max_ns;
+}
+
+/* All of its records are in the period, and none of them is known already. */
+static inline bool
+is_inside(const struct bh_store_query *q, const struct block_head *h)
+{
+    const size_t k = first_known(q, h->min_ns);
+    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns && (k == q->withouts || q->without[k].start_ns > h->max_ns);
 }
 
 #endif

@@ -628,13 +628,6 @@ map_countries(const struct bh_store *s, struct cursor *c)
     return 0;
 }
 
-/* All of its records are in the period. */
-static bool
-is_inside(const struct bh_store_query *q, const struct block_head *h)
-{
-    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns;
-}
-
 /* The dictionary of a block, and what is made of it. */
 static int
 open_dict(struct bh_store *s, struct cursor *c, const struct block_ref *b)
@@ -1193,7 +1186,13 @@ bh_store_rollup_bounds(const struct bh_store *s, size_t file, uint32_t day, int6
 int
 bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret)
 {
-    return rollup_open(file == BH_STORE_JOINED ? &s->joined : &s->file[file], ret);
+    return bh_rollup_open_some(s, file, BH_ROLLUP_SOURCES, ret);
+}
+
+int
+bh_rollup_open_some(const struct bh_store *s, size_t file, enum bh_rollup_parts parts, struct bh_rollup **ret)
+{
+    return rollup_open(file == BH_STORE_JOINED ? &s->joined : &s->file[file], parts, ret);
 }
 
 uint32_t

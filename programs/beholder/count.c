@@ -11,6 +11,7 @@ struct counting {
     struct asked_records *q;
     struct bh_count_key keys[BH_COUNT_KEYS];
     struct bh_count_config cfg;
+    struct bh_question asked;
     struct bh_count *count;
     struct bh_buf out;
 };
@@ -21,6 +22,8 @@ count_begin(void *arg, const struct bh_records *r)
     struct counting *x = arg;
     struct bh_error err = { 0 };
     x->cfg.countries = r->countries;
+    bh_count_free(x->count); /* of a first try */
+    x->count = NULL;
     return bh_count_new(&x->cfg, &x->count, &err);
 }
 
@@ -30,6 +33,13 @@ count_batch(void *arg, struct bh_batch *b)
     struct counting *x = arg;
     int r = bh_count_batch(x->count, b);
     return r != 0 ? r : program_is_interrupted() ? 1 : 0;
+}
+
+static int
+count_sums(void *arg, struct bh_batch *b)
+{
+    struct counting *x = arg;
+    return bh_count_sums(x->count, b);
 }
 
 static unsigned
@@ -77,6 +87,7 @@ count_end(void *arg, const struct bh_records *r)
         .start_ns = r->period.start_ns,
         .end_ns = r->period.end_ns,
     };
+    bh_count_span(x->count, r->sums_first_ns, r->sums_last_ns);
     bh_count_write(x->count, &a, &x->out);
     bh_buf_done(&home);
     bh_count_free(x->count);
@@ -92,7 +103,7 @@ count(struct asked_records *q)
     struct bh_error err = { 0 };
     struct bh_records records = { 0 };
     struct bh_records_config cfg = {
-        .begin = count_begin, .batch = count_batch, .end = count_end, .arg = &x
+        .begin = count_begin, .sums = count_sums, .batch = count_batch, .end = count_end, .asked = &x.asked, .arg = &x
     };
     int code = 0;
     x.cfg = (struct bh_count_config){ .keys = x.keys,
@@ -101,10 +112,12 @@ count(struct asked_records *q)
                                       .lang = q->lang,
                                       .anonymize = q->anonymize };
     int r = bh_count_keys("--by", bh_arg(q->args, "by"), x.keys, &x.cfg.key_count, &err);
-    cfg.adds_up = r == 0 ? bh_count_adds_up(&x.cfg, &cfg.by_time) : 0;
     cfg.without_times = true;
     for (size_t k = 0; k < x.cfg.key_count; k++) {
         cfg.without_times &= x.keys[k].column.type != BH_TYPE_TIME;
+    }
+    if (r == 0) {
+        bh_count_question(&x.cfg, &x.asked);
     }
     r = r != 0 ? r : program_read_records(q, &cfg, bh_count_needs(&x.cfg), &records, &code, &err);
     bh_count_free(x.count);

@@ -51,6 +51,12 @@ program_end_interrupted(void)
 
 /* ---- the command line ------------------------------------------------------------------------------------ */
 
+static enum bh_plan_choice
+plan_of(const char *word)
+{
+    return strcmp(word, "all") == 0 ? BH_PLAN_ALL : strcmp(word, "blocks") == 0 ? BH_PLAN_BLOCKS : BH_PLAN_AUTO;
+}
+
 static void
 fill_input(struct asked_records *q)
 {
@@ -72,7 +78,7 @@ fill_input(struct asked_records *q)
         .served = bh_arg(a, "served"),
         .threads = (unsigned)bh_arg_uint(a, "threads"),
         .explain = bh_arg_given(a, "explain"),
-        .plan = strcmp(bh_arg(a, "plan"), "all") == 0 ? BH_PLAN_ALL : BH_PLAN_AUTO,
+        .plan = plan_of(bh_arg(a, "plan")),
         .input_format = bh_arg(a, "input-format"),
         .input_columns = bh_arg(a, "input-columns"),
         .input_year = (unsigned)bh_arg_uint(a, "input-year"),
@@ -145,6 +151,24 @@ explain_columns(const struct bh_records_plan *p, bool read, bool ja)
     fprintf(stderr, any ? "\n" : ja ? "なし\n" : "none\n");
 }
 
+/* Nothing where records themselves are wanted. */
+static void
+explain_rolled(const struct bh_records_plan *p, enum bh_lang lang)
+{
+    const bool ja = lang == BH_JA;
+    if (p->rolled_rows == 0) {
+        if (p->why[0] != '\0') {
+            fprintf(stderr, ja ? "集計は不使用: %s\n" : "roll-ups: not used: %s\n", bh_plan_why(p->why, lang));
+        }
+        return;
+    }
+    fprintf(stderr, ja ? "集計を使用: 記録 %" PRIu64 " 件分\n" : "roll-ups: used, for %" PRIu64 " records\n", p->rolled_rows);
+    if (p->joined_rows > 0) {
+        fprintf(stderr, ja ? "  うち %" PRIu64 " 件はログ全体の集計から\n" : "  %" PRIu64 " of them from the roll-up of the whole log\n",
+                p->joined_rows);
+    }
+}
+
 static void
 explain(enum bh_lang lang, const struct bh_records *r)
 {
@@ -155,11 +179,20 @@ explain(enum bh_lang lang, const struct bh_records *r)
                            : "files: no packet log, read from the beginning\n");
     } else {
         struct bh_buf skipped = { 0 };
+        explain_rolled(p, lang);
+        if (p->rolled_rows > 0 && p->blocks_wanted == 0) {
+            fputs(ja ? "ブロックは読みませんでした\n" : "blocks: none read\n", stderr);
+            return;
+        }
         fprintf(stderr,
-                ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
-                     " 個は期間外なので読みませんでした\n"
-                   : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
-                     " skipped as outside the period\n",
+                p->rolled_rows > 0 ? (ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
+                                          " 個は期間外か集計にあるので読みませんでした\n"
+                                        : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
+                                          " skipped as outside the period, or known from roll-ups\n")
+                : ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
+                       " 個は期間外なので読みませんでした\n"
+                     : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
+                       " skipped as outside the period\n",
                 p->segments, p->journals, p->skipped.files[BH_STORE_BY_PERIOD]);
         fprintf(stderr,
                 ja ? "ブロック: %" PRIu64 " 個のうち %" PRIu64 " 個を読み、期間外の %" PRIu64

@@ -116,11 +116,36 @@ read_rares(const struct bh_rollup *r, uint32_t country)
     bh_rollup_rares_free(rares);
 }
 
+/* Who needs no sources opens less of it. */
+static void
+read_numbers(const struct log_file *f, enum bh_rollup_parts parts)
+{
+    struct bh_rollup *r;
+    if (rollup_open(f, parts, &r) != 0) {
+        return;
+    }
+    for (uint32_t k = 0; k < r->days; k++) {
+        struct bh_rollup_day d;
+        if (bh_rollup_get_hours(r, k, &d) == 0) {
+            bh_rollup_day_done(&d);
+        }
+        if (parts == BH_ROLLUP_SERVICES) {
+            read_services(r, k);
+        }
+    }
+    for (uint32_t c = 0; c < r->countries && parts == BH_ROLLUP_SERVICES; c++) {
+        read_rares(r, c);
+    }
+    bh_rollup_close(r);
+}
+
 static void
 read_rollup(const struct log_file *f)
 {
     struct bh_rollup *r;
-    if (rollup_open(f, &r) != 0) {
+    read_numbers(f, BH_ROLLUP_HOURS);
+    read_numbers(f, BH_ROLLUP_SERVICES);
+    if (rollup_open(f, BH_ROLLUP_SOURCES, &r) != 0) {
         return;
     }
     check_ids(&r->silent, r->sources);
