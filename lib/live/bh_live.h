@@ -54,7 +54,8 @@ uint32_t bh_live_renewed(const struct bh_live *l);
 bool bh_live_is_up(const struct bh_live *l, size_t interface);
 const char *bh_live_name(const struct bh_live *l, size_t interface);
 size_t bh_live_count(const struct bh_live *l);
-uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface); /* as it was made */
+unsigned bh_live_rings(const struct bh_live *l);                         /* of each interface */
+uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface); /* of all of them, as they were made */
 
 /* In the process that reads. `place` (may be NULL): where it is to go on, in a block that was not given
  * back. */

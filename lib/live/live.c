@@ -312,7 +312,7 @@ check_numbers(const struct bh_live_config *cfg, struct bh_error *err)
     const unsigned each = cfg->threads > 1 ? cfg->threads : 1;
     if (each > BH_LIVE_THREADS || (each > 1 && cfg->with_pcap)) {
         return bh_error_set(err, BH_EUSAGE, "threads",
-                            each > BH_LIVE_THREADS ? "at most %u" : "several are for rings, not for libpcap",
+                            each > BH_LIVE_THREADS ? "at most %u" : "more than one is for rings, not for libpcap",
                             each > BH_LIVE_THREADS ? "%u 個までです" : "複数のスレッドはリング用です (libpcap では使えません)",
                             BH_LIVE_THREADS);
     }
@@ -404,6 +404,12 @@ size_t
 bh_live_count(const struct bh_live *l)
 {
     return l->count;
+}
+
+unsigned
+bh_live_rings(const struct bh_live *l)
+{
+    return l->each;
 }
 
 uint64_t

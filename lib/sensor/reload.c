@@ -457,8 +457,8 @@ reload(struct sensor *s)
     if (differ(s->fixed, new->fixed)) {
         sensor_say_plain(
             s, "beholder", BH_SAY_WARNING,
-            "interfaces, rings, user, sockets and outcomes change with a restart only; outputs have changed",
-            "インターフェース、リング、ユーザー、ソケット、判定の変更には再起動が必要です (出力は変更しました)");
+            "interfaces, rings, threads, user, sockets and outcomes change with a restart only; outputs have changed",
+            "インターフェース、リング、スレッド、ユーザー、ソケット、判定の変更には再起動が必要です (出力は変更しました)");
     }
     const bool meaning =
         differ(s->config->home, new->home) || differ(s->config->sensor, new->sensor);
