@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { BLOCKS_EACH = 2 };
+enum { BLOCKS_EACH = 8 }; /* some thousand frames: whoever is awake need not sleep between two blocks */
 enum state { BLOCK_FREE, BLOCK_READ, BLOCK_TAKEN, BLOCK_DECODED };
 
 struct place {
