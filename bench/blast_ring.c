@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * blast_ring IF COUNT PPS SENDERS [EACH]: frames from rings of the kernel's (PACKET_TX_RING), past the queues of the
- * interface, by SENDERS processes with COUNT / SENDERS each, together PPS a second (0: as fast as it goes). Frames of 80
- * octets to and from 198.51.100.1: with EACH 1 (or without it) a flood, SYNs and datagrams from some 60,000 sources; with
+ * interface, by SENDERS processes with COUNT / SENDERS each, together PPS a second (0: as fast as it goes). COUNT may be
+ * a time instead: "5s". Frames of 80 octets to and from 198.51.100.1: with EACH 1 (or without it) a flood, SYNs and datagrams from some 60,000 sources; with
  * more, conversations of so many packets each, both directions taking turns: TCP from its SYN on, and UDP. Prints how many
  * were sent, and how many a second.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,8 +99,11 @@ open_ring(const char *interface, uint8_t **ret)
     return *ret == MAP_FAILED ? -1 : fd;
 }
 
+/* How many were sent; shared. */
+static _Atomic long *sent;
+
 static int
-send_all(const char *interface, unsigned sender, long count, double pps, uint32_t each)
+send_all(const char *interface, unsigned sender, long count, double seconds, double pps, uint32_t each)
 {
     uint8_t *ring;
     const int fd = open_ring(interface, &ring);
@@ -122,6 +127,10 @@ send_all(const char *interface, unsigned sender, long count, double pps, uint32_
         __atomic_store_n(&h->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
         if (k % BURST == BURST - 1 || k + 1 == count) {
             send(fd, NULL, 0, 0);
+            *sent += k % BURST + 1;
+            if (now() - start > seconds) {
+                break;
+            }
             while (pps > 0 && (double)k > (now() - start) * pps) {
                 usleep(50);
             }
@@ -138,17 +147,23 @@ main(int argc, char **argv)
         return 2;
     }
     const long each = argc == 6 ? atol(argv[5]) : 1;
-    const long count = atol(argv[2]), senders = atol(argv[4]);
+    const bool is_time = strchr(argv[2], 's') != NULL;
+    const long count = is_time ? LONG_MAX / 2 : atol(argv[2]), senders = atol(argv[4]);
+    const double seconds = is_time ? atof(argv[2]) : 1e9;
+    sent = mmap(NULL, sizeof *sent, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (sent == MAP_FAILED) {
+        return 1;
+    }
     const double pps = atof(argv[3]), start = now();
     int status, bad = senders < 1 || senders > 16 || each < 1 || each > 10000;
     for (long k = 0; !bad && k < senders; k++) {
         if (fork() == 0) {
-            _exit(send_all(argv[1], (unsigned)k, count / senders, pps / (double)senders, (uint32_t)each));
+            _exit(send_all(argv[1], (unsigned)k, count / senders, seconds, pps / (double)senders, (uint32_t)each));
         }
     }
     while (wait(&status) > 0) {
         bad |= status;
     }
-    printf("%ld %.0f\n", bad != 0 ? 0 : count / senders * senders, (double)count / (now() - start));
+    printf("%ld %.0f\n", bad != 0 ? 0 : *sent, (double)*sent / (now() - start));
     return bad != 0;
 }

@@ -35,6 +35,7 @@
 enum { RETIRE_MS = 100, RETIRE_SOON_MS = 20 };
 #define RING_BYTES (32U << 20)
 #define BLOCK_BYTES (256U << 10)
+#define SMALL_BLOCK_BYTES (64U << 10) /* of several rings: what is handed over sooner is to be full all the same */
 #define WHOLE_BLOCK_BYTES (1U << 20) /* a frame must fit into a block */
 
 /* ---- making it ------------------------------------------------------------------------------------- */
@@ -128,7 +129,7 @@ set_ring(const struct bh_live *l, struct ring *r)
 {
     const int version = TPACKET_V3, reserve = LIVE_TAG_LEN;
     const uint64_t bytes = (l->bytes != 0 ? l->bytes : RING_BYTES) / l->each;
-    r->block_bytes = l->whole_frames ? WHOLE_BLOCK_BYTES : BLOCK_BYTES;
+    r->block_bytes = l->whole_frames ? WHOLE_BLOCK_BYTES : l->several ? SMALL_BLOCK_BYTES : BLOCK_BYTES;
     r->blocks = (uint32_t)(bytes / r->block_bytes < 4       ? 4
                            : bytes / r->block_bytes > 65536 ? 65536
                                                             : bytes / r->block_bytes);
