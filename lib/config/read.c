@@ -102,7 +102,7 @@ next_line(char *to, int room, void *arg)
             }
             return to;
         }
-        return strcpy(to, "\n"); /* inih counts lines too */
+        return memcpy(to, "\n", 2); /* inih counts lines too */
     }
     return NULL;
 }

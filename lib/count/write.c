@@ -166,8 +166,8 @@ make_label(struct writing *w, size_t k, uint32_t g)
     } else if (code != NULL && c->keys[k].column.id == ID_REGION) {
         name = kobold_region_name(code, lang);
     } else if (code != NULL) {
-        name = kobold_country_name(code, lang);
-        name = name != NULL ? name : kobold_class_name(code, lang);
+        name = kobold_class_name(code, lang); /* first: of "private-use" a country's name would be that of "pr" */
+        name = name != NULL ? name : kobold_country_name(code, lang);
     }
     if (name != NULL) {
         bh_buf_put_safe(&w->cell, name, strlen(name));

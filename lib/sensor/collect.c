@@ -32,9 +32,9 @@ ask_kernel(struct status_process *p)
     FILE *f = fopen(path, "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, "Seccomp:", 8) == 0) {
-            p->seccomp = atoi(line + 8);
+            p->seccomp = (int)strtol(line + 8, NULL, 10);
         } else if (strncmp(line, "Threads:", 8) == 0) {
-            p->threads = (unsigned)atoi(line + 8);
+            p->threads = (unsigned)strtoul(line + 8, NULL, 10);
         }
     }
     if (f != NULL) {

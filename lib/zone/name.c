@@ -98,7 +98,8 @@ list_add(struct zone_list *list, const char *name)
         list->names = names;
         list->cap = cap;
     }
-    strcpy(list->names[list->count++], name);
+    snprintf(list->names[list->count], sizeof list->names[0], "%s", name);
+    list->count++;
 }
 
 /* Zones begin with a capital; zone.tab, posix/, right/ and the like do not. */
@@ -161,7 +162,7 @@ nearest_zone(const char *name, char ret_near[64])
     if (strlen(name) >= sizeof word) {
         return false;
     }
-    strcpy(word, name);
+    snprintf(word, sizeof word, "%s", name);
     lower(word);
     list_folder(&list, "", 0);
     if (list.count > 0) {
@@ -172,7 +173,7 @@ nearest_zone(const char *name, char ret_near[64])
     if (lowered != NULL && whole != NULL) {
         const char **last = whole + list.count;
         for (size_t i = 0; i < list.count; i++) {
-            strcpy(lowered[i], list.names[i]);
+            snprintf(lowered[i], sizeof lowered[i], "%s", list.names[i]);
             lower(lowered[i]);
             whole[i] = lowered[i];
             last[i] = last_part(lowered[i]);
@@ -184,7 +185,7 @@ nearest_zone(const char *name, char ret_near[64])
         }
         for (size_t i = 0; near != NULL && i < list.count && !found; i++) {
             if (near == whole[i] || near == last[i]) {
-                strcpy(ret_near, list.names[i]);
+                snprintf(ret_near, sizeof list.names[i], "%s", list.names[i]);
                 found = true;
             }
         }
@@ -337,7 +338,7 @@ bh_zone_set(const char *name, struct bh_error *err)
             return unknown_zone(where, text, err);
         }
         tzset();
-        strcpy(zone_name, text);
+        snprintf(zone_name, sizeof zone_name, "%s", text);
         return 0;
     }
     snprintf(where, sizeof where, "--tz %.60s", name);
@@ -365,7 +366,7 @@ bh_zone_set(const char *name, struct bh_error *err)
         return bh_error_errno(err, errno, where, "setting the time zone", "タイムゾーンの設定");
     }
     tzset();
-    strcpy(zone_name, text);
+    snprintf(zone_name, sizeof zone_name, "%s", text);
     return 0;
 }
 
@@ -423,7 +424,7 @@ match_link(char *const *field, int count, const char *name, char *ret)
         strlen(field[1]) >= NAME_MAX_LEN) {
         return false;
     }
-    strcpy(ret, field[1]);
+    snprintf(ret, NAME_MAX_LEN, "%s", field[1]);
     return true;
 }
 

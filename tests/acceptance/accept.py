@@ -62,6 +62,7 @@ class Tap:
         if self.wanted and name not in self.wanted:
             return
         self.count += 1
+        before = os.times()
         try:
             run(*args, **named)
         except Skip as why:
@@ -74,7 +75,9 @@ class Tap:
         except Exception:  # a report without the expected keys is a failure, not the end of all cases
             self.fail(name, traceback.format_exc())
             return
-        print("ok %d - %s" % (self.count, name), flush=True)
+        now = os.times()
+        print("ok %d - %s" % (self.count, name))
+        print("# %.1f s, %.1f s of processors" % (now.elapsed - before.elapsed, sum(now[:4]) - sum(before[:4])), flush=True)
 
     def fail(self, name, why):
         self.failed += 1
@@ -164,6 +167,11 @@ class Result:
 
     def error_text(self):
         return self.err.decode("utf-8", "surrogateescape")
+
+
+def in_namespace(name):
+    """What begins a command inside a named network namespace. "ip netns exec" would mount /sys anew, which a chroot refuses."""
+    return ("nsenter", "--net=/run/netns/" + name)
 
 
 def run(command, **more):

@@ -240,7 +240,7 @@ say_troubles(const struct bh_page *p, struct bh_buf *out)
 static int
 years_away(const struct bh_report *r)
 {
-    int year = atoi(r->country_data.date);
+    int year = (int)strtol(r->country_data.date, NULL, 10);
     struct bh_years y = bh_report_years(r);
     if (year <= 0 || r->trend->frames == 0) {
         return 0;
