@@ -45,7 +45,7 @@ static inline void
 thrift_int(struct thrift *t, int16_t id, unsigned type, int64_t v)
 {
     thrift_field(t, id, type);
-    thrift_varint(t, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+    thrift_varint(t, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 static inline void
@@ -83,7 +83,7 @@ thrift_list(struct thrift *t, int16_t id, unsigned type, size_t count)
 static inline void
 thrift_list_i32(struct thrift *t, int32_t v)
 {
-    thrift_varint(t, (uint64_t)(int64_t)v << 1 ^ (uint64_t)(int64_t)(v >> 31));
+    thrift_varint(t, (uint64_t)(int64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 /* A struct that stands in a list; thrift_begin() one that is a field. */

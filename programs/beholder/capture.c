@@ -208,7 +208,8 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
     r = r != 0 ? r : set(c, a, "no-promiscuous", "capture", "promiscuous", "no", err);
     const char *const *interfaces;
     char *const *words;
-    char *joined = join(interfaces, bh_arg_all(a, "interface", &interfaces), ',');
+    const size_t watched = bh_arg_all(a, "interface", &interfaces);
+    char *joined = join(interfaces, watched, ',');
     r = r != 0 || joined == NULL ? r : set(c, a, "interface", "capture", "interface", joined, err);
     free(joined);
     const size_t count = bh_arg_operands(a, &words);

@@ -319,7 +319,7 @@ say_losses(const struct bh_page *p, struct bh_buf *out)
         const struct bh_store_gap *gap = &g->gap[k];
         size_t larger = 0;
         for (size_t i = 0; i < g->gap_count; i++) {
-            larger += g->gap[i].packets > gap->packets || (g->gap[i].packets == gap->packets && i < k);
+            larger += g->gap[i].packets > gap->packets || (i < k && g->gap[i].packets == gap->packets);
         }
         if (larger >= 3) {
             continue;
