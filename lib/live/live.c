@@ -35,7 +35,8 @@
 enum { RETIRE_MS = 100, RETIRE_SOON_MS = 20 };
 #define RING_BYTES (32U << 20)
 #define BLOCK_BYTES (256U << 10)
-#define SMALL_BLOCK_BYTES (64U << 10) /* of several rings: what is handed over sooner is to be full all the same */
+#define SMALL_BLOCK_BYTES                                                                          \
+    (64U << 10) /* of several rings: what is handed over sooner is to be full all the same */
 #define WHOLE_BLOCK_BYTES (1U << 20) /* a frame must fit into a block */
 
 /* ---- making it ------------------------------------------------------------------------------------- */
@@ -82,13 +83,15 @@ set_filter(const struct bh_live *l, const struct ring *r)
     }
     struct sock_fprog program = { .len = (unsigned short)n,
                                   .filter = (struct sock_filter *)(void *)code };
-    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno : 0;
+    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno
+                                                                                          : 0;
 }
 
 static void
 copy_tests(const struct bh_live_tests *from, struct bh_live_test *to, struct bh_live_tests *ret)
 {
-    *ret = (struct bh_live_tests){ .test = to, .count = from->count <= TESTS_MAX ? from->count : 0 };
+    *ret =
+        (struct bh_live_tests){ .test = to, .count = from->count <= TESTS_MAX ? from->count : 0 };
     if (ret->count > 0) {
         memcpy(to, from->test, ret->count * sizeof *to);
     }
@@ -129,7 +132,9 @@ set_ring(const struct bh_live *l, struct ring *r)
 {
     const int version = TPACKET_V3, reserve = LIVE_TAG_LEN;
     const uint64_t bytes = (l->bytes != 0 ? l->bytes : RING_BYTES) / l->each;
-    r->block_bytes = l->whole_frames ? WHOLE_BLOCK_BYTES : l->several ? SMALL_BLOCK_BYTES : BLOCK_BYTES;
+    r->block_bytes = l->whole_frames ? WHOLE_BLOCK_BYTES
+                     : l->several    ? SMALL_BLOCK_BYTES
+                                     : BLOCK_BYTES;
     r->blocks = (uint32_t)(bytes / r->block_bytes < 4       ? 4
                            : bytes / r->block_bytes > 65536 ? 65536
                                                             : bytes / r->block_bytes);
@@ -312,15 +317,18 @@ check_numbers(const struct bh_live_config *cfg, struct bh_error *err)
 {
     const unsigned each = cfg->threads > 1 ? cfg->threads : 1;
     if (each > BH_LIVE_THREADS || (each > 1 && cfg->with_pcap)) {
-        return bh_error_set(err, BH_EUSAGE, "threads",
-                            each > BH_LIVE_THREADS ? "at most %u" : "more than one is for rings, not for libpcap",
-                            each > BH_LIVE_THREADS ? "%u 個までです" : "複数のスレッドはリング用です (libpcap では使えません)",
-                            BH_LIVE_THREADS);
+        return bh_error_set(
+            err, BH_EUSAGE, "threads",
+            each > BH_LIVE_THREADS ? "at most %u" : "more than one is for rings, not for libpcap",
+            each > BH_LIVE_THREADS ? "%u 個までです"
+                                   : "複数のスレッドはリング用です (libpcap では使えません)",
+            BH_LIVE_THREADS);
     }
     if (cfg->count > BH_LIVE_INTERFACES || cfg->count * each > BH_LIVE_RINGS) {
         return bh_error_set(err, BH_ELIMIT, cfg->interfaces[cfg->count - 1],
                             "at most %u interfaces, with threads %u rings",
-                            "インターフェースは %u 個、スレッド数との積は %u までです", BH_LIVE_INTERFACES, BH_LIVE_RINGS);
+                            "インターフェースは %u 個、スレッド数との積は %u までです",
+                            BH_LIVE_INTERFACES, BH_LIVE_RINGS);
     }
     return 0;
 }

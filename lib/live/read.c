@@ -66,8 +66,10 @@ find_place(struct ring *r)
 static void
 skip_blocks(struct ring *r, uint64_t upto)
 {
-    for (uint32_t k = 0; k < r->blocks && is_ours(r, r->at) && block_of(r, r->at)->hdr.bh1.seq_num < upto; k++) {
-        __atomic_store_n(&block_of(r, r->at)->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+    for (uint32_t k = 0;
+         k < r->blocks && is_ours(r, r->at) && block_of(r, r->at)->hdr.bh1.seq_num < upto; k++) {
+        __atomic_store_n(&block_of(r, r->at)->hdr.bh1.block_status, TP_STATUS_KERNEL,
+                         __ATOMIC_RELEASE);
         r->at = (r->at + 1) % r->blocks;
     }
 }
@@ -103,7 +105,8 @@ bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret)
     for (size_t k = 0; !l->with_pcap && k < l->count * l->each; k++) {
         const struct ring *r = &l->ring[k];
         ret->ring[k].block = r->number;
-        ret->ring[k].frames = r->next == NULL ? r->skip : block_of(r, r->at)->hdr.bh1.num_pkts - r->left;
+        ret->ring[k].frames =
+            r->next == NULL ? r->skip : block_of(r, r->at)->hdr.bh1.num_pkts - r->left;
         ret->ring[k].epoch = r->epoch;
     }
 }
@@ -329,7 +332,9 @@ prepare_poll(struct bh_live *l, struct pollfd *p, nfds_t *ret_count, int timeout
         return timeout_ms;
     }
     const int64_t left_ns = t.any_empty && l->several ? t.ns - late_ns(l, t.ns) : 0;
-    return left_ns <= 0 ? 0 : left_ns / 1000000 < timeout_ms ? (int)(left_ns / 1000000) + 1 : timeout_ms;
+    return left_ns <= 0                     ? 0
+           : left_ns / 1000000 < timeout_ms ? (int)(left_ns / 1000000) + 1
+                                            : timeout_ms;
 }
 
 bool

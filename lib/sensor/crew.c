@@ -16,7 +16,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { BLOCKS_EACH = 8 }; /* some thousand frames: whoever is awake need not sleep between two blocks */
+enum {
+    BLOCKS_EACH = 8
+}; /* some thousand frames: whoever is awake need not sleep between two blocks */
 enum state { BLOCK_FREE, BLOCK_READ, BLOCK_TAKEN, BLOCK_DECODED };
 
 struct place {
@@ -122,7 +124,9 @@ start_threads(struct crew *c, struct bh_error *err)
         *err = c->error;
         return err->code;
     }
-    return r == 0 ? 0 : bh_error_errno(err, r, "capture", "cannot start a thread", "スレッドを開始できません");
+    return r == 0 ? 0
+                  : bh_error_errno(err, r, "capture", "cannot start a thread",
+                                   "スレッドを開始できません");
 }
 
 /* Lives as long as the process: threads look at it. */

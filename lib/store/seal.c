@@ -58,7 +58,8 @@ find_settled(struct bh_store_writer *w)
 
 /* `anew`: with new tables, as these have grown. Drops `out` when it fails. */
 static int
-place(struct bh_store_writer *w, size_t chunks, bool anew, struct segment_out *out, struct bh_error *err)
+place(struct bh_store_writer *w, size_t chunks, bool anew, struct segment_out *out,
+      struct bh_error *err)
 {
     struct open_rows next;
     uint64_t sealed = 0;
@@ -245,7 +246,8 @@ hand_over(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     s->dir = w->dir;
     s->sequence = w->sequence;
     s->run = &w->run;
-    s->anew = wants_new_tables(w, chunks); /* now: what is sealed must not depend on when it is done */
+    s->anew =
+        wants_new_tables(w, chunks); /* now: what is sealed must not depend on when it is done */
     w->open.terms.is_read = true;
     w->handed_over = chunks;
     pthread_mutex_lock(&s->lock);

@@ -37,9 +37,12 @@ open_lab(struct lab *lab, size_t interfaces, unsigned each)
     l->late_ns = 60000000;
     for (size_t k = 0; k < interfaces * each; k++) {
         struct ring *r = &l->ring[k];
-        *r = (struct ring){ .fd = memfd_create("ring", MFD_CLOEXEC), .block_bytes = BLOCK, .blocks = BLOCKS };
+        *r = (struct ring){ .fd = memfd_create("ring", MFD_CLOEXEC),
+                            .block_bytes = BLOCK,
+                            .blocks = BLOCKS };
         assert_true(r->fd >= 0 && ftruncate(r->fd, (off_t)BLOCK * BLOCKS) == 0);
-        lab->memory[k] = mmap(NULL, (size_t)BLOCK * BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+        lab->memory[k] =
+            mmap(NULL, (size_t)BLOCK * BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
         assert_true(lab->memory[k] != MAP_FAILED);
         lab->next_number[k] = 1;
     }
@@ -88,15 +91,21 @@ fill(struct lab *lab, size_t ring, const int *times, uint32_t count)
         struct tpacket3_hdr *h = (struct tpacket3_hdr *)(void *)p;
         struct sockaddr_ll *from = (struct sockaddr_ll *)(void *)(p + sizeof *h);
         const int64_t ts = BASE_NS + times[k];
-        *h = (struct tpacket3_hdr){ .tp_next_offset = FRAME, .tp_sec = (uint32_t)(ts / 1000000000), .tp_nsec = (uint32_t)(ts % 1000000000),
-                                    .tp_snaplen = LEN, .tp_len = LEN, .tp_mac = MAC_AT, .tp_net = MAC_AT + 14 };
+        *h = (struct tpacket3_hdr){ .tp_next_offset = FRAME,
+                                    .tp_sec = (uint32_t)(ts / 1000000000),
+                                    .tp_nsec = (uint32_t)(ts % 1000000000),
+                                    .tp_snaplen = LEN,
+                                    .tp_len = LEN,
+                                    .tp_mac = MAC_AT,
+                                    .tp_net = MAC_AT + 14 };
         *from = (struct sockaddr_ll){ .sll_hatype = ARPHRD_ETHER, .sll_ifindex = (int)ring + 1 };
     }
     b->hdr.bh1.block_status = TP_STATUS_USER;
 }
 
 #define FILL(lab, ring, ...)                                                                       \
-    fill((lab), (ring), (const int[]){ __VA_ARGS__ }, sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
+    fill((lab), (ring), (const int[]){ __VA_ARGS__ },                                              \
+         sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 
 static void
 attach(struct lab *lab, const struct bh_live_place *place)
@@ -116,7 +125,8 @@ expect(struct lab *lab, unsigned most, const int *times, unsigned count)
 }
 
 #define EXPECT(lab, most, ...)                                                                     \
-    expect((lab), (most), (const int[]){ __VA_ARGS__ }, sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
+    expect((lab), (most), (const int[]){ __VA_ARGS__ },                                            \
+           sizeof((const int[]){ __VA_ARGS__ }) / sizeof(int))
 
 static void
 merged_by_time(void **state)
@@ -274,7 +284,9 @@ gone_on_with(void **state)
     EXPECT(&lab, 1, 10);
     bh_live_get_place(&lab.live, &place);
     munmap(lab.live.ring[0].map, (size_t)BLOCK * BLOCKS);
-    lab.live.ring[0] = (struct ring){ .fd = lab.live.ring[0].fd, .block_bytes = BLOCK, .blocks = BLOCKS, .epoch = 1 };
+    lab.live.ring[0] = (struct ring){
+        .fd = lab.live.ring[0].fd, .block_bytes = BLOCK, .blocks = BLOCKS, .epoch = 1
+    };
     attach(&lab, &place);
     EXPECT(&lab, 9, 10, 20);
     close_lab(&lab);
@@ -284,8 +296,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merged_by_time), cmocka_unit_test(waits_for_the_others), cmocka_unit_test(given_back_up_to_a_place),
-        cmocka_unit_test(full_ring),      cmocka_unit_test(gone_on_with),
+        cmocka_unit_test(merged_by_time),
+        cmocka_unit_test(waits_for_the_others),
+        cmocka_unit_test(given_back_up_to_a_place),
+        cmocka_unit_test(full_ring),
+        cmocka_unit_test(gone_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
