@@ -329,8 +329,9 @@ section_fault(struct bh_config *c, const struct section *s, const struct entry *
     const char *from = e != NULL ? e->from : s->from;
     struct bh_error said = *err;
     for (int lang = 0; lang < BH_LANGS; lang++) {
-        snprintf(said.text[lang], sizeof said.text[lang], "[output %.50s] %.60s%s%.180s", s->name,
-                 err->where, err->where[0] != '\0' ? ": " : "", err->text[lang]);
+        snprintf(said.text[lang], sizeof said.text[lang], "[%s%.50s] %.60s%s%.180s",
+                 s->kind == BH_CONFIG_OUTPUT ? "output " : "capture", s->name, err->where,
+                 err->where[0] != '\0' ? ": " : "", err->text[lang]);
         bh_text_trim(said.text[lang]);
     }
     snprintf(said.where, sizeof said.where, "%s", from != NULL ? from : "");
@@ -360,6 +361,16 @@ name_module(struct bh_config *c, struct section *s)
         section_fault(c, s, e, &err);
     }
     return e;
+}
+
+static int
+check_filter(const struct entry *e, struct bh_error *err)
+{
+    struct bh_filter *f = NULL;
+    const char *words[] = { e->value };
+    const int r = e->value[0] == '\0' ? 0 : bh_filter_parse(words, 1, NULL, &f, err);
+    bh_filter_free(f);
+    return r;
 }
 
 static bool
@@ -404,12 +415,7 @@ finish_output(struct bh_config *c, struct section *s)
         const struct bh_setting *setting = find_key(s, e->key);
         int r = setting == NULL ? unknown_key(s, e->key, &err)
                                 : bh_setting_check(setting, e->value, &e->number, &err);
-        if (r == 0 && strcmp(e->key, "filter") == 0) {
-            struct bh_filter *f = NULL;
-            const char *words[] = { e->value };
-            r = e->value[0] == '\0' ? 0 : bh_filter_parse(words, 1, NULL, &f, &err);
-            bh_filter_free(f);
-        }
+        r = r == 0 && strcmp(e->key, "filter") == 0 ? check_filter(e, &err) : r;
         if (r != 0) {
             section_fault(c, s, e, &err);
             continue;
@@ -449,6 +455,11 @@ bh_config_finish(struct bh_config *c)
 {
     struct bh_error err = { 0 };
     const size_t before = c->error_count;
+    const struct entry *all = section_find(&c->sections[BH_CONFIG_CAPTURE], "filter");
+    if (all != NULL && all->line > 0 &&
+        check_filter(all, &err) != 0) { /* that of a command line is said by who starts */
+        section_fault(c, &c->sections[BH_CONFIG_CAPTURE], all, &err);
+    }
     if (c->count == 2 && bh_config_set(c, "output log", "module", "iplog", "default", &err) != 0) {
         config_fault(c, &err);
     }
@@ -507,6 +518,14 @@ bh_config_output_mark(const struct bh_config *c, size_t index)
     }
     for (size_t k = 0; k < s->setting_count; k++) {
         mark = mark_text(mark_text(mark, s->settings[k].name), s->settings[k].value);
+        for (uint32_t m = 0; m < s->module->setting_count;
+             m++) { /* another secret in a file of the same name */
+            const struct bh_setting *setting = &s->module->settings[m];
+            if (setting->type == BH_SETTING_SECRET &&
+                strcmp(setting->name, s->settings[k].name) == 0) {
+                mark = bh_setting_secret_mark(mark, s->settings[k].value);
+            }
+        }
     }
     return mark;
 }

@@ -32,6 +32,10 @@ BH_NODISCARD int bh_output_module_check(const struct bh_output_module *m, struct
 BH_NODISCARD int bh_setting_check(const struct bh_setting *s, const char *text,
                                   uint64_t *ret_number, struct bh_error *err);
 
+/* What the file of a BH_SETTING_SECRET holds, mixed into `mark`: another number when that is another. As it was when the
+ * file cannot be read. */
+uint64_t bh_setting_secret_mark(uint64_t mark, const char *text);
+
 /* A value of BH_SETTING_LOOPBACK. */
 BH_NODISCARD int bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port, struct bh_error *err);
 
@@ -108,6 +112,7 @@ struct bh_host_config {
 struct bh_host_counters {
     _Atomic uint64_t offered_rows, written_rows, retried, failed_rows, held_rows, early_rows;
     _Atomic uint64_t missed_verdicts;
+    _Atomic uint64_t turns; /* calls of the module that returned, and turns of its process */
     /* On disk: all that ever were, those that wait there now, octets, and those beyond the bound. */
     _Atomic uint64_t spooled_rows, spool_rows, spool_octets, spool_lost_rows;
     _Atomic uint64_t durable_number; /* of the run: below are durable, or on disk */

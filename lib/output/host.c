@@ -21,6 +21,14 @@ add(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* A call of the module is over: whoever watches sees that it goes on. */
+static int
+came_back(struct bh_host *h, int r)
+{
+    add(&h->o.counters->turns, 1);
+    return r;
+}
+
 int
 bh_host_check(const struct bh_host_config *cfg, struct bh_error *err)
 {
@@ -172,7 +180,7 @@ host_hand_out(struct bh_host *h, struct bh_batch *b, uint64_t number, bool filte
                   : kept == b       ? h->frames
                                     : h->kept_frame,
     };
-    int r = kept->rows == 0 ? 0 : h->o.module->write(&h->o, &batch);
+    int r = kept->rows == 0 ? 0 : came_back(h, h->o.module->write(&h->o, &batch));
     if (r == BH_EAGAIN) {
         add(&h->o.counters->retried, 1);
         return r;
@@ -355,7 +363,7 @@ host_begin(struct bh_host *h, struct bh_output_run *run)
     struct bh_output_run *before = (struct bh_output_run *)(uintptr_t)h->o.run;
     h->o.run = run;
     h->taken = h->settled = 0;
-    const int r = h->o.module->run != NULL ? h->o.module->run(&h->o, run) : 0;
+    const int r = h->o.module->run != NULL ? came_back(h, h->o.module->run(&h->o, run)) : 0;
     if (before != h->run && before != run) {
         free(before);
     }
@@ -479,7 +487,11 @@ int
 bh_host_flush(struct bh_host *h, uint64_t *ret_number)
 {
     uint64_t number = h->taken;
-    int r = h->o.module->flush != NULL ? h->o.module->flush(&h->o, &number) : 0;
+    if (h->o.run == NULL) { /* all that came is on disk so far */
+        *ret_number = h->spooled_end;
+        return 0;
+    }
+    int r = h->o.module->flush != NULL ? came_back(h, h->o.module->flush(&h->o, &number)) : 0;
     if (r == 0) {
         number = number < h->taken ? number : h->taken;
         if (h->spool != NULL) {
@@ -528,7 +540,7 @@ bh_host_tick(struct bh_host *h, int64_t now_ns)
         r = r != 0 ? r : t;
     }
     if (h->o.module->tick != NULL) {
-        const int t = h->o.module->tick(&h->o, now_ns);
+        const int t = came_back(h, h->o.module->tick(&h->o, now_ns));
         r = r != 0 ? r : t;
     }
     if (!h->any_tick || now_ns - h->flush_ns >= FLUSH_NS) {

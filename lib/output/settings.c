@@ -88,6 +88,22 @@ secret_path(const char *text, char buf[4096])
     return buf;
 }
 
+uint64_t
+bh_setting_secret_mark(uint64_t mark, const char *text)
+{
+    char buf[4096];
+    FILE *f = fopen(secret_path(text, buf), "re");
+    size_t n = f != NULL ? fread(buf, 1, sizeof buf, f) : 0;
+    for (size_t k = 0; k < n; k++) {
+        mark = bh_mix64(mark, (uint8_t)buf[k]);
+    }
+    memset(buf, 0, sizeof buf);
+    if (f != NULL) {
+        fclose(f);
+    }
+    return mark;
+}
+
 static int
 read_secret(const char *text, struct setting_value *v, struct bh_error *err)
 {
@@ -128,8 +144,39 @@ bad_value(const struct bh_setting *s, const char *text, struct bh_error *err)
     };
     const bool choice = s->type == BH_SETTING_CHOICE;
     return bh_error_set(
-        err, BH_EUSAGE, s->name, "%s: must be %s%.0s", "%s: %.0s%sを指定してください", text,
+        err, BH_EUSAGE, s->name, "%s: must be %s%.0s", "%s: %.0s%s を指定してください", text,
         choice ? s->choices : want_en[s->type], choice ? s->choices : want_ja[s->type]);
+}
+
+/* As somebody would write it. */
+static const char *
+number_text(enum bh_setting_type type, uint64_t n, char buf[32])
+{
+    const bool is_size = type == BH_SETTING_SIZE;
+    const char *name = type == BH_SETTING_DURATION ? (n > 0 ? "ns" : "s") : "";
+    uint64_t factor = 1;
+    for (size_t k = 0;
+         type != BH_SETTING_UINT && k < (is_size ? BH_COUNT(sizes) : BH_COUNT(durations)); k++) {
+        const uint64_t f = is_size ? sizes[k].factor : durations[k].factor;
+        if (n > 0 && f > factor && n % f == 0) {
+            factor = f;
+            name = is_size ? sizes[k].name : durations[k].name;
+        }
+    }
+    snprintf(buf, 32, "%llu%s", (unsigned long long)(n / factor), name);
+    return buf;
+}
+
+static int
+out_of_range(const struct bh_setting *s, const char *text, struct bh_error *err)
+{
+    char least[32], most[32];
+    number_text(s->type, s->least, least);
+    number_text(s->type, s->most, most);
+    return s->most != 0 ? bh_error_set(err, BH_EUSAGE, s->name, "%s: must be from %s to %s",
+                                       "%s: %s から %s までを指定してください", text, least, most)
+                        : bh_error_set(err, BH_EUSAGE, s->name, "%s: must be at least %s",
+                                       "%s: %s 以上を指定してください", text, least);
 }
 
 int
@@ -206,8 +253,7 @@ parse_value(const struct bh_setting *s, const char *text, bool read_secrets,
         return bad_value(s, text, err);
     }
     if (ranged && (v->number < s->least || (s->most != 0 && v->number > s->most))) {
-        return bh_error_set(err, BH_EUSAGE, s->name, "%s is outside of what is allowed",
-                            "%s は範囲外です", text);
+        return out_of_range(s, text, err);
     }
     return 0;
 }

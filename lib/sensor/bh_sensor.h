@@ -33,6 +33,7 @@ struct bh_sensor_output {
 /* Sums since the start, as `status` and the progress line show them. */
 struct bh_sensor_counters {
     uint64_t frames, kernel_lost, records, accesses, undecoded, own, duplicates;
+    uint64_t gone_lost; /* by outputs that a new configuration took away */
     bool kernel_filter; /* frames are those that passed the kernel's filter, made of the outputs' */
     size_t outputs;
     struct {
@@ -78,12 +79,12 @@ struct bh_sensor_config {
     void *progress_arg;
     /* SIGHUP, in the parent: the configuration as it is now, or negative when it is not good, which was said; then the
      * one in force stays. The sensor says `forget` when it needs the one before (or a new one that it refused) no more.
-     * NULL: only the country database is looked at. `fixed`: text of all that cannot change while it runs. */
+     * NULL: only the country database is looked at. `fixed`: all that cannot change while it runs, lines of KEY=VALUE. */
     int (*reload)(void *arg, const struct bh_sensor_config **ret_config);
     void (*forget)(void *arg, const struct bh_sensor_config *config);
     void *reload_arg;
     const char *fixed;
-    /* After everything is open and started. */
+    /* After everything is open and started. `home`: "" while no interface is there to tell it. */
     void (*started)(void *arg, const char *user, const char *home);
 };
 

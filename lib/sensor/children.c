@@ -15,6 +15,10 @@
 #define END_NS (900 * 1000000LL)
 #define BACK_OFF_MAX_NS (60 * SECOND_NS)
 #define HEALTHY_NS (60 * SECOND_NS) /* who ran that long is started again at once */
+#define ENDS_NS (10 * SECOND_NS)
+/* No call of a module takes that long; none for which others wait, with half of a queue unread and a spool to put it. */
+#define STUCK_NS (60 * SECOND_NS)
+#define PRESSED_NS (2 * SECOND_NS)
 
 /* What is not its own goes out of a child's reach. */
 static void
@@ -102,8 +106,9 @@ start_capture(struct sensor *s)
 }
 
 static int
-start_output(struct sensor *s, size_t k)
+start_output(struct sensor *s, size_t k, bool stands_in)
 {
+    s->output[k].stands_in = stands_in;
     const pid_t pid = fork();
     if (pid == 0) {
         become_child(s);
@@ -111,7 +116,7 @@ start_output(struct sensor *s, size_t k)
         outlet_run(s, k);
     }
     s->output[k].pid = pid;
-    s->output[k].started_ns = s->output[k].since_ns = sensor_clock_ns();
+    s->output[k].started_ns = s->output[k].since_ns = s->output[k].turned_ns = sensor_clock_ns();
     return pid < 0 ? -errno : 0;
 }
 
@@ -127,6 +132,26 @@ say_ended(struct sensor *s, const char *who, int status)
                      "終了コード %d で終了しました。再起動します", WEXITSTATUS(status));
     }
     sensor_say(s, who, BH_SAY_ERROR, &e);
+}
+
+/* When it is started again. Of a stand-in: as was said before; there is none until then. */
+static void
+wait_for_output(struct output *o, int64_t now_ns)
+{
+    if (o->stands_in) {
+        o->no_stand_in = true;
+        return;
+    }
+    const bool healthy = o->turned_ns - o->started_ns > HEALTHY_NS;
+    o->restarts = healthy ? 0 : o->restarts;
+    int64_t wait_ns =
+        healthy && !o->was_stuck ? 0 : SECOND_NS << (o->restarts < 6 ? o->restarts : 6);
+    wait_ns = wait_ns > BACK_OFF_MAX_NS ? BACK_OFF_MAX_NS : wait_ns;
+    o->stuck = !o->was_stuck ? 0 : healthy ? 1 : o->stuck + 1;
+    o->was_stuck = o->no_stand_in = false;
+    o->all_restarts++;
+    o->restarts++;
+    o->restart_ns = now_ns + wait_ns;
 }
 
 void
@@ -155,8 +180,7 @@ children_reap(struct sensor *s, bool stopping)
             }
             if (o->state != OUTPUT_RUNS) { /* it was to end */
                 if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-                    sensor_say_plain(s, o->name, BH_SAY_ERROR, "ended badly: what it had not taken yet is lost",
-                                     "が異常終了しました。受け取っていない記録は失われます");
+                    sensor_say_plain(s, o->name, BH_SAY_ERROR, "ended badly", "が異常終了しました");
                 }
                 continue;
             }
@@ -166,13 +190,7 @@ children_reap(struct sensor *s, bool stopping)
                 continue;
             }
             say_ended(s, o->name, status);
-            int64_t wait_ns = now_ns - o->started_ns > HEALTHY_NS
-                                  ? 0
-                                  : SECOND_NS << (o->restarts < 6 ? o->restarts : 6);
-            wait_ns = wait_ns > BACK_OFF_MAX_NS ? BACK_OFF_MAX_NS : wait_ns;
-            o->all_restarts++;
-            o->restarts = wait_ns == 0 ? 1 : o->restarts + 1;
-            o->restart_ns = now_ns + wait_ns;
+            wait_for_output(o, now_ns);
         }
     }
 }
@@ -185,9 +203,61 @@ children_start_again(struct sensor *s)
         bh_ignore(start_capture(s)); /* no process to be had: the next turn */
     }
     for (size_t k = 0; k < s->output_count; k++) {
-        const struct output *o = &s->output[k];
-        if (o->state == OUTPUT_RUNS && o->pid == 0 && o->from < 0 && now_ns >= o->restart_ns) {
-            bh_ignore(start_output(s, k));
+        struct output *o = &s->output[k];
+        const bool is_time = now_ns >= o->restart_ns;
+        if (o->state == OUTPUT_RUNS && o->pid == 0 && o->from < 0 &&
+            (is_time || (o->spool[0] != '\0' && !o->no_stand_in))) {
+            bh_ignore(start_output(s, k, !is_time));
+        } else if (o->state == OUTPUT_RUNS && o->pid > 0 && o->stands_in && is_time &&
+                   !o->restarts_now) {
+            children_end_output(o);
+        }
+    }
+}
+
+void
+children_end_output(struct output *o)
+{
+    kill(o->pid, SIGTERM);
+    o->restarts_now = true;
+    o->kill_ns = sensor_clock_ns() + ENDS_NS;
+}
+
+/* How long its process may stand still. Who was killed too early, with a call that would have come back, has twice the
+ * time with each turn: so no call is that slow that it is never let through. */
+static int64_t
+patience(const struct output *o)
+{
+    const bool pressed =
+        o->spool[0] != '\0' && bh_queue_memory_used(o->queue, o->queue_size) > o->queue_size / 2;
+    const int64_t ns = pressed ? PRESSED_NS << (o->stuck < 6 ? o->stuck : 6) : STUCK_NS;
+    return ns < STUCK_NS ? ns : STUCK_NS;
+}
+
+void
+children_watch(struct sensor *s, int64_t now_ns)
+{
+    const bool was_away =
+        now_ns - s->watched_ns > SECOND_NS; /* this process itself: then nobody ran, maybe */
+    s->watched_ns = now_ns;
+    for (size_t k = 0; k < s->output_count; k++) {
+        struct output *o = &s->output[k];
+        if (o->state != OUTPUT_RUNS || o->pid <= 0 || o->restarts_now) {
+            continue; /* who is told to end has its time already */
+        }
+        const uint64_t turns =
+            atomic_load_explicit(&o->outlet->counters.turns, memory_order_relaxed);
+        if (turns != o->turns || was_away) {
+            o->turns = turns;
+            o->turned_ns = now_ns;
+        } else if (now_ns - o->turned_ns > patience(o) && !o->was_stuck) {
+            struct bh_error e = { 0 };
+            const long long seconds = (long long)((now_ns - o->turned_ns) / SECOND_NS);
+            bh_error_set(&e, 0, "", "has not come back from a call for %lld s and is killed",
+                         "呼び出しから %lld 秒戻らないため強制終了します", seconds);
+            sensor_say(s, o->name, BH_SAY_ERROR, &e);
+            o->was_stuck = true;
+            kill(o->pid, SIGKILL);
         }
     }
 }
@@ -237,7 +307,7 @@ children_start(struct sensor *s, struct bh_error *err)
 {
     int r = 0;
     for (size_t k = 0; r == 0 && k < s->output_count; k++) {
-        r = start_output(s, k);
+        r = start_output(s, k, false);
     }
     r = r != 0 ? r : start_capture(s);
     return r == 0

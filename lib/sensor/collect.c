@@ -85,9 +85,10 @@ take_output(const struct sensor *s, size_t k, struct status *t)
     *to = (struct status_output){
         .name = o->name,
         .module = o->module->name,
-        .state = o->state != OUTPUT_RUNS ? "ends"
-                 : o->pid > 0            ? "runs"
-                                         : "waits",
+        .state = o->state != OUTPUT_RUNS      ? "ends"
+                 : o->stands_in && o->pid > 0 ? "spools"
+                 : o->pid > 0                 ? "runs"
+                                              : "waits",
         .queued = get(&sent->rows),
         .written = get(&h->written_rows),
         .retried = get(&h->retried),
@@ -177,6 +178,8 @@ status_take(const struct sensor *s, struct status *ret)
         .sensor = run->sensor,
         .user = s->user,
         .home = run->home,
+        .waits = s->waits,
+        .gone_lost = s->gone_lost,
         .now_ns = sensor_time_ns(),
         .up_ns = sensor_clock_ns() - s->started_ns,
         .run_start_ns = run->start_ns,

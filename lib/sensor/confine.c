@@ -430,6 +430,7 @@ static const int calls_all[] = {
     CALL(nanosleep),
     CALL(gettimeofday),
     CALL(restart_syscall),
+    CALL(setitimer),
     CALL(rt_sigreturn),
     CALL(rt_sigprocmask),
     CALL(rt_sigaction),

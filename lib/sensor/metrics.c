@@ -69,7 +69,10 @@ static const struct family sums[] = {
       "Records of frames that are neither IP nor ARP, or are damaged.", SUM(undecoded) },
     { "cut", "counter", NULL, "Records whose headers are cut.", SUM(cut) },
     { "own_exports", "counter", NULL, "Frames of the sensor's own exports, left out.", SUM(own) },
-    { "duplicates", "counter", NULL, "Records that are copies of others: a mirror, a bridge.", SUM(duplicates) },
+    { "duplicates", "counter", NULL, "Records that are copies of others: a mirror, a bridge.",
+      SUM(duplicates) },
+    { "gone_lost", "counter", NULL, "Records lost by outputs that a new configuration took away.",
+      SUM(gone_lost) },
     { "clock_steps", "counter", NULL, "How often the clock was set.", SUM(clock_steps) },
 };
 

@@ -8,19 +8,26 @@
  *
  * With a spool, what is on disk counts as durable. When the module is slower than what comes, so that half of the queue
  * is used, batches go to disk, which is fast, and come out between others, at the pace of the module.
+ *
+ * While an output with a spool waits to be started again, its process is a stand-in: all of this without the module.
+ * It has one that takes nothing, so that all that comes goes to disk, in its order, and whoever comes after goes on there.
  */
 #include "sensor_priv.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define TICK_NS 250000000LL
 #define END_NS 700000000LL /* after SIGTERM, a module that still says "later" has had its time */
 #define SOON_NS 20000000LL /* after "later", a module is asked again */
 #define WAY_NS 200000000LL /* after SIGTERM, what is still in the queue goes to disk */
+#define ALONE_S                                                                                    \
+    60 /* after SIGTERM: a call that does not come back, and maybe no parent to end it */
 #define MARKS_MOST 65536U
 enum { THE_END = 2, NOT_TAKEN = 3 };
 
@@ -48,6 +55,7 @@ struct outlet_work {
     int64_t tick_ns, stop_ns;
     int64_t day_ns; /* time of day as modules see it */
     struct bh_child_end child;
+    struct bh_output_module stand_in;
     char where[64];
 };
 
@@ -94,7 +102,7 @@ put_mark(struct outlet_work *w)
 }
 
 static void
-give_durable(struct outlet_work *w)
+give_marked(struct outlet_work *w)
 {
     const uint64_t durable =
         atomic_load_explicit(&bh_host_counters(w->host)->durable_number, memory_order_acquire);
@@ -103,8 +111,21 @@ give_durable(struct outlet_work *w)
         w->first_mark = (w->first_mark + 1) % w->mark_cap;
         w->marks--;
     }
-    /* More than a quarter waits: then there must be room, at the risk of what a death would cost. */
-    if (bh_queue_held(&w->queue) > w->queue.size / 4) {
+}
+
+/* More than a quarter waits: then there must be room, at the risk of what a death would cost. Who has a spool wants none
+ * of that, so its module is asked to make all of it durable now; a stand-in could not ask it later. */
+static void
+give_durable(struct outlet_work *w)
+{
+    const uint64_t quarter = w->queue.size / 4;
+    uint64_t number;
+    give_marked(w);
+    if (bh_queue_held(&w->queue) > quarter && w->o->spool[0] != '\0') {
+        bh_ignore(bh_host_flush(w->host, &number)); /* what it cannot now is at that risk */
+        give_marked(w);
+    }
+    if (bh_queue_held(&w->queue) > quarter) {
         bh_queue_give(&w->queue, w->upto);
     }
 }
@@ -138,8 +159,15 @@ must_end(const struct outlet_work *w)
 }
 
 static void
+count_turn(struct outlet_work *w)
+{
+    atomic_fetch_add_explicit(&w->o->outlet->counters.turns, 1, memory_order_relaxed);
+}
+
+static void
 wait_a_little(struct outlet_work *w)
 {
+    count_turn(w);
     bh_ignore(poll(NULL, 0, (int)(SOON_NS / 1000000)));
     const int64_t now_ns = sensor_clock_ns();
     if (sensor_stop != 0 && w->stop_ns == 0) {
@@ -353,7 +381,7 @@ catch_up(struct outlet_work *w)
         bh_host_make_way(w->host);
         return 0;
     }
-    return unread > w->queue.size / 4 ? 0 : bh_host_catch_up(w->host);
+    return unread > w->queue.size / 4 || w->o->stands_in ? 0 : bh_host_catch_up(w->host);
 }
 
 static int
@@ -362,6 +390,7 @@ loop(struct outlet_work *w)
     int r = 1;
     while (r >= 0 && r < THE_END) {
         const int64_t now_ns = sensor_clock_ns();
+        count_turn(w);
         if (now_ns - w->tick_ns >= TICK_NS) {
             tick(w, now_ns);
         }
@@ -385,6 +414,47 @@ loop(struct outlet_work *w)
     return r;
 }
 
+/* ---- without the module ------------------------------------------------------------------------------------- */
+
+static int
+take_nothing(struct bh_output *o)
+{
+    (void)o;
+    return 0;
+}
+
+static int
+not_now(struct bh_output *o, const struct bh_output_batch *batch)
+{
+    (void)o;
+    (void)batch;
+    return BH_EAGAIN;
+}
+
+static void
+nothing_to_close(struct bh_output *o)
+{
+    (void)o;
+}
+
+/* In its name, with the same order of records, and nothing else of it: what hangs or crashes is not called. */
+static const struct bh_output_module *
+stand_in_for(const struct bh_output_module *m, struct bh_output_module *ret)
+{
+    *ret = (struct bh_output_module){ .abi_major = m->abi_major,
+                                      .size = sizeof *ret,
+                                      .name = m->name,
+                                      .summary = { m->summary[BH_EN], m->summary[BH_JA] },
+                                      .when = m->when,
+                                      .needs = m->needs,
+                                      .open = take_nothing,
+                                      .write = not_now,
+                                      .close = nothing_to_close };
+    return ret;
+}
+
+/* ---- the process --------------------------------------------------------------------------------------------- */
+
 static int
 work_init(struct outlet_work *w, struct bh_error *err)
 {
@@ -399,10 +469,10 @@ work_init(struct outlet_work *w, struct bh_error *err)
         return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");
     }
     const struct bh_host_config cfg = {
-        .module = c->module,
+        .module = w->o->stands_in ? stand_in_for(c->module, &w->stand_in) : c->module,
         .instance = c->name,
         .settings = c->settings,
-        .setting_count = c->setting_count,
+        .setting_count = w->o->stands_in ? 0 : c->setting_count,
         .board = w->s->board,
         .own = connects ? own_board(w->s, output) : NULL,
         .say = hear,
@@ -432,11 +502,25 @@ work_init(struct outlet_work *w, struct bh_error *err)
     return r;
 }
 
+/* Where the parent was killed there is nobody who does it: SIGALRM then ends the process. */
+static void
+on_term(int number)
+{
+    const struct itimerval alone = { .it_value = { .tv_sec = ALONE_S } };
+    (void)number;
+    sensor_stop = 1;
+    setitimer(ITIMER_REAL, &alone, NULL);
+}
+
 void
 outlet_run(struct sensor *s, size_t output)
 {
     struct outlet_work w = { .s = s, .o = &s->output[output] };
     struct bh_error err = { 0 };
+    struct sigaction a = { .sa_handler = on_term };
+    sigemptyset(&a.sa_mask);
+    sigaction(SIGTERM, &a, NULL);
+    signal(SIGALRM, SIG_DFL);
     int r = work_init(&w, &err);
     r = r != 0 ? r : confine_role(s, ROLE_OUTPUT, w.o, &w.o->outlet->confined, &err);
     if (r != 0) {

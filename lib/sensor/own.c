@@ -3,6 +3,9 @@
  * Our own exports, by their sockets. An output says which it has (bh_own_board), and what it says is not believed
  * further than it must be: an entry leaves out packets of exactly its addresses, ports and protocol, and only of an
  * output whose module may connect: others have no board. What has no ports (a later fragment, an ICMP error) is never left out.
+ *
+ * Who reads the metrics has a socket that nobody can tell us before its first packet. But the one it talks to is the
+ * parent's, on an address of loopback, and so is every end of such a connection.
  */
 #include "sensor_priv.h"
 
@@ -30,6 +33,8 @@ void
 own_look(struct own *w, const struct sensor *s)
 {
     bool changed = false;
+    w->listener = s->listener;
+    w->listener_port = s->listener_port;
     for (size_t k = 0; k < BH_SENSOR_OUTPUTS; k++) {
         changed |= bh_own_read(own_board(s, k), &w->turn[k], w->of[k]);
     }
@@ -69,6 +74,44 @@ is_of(const struct bh_own_socket *s, const struct bh_batch *b, uint32_t i)
            (in && bh_ip_cmp(&src, &s->far) == 0 && (any || bh_ip_cmp(&dst, &s->near) == 0));
 }
 
+static bool
+is_loopback(const struct bh_ip *ip)
+{
+    static const struct bh_ip one = { .family = 6, .octets = { [15] = 1 } };
+    return ip->family == 4 ? ip->octets[0] == 127 : bh_ip_cmp(ip, &one) == 0;
+}
+
+static bool
+is_scrape(const struct own *w, const struct bh_batch *b, uint32_t i)
+{
+    const bool to = (b->ports[i] & 0xffff) == w->listener_port;
+    const bool from = b->ports[i] >> 16 == w->listener_port;
+    if ((!to && !from) || b->proto[i] != BH_PROTO_TCP || b->kind[i] != w->listener.family ||
+        (b->marks[i] & (BH_MARK_NO_PORTS | BH_MARK_DECAP)) != 0) {
+        return false;
+    }
+    const struct bh_ip src = bh_batch_src(b, i), dst = bh_batch_dst(b, i);
+    return is_loopback(&src) && is_loopback(&dst) &&
+           ((to && bh_ip_cmp(&dst, &w->listener) == 0) ||
+            (from && bh_ip_cmp(&src, &w->listener) == 0));
+}
+
+static uint32_t
+mark_scrapes(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH_ROWS])
+{
+    const uint32_t port = w->listener_port;
+    uint32_t any = 0, n = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        any |= (uint32_t)((b->ports[i] & 0xffff) == port) | (uint32_t)(b->ports[i] >> 16 == port);
+    }
+    for (uint32_t i = 0; any != 0 && i < b->rows; i++) {
+        const uint8_t own = ret_own[i] == 0 && is_scrape(w, b, i);
+        ret_own[i] |= own;
+        n += own;
+    }
+    return n;
+}
+
 uint32_t
 own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH_ROWS])
 {
@@ -87,5 +130,5 @@ own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH
             n += own;
         }
     }
-    return n;
+    return w->listener.family == 0 ? n : n + mark_scrapes(w, b, ret_own);
 }

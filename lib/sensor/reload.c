@@ -46,10 +46,39 @@ count_left(const struct sensor *s, size_t k, struct outlet *to)
     }
 }
 
+/* It goes, and nobody takes its place: what it had not taken is lost with it. */
+static void
+say_left(struct sensor *s, size_t k)
+{
+    const struct output *o = &s->output[k];
+    const struct bh_host_counters *h = &o->outlet->counters;
+    const uint64_t before = o->outlet->dead_rows, waits = atomic_load(&h->spool_rows);
+    struct bh_error e = { 0 };
+    count_left(s, k, o->outlet);
+    const uint64_t left = o->outlet->dead_rows - before;
+    s->gone_lost += o->outlet->dead_rows;
+    if (left > 0) {
+        bh_error_set(&e, 0, "", "has ended; %llu records that it had not taken are lost",
+                     "は終了しました。受け取っていない記録 %llu 件は失われました",
+                     (unsigned long long)left);
+        sensor_say(s, o->name, BH_SAY_ERROR, &e);
+    }
+    if (waits > 0) {
+        bh_error_set(&e, 0, o->spool, "keeps %llu records for an output of the same name",
+                     "に記録 %llu 件が残っています。同じ名前の出力が引き継ぎます",
+                     (unsigned long long)waits);
+        sensor_say(s, o->name, BH_SAY_WARNING, &e);
+    }
+}
+
 /* The process of `k` has ended: its place is free, and who waits for it may begin. */
 static void
 free_place(struct sensor *s, size_t k)
 {
+    const struct bh_host_counters *h = &s->output[k].outlet->counters;
+    bool is_taken = false;
+    s->gone_lost += atomic_load(&s->capture->sent[k].lost_rows) + atomic_load(&h->spool_lost_rows) +
+                    atomic_load(&h->failed_rows);
     for (size_t n = 0; n < s->output_count; n++) {
         struct output *o = &s->output[n];
         if (o->state == OUTPUT_RUNS && o->from == (int)k) {
@@ -57,7 +86,11 @@ free_place(struct sensor *s, size_t k)
             o->outlet->dead_rows = s->output[k].outlet->dead_rows;
             o->from = -1;
             count_left(s, k, o->outlet);
+            is_taken = true;
         }
+    }
+    if (!is_taken) {
+        say_left(s, k);
     }
     atomic_store(&s->plan->ends[k], 0);
     output_close(&s->output[k]);
@@ -219,15 +252,6 @@ let_go(struct sensor *s, size_t k)
     tell(s, &(struct change){ .slot = (uint32_t)k, .ends = true, .from = -1 }, NULL);
 }
 
-/* Another one takes its place. */
-static void
-end_process(struct output *o)
-{
-    kill(o->pid, SIGTERM);
-    o->restarts_now = true;
-    o->kill_ns = sensor_clock_ns() + ENDS_NS;
-}
-
 static void
 restart(struct sensor *s, size_t k, struct output *prepared)
 {
@@ -238,8 +262,9 @@ restart(struct sensor *s, size_t k, struct output *prepared)
     prepared->filter = NULL;
     output_close(prepared);
     if (o->pid > 0) {
-        end_process(o);
+        children_end_output(o);
     }
+    o->restart_ns = 0; /* what it failed by may be what has changed */
 }
 
 static void
@@ -316,7 +341,7 @@ restart_all(struct sensor *s)
 {
     for (size_t k = 0; k < s->output_count; k++) {
         if (s->output[k].state == OUTPUT_RUNS && s->output[k].pid > 0) {
-            end_process(&s->output[k]);
+            children_end_output(&s->output[k]);
         }
     }
 }
@@ -392,6 +417,37 @@ differ(const char *a, const char *b)
     return (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
 }
 
+/* Keys of lines KEY=VALUE that are not the same in both, which have the same keys. */
+static void
+name_waits(const char *now, const char *new, char *to, size_t size)
+{
+    size_t n = 0;
+    to[0] = '\0';
+    while (now != NULL && new != NULL &&*now != '\0' && *new != '\0') {
+        const size_t a = strcspn(now, "\n"), b = strcspn(new, "\n");
+        if (a != b || memcmp(now, new, a) != 0) {
+            const int put = snprintf(to + n, size - n, "%s%.*s", n > 0 ? ", " : "",
+                                     (int)strcspn(new, "="), new);
+            n = put > 0 && (size_t)put < size - n ? n + (size_t)put : n;
+        }
+        now += a + (now[a] != '\0');
+        new += b + (new[b] != '\0');
+    }
+    to[n] = '\0';
+}
+
+static void
+say_waits(struct sensor *s, const struct bh_sensor_config *new)
+{
+    struct bh_error e = { 0 };
+    name_waits(s->fixed, new->fixed, s->waits, sizeof s->waits);
+    if (s->waits[0] != '\0') {
+        bh_error_set(&e, 0, "", "these wait for a restart of the sensor: %s",
+                     "次の設定はセンサーの再起動後に有効になります: %s", s->waits);
+        sensor_say(s, "beholder", BH_SAY_WARNING, &e);
+    }
+}
+
 static void
 say_done(struct sensor *s, const struct plan_of_outputs *p, bool any)
 {
@@ -454,12 +510,7 @@ reload(struct sensor *s)
         s->config->forget(s->config->reload_arg, new);
         return;
     }
-    if (differ(s->fixed, new->fixed)) {
-        sensor_say_plain(
-            s, "beholder", BH_SAY_WARNING,
-            "interfaces, rings, threads, user, sockets and outcomes change with a restart only; outputs have changed",
-            "インターフェース、リング、スレッド、ユーザー、ソケット、判定の変更には再起動が必要です (出力は変更しました)");
-    }
+    say_waits(s, new);
     const bool meaning =
         differ(s->config->home, new->home) || differ(s->config->sensor, new->sensor);
     const struct bh_sensor_config *old = s->in_force;

@@ -5,6 +5,8 @@
  */
 #include "sensor_priv.h"
 
+#include <net/if.h>
+
 static void
 join_names(const struct sensor *s, char *to, size_t size)
 {
@@ -50,8 +52,6 @@ runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, 
     return 0;
 }
 
-#define NO_HOME "127.0.0.1,::1" /* until an interface has an address */
-
 int
 runs_first(struct sensor *s, struct bh_error *err)
 {
@@ -73,6 +73,20 @@ runs_first(struct sensor *s, struct bh_error *err)
     return runs_plan(s, home[0] != '\0' ? home : NO_HOME, false, 0, err);
 }
 
+static void
+say_state(const struct sensor *s, const char *name, bool up)
+{
+    if (!up && if_nametoindex(name) == 0) {
+        sensor_say_plain(s, name, BH_SAY_WARNING,
+                         "is not there; waiting for it (beholder interfaces lists those that are)",
+                         "がありません。現れるまで待ちます (一覧は beholder interfaces)");
+        return;
+    }
+    sensor_say_plain(s, name, BH_SAY_WARNING, up ? "is up" : "is down; waiting for it",
+                     up ? "が使えるようになりました"
+                        : "が停止しています。使えるようになるまで待ちます");
+}
+
 void
 runs_look_at_interfaces(struct sensor *s, bool changed)
 {
@@ -82,10 +96,8 @@ runs_look_at_interfaces(struct sensor *s, bool changed)
     }
     for (size_t k = 0; k < bh_live_count(s->live); k++) {
         const uint32_t up = bh_live_is_up(s->live, k);
-        if (atomic_exchange(&s->plan->up[k], up) != up && changed) {
-            sensor_say_plain(s, bh_live_name(s->live, k), BH_SAY_WARNING,
-                up ? "is up" : "is down; waiting for it",
-                up ? "が使えるようになりました" : "が停止しています。再開を待ちます");
+        if (atomic_exchange(&s->plan->up[k], up) != up ? changed : !changed && up == 0) {
+            say_state(s, bh_live_name(s->live, k), up != 0);
         }
     }
     char home[1024];

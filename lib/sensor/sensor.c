@@ -231,6 +231,7 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         .accesses = get(&c->accesses),
         .undecoded = get(&c->undecoded),
         .own = get(&c->own),
+        .gone_lost = s->gone_lost,
         .duplicates = get(&c->duplicates),
         .kernel_filter = s->kernel_filter,
     };
@@ -242,7 +243,7 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         const struct bh_host_counters *h = &o->outlet->counters;
         const size_t n = ret->outputs++;
         snprintf(ret->output[n].name, sizeof ret->output[n].name, "%s", o->name);
-        ret->output[n].runs = o->pid > 0;
+        ret->output[n].runs = o->pid > 0 && !o->stands_in;
         ret->output[n].queued = get(&c->sent[k].rows);
         ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
         if (s->stopped && o->outlet->run == c->run) { /* what is not the module's now never will be */
@@ -278,6 +279,7 @@ look_after(struct sensor *s)
         notify_turn(s, now_ns);
         sensor_pass_on(s);
         children_reap(s, false);
+        children_watch(s, now_ns);
         children_start_again(s);
         for (size_t k = 0; k < s->output_count; k++) {
             if (s->output[k].child != NULL) {
@@ -336,7 +338,8 @@ bh_sensor_run(const struct bh_sensor_config **cfg, struct bh_sensor_counters *re
         r = children_start(s, err);
         if (r == 0) {
             if (s->own.started != NULL) {
-                s->own.started(s->own.progress_arg, s->user, s->home);
+                s->own.started(s->own.progress_arg, s->user,
+                               strcmp(s->home, NO_HOME) != 0 ? s->home : "");
             }
             notify_ready(s);
             look_after(s);

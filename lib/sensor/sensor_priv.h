@@ -141,6 +141,12 @@ struct output {
     int from;            /* the output it takes the place of, which has to end first; -1: none */
     int queue_fd;        /* of one that came later; -1: its memory was there before any process */
     bool restarts_now;   /* its process was told to end, so that another begins */
+    bool stands_in;      /* ... which is one without the module: what comes goes to the spool */
+    bool no_stand_in;    /* one of these failed */
+    bool was_stuck;      /* and was killed for it; then how often, the last time in a row */
+    unsigned stuck;
+    uint64_t turns;      /* of its process, as they were seen last to change */
+    int64_t turned_ns;   /* and when: monotonic */
     int64_t kill_ns;     /* ENDS: then it has had its time */
     void *queue;
     size_t queue_size;
@@ -197,9 +203,14 @@ struct sensor {
     char user[64];
     char home[1024];
     struct serve *serve;
+    struct bh_ip listener; /* of metrics, on loopback; family 0: none */
+    uint16_t listener_port;
     char run_dir[BH_SENSOR_PATH_MAX]; /* of the status socket, when none is asked for; "": nowhere */
     int notify_fd; /* of the service manager; -1: none */
     int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
+    uint64_t gone_lost; /* records lost by outputs that are no more */
+    char waits[256];    /* keys of a new configuration that want a restart; "": none */
+    int64_t watched_ns; /* the last turn of children_watch() */
     uint64_t notify_records;
 };
 
@@ -243,6 +254,7 @@ BH_NODISCARD bool change_receive(int socket, struct change *ret, int ret_fd[2]);
 void reload_turn(struct sensor *s, int64_t now_ns);
 
 /* What records mean (runs.c). */
+#define NO_HOME "127.0.0.1,::1" /* until an interface has an address */
 BH_NODISCARD int runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, struct bh_error *err);
 BH_NODISCARD int runs_first(struct sensor *s, struct bh_error *err);
 void runs_look_at_interfaces(struct sensor *s, bool changed);
@@ -251,6 +263,10 @@ void runs_look_at_interfaces(struct sensor *s, bool changed);
 BH_NODISCARD int children_start(struct sensor *s, struct bh_error *err);
 void children_reap(struct sensor *s, bool stopping);
 void children_start_again(struct sensor *s);
+/* Outputs that do not come back from a call. */
+void children_watch(struct sensor *s, int64_t now_ns);
+/* A process of an output ends as always, and another one takes its place. */
+void children_end_output(struct output *o);
 /* Capture first, so that the outputs get all of it; then whoever is still there is ended. */
 void children_stop(struct sensor *s);
 
@@ -285,6 +301,8 @@ struct bh_own_board *own_board(const struct sensor *s, size_t output);
 /* In a child: all of them are read (capture), or its own is written and the others are not there. */
 void own_leave_only(struct sensor *s, size_t mine, bool is_capture);
 struct own {
+    struct bh_ip listener; /* of metrics; family 0: none */
+    uint16_t listener_port;
     uint32_t turn[BH_SENSOR_OUTPUTS];
     struct bh_own_socket of[BH_SENSOR_OUTPUTS][BH_OWN_SOCKETS]; /* as they were read last */
     struct bh_own_socket socket[OWN_MAX];                       /* of them those there are */

@@ -49,7 +49,7 @@ struct serve {
 /* ---- opening ---------------------------------------------------------------------------------------------- */
 
 static int
-listen_metrics(const char *text, int *ret_fd, struct bh_error *err)
+listen_metrics(struct sensor *s, const char *text, int *ret_fd, struct bh_error *err)
 {
     struct bh_ip ip;
     uint16_t port;
@@ -76,6 +76,8 @@ listen_metrics(const char *text, int *ret_fd, struct bh_error *err)
         return r;
     }
     *ret_fd = fd;
+    s->listener = ip; /* what goes there is no access: own.c */
+    s->listener_port = port;
     return 0;
 }
 
@@ -218,7 +220,7 @@ serve_open(struct sensor *s, struct bh_error *err)
     }
     int r = open_status(s, err);
     if (r == 0 && s->config->metrics_listen != NULL) {
-        r = listen_metrics(s->config->metrics_listen, &v->listener[METRICS].fd, err);
+        r = listen_metrics(s, s->config->metrics_listen, &v->listener[METRICS].fd, err);
     }
     return r;
 }

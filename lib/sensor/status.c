@@ -100,6 +100,7 @@ state_word(const char *state, enum bh_lang lang)
 {
     static const char *const words[][2] = { { "runs", "動作中" },
                                             { "waits", "再起動待ち" },
+                                            { "spools", "退避のみ" },
                                             { "ends", "終了中" } };
     for (size_t k = 0; lang == BH_JA && k < BH_COUNT(words); k++) {
         if (strcmp(words[k][0], state) == 0) {
@@ -168,6 +169,24 @@ text_head(const struct status *t, enum bh_lang lang, struct bh_buf *out)
         snprintf(line, sizeof line, "%s", ja ? "国データなし" : "no country data");
     }
     put_line(out, line);
+}
+
+/* What is not as it looks. */
+static void
+text_warnings(const struct status *t, enum bh_lang lang, struct bh_buf *out)
+{
+    const bool ja = lang == BH_JA;
+    if (t->waits[0] != '\0') {
+        bh_buf_puts(out,
+                    ja ? "再起動後に有効になる設定: " : "waiting for a restart of the sensor: ");
+        put_line(out, t->waits);
+    }
+    if (t->gone_lost > 0) {
+        bh_buf_printf(out,
+                      ja ? "削除した出力での欠落 %" PRIu64 " 件\n"
+                         : "lost by outputs that are gone: %" PRIu64 "\n",
+                      t->gone_lost);
+    }
 }
 
 static void
@@ -344,6 +363,7 @@ status_text(const struct status *t, enum bh_lang lang, struct bh_buf *out)
 {
     static struct table table; /* the parent's only thread; too large for its stack */
     text_head(t, lang, out);
+    text_warnings(t, lang, out);
     bh_buf_putc(out, '\n');
     text_interfaces(t, &table, lang, out);
     text_decoding(t, lang, out);
@@ -384,6 +404,7 @@ json_sums(const struct status *t, struct bh_buf *out)
         { "records", t->records },       { "accesses", t->accesses },
         { "own_exports", t->own },       { "clock_steps", t->clock_steps },
         { "steps_back", t->steps_back }, { "duplicates", t->duplicates },
+        { "gone_lost", t->gone_lost },
     };
     const struct number bounds[] = { { "flows_lost", t->flows_lost },
                                      { "conversations_lost", t->conversations_lost },
@@ -474,6 +495,8 @@ status_json(const struct status *t, struct bh_buf *out)
     json_text(out, "user", t->user);
     bh_buf_putc(out, ',');
     json_text(out, "home", t->home);
+    bh_buf_putc(out, ',');
+    json_text(out, "restart_needed", t->waits);
     bh_buf_printf(out, ",\"time\":\"%s\",\"uptime_s\":%.1f", status_time(t->now_ns, text),
                   (double)t->up_ns * 1e-9);
     bh_buf_printf(out,

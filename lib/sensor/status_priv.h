@@ -31,7 +31,8 @@ struct status_process {
 
 struct status_output {
     const char *name, *module;
-    const char *state; /* "runs", "waits" (to be started again), "ends" */
+    const char *
+        state; /* "runs", "waits" (to be started again), "spools" (the same, what comes goes to disk), "ends" */
     uint64_t queued, written, waiting, retried, spooled, failed, lost, held, early, missed_verdicts;
     uint64_t queue_used, queue_size;
     uint64_t lost_by[BH_GAP_KINDS];
@@ -44,12 +45,14 @@ struct status_output {
 
 struct status {
     const char *sensor, *user, *home;
+    const char *waits;     /* keys of the configuration that want a restart; "": none */
     int64_t now_ns, up_ns; /* time of day; since the start */
     int64_t run_start_ns;  /* time of day                  */
     char country_name[64], country_date[16];
     bool sandbox;
     unsigned landlock_abi;
     uint64_t frames, kernel_lost, records, accesses, undecoded, cut, own, duplicates;
+    uint64_t gone_lost; /* by outputs that are no more */
     bool kernel_filter; /* frames are counted behind it */
     uint64_t reason[BH_REASON_COUNT];
     uint64_t clock_steps, steps_back, flows_lost, conversations_lost, repeats_lost, held_early;

@@ -161,6 +161,8 @@ void bh_store_paths_done(struct bh_store_paths *p);
 #define BH_STORE_DIR_VARIABLE "BEHOLDER_LOG_DIR"
 const char *bh_store_default_dir(char *ret, size_t size);
 const char *bh_store_default_log(char *ret, size_t size);
+/* For who is going to write there: BH_ELIMIT when somebody does already, and who. A log that is not there is nobody's. */
+BH_NODISCARD int bh_store_check_writer(const char *dir, struct bh_error *err);
 
 size_t bh_store_run_count(const struct bh_store *s);
 const struct bh_store_run *bh_store_run(const struct bh_store *s, size_t index);

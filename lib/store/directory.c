@@ -195,6 +195,24 @@ lock_dir(const char *dir, const char *name, int *ret_fd, struct bh_error *err)
 }
 
 int
+bh_store_check_writer(const char *dir, struct bh_error *err)
+{
+    char path[4096], text[32] = "";
+    int r = 0;
+    snprintf(path, sizeof path, "%s/%s", dir, LOCK_OF_WRITER);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0; /* whoever writes makes it, and says why not */
+    }
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        const ssize_t n = pread(fd, text, sizeof text - 1, 0);
+        r = say_locked(dir, true, n > 0 ? strtol(text, NULL, 10) : 0, err);
+    }
+    close(fd);
+    return r;
+}
+
+int
 check_lock(const char *dir, int fd, struct bh_error *err)
 {
     struct stat st;

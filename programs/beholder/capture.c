@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,9 @@
 struct face {
     enum bh_lang lang;
     bool quiet, draws, drawn;
+    bool runs; /* the sensor: what is read now is read again */
+    bool
+        log_default; /* it is where reports look when nobody says, as whoever started us; later we are another */
     char log[4096], log_output[64]; /* "": no output is a packet log */
     uint64_t frames;
     const struct bh_args *args;
@@ -55,7 +59,7 @@ say_plain(struct face *f, const struct bh_error *text)
 static uint64_t
 lost_of(const struct bh_sensor_counters *c)
 {
-    uint64_t lost = c->kernel_lost;
+    uint64_t lost = c->kernel_lost + c->gone_lost;
     for (size_t k = 0; k < c->outputs; k++) {
         lost += c->output[k].lost + c->output[k].failed;
     }
@@ -87,6 +91,7 @@ started(void *arg, const char *user, const char *home)
 {
     struct face *f = arg;
     struct bh_error text = { 0 };
+    f->runs = true;
     if (f->quiet) {
         return;
     }
@@ -96,16 +101,18 @@ started(void *arg, const char *user, const char *home)
                      "は以後ユーザー %s のものです。このプロセスも同じユーザーで動きます", user);
         say_plain(f, &text);
     }
+    const bool waits = home[0] == '\0'; /* for an interface, which was said */
     if (f->log[0] == '\0') {
-        bh_error_set(&text, 0, "", "watching %s", "%s を監視しています", home);
-        say_plain(f, &text);
-        return;
+        bh_error_set(&text, 0, "", waits ? "waiting%s" : "watching %s",
+                     waits ? "待機しています%s" : "%s を監視しています", home);
+    } else {
+        bh_error_set(&text, 0, "",
+                     waits ? "waiting%s; see it then: beholder report%s%s"
+                           : "watching %s; see it: beholder report%s%s",
+                     waits ? "待機しています%s。記録を見るには: beholder report%s%s"
+                           : "%s を監視しています。見るには: beholder report%s%s",
+                     home, f->log_default ? "" : " ", f->log_default ? "" : f->log);
     }
-    char dir[4096];
-    const bool is_default = strcmp(f->log, bh_store_default_dir(dir, sizeof dir)) == 0;
-    bh_error_set(&text, 0, "", "watching %s; see it: beholder report%s%s",
-                 "%s を監視しています。見るには: beholder report%s%s", home,
-                 is_default ? "" : " ", is_default ? "" : f->log);
     say_plain(f, &text);
 }
 
@@ -146,6 +153,18 @@ check_log(const char *dir, struct bh_error *err)
                      "はパケットログではありません。-w は記録のディレクトリーです。フレーム全体は出力モジュール "
                      "payload (beholder outputs payload) か tcpdump で保存してください")
                : 0;
+}
+
+/* Nobody else writes there. Processes of a sensor that was killed a moment ago are about to end. */
+static int
+check_writer(const char *dir, struct bh_error *err)
+{
+    int r = bh_store_check_writer(dir, err);
+    for (int tries = 0; r != 0 && tries < 20; tries++) {
+        bh_ignore(poll(NULL, 0, 100));
+        r = bh_store_check_writer(dir, err);
+    }
+    return r;
 }
 
 /* ---- configuration ----------------------------------------------------------------------------------- */
@@ -336,10 +355,15 @@ take_outputs(struct loaded *l, struct face *f, struct bh_error *err)
             if (strcmp(from.module->name, "iplog") == 0 && strcmp(from.settings[s].name, "directory") == 0) {
                 snprintf(f->log, sizeof f->log, "%s", from.settings[s].value);
                 snprintf(f->log_output, sizeof f->log_output, "%s", from.name);
-                const int r = check_log(f->log, err);
+                int r = check_log(f->log, err);
+                r = r != 0 || f->runs ? r : check_writer(f->log, err);
                 if (r != 0) {
                     return r;
                 }
+                char dir[4096];
+                f->log_default = f->runs
+                                     ? f->log_default
+                                     : strcmp(f->log, bh_store_default_dir(dir, sizeof dir)) == 0;
             }
         }
     }
@@ -442,6 +466,12 @@ load(struct face *f, struct loaded **ret, struct bh_error *err)
                          "監視するインターフェースを -i で指定してください (一覧は beholder interfaces)");
     }
     r = r != 0 ? r : take_outputs(l, f, err);
+    if (r == 0 && bh_arg_given(f->args, "write") && f->log[0] == '\0') {
+        r = bh_error_set(
+            err, BH_EUSAGE, "-w",
+            "no output of the configuration is a packet log: add one with module = iplog%s",
+            "設定にパケットログの出力がありません。module = iplog の出力を加えてください%s", "");
+    }
     if (r == 0) {
         gethostname(l->host, sizeof l->host - 1);
         put_fixed(l->config, &l->fixed);

@@ -201,7 +201,11 @@ text_module(const struct bh_output_module *m, enum bh_lang lang, struct bh_buf *
     size_t count;
     const struct bh_setting *own = bh_config_keys(BH_CONFIG_OUTPUT, &count);
     bh_buf_printf(out, "%s - %s\n\n[output NAME]\nmodule = %s\n", m->name, m->summary[lang], m->name);
-    text_settings(own + 1, count - 1, lang, out);
+    for (size_t k = 1; k < count; k++) { /* frames do not go to disk on their way */
+        if ((m->needs & BH_OUTPUT_NEEDS_FRAMES) == 0 || strncmp(own[k].name, "spool", 5) != 0) {
+            text_settings(&own[k], 1, lang, out);
+        }
+    }
     bh_buf_putc(out, '\n');
     text_settings(m->settings, m->setting_count, lang, out);
 }

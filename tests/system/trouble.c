@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * trouble: an output module of the tests that goes wrong once, on purpose, when `after` records came: it crashes,
- * blocks in a call until FILE.go is there, refuses records until then, or is slow from then on. Whatever it takes is a
+ * blocks in a call until FILE.go is there (`hang`: not once only), refuses records until then, or is slow from then on. Whatever it takes is a
  * line in FILE: the IP ID of each record. FILE.done says that it went wrong already.
  */
 #include <errno.h>
@@ -27,7 +27,7 @@ static const struct bh_setting settings[] = {
     { .name = "what",
       .type = BH_SETTING_CHOICE,
       .default_text = "crash",
-      .choices = "crash|block|refuse|slow",
+      .choices = "crash|block|hang|refuse|slow",
       .text = { "what", "what" } },
 };
 
@@ -67,7 +67,7 @@ go_wrong(struct bh_output *o, struct trouble *t)
     if (strcmp(what, "refuse") == 0) {
         return access(t->go, F_OK) == 0 ? 0 : BH_EAGAIN;
     }
-    if (access(t->done, F_OK) == 0) {
+    if (access(t->done, F_OK) == 0 && strcmp(what, "hang") != 0) {
         return 0;
     }
     close(open(t->done, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));

@@ -2,6 +2,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,7 +89,7 @@ test_errors(void **state)
         { "\n\n[site\n", 3, "neither [section]" },
         { "[site]\nsensor = a\n\nsensor = b\n", 4, "twice, also in line 2" },
         { "[capture]\nring = 1Q\n", 2, "a size like" },
-        { "[capture]\nring = 1048575\n", 2, "outside" },
+        { "[capture]\nring = 1048575\n", 2, "1048575: must be from 1M to 16G" },
         { "[capture]\nring = 18446744073709551616\n", 2, "a size" },
         { "[capture]\npromiscuous = maybe\n", 2, "yes or no" },
         { "[capture]\noutcomes = 1\n", 2, "yes or no" },
@@ -99,10 +101,15 @@ test_errors(void **state)
         { "[output a]\nmodule = papr\ndirectory = /x\n", 2, "did you mean paper?" },
         { "[output a]\nmodule = paper\n", 1, "directory: must be given" },
         { "[output a]\nmodule = paper\ndirectory = /x\nsiz = 3\n", 4, "did you mean size?" },
-        { "[output a]\nmodule = paper\ndirectory = /x\nsize = 1023\n", 4, "outside" },
-        { "[output a]\nmodule = paper\ndirectory = /x\nfilter = prt 22\n", 4, "did you mean port?" },
+        { "[output a]\nmodule = paper\ndirectory = /x\nsize = 1023\n", 4, "1023: must be " },
+        { "[output a]\nmodule = paper\ndirectory = /x\nfilter = prt 22\n", 4,
+          "did you mean port?" },
+        { "[output a]\nmodule = paper\ndirectory = /x\nqueue = 1k\n", 4,
+          "1k: must be from 64k to 4G" },
+        { "[capture]\nring = 2M\nfilter = prt 22\n", 3, "[capture] prt: word 1" },
         { "[site]\n0123456789012345678901234567890123456789012345678 = x\n", 2, "longer than 48" },
-        { "[output 012345678901234567890123456789012345678901]\nmodule = paper\n", 1, "longer than 48" },
+        { "[output 012345678901234567890123456789012345678901]\nmodule = paper\n", 1,
+          "longer than 48" },
     };
     (void)state;
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
@@ -262,6 +269,39 @@ test_marks(void **state)
     bh_config_free(y);
 }
 
+static void
+write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* So it does with what the file of a secret holds: credentials are renewed under the same name. */
+static void
+test_marks_of_secrets(void **state)
+{
+    char path[] = "/tmp/beholder-secret-XXXXXX", text[200];
+    (void)state;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(text, sizeof text, "[output one]\nmodule = paper\ndirectory = /a\nkey = %s\n", path);
+    struct bh_config *c = read_text(text);
+    assert_int_equal(bh_config_error_count(c), 0);
+    write_file(path, "first\n");
+    const uint64_t first = bh_config_output_mark(c, 0);
+    assert_true(bh_config_output_mark(c, 0) == first);
+    write_file(path, "other\n");
+    assert_true(bh_config_output_mark(c, 0) != first);
+    write_file(path, "first\n");
+    assert_true(bh_config_output_mark(c, 0) == first);
+    unlink(path);
+    assert_true(bh_config_output_mark(c, 0) != first);
+    bh_config_free(c);
+}
+
 /* What is printed reads the same, also values longer than a line. */
 static void
 test_printed_reads_the_same(void **state)
@@ -363,6 +403,7 @@ main(void)
         cmocka_unit_test(test_no_output_is_the_log),
         cmocka_unit_test(test_command_line_wins),
         cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_marks_of_secrets),
         cmocka_unit_test(test_printed_reads_the_same),
         cmocka_unit_test(test_folder),
     };

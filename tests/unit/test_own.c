@@ -173,6 +173,7 @@ test_board_not(void **state)
 
 #define US 0xc6336401U
 #define COLLECTOR 0xc6336407U
+#define LOOPBACK 0x7f000001U
 static const struct {
     const char *name;
     uint32_t src, dst;
@@ -196,6 +197,18 @@ static const struct {
     { "closed, n + 1", US, COLLECTOR, 40002, 514, BH_PROTO_TCP, 0, 21, false },
     { "connecting", US + 9, COLLECTOR, 40003, 514, BH_PROTO_TCP, 0, 10, true },
     { "connecting, another port", US + 9, COLLECTOR, 40004, 514, BH_PROTO_TCP, 0, 10, false },
+    { "a scrape", LOOPBACK, LOOPBACK, 40005, 9477, BH_PROTO_TCP, 0, 10, true },
+    { "its answer", LOOPBACK, LOOPBACK, 9477, 40005, BH_PROTO_TCP, 0, 10, true },
+    { "from another address of loopback", LOOPBACK + 1, LOOPBACK, 40005, 9477, BH_PROTO_TCP, 0, 10,
+      true },
+    { "to another address of loopback", LOOPBACK, LOOPBACK + 1, 40005, 9477, BH_PROTO_TCP, 0, 10,
+      false },
+    { "to another port", LOOPBACK, LOOPBACK, 40005, 9478, BH_PROTO_TCP, 0, 10, false },
+    { "a stranger who says it is for loopback", COLLECTOR, LOOPBACK, 40005, 9477, BH_PROTO_TCP, 0,
+      10, false },
+    { "a datagram", LOOPBACK, LOOPBACK, 40005, 9477, BH_PROTO_UDP, 0, 10, false },
+    { "a scrape of what is in a tunnel", LOOPBACK, LOOPBACK, 40005, 9477, BH_PROTO_TCP,
+      BH_MARK_DECAP, 10, false },
 };
 
 static void
@@ -212,7 +225,9 @@ test_rows(void **state)
         { BH_PROTO_UDP, us, { .family = 9 }, 1, 2, INT64_MAX },
     };
     _Alignas(64) static uint8_t pages[BH_SENSOR_OUTPUTS * OWN_PAGE];
-    const struct sensor s = { .sockets = pages };
+    const struct sensor s = { .sockets = pages,
+                              .listener = bh_ip_from_v4(LOOPBACK),
+                              .listener_port = 9477 };
     struct bh_own_board *shared = own_board(&s, 3);
     uint8_t mark[BH_BATCH_ROWS];
     struct bh_batch *b = bh_batch_new();

@@ -172,6 +172,7 @@ worst_status(void)
     *t = (struct status){ .sensor = BAD,
                           .user = BAD,
                           .home = BAD,
+                          .waits = BAD,
                           .now_ns = INT64_MAX,
                           .up_ns = INT64_MIN,
                           .run_start_ns = INT64_MIN,
@@ -325,7 +326,7 @@ test_empty(void **state)
     struct bh_buf out = { 0 };
     (void)state;
     assert_non_null(t);
-    t->sensor = t->user = t->home = "";
+    t->sensor = t->user = t->home = t->waits = "";
     status_json(t, &out);
     assert_string_equal(json_value(out.data), "\n");
     status_text(t, BH_JA, &out);
