@@ -8,10 +8,10 @@
  * what the kernel put there: who attaches next goes on where the one before ended.
  *
  * Frames are handed out as bh_capture.h has them: a block of pointers into the ring, in order of time over
- * all interfaces. Payload does not leave the kernel (docs/design/sensor.md, "Header-only").
+ * all interfaces and their rings. Payload does not leave the kernel (docs/design/sensor.md, "Header-only").
  *
- * Threads:   one.
- * Ownership: frames are valid until the next read.
+ * Threads:   one; frames that were handed out may be looked at by others.
+ * Ownership: frames are valid until they are given back (bh_live_done); with libpcap, until the next read.
  * Errors:    an interface that is down, or not there yet, is no error: it is waited for.
  */
 #ifndef BH_LIVE_H
@@ -20,12 +20,15 @@
 #include "bh_capture.h"
 
 #define BH_LIVE_INTERFACES 16U
+#define BH_LIVE_THREADS 16U
+#define BH_LIVE_RINGS 64U /* interfaces times threads */
 #define BH_LIVE_SNAP 262144U /* with whole frames */
 
 struct bh_live_config {
     const char *const *interfaces; /* names, or "any"                                        */
     size_t count;
-    uint64_t ring_bytes; /* of each; 0: 32 MiB                                              */
+    unsigned threads;    /* rings of each interface, in a group (PACKET_FANOUT); 0, 1: one */
+    uint64_t ring_bytes; /* of each interface; 0: 32 MiB                                    */
     bool promiscuous;
     bool with_pcap;    /* by way of libpcap instead of rings: see bh_live_attach()          */
     bool whole_frames; /* there will be some: blocks that hold the largest                 */
@@ -44,11 +47,15 @@ enum bh_live_chosen bh_live_choose(struct bh_live *l, const struct bh_live_choic
 /* Interfaces that were not there, or went: bind those that are there now. Cheap; the parent calls it when
  * netlink says that something changed. */
 void bh_live_rebind(struct bh_live *l);
+/* How often that made new rings, as those of a group cannot be bound again. Who reads has the old ones and takes what is
+ * there; then another process, forked since, has to read. */
+uint32_t bh_live_renewed(const struct bh_live *l);
 /* Is it there, and up? */
 bool bh_live_is_up(const struct bh_live *l, size_t interface);
 const char *bh_live_name(const struct bh_live *l, size_t interface);
 size_t bh_live_count(const struct bh_live *l);
-uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface); /* as it was made */
+unsigned bh_live_rings(const struct bh_live *l);                         /* of each interface */
+uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface); /* of all of them, as they were made */
 
 /* In the process that reads. `place` (may be NULL): where it is to go on, in a block that was not given
  * back. */
@@ -56,7 +63,8 @@ struct bh_live_place {
     struct {
         uint64_t block;  /* its number, from 1 */
         uint32_t frames; /* of it, that were read */
-    } ring[BH_LIVE_INTERFACES];
+        uint32_t epoch;  /* of which ring */
+    } ring[BH_LIVE_RINGS];
 };
 BH_NODISCARD int
 bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err);
@@ -66,10 +74,11 @@ bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_e
 bool bh_live_is_broken(const struct bh_live *l);
 /* Where the next read goes on. */
 void bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret);
-/* The next 1 .. `most` frames, of one interface; 0: none are ready. */
+/* The next 1 .. `most` frames; 0: none are ready. */
 unsigned bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f);
-/* Give back the blocks that were read to their ends: their octets are gone. */
-void bh_live_done(struct bh_live *l);
+/* Give back the blocks that were read to their ends: their octets are gone. Of what was read beyond `upto`, a place that
+ * bh_live_get_place() told, nothing is. */
+void bh_live_done(struct bh_live *l, const struct bh_live_place *upto);
 /* Until frames are ready, `fd` (-1: none) is readable, or so many ms have passed. True: `fd` is readable. */
 bool bh_live_wait(struct bh_live *l, int fd, int timeout_ms);
 

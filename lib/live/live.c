@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * AF_PACKET rings, TPACKET_V3: the kernel fills blocks of a ring that it shares with us, and hands a block
- * over when it is full or RETIRE_MS old.
+ * AF_PACKET rings, TPACKET_V3, and how they are made; read.c reads them.
  *
  * The order of events when a ring is made matters: filter, then ring, then bind. Nothing then ever reaches
  * the ring that did not go through the filter.
  *
- * Several interfaces are merged by time. A ring that has nothing ready may have older packets in the block
- * the kernel is still filling, so frames younger than LATE_NS wait while some ring is empty.
+ * Several rings of one interface are a group (PACKET_FANOUT): the kernel puts each frame into one of them, by a
+ * hash that is the same for both directions of a flow, and into another one when that has no room (ROLLOVER).
+ * A socket that is bound gets everything until it is in the group, so the others drop all until they are. The first
+ * does not: an interface that is down has no group yet, and all of it goes there. A socket in a group cannot be bound
+ * again: for an interface that comes back under another number there are new ones.
  *
  * See Documentation/networking/packet_mmap.rst of the kernel, packet(7).
  */
@@ -29,13 +31,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RETIRE_MS = 100, TAG_LEN = 4 };
-/* Where the kernel writes who sent a frame: TPACKET_ALIGN(), without its change of sign. */
-#define ADDRESS_AT                                                                                 \
-    ((sizeof(struct tpacket3_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
-_Static_assert(LIVE_LATE_NS == 3 * RETIRE_MS * 1000000LL, "blocks come so late");
+/* A block is handed over when it is full or so old. Rings beside others wait for one another (read.c). */
+enum { RETIRE_MS = 100, RETIRE_SOON_MS = 20 };
 #define RING_BYTES (32U << 20)
 #define BLOCK_BYTES (256U << 10)
+#define SMALL_BLOCK_BYTES                                                                          \
+    (64U << 10) /* of several rings: what is handed over sooner is to be full all the same */
 #define WHOLE_BLOCK_BYTES (1U << 20) /* a frame must fit into a block */
 
 /* ---- making it ------------------------------------------------------------------------------------- */
@@ -62,23 +63,35 @@ find_link(int fd, const struct ring *r)
     return type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK ? BH_LIVE_ETHERNET : BH_LIVE_ANY;
 }
 
+/* Until it is in its group. */
+static unsigned
+drop_all(struct bh_live_instruction *code)
+{
+    *code = (struct bh_live_instruction){ .code = BPF_RET | BPF_K, .k = 0 };
+    return 1;
+}
+
 static int
 set_filter(const struct bh_live *l, const struct ring *r)
 {
     static struct bh_live_instruction code[BH_LIVE_PROGRAM_MAX]; /* before any thread */
-    const unsigned n = bh_live_header_program(find_link(r->fd, r), &l->choice, code);
+    const bool waits = (size_t)(r - l->ring) % l->each != 0 && !r->is_member;
+    const unsigned n =
+        waits ? drop_all(code) : bh_live_header_program(find_link(r->fd, r), &l->choice, code);
     if (n == 0) {
         return -ENOMEM;
     }
     struct sock_fprog program = { .len = (unsigned short)n,
                                   .filter = (struct sock_filter *)(void *)code };
-    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno : 0;
+    return setsockopt(r->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0 ? -errno
+                                                                                          : 0;
 }
 
 static void
 copy_tests(const struct bh_live_tests *from, struct bh_live_test *to, struct bh_live_tests *ret)
 {
-    *ret = (struct bh_live_tests){ .test = to, .count = from->count <= TESTS_MAX ? from->count : 0 };
+    *ret =
+        (struct bh_live_tests){ .test = to, .count = from->count <= TESTS_MAX ? from->count : 0 };
     if (ret->count > 0) {
         memcpy(to, from->test, ret->count * sizeof *to);
     }
@@ -88,7 +101,7 @@ static int
 set_filters(const struct bh_live *l)
 {
     int code = 0;
-    for (size_t k = 0; code == 0 && !l->with_pcap && k < l->count; k++) {
+    for (size_t k = 0; code == 0 && !l->with_pcap && k < l->count * l->each; k++) {
         code = set_filter(l, &l->ring[k]);
     }
     return code;
@@ -115,11 +128,13 @@ bh_live_choose(struct bh_live *l, const struct bh_live_choice *choice)
 }
 
 static int
-set_ring(struct ring *r, uint64_t bytes, bool whole_frames)
+set_ring(const struct bh_live *l, struct ring *r)
 {
-    const int version = TPACKET_V3, reserve = TAG_LEN;
-    r->block_bytes = whole_frames ? WHOLE_BLOCK_BYTES : BLOCK_BYTES;
-    bytes = bytes != 0 ? bytes : RING_BYTES;
+    const int version = TPACKET_V3, reserve = LIVE_TAG_LEN;
+    const uint64_t bytes = (l->bytes != 0 ? l->bytes : RING_BYTES) / l->each;
+    r->block_bytes = l->whole_frames ? WHOLE_BLOCK_BYTES
+                     : l->several    ? SMALL_BLOCK_BYTES
+                                     : BLOCK_BYTES;
     r->blocks = (uint32_t)(bytes / r->block_bytes < 4       ? 4
                            : bytes / r->block_bytes > 65536 ? 65536
                                                             : bytes / r->block_bytes);
@@ -133,7 +148,7 @@ set_ring(struct ring *r, uint64_t bytes, bool whole_frames)
             .tp_block_nr = r->blocks,
             .tp_frame_size = 2048,
             .tp_frame_nr = r->block_bytes / 2048 * r->blocks,
-            .tp_retire_blk_tov = RETIRE_MS,
+            .tp_retire_blk_tov = l->several ? RETIRE_SOON_MS : RETIRE_MS,
         };
         if (setsockopt(r->fd, SOL_PACKET, PACKET_RX_RING, &q, sizeof q) == 0) {
             return 0;
@@ -196,48 +211,145 @@ live_fail(int code, const char *name, struct bh_error *err)
     return bh_error_errno(err, -code, name, "cannot capture", "キャプチャできません");
 }
 
+/* Protocol 0: nothing comes before bind(). */
 static int
-open_ring(const struct bh_live_config *cfg, struct bh_live *l, const char *name,
-          struct bh_error *err)
+make_ring(const struct bh_live *l, struct ring *r)
 {
-    struct ring *r = &l->ring[l->count];
-    *r = (struct ring){ .fd = -1, .index = -1 };
-    if (strlen(name) == 0 || strlen(name) >= sizeof r->name) {
+    r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int code = r->fd < 0 ? -errno : set_filter(l, r);
+    return code != 0 ? code : set_ring(l, r);
+}
+
+/* ---- several rings of one interface -------------------------------------------------------------------- */
+
+enum { GROUP_FLAGS = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_ROLLOVER << 16 };
+
+static bool
+join(struct ring *r, unsigned flags, uint16_t group)
+{
+    const unsigned word = (unsigned)GROUP_FLAGS | flags << 16 | group;
+    return setsockopt(r->fd, SOL_PACKET, PACKET_FANOUT, &word, sizeof word) == 0;
+}
+
+/* The first ring has the interface. Those that cannot join yet, as it is down, do so when they are asked again. */
+static int
+join_others(const struct bh_live *l, struct ring *first)
+{
+    unsigned group = 0;
+    socklen_t len = sizeof group;
+    int code = 0;
+    first->is_member = first->is_member || join(first, PACKET_FANOUT_FLAG_UNIQUEID, 0);
+    if (!first->is_member || getsockopt(first->fd, SOL_PACKET, PACKET_FANOUT, &group, &len) != 0) {
+        return 0;
+    }
+    for (struct ring *r = first + 1; code == 0 && r < first + l->each; r++) {
+        if (!r->is_member && (code = bind_ring(l, r)) == 0 && join(r, 0, (uint16_t)group)) {
+            r->is_member = true;
+            code = set_filter(l, r);
+        }
+    }
+    return code;
+}
+
+/* Of a group that is another interface's, or that of one that is gone. */
+static int
+renew_rings(struct bh_live *l, struct ring *first)
+{
+    struct ring fresh[BH_LIVE_THREADS];
+    int code = 0;
+    for (unsigned k = 0; k < l->each; k++) {
+        fresh[k] = (struct ring){ .fd = -1, .index = -1, .epoch = first[k].epoch + 1 };
+        memcpy(fresh[k].name, first[k].name, sizeof fresh[k].name);
+    }
+    for (unsigned k = 0; k < l->each; k++) {
+        if (first[k].fd >= 0) {
+            close(first[k].fd); /* who reads has it still */
+        }
+        first[k] = fresh[k];
+        const int r = make_ring(l, &first[k]);
+        code = code != 0 ? code : r;
+    }
+    l->renewed++;
+    return code;
+}
+
+/* Its frames from now on. -ENODEV: it is not there. */
+static int
+bind_interface(struct bh_live *l, size_t interface)
+{
+    struct ring *first = &l->ring[interface * l->each];
+    int code = bind_ring(l, first);
+    if (code == -EINVAL && first->is_member) {
+        code = renew_rings(l, first);
+        code = code != 0 ? code : bind_ring(l, first);
+    }
+    return code == 0 && l->each > 1 ? join_others(l, first) : code;
+}
+
+static int
+open_interface(struct bh_live *l, const char *name, struct bh_error *err)
+{
+    struct ring *first = &l->ring[l->count * l->each];
+    for (unsigned k = 0; k < l->each; k++) {
+        first[k] = (struct ring){ .fd = -1, .index = -1 };
+        memcpy(first[k].name, name, strnlen(name, sizeof first[k].name - 1));
+    }
+    l->count++;
+    if (strlen(name) == 0 || strlen(name) >= sizeof first->name) {
         return bh_error_set(err, BH_EUSAGE, name, "is no name of an interface",
                             "はインターフェース名ではありません");
     }
-    memcpy(r->name, name, strlen(name));
-    l->count++;
     if (l->with_pcap) {
-        r->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* to ask about it */
-        bh_ignore(bind_ring(l, r));
-        return live_pcap_try(l, r, err);
+        first->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* to ask about it */
+        bh_ignore(bind_ring(l, first));
+        return live_pcap_try(l, first, err);
     }
-    /* Protocol 0: nothing comes before bind(). */
-    r->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int code = r->fd < 0 ? -errno : set_filter(l, r);
-    code = code != 0 ? code : set_ring(r, cfg->ring_bytes, cfg->whole_frames);
-    code = code != 0 ? code : bind_ring(l, r);
+    int code = 0;
+    for (unsigned k = 0; code == 0 && k < l->each; k++) {
+        code = make_ring(l, &first[k]);
+    }
+    code = code != 0 ? code : bind_interface(l, l->count - 1);
     return code == 0 || code == -ENODEV ? 0 : live_fail(code, name, err);
+}
+
+static int
+check_numbers(const struct bh_live_config *cfg, struct bh_error *err)
+{
+    const unsigned each = cfg->threads > 1 ? cfg->threads : 1;
+    if (each > BH_LIVE_THREADS || (each > 1 && cfg->with_pcap)) {
+        return bh_error_set(
+            err, BH_EUSAGE, "threads",
+            each > BH_LIVE_THREADS ? "at most %u" : "more than one is for rings, not for libpcap",
+            each > BH_LIVE_THREADS ? "%u 個までです"
+                                   : "複数のスレッドはリング用です (libpcap では使えません)",
+            BH_LIVE_THREADS);
+    }
+    if (cfg->count > BH_LIVE_INTERFACES || cfg->count * each > BH_LIVE_RINGS) {
+        return bh_error_set(err, BH_ELIMIT, cfg->interfaces[cfg->count - 1],
+                            "at most %u interfaces, with threads %u rings",
+                            "インターフェースは %u 個、スレッド数との積は %u までです",
+                            BH_LIVE_INTERFACES, BH_LIVE_RINGS);
+    }
+    return 0;
 }
 
 int
 bh_live_open(const struct bh_live_config *cfg, struct bh_live **ret_live, struct bh_error *err)
 {
-    struct bh_live *l = calloc(1, sizeof *l);
+    int r = check_numbers(cfg, err);
+    struct bh_live *l = r == 0 ? calloc(1, sizeof *l) : NULL;
     if (l == NULL) {
-        return bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
+        return r != 0 ? r : bh_error_errno(err, ENOMEM, "", "cannot start", "開始できません");
     }
     l->promiscuous = cfg->promiscuous;
     l->whole_frames = cfg->whole_frames;
     l->with_pcap = cfg->with_pcap;
     l->bytes = cfg->ring_bytes;
-    int r = 0;
+    l->each = cfg->threads > 1 ? cfg->threads : 1;
+    l->several = cfg->count * l->each > 1;
+    l->late_ns = 3LL * 1000000 * (l->several ? RETIRE_SOON_MS : RETIRE_MS);
     for (size_t k = 0; r == 0 && k < cfg->count; k++) {
-        r = l->count == BH_LIVE_INTERFACES
-                ? bh_error_set(err, BH_ELIMIT, cfg->interfaces[k], "at most %u interfaces",
-                               "インターフェースは %u 個までです", BH_LIVE_INTERFACES)
-                : open_ring(cfg, l, cfg->interfaces[k], err);
+        r = open_interface(l, cfg->interfaces[k], err);
     }
     if (r != 0) {
         bh_live_close(l);
@@ -253,7 +365,7 @@ bh_live_close(struct bh_live *l)
     if (l != NULL) {
         live_pcap_close(l);
     }
-    for (size_t k = 0; l != NULL && k < l->count; k++) {
+    for (size_t k = 0; l != NULL && k < l->count * l->each; k++) {
         struct ring *r = &l->ring[k];
         if (r->map != NULL) {
             munmap(r->map, (size_t)r->block_bytes * r->blocks);
@@ -269,14 +381,20 @@ void
 bh_live_rebind(struct bh_live *l)
 {
     for (size_t k = 0; k < l->count; k++) {
-        bh_ignore(bind_ring(l, &l->ring[k])); /* it comes later, then */
+        bh_ignore(bind_interface(l, k)); /* it comes later, then */
     }
+}
+
+uint32_t
+bh_live_renewed(const struct bh_live *l)
+{
+    return l->renewed;
 }
 
 bool
 bh_live_is_up(const struct bh_live *l, size_t interface)
 {
-    const struct ring *r = &l->ring[interface];
+    const struct ring *r = &l->ring[interface * l->each];
     struct ifreq q = { 0 };
     if (live_is_any(r)) {
         return true;
@@ -288,7 +406,7 @@ bh_live_is_up(const struct bh_live *l, size_t interface)
 const char *
 bh_live_name(const struct bh_live *l, size_t interface)
 {
-    return l->ring[interface].name;
+    return l->ring[interface * l->each].name;
 }
 
 size_t
@@ -297,292 +415,22 @@ bh_live_count(const struct bh_live *l)
     return l->count;
 }
 
+unsigned
+bh_live_rings(const struct bh_live *l)
+{
+    return l->each;
+}
+
 uint64_t
 bh_live_ring_bytes(const struct bh_live *l, size_t interface)
 {
     if (l->with_pcap) {
         return l->bytes;
     }
-    return (uint64_t)l->ring[interface].block_bytes * l->ring[interface].blocks;
-}
-
-/* ---- reading --------------------------------------------------------------------------------------------- */
-
-static struct tpacket_block_desc *
-block_of(const struct ring *r, uint32_t k)
-{
-    return (struct tpacket_block_desc *)(void *)(r->map + (size_t)k * r->block_bytes);
-}
-
-static const struct tpacket3_hdr *
-header_at(const uint8_t *p)
-{
-    return (const struct tpacket3_hdr *)(const void *)p;
-}
-
-static bool
-is_ours(const struct ring *r, uint32_t k)
-{
-    return (__atomic_load_n(&block_of(r, k)->hdr.bh1.block_status, __ATOMIC_ACQUIRE) &
-            TP_STATUS_USER) != 0;
-}
-
-/* Where whoever read before us ended: the oldest block that is ours, else the one the kernel is filling,
- * which has the highest number. */
-static void
-find_place(struct ring *r)
-{
-    uint64_t oldest = UINT64_MAX, newest = 0;
-    r->at = 0;
-    for (uint32_t k = 0; k < r->blocks; k++) {
-        const uint64_t number = block_of(r, k)->hdr.bh1.seq_num;
-        if (is_ours(r, k) && number < oldest) {
-            oldest = number;
-            r->at = k;
-        } else if (oldest == UINT64_MAX && number > newest) {
-            newest = number;
-            r->at = k;
-        }
+    uint64_t bytes = 0;
+    for (unsigned k = 0; k < l->each; k++) {
+        const struct ring *r = &l->ring[interface * l->each + k];
+        bytes += (uint64_t)r->block_bytes * r->blocks;
     }
-}
-
-int
-bh_live_attach(struct bh_live *l, const struct bh_live_place *place, struct bh_error *err)
-{
-    if (l->with_pcap) {
-        return live_pcap_attach(l, err);
-    }
-    for (size_t k = 0; k < l->count; k++) {
-        struct ring *r = &l->ring[k];
-        void *p = mmap(NULL, (size_t)r->block_bytes * r->blocks, PROT_READ | PROT_WRITE, MAP_SHARED,
-                       r->fd, 0);
-        if (p == MAP_FAILED) {
-            return live_fail(-errno, r->name, err);
-        }
-        r->map = p;
-        find_place(r);
-        if (place != NULL && place->ring[k].block == block_of(r, r->at)->hdr.bh1.seq_num) {
-            r->skip = place->ring[k].frames;
-        }
-    }
-    return 0;
-}
-
-void
-bh_live_get_place(const struct bh_live *l, struct bh_live_place *ret)
-{
-    memset(ret, 0, sizeof *ret);
-    for (size_t k = 0; !l->with_pcap && k < l->count; k++) {
-        const struct ring *r = &l->ring[k];
-        const struct tpacket_block_desc *b = block_of(r, r->at);
-        ret->ring[k].block = b->hdr.bh1.seq_num;
-        ret->ring[k].frames = r->next == NULL ? r->skip : b->hdr.bh1.num_pkts - r->left;
-    }
-}
-
-static int64_t
-time_of(const struct tpacket3_hdr *h)
-{
-    return (int64_t)h->tp_sec * 1000000000LL + h->tp_nsec;
-}
-
-/* Has it a frame? */
-static bool
-look(struct ring *r)
-{
-    while (r->left == 0) {
-        if (r->next != NULL) { /* at its end */
-            r->next = NULL;
-            r->at = (r->at + 1) % r->blocks;
-            r->done++;
-        }
-        if (r->done == r->blocks || !is_ours(r, r->at)) {
-            return false;
-        }
-        const struct tpacket_block_desc *b = block_of(r, r->at);
-        r->next = (const uint8_t *)b + b->hdr.bh1.offset_to_first_pkt;
-        r->left = b->hdr.bh1.num_pkts;
-        for (; r->skip > 0 && r->left > 0; r->skip--, r->left--) {
-            r->next += header_at(r->next)->tp_next_offset;
-        }
-        r->skip = 0;
-    }
-    return true;
-}
-
-/* The tag that the card took out goes back to where it was; there is room in front. */
-static uint8_t *
-put_tag(uint8_t *data, uint32_t *len, const struct tpacket3_hdr *h)
-{
-    const uint16_t type =
-        (h->tp_status & TP_STATUS_VLAN_TPID_VALID) != 0 ? h->hv1.tp_vlan_tpid : ETH_P_8021Q;
-    if (*len < 2 * ETH_ALEN) {
-        return data;
-    }
-    memmove(data - TAG_LEN, data, 2 * ETH_ALEN);
-    bh_put_be16(data - TAG_LEN + 2 * ETH_ALEN, type);
-    bh_put_be16(data - TAG_LEN + 2 * ETH_ALEN + 2, (uint16_t)h->hv1.tp_vlan_tci);
-    *len += TAG_LEN;
-    return data - TAG_LEN;
-}
-
-static void
-fill_frame(size_t interface, uint8_t *p, struct bh_frame *f)
-{
-    const struct tpacket3_hdr *h = header_at(p);
-    const struct sockaddr_ll *from = (const struct sockaddr_ll *)(const void *)(p + ADDRESS_AT);
-    const bool ethernet = from->sll_hatype == ARPHRD_ETHER || from->sll_hatype == ARPHRD_LOOPBACK;
-    const uint32_t skipped = ethernet ? 0 : (uint32_t)(h->tp_net - h->tp_mac);
-    uint32_t cap = h->tp_snaplen > skipped ? h->tp_snaplen - skipped : 0;
-    uint8_t *data = p + h->tp_mac + skipped;
-    uint32_t wire = h->tp_len > skipped ? h->tp_len - skipped : 0;
-    if ((h->tp_status & TP_STATUS_VLAN_VALID) != 0 && ethernet) {
-        const uint32_t before = cap;
-        data = put_tag(data, &cap, h);
-        wire += cap - before;
-    }
-    *f = (struct bh_frame){
-        .ts_ns = time_of(h),
-        .data = data,
-        .cap_len = cap,
-        .wire_len = wire < cap ? cap : wire,
-        .link_type = ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW,
-        .interface = (uint16_t)interface,
-        .file = (uint16_t)from->sll_ifindex,
-        .flags = from->sll_pkttype == PACKET_OUTGOING ? BH_FRAME_OUTBOUND : BH_FRAME_INBOUND,
-    };
-}
-
-/* Frames of one ring, up to this time. */
-static unsigned
-take(struct bh_live *l, size_t interface, int64_t upto_ns, unsigned most, struct bh_frames *f)
-{
-    struct ring *r = &l->ring[interface];
-    unsigned n = 0;
-    while (n < most && look(r)) {
-        const struct tpacket3_hdr *h = header_at(r->next);
-        if (time_of(h) > upto_ns) {
-            break;
-        }
-        uint8_t *p = r->map + (r->next - r->map);
-        fill_frame(interface, p, &f->frame[n++]);
-        /* the memory's own header is trusted: the kernel writes it, nobody else can */
-        r->left--;
-        r->next += h->tp_next_offset;
-    }
-    return n;
-}
-
-void
-bh_live_done(struct bh_live *l)
-{
-    for (size_t k = 0; !l->with_pcap && k < l->count; k++) {
-        struct ring *r = &l->ring[k];
-        if (r->left == 0 && r->next != NULL) {
-            r->next = NULL;
-            r->at = (r->at + 1) % r->blocks;
-            r->done++;
-        }
-        for (; r->done > 0; r->done--) {
-            struct tpacket_block_desc *b = block_of(r, (r->at + r->blocks - r->done) % r->blocks);
-            __atomic_store_n(&b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-        }
-    }
-}
-
-int64_t
-live_now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000000LL + t.tv_nsec;
-}
-
-unsigned
-bh_live_read(struct bh_live *l, unsigned most, struct bh_frames *f)
-{
-    if (l->with_pcap) {
-        return live_pcap_read(l, most, f);
-    }
-    size_t first = SIZE_MAX;
-    int64_t first_ns = INT64_MAX, upto_ns = INT64_MAX;
-    bool any_empty = false;
-    for (size_t k = 0; k < l->count; k++) {
-        if (!look(&l->ring[k])) {
-            any_empty = true;
-            continue;
-        }
-        const int64_t ns = time_of(header_at(l->ring[k].next));
-        if (first == SIZE_MAX || ns < first_ns) {
-            upto_ns = first == SIZE_MAX ? upto_ns : first_ns;
-            first = k;
-            first_ns = ns;
-        } else if (ns < upto_ns) {
-            upto_ns = ns;
-        }
-    }
-    f->count = 0;
-    if (first == SIZE_MAX) {
-        return 0;
-    }
-    if (any_empty && l->count > 1) {
-        const int64_t late = live_now_ns() - LIVE_LATE_NS;
-        upto_ns = late < upto_ns ? late : upto_ns;
-    }
-    f->count = take(l, first, upto_ns, most < BH_FRAMES_MAX ? most : BH_FRAMES_MAX, f);
-    return f->count;
-}
-
-bool
-bh_live_wait(struct bh_live *l, int fd, int timeout_ms)
-{
-    struct pollfd p[BH_LIVE_INTERFACES + 1];
-    nfds_t n = 0;
-    for (size_t k = 0; k < l->count; k++) {
-        p[n++] = (struct pollfd){ .fd = l->with_pcap ? live_pcap_fd(l, k) : l->ring[k].fd, .events = POLLIN };
-    }
-    p[n] = (struct pollfd){ .fd = fd, .events = POLLIN };
-    const int ready = poll(p, n + 1, timeout_ms);
-    bool broken = false;
-    for (nfds_t k = 0; ready > 0 && k < n; k++) {
-        if ((p[k].revents & POLLERR) != 0) { /* ENETDOWN, once */
-            int code;
-            socklen_t len = sizeof code;
-            broken = true;
-            if (l->with_pcap) {
-                continue; /* libpcap asks for it */
-            }
-            bh_ignore(getsockopt(p[k].fd, SOL_SOCKET, SO_ERROR, &code, &len));
-        }
-    }
-    if (broken) {
-        bh_ignore(poll(NULL, 0, 20)); /* whatever it is, not a busy loop */
-    }
-    return ready > 0 && (p[n].revents & (POLLIN | POLLHUP)) != 0;
-}
-
-bool
-bh_live_is_broken(const struct bh_live *l)
-{
-    return l->broken;
-}
-
-void
-bh_live_take_stats(struct bh_live *l, struct bh_live_stats *ret)
-{
-    *ret = (struct bh_live_stats){ 0 };
-    if (l->with_pcap) {
-        live_pcap_take_stats(l, ret);
-        return;
-    }
-    for (size_t k = 0; k < l->count; k++) {
-        struct tpacket_stats_v3 s = { 0 };
-        socklen_t len = sizeof s;
-        if (getsockopt(l->ring[k].fd, SOL_PACKET, PACKET_STATISTICS, &s, &len) == 0) {
-            ret->each[k].frames = s.tp_packets;
-            ret->each[k].dropped = s.tp_drops;
-            ret->frames += s.tp_packets;
-            ret->dropped += s.tp_drops;
-        }
-    }
+    return bytes;
 }

@@ -56,7 +56,8 @@ struct bh_sensor_config {
     const char *const *interfaces;
     size_t interface_count;
     bool promiscuous;
-    uint64_t ring_bytes;
+    uint64_t ring_bytes; /* of each interface */
+    unsigned threads;    /* that decode, and rings of each interface; 0, 1: one */
     const char *sensor;     /* its name                                                     */
     const char *home;       /* NULL: the addresses of the interfaces, followed               */
     const char *country_db; /* NULL: the installed one                                        */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process that sees packets: ring, decoder, tracker, queues. It is the one a stranger could hope to get
+ * The process that sees packets: rings, decoder, tracker, queues. It is the one a stranger could hope to get
  * into, so it can do nothing else (confine.c), and the others believe nothing it says.
  *
  * It never waits for an output. What has no room in a queue is lost for that output, counted, and a gap of
@@ -31,9 +31,9 @@ struct judge {
     struct sensor *s;
     struct bh_home home;
     struct bh_track *track;
-    struct bh_decoder decoder;
-    struct bh_frames *frames;
-    struct bh_batch *batch, *kept; /* kept: without our own exports */
+    struct decoders *decoders;
+    struct decoders_block *block; /* at hand */
+    struct bh_batch *kept;    /* without our own exports */
     struct own own;
     struct duplicates *duplicates;
     uint16_t interface[BH_BATCH_ROWS]; /* of the rows of the batch, as the kernel numbers them */
@@ -51,6 +51,7 @@ struct judge {
     int64_t second_ns, stats_ns,
         offset_ns; /* offset: of the clock of day to the one that only goes forward */
     uint32_t changes; /* of plan->changes, that we know */
+    uint32_t rings;   /* of plan->rings, that we have   */
     int64_t leave_ns[BH_SENSOR_OUTPUTS];
     bool was_down[BH_LIVE_INTERFACES];
     int64_t down_ns[BH_LIVE_INTERFACES];
@@ -290,7 +291,7 @@ send_all(struct judge *j, const struct bh_batch *b, uint64_t first_access, uint3
     c->duplicates_after = get(&c->duplicates) + j->duplicate_rows;
     c->batch_first_ns = b->ts_ns[0];
     c->batch_last_ns = b->ts_ns[b->rows - 1];
-    bh_live_get_place(j->s->live, &c->after);
+    c->after = j->block->after;
     atomic_signal_fence(
         memory_order_seq_cst); /* a kill between two lines must find them in this order */
     c->in_batch = true;
@@ -317,7 +318,7 @@ pass_over(struct judge *j, uint32_t own)
     c->batch_rows = 0;
     c->own_after = get(&c->own) + own;
     c->duplicates_after = get(&c->duplicates) + j->duplicate_rows;
-    bh_live_get_place(j->s->live, &c->after);
+    c->after = j->block->after;
     atomic_signal_fence(memory_order_seq_cst);
     c->in_batch = true;
     atomic_signal_fence(memory_order_seq_cst);
@@ -626,7 +627,7 @@ static void
 keep_frames(struct judge *j, uint32_t first, uint32_t rows)
 {
     for (uint32_t i = 0; j->whole_frames && i < rows; i++) {
-        const struct bh_frame *f = &j->frames->frame[first + i];
+        const struct bh_frame *f = &j->block->frames->frame[first + i];
         j->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type, f->interface };
     }
 }
@@ -691,25 +692,24 @@ judge_batch(struct judge *j, struct bh_batch *b)
     settle(j, last_ns, false);
 }
 
-/* One batch out of the ring. False: there is nothing. */
+/* A block out of the rings, in one batch unless very many of its packets quote others. False: there is nothing. */
 static bool
 take_batch(struct judge *j)
 {
-    struct bh_batch *b = j->batch;
-    if (bh_live_read(j->s->live, BH_BATCH_ROWS, j->frames) == 0) {
+    struct decoders_block *b = j->block = decoders_next(j->decoders);
+    if (b == NULL) {
         return false;
     }
-    for (uint32_t at = 0; at < j->frames->count;) { /* once, unless very many quote packets */
-        const uint32_t first = at;
-        bh_batch_reset(b);
-        bh_packet_decode(&j->decoder, j->frames, &at, b);
-        for (uint32_t i = 0; i < b->rows; i++) {
-            j->interface[i] = j->frames->frame[first + i].file;
+    uint32_t first = 0;
+    do {
+        for (uint32_t i = 0; i < b->batch->rows; i++) {
+            j->interface[i] = b->frames->frame[first + i].file;
         }
-        keep_frames(j, first, b->rows);
-        judge_batch(j, b);
-    }
-    bh_live_done(j->s->live);
+        keep_frames(j, first, b->batch->rows);
+        judge_batch(j, b->batch);
+        first = b->at;
+    } while (decoders_decode_rest(j->decoders, b));
+    decoders_give(j->decoders);
     return true;
 }
 
@@ -751,18 +751,16 @@ static int
 judge_init(struct judge *j, struct bh_error *err)
 {
     struct sensor *s = j->s;
-    j->frames = bh_frames_new();
-    j->batch = bh_batch_new();
     j->kept = bh_batch_new();
     j->duplicates = duplicates_new();
     j->packed = malloc(MESSAGE_MAX);
     j->open = bh_pages_new(OPEN_MAX * sizeof *j->open, false);
-    j->decoder.want = BH_WANT_COLD;
-    if (j->frames == NULL || j->batch == NULL || j->kept == NULL || j->duplicates == NULL || j->packed == NULL || j->open == NULL) {
+    if (j->kept == NULL || j->duplicates == NULL || j->packed == NULL || j->open == NULL) {
         return bh_error_errno(err, ENOMEM, "capture", "cannot start", "開始できません");
     }
     int r = 0;
     j->changes = atomic_load(&s->plan->changes); /* of these we have the table */
+    j->rings = bh_live_renewed(s->live);
     for (size_t k = 0; r == 0 && k < s->output_count; k++) {
         if (!gets_batches(j, k)) {
             continue;
@@ -786,12 +784,29 @@ judge_init(struct judge *j, struct bh_error *err)
     return r != 0 ? r : begin_run(j, run, first);
 }
 
+/* What came up to now, and little that comes later: it must end. The kernel hands its last blocks over within a tenth
+ * of a second. */
+static void
+take_the_rest(struct judge *j)
+{
+    const int64_t now_ns = sensor_clock_ns(), until = now_ns + SECOND_NS / 4;
+    while (sensor_clock_ns() < until) {
+        if (!take_batch(j)) {
+            if (sensor_clock_ns() > now_ns + SECOND_NS / 8) {
+                break;
+            }
+            bh_live_wait(j->s->live, -1, 10);
+        }
+    }
+}
+
 void
 capture_run(struct sensor *s)
 {
     struct judge j = { .s = s };
     struct bh_error err = { 0 };
     int r = judge_init(&j, &err);
+    r = r != 0 ? r : decoders_new(s, &j.decoders, &err);
     r = r != 0 ? r : confine_role(s, ROLE_CAPTURE, NULL, &s->capture->confined, &err);
     if (r != 0 && sensor_stop != 0) {
         end_queues(&j); /* while it waited for an interface */
@@ -810,6 +825,11 @@ capture_run(struct sensor *s)
             atomic_load_explicit(&s->plan->changes, memory_order_relaxed)) {
             hear_changes(&j);
         }
+        if (j.rings != atomic_load_explicit(&s->plan->rings, memory_order_relaxed)) {
+            take_the_rest(&j);
+            look_around(&j, true);
+            _exit(CAPTURE_NEW_RINGS);
+        }
         look_around(&j, false);
         atomic_store_explicit(&s->capture->turn_ns, (uint64_t)sensor_clock_ns(), memory_order_relaxed);
         if (!take_batch(&j)) {
@@ -820,17 +840,7 @@ capture_run(struct sensor *s)
             bh_live_wait(s->live, -1, TICK_MS);
         }
     }
-    /* What came up to now, and little that comes later: it must end. The kernel hands its last block over within
-     * a tenth of a second. */
-    const int64_t now_ns = sensor_clock_ns(), until = now_ns + SECOND_NS / 4;
-    while (sensor_clock_ns() < until) {
-        if (!take_batch(&j)) {
-            if (sensor_clock_ns() > now_ns + SECOND_NS / 8) {
-                break;
-            }
-            bh_live_wait(s->live, -1, 10);
-        }
-    }
+    take_the_rest(&j);
     end_all(&j);
     _exit(0);
 }

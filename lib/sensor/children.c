@@ -162,9 +162,10 @@ children_reap(struct sensor *s, bool stopping)
         const int64_t now_ns = sensor_clock_ns();
         if (pid == s->capture_pid) {
             s->capture_pid = 0;
-            s->capture_restarts++;
-            s->capture_restart_ns = now_ns + (s->capture_restarts > 3 ? SECOND_NS : 0);
-            if (!stopping) {
+            const bool has_ended = !WIFEXITED(status) || WEXITSTATUS(status) != CAPTURE_NEW_RINGS;
+            s->capture_restarts += has_ended;
+            s->capture_restart_ns = now_ns + (has_ended && s->capture_restarts > 3 ? SECOND_NS : 0);
+            if (!stopping && has_ended) {
                 say_ended(s, "capture", status);
             }
         }

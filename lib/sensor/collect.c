@@ -24,23 +24,22 @@ status_time(int64_t ts_ns, char buf[32])
 }
 
 /* What the kernel says, whatever the process itself says. */
-static int
-seccomp_of(pid_t pid)
+static void
+ask_kernel(struct status_process *p)
 {
     char path[40], line[200];
-    int mode = -1;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
     FILE *f = fopen(path, "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, "Seccomp:", 8) == 0) {
-            mode = (int)strtol(line + 8, NULL, 10);
-            break;
+            p->seccomp = (int)strtol(line + 8, NULL, 10);
+        } else if (strncmp(line, "Threads:", 8) == 0) {
+            p->threads = (unsigned)strtoul(line + 8, NULL, 10);
         }
     }
     if (f != NULL) {
         fclose(f);
     }
-    return mode;
 }
 
 static void
@@ -55,7 +54,7 @@ take_process(struct status *t, const char *name, pid_t pid, int64_t since_ns, ui
                                   .seccomp = -1 };
     if (p->pid > 0) {
         p->up_ns = sensor_clock_ns() - since_ns;
-        p->seccomp = seccomp_of(pid);
+        ask_kernel(p);
     }
 }
 
@@ -137,6 +136,7 @@ take_sums(const struct sensor *s, struct status *t)
         t->interface[t->interfaces++] = (struct status_interface){
             .name = bh_live_name(s->live, k),
             .up = atomic_load_explicit(&s->plan->up[k], memory_order_relaxed) != 0,
+            .rings = bh_live_rings(s->live),
             .ring_bytes = bh_live_ring_bytes(s->live, k),
             .frames = get(&c->interface[k].frames),
             .lost = get(&c->interface[k].lost),

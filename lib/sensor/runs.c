@@ -92,6 +92,7 @@ runs_look_at_interfaces(struct sensor *s, bool changed)
 {
     if (changed) {
         bh_live_rebind(s->live);
+        atomic_store_explicit(&s->plan->rings, bh_live_renewed(s->live), memory_order_release);
     }
     for (size_t k = 0; k < bh_live_count(s->live); k++) {
         const uint32_t up = bh_live_is_up(s->live, k);

@@ -145,6 +145,7 @@ open_all(struct sensor *s, struct bh_error *err)
     const struct bh_live_config live = {
         .interfaces = s->config->interfaces,
         .count = s->config->interface_count,
+        .threads = s->config->threads,
         .ring_bytes = s->config->ring_bytes,
         .promiscuous = s->config->promiscuous,
         .whole_frames = whole_frames,

@@ -34,6 +34,7 @@ struct plan_run {
 struct plan {
     _Atomic uint32_t run; /* number of the newest */
     _Atomic uint32_t up[BH_LIVE_INTERFACES];
+    _Atomic uint32_t rings; /* made anew: capture takes what the old ones have, and ends (bh_live_renewed) */
     _Atomic uint32_t changes;                 /* of the set of outputs, so far (change.c)          */
     _Atomic uint32_t ends[BH_SENSOR_OUTPUTS]; /* nothing more comes: take what is there, and end   */
     struct plan_run runs[RUNS];
@@ -273,6 +274,22 @@ void children_stop(struct sensor *s);
 _Noreturn void capture_run(struct sensor *s);
 _Noreturn void outlet_run(struct sensor *s, size_t output);
 
+/* ---- threads of capture (decoders.c) ------------------------------------------------------------------------------- */
+
+struct decoders; /* opaque */
+struct decoders_block {
+    struct bh_frames *frames;
+    struct bh_batch *batch;     /* decoded of them ...                        */
+    uint32_t at;                /* ... up to here: more do not fit in a batch */
+    struct bh_live_place after; /* where reading goes on behind them          */
+};
+/* As many threads as are configured, the caller among them; the others are confined. */
+BH_NODISCARD int decoders_new(const struct sensor *s, struct decoders **ret_decoders, struct bh_error *err);
+/* The next block, decoded; NULL: no frames are ready. It is who calls' until it is given back. */
+struct decoders_block *decoders_next(struct decoders *c);
+bool decoders_decode_rest(struct decoders *c, struct decoders_block *b); /* another batch of it; false: there is no more */
+void decoders_give(struct decoders *c);
+
 /* ---- our own exports (own.c) ---------------------------------------------------------------------------------- */
 
 #define OWN_MAX (BH_SENSOR_OUTPUTS * BH_OWN_SOCKETS)
@@ -321,6 +338,8 @@ void notify_stopping(const struct sensor *s);
 void notify_turn(struct sensor *s, int64_t now_ns); /* STATUS, WATCHDOG */
 
 /* ---- confinement (confine.c) --------------------------------------------------------------------------------- */
+
+#define CAPTURE_NEW_RINGS 3 /* exit code of a process that has the old ones */
 
 enum role { ROLE_CAPTURE, ROLE_OUTPUT };
 enum { CONFINED_CAPABILITIES = 1, CONFINED_LANDLOCK = 2, CONFINED_SECCOMP = 4 };

@@ -206,7 +206,11 @@ text_interfaces(const struct status *t, struct table *table, enum bh_lang lang, 
             i->up           ? (lang == BH_JA ? "稼働" : "up")
             : lang == BH_JA ? "停止"
                             : "DOWN");
-        put(table, 2, "%s", octets(i->ring_bytes, ring));
+        if (i->rings > 1) {
+            put(table, 2, "%u x %s", i->rings, octets(i->ring_bytes / i->rings, ring));
+        } else {
+            put(table, 2, "%s", octets(i->ring_bytes, ring));
+        }
         put(table, 3, "%" PRIu64, i->frames);
         put(table, 4, "%" PRIu64, i->lost);
         table->rows++;
@@ -290,6 +294,7 @@ text_processes(const struct status *t, struct table *table, enum bh_lang lang, s
     static const char *const heads[][BH_LANGS] = { { "process", "プロセス" },
                                                    { "confined by", "制限" },
                                                    { "pid", "PID" },
+                                                   { "threads", "スレッド" },
                                                    { "up", "稼働時間" },
                                                    { "restarts", "再起動" } };
     put_heads(table, heads, BH_COUNT(heads), 2, lang);
@@ -299,8 +304,9 @@ text_processes(const struct status *t, struct table *table, enum bh_lang lang, s
         put(table, 0, "%s", p->name);
         sandbox_words(t, p, lang, table->cell[table->rows][1]);
         put(table, 2, p->pid != 0 ? "%d" : "-", (int)p->pid);
-        put(table, 3, "%s", p->pid != 0 ? span(p->up_ns, lang, up) : "-");
-        put(table, 4, "%" PRIu64, p->restarts);
+        put(table, 3, p->pid != 0 ? "%u" : "-", p->threads);
+        put(table, 4, "%s", p->pid != 0 ? span(p->up_ns, lang, up) : "-");
+        put(table, 5, "%" PRIu64, p->restarts);
         table->rows++;
     }
     put_table(table, out);
@@ -469,8 +475,8 @@ json_process(const struct status *t, const struct status_process *p, struct bh_b
     json_text(out, "name", p->name);
     bh_buf_printf(out, ",\"pid\":");
     bh_buf_printf(out, p->pid != 0 ? "%d" : "null", (int)p->pid);
-    bh_buf_printf(out, ",\"uptime_s\":%.1f,\"restarts\":%" PRIu64, (double)p->up_ns * 1e-9,
-                  p->restarts);
+    bh_buf_printf(out, ",\"threads\":%u,\"uptime_s\":%.1f,\"restarts\":%" PRIu64, p->threads,
+                  (double)p->up_ns * 1e-9, p->restarts);
     bh_buf_printf(out, ",\"sandbox\":{\"seccomp\":%s,\"landlock\":%u,\"no_capabilities\":%s}}",
                   p->seccomp == 2 ? "true" : "false",
                   (p->confined & CONFINED_LANDLOCK) != 0 ? t->landlock_abi : 0U,
@@ -511,9 +517,9 @@ status_json(const struct status *t, struct bh_buf *out)
         bh_buf_puts(out, k > 0 ? ",{" : "{");
         json_text(out, "name", i->name);
         bh_buf_printf(out,
-                      ",\"up\":%s,\"ring_bytes\":%" PRIu64 ",\"frames\":%" PRIu64
+                      ",\"up\":%s,\"rings\":%u,\"ring_bytes\":%" PRIu64 ",\"frames\":%" PRIu64
                       ",\"lost\":%" PRIu64 "}",
-                      i->up ? "true" : "false", i->ring_bytes, i->frames, i->lost);
+                      i->up ? "true" : "false", i->rings, i->ring_bytes, i->frames, i->lost);
     }
     bh_buf_puts(out, "],\"outputs\":[");
     for (size_t k = 0; k < t->outputs; k++) {

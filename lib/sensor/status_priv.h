@@ -15,7 +15,8 @@
 struct status_interface {
     const char *name;
     bool up;
-    uint64_t ring_bytes, frames, lost;
+    unsigned rings;
+    uint64_t ring_bytes, frames, lost; /* of all of them */
 };
 
 struct status_process {
@@ -25,6 +26,7 @@ struct status_process {
     uint64_t restarts;
     uint32_t confined; /* CONFINED_... as the process says      */
     int seccomp;       /* as the kernel says: 0, 1, 2; -1: not known */
+    unsigned threads;  /* the same                                  */
 };
 
 struct status_output {

@@ -103,6 +103,7 @@ struct bh_store_writer_config {
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
     bool seal_beside;             /* by a thread of its own: twice the memory, half the time    */
+    bool flush_all;               /* each second all that came, also where much of it will be sealed soon   */
 };
 
 struct bh_store_writer; /* opaque */

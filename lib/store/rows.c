@@ -6,9 +6,6 @@
 #include <stdlib.h>
 
 #define SPARE_CHUNKS 16U
-/* Tables stay from one segment to the next: most sources come again, and need not be looked up in the
- * database again. About 60 octets each. */
-#define TABLE_MANY (1U << 19)
 
 int
 rows_init(struct open_rows *o, const kobold *countries, uint64_t key)
@@ -74,12 +71,16 @@ rows_forget(struct open_rows *o, size_t chunks)
     }
 }
 
-bool
-rows_are_many(const struct open_rows *o)
+uint32_t
+rows_largest_table(const struct open_rows *o)
 {
     const struct terms *t = &o->terms;
-    return t->far_count > TABLE_MANY || t->near_count > TABLE_MANY || t->form_count > TABLE_MANY ||
-           t->service.count > TABLE_MANY || t->shape.count > TABLE_MANY;
+    const uint32_t counts[] = { t->far_count, t->near_count, t->form_count, t->service.count, t->shape.count };
+    uint32_t most = 0;
+    for (size_t k = 0; k < BH_COUNT(counts); k++) {
+        most = counts[k] > most ? counts[k] : most;
+    }
+    return most;
 }
 
 /* A step back further than this begins a block, so that blocks stay short in time and a report of

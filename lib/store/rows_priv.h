@@ -20,8 +20,8 @@ BH_NODISCARD int rows_init(struct open_rows *o, const kobold *countries, uint64_
 void rows_done(struct open_rows *o);
 /* The first chunks go, as they are sealed. */
 void rows_forget(struct open_rows *o, size_t chunks);
-/* Have the tables grown so that it is better to begin with new ones? */
-bool rows_are_many(const struct open_rows *o);
+/* Entries of the largest of its tables. */
+uint32_t rows_largest_table(const struct open_rows *o);
 struct chunk *rows_new_chunk(struct open_rows *o, uint32_t flags); /* NULL: no memory */
 /* All rows of a batch; `lacks`: what is left out. */
 BH_NODISCARD int rows_add(struct open_rows *o, const struct bh_batch *b, uint32_t lacks,

@@ -43,15 +43,16 @@ find_settled(struct bh_store_writer *w)
 
 /* ---- into its place --------------------------------------------------------------------------------------- */
 
-/* `anew`: the tables have grown, and forget what is sealed. Drops `out` when it fails. */
+/* `forget`: the tables have grown, and forget what is sealed. Drops `out` when it fails. */
 static int
-place(struct bh_store_writer *w, size_t chunks, bool anew, struct segment_out *out, struct bh_error *err)
+place(struct bh_store_writer *w, size_t chunks, bool forget, struct segment_out *out,
+      struct bh_error *err)
 {
     uint64_t sealed = 0;
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
-    if (anew && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks) != 0) {
+    if (forget && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks) != 0) {
         segment_drop(out);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
@@ -59,7 +60,7 @@ place(struct bh_store_writer *w, size_t chunks, bool anew, struct segment_out *o
     const uint64_t old = w->sequence++, announced = w->flushed;
     int r = 0;
     rows_forget(&w->open, chunks);
-    if (anew) {
+    if (forget) {
         dict_plain_done(&w->journal.plain);
     }
     w->base += sealed;
@@ -88,14 +89,29 @@ place(struct bh_store_writer *w, size_t chunks, bool anew, struct segment_out *o
     return r;
 }
 
+/* Tables stay from one segment to the next: most sources come again, and need not be looked up in the database
+ * again. Shall they forget these chunks when they are sealed? When one has an entry for every second row of a
+ * segment (about 60 octets each), and half of them can go: that takes a walk of all the rows behind, and in a
+ * flood of new sources far more wait for their verdicts than are sealed at a time. */
+static bool
+shall_forget(const struct bh_store_writer *w, size_t chunks)
+{
+    const uint64_t most = rows_largest_table(&w->open);
+    uint64_t left = w->rows - w->base;
+    for (size_t k = 0; k < chunks; k++) {
+        left -= w->open.chunk[k]->rows;
+    }
+    return most > (uint64_t)w->segment_blocks * BLOCK_ROWS / 2 && most / 2 >= left;
+}
+
 int
 seal_now(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
 {
     struct segment_out out;
-    const bool anew = rows_are_many(&w->open);
+    const bool forget = shall_forget(w, chunks);
     int r =
         rows_seal(&w->open, chunks, w->dir, w->sequence, &w->run, &w->sums, &w->work, &out, err);
-    return r != 0 ? r : place(w, chunks, anew, &out, err);
+    return r != 0 ? r : place(w, chunks, forget, &out, err);
 }
 
 /* ---- by a thread of its own --------------------------------------------------------------------------------- */
@@ -111,6 +127,7 @@ struct sealer {
     size_t chunks, chunk_cap;
     const char *dir;
     uint64_t sequence;
+    bool forget;
     const struct bh_store_run *run;
     struct bh_store_sums sums;
     struct block_work work;
@@ -211,6 +228,8 @@ hand_over(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     s->dir = w->dir;
     s->sequence = w->sequence;
     s->run = &w->run;
+    s->forget =
+        shall_forget(w, chunks); /* now: what is sealed must not depend on when it is done */
     w->open.terms.is_read = true;
     w->handed_over = chunks;
     pthread_mutex_lock(&s->lock);
@@ -243,7 +262,7 @@ seal_take_back(struct bh_store_writer *w, bool wait, struct bh_error *err)
     if (s->result != 0 && err != NULL) {
         *err = s->error;
     }
-    return s->result != 0 ? s->result : place(w, chunks, false, &s->out, err);
+    return s->result != 0 ? s->result : place(w, chunks, s->forget, &s->out, err);
 }
 
 /* ---- when ------------------------------------------------------------------------------------------------------ */
@@ -287,8 +306,7 @@ seal_when_full(struct bh_store_writer *w, struct bh_error *err)
     int r = seal_take_back(w, false, err);
     const size_t chunks = r == 0 ? full_segment(w) : 0;
     if (chunks > 0) {
-        /* When tables are to forget it cannot be done beside; that comes seldom but in a flood. */
-        const bool beside = w->sealer != NULL && !rows_are_many(&w->open);
+        const bool beside = w->sealer != NULL;
         r = beside ? 0 : flush_before(w, err);
         r = r != 0 ? r : seal_take_back(w, true, err);
         r = r != 0 ? r : beside ? hand_over(w, chunks, err) : seal_now(w, chunks, err);

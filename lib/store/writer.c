@@ -54,6 +54,7 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->countries = cfg->countries;
     w->sync_ns = cfg->sync_ns != 0 ? cfg->sync_ns : SYNC_NS;
     w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : asked_blocks() != 0 ? asked_blocks() : SEGMENT_BLOCKS;
+    w->flush_all = cfg->flush_all;
     w->keep_ns = cfg->keep_ns;
     w->keep_bytes = cfg->keep_bytes;
     w->key = bh_random_key();
@@ -190,7 +191,7 @@ static uint64_t
 rows_to_flush(const struct bh_store_writer *w)
 {
     uint64_t rows = bh_store_flushed(w);
-    if (w->sealer == NULL || w->rows - rows <= MANY_ROWS) { /* sealing here flushes all before */
+    if (w->sealer == NULL || w->flush_all || w->rows - rows <= MANY_ROWS) { /* sealing here flushes all before */
         return w->rows;
     }
     for (unsigned k = 0; k < MARKS && k < w->marks; k++) {

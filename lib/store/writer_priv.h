@@ -41,7 +41,7 @@ struct bh_store_writer {
     uint64_t journal_size, flushed,
         judged;                          /* judged: rows whose outcomes in the journal are final */
     int64_t now_ns, flush_ns, synced_ns, checked_ns; /* clock of the last tick, flush, sync, look at the lock */
-    bool any_tick;
+    bool any_tick, flush_all;
     struct mark {
         int64_t ns;
         uint64_t rows;

@@ -207,7 +207,8 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
     } plain[] = {
         { "sensor", "site", "sensor", "" },       { "home", "site", "home", "" },
         { "country-db", "site", "country-db", "" }, { "user", "site", "user", "" },
-        { "ring", "capture", "ring", "M" },       { "outcomes", "capture", "outcomes", "" },
+        { "ring", "capture", "ring", "M" },       { "threads", "capture", "threads", "" },
+        { "outcomes", "capture", "outcomes", "" },
         { "status-socket", "site", "status-socket", "" }, { "metrics-file", "site", "metrics-file", "" },
         { "metrics-listen", "site", "metrics-listen", "" },
         { "capture", "capture", "capture", "" },  { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
@@ -390,6 +391,7 @@ put_fixed(const struct bh_config *c, struct bh_buf *out)
         enum bh_config_section section;
         const char *key;
     } keys[] = { { BH_CONFIG_CAPTURE, "interface" },   { BH_CONFIG_CAPTURE, "ring" },       { BH_CONFIG_CAPTURE, "promiscuous" },
+                 { BH_CONFIG_CAPTURE, "threads" },
                  { BH_CONFIG_CAPTURE, "capture" },     { BH_CONFIG_CAPTURE, "kernel-filter" },
                  { BH_CONFIG_CAPTURE, "outcomes" },    { BH_CONFIG_SITE, "user" },          { BH_CONFIG_SITE, "status-socket" },
                  { BH_CONFIG_SITE, "metrics-listen" } };
@@ -420,6 +422,7 @@ fill_sensor(struct loaded *l, struct face *f)
         .interface_count = split_interfaces(l->names, l->interfaces),
         .promiscuous = bh_config_uint(c, BH_CONFIG_CAPTURE, "promiscuous") != 0,
         .ring_bytes = bh_config_uint(c, BH_CONFIG_CAPTURE, "ring"),
+        .threads = (unsigned)bh_config_uint(c, BH_CONFIG_CAPTURE, "threads"),
         .sensor = sensor != NULL ? sensor : l->host,
         .home = bh_config_text(c, BH_CONFIG_SITE, "home"),
         .country_db = bh_config_text(c, BH_CONFIG_SITE, "country-db"),

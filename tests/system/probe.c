@@ -51,7 +51,7 @@ uint32_t
 __wrap_bh_packet_decode(const struct bh_decoder *d, const struct bh_frames *f, uint32_t *at,
                         struct bh_batch *b)
 {
-    static bool tried;
+    static _Thread_local bool tried; /* each thread is confined by itself */
     if (!tried) {
         tried = true;
         try_all();

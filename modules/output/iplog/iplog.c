@@ -196,6 +196,8 @@ iplog_run(struct bh_output *o, const struct bh_output_run *run)
         .dir = bh_output_text(o, "directory"),
         .countries = run->countries,
         .sync_ns = bh_output_uint(o, "sync"),
+        .seal_beside = true, /* a million records take longer than the queue bridges */
+        .flush_all = true,
         .run = { .home_guessed = run->home_guessed,
                  .lean = strcmp(bh_output_text(o, "profile"), "lean") == 0,
                  .two_sided = true,
@@ -343,6 +345,7 @@ const struct bh_output_module bh_output_module_iplog = {
                  "パケットログ (数か月にわたるレポートの元)" },
     .settings = settings,
     .setting_count = BH_COUNT(settings),
+    .needs = BH_OUTPUT_NEEDS_THREADS,
     .when = BH_OUTPUT_AT_ONCE,
     .open = iplog_open,
     .run = iplog_next_run,
