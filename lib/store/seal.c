@@ -43,16 +43,17 @@ find_settled(struct bh_store_writer *w)
 
 /* ---- into its place --------------------------------------------------------------------------------------- */
 
-/* `forget`: the tables have grown, and forget what is sealed. Drops `out` when it fails. */
+/* `forget`: the tables have grown, and forget what is sealed, as if when there were `rows`, the writer's, in all. Drops
+ * `out` when it fails. */
 static int
-place(struct bh_store_writer *w, size_t chunks, bool forget, struct segment_out *out,
+place(struct bh_store_writer *w, size_t chunks, bool forget, uint64_t rows, struct segment_out *out,
       struct bh_error *err)
 {
     uint64_t sealed = 0;
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
-    if (forget && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks) != 0) {
+    if (forget && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks, rows - w->base - sealed) != 0) {
         segment_drop(out);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
@@ -111,7 +112,7 @@ seal_now(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     const bool forget = shall_forget(w, chunks);
     int r =
         rows_seal(&w->open, chunks, w->dir, w->sequence, &w->run, &w->sums, &w->work, &out, err);
-    return r != 0 ? r : place(w, chunks, forget, &out, err);
+    return r != 0 ? r : place(w, chunks, forget, w->rows, &out, err);
 }
 
 /* ---- by a thread of its own --------------------------------------------------------------------------------- */
@@ -128,6 +129,7 @@ struct sealer {
     const char *dir;
     uint64_t sequence;
     bool forget;
+    uint64_t known; /* rows, when it was asked */
     const struct bh_store_run *run;
     struct bh_store_sums sums;
     struct block_work work;
@@ -228,8 +230,8 @@ hand_over(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     s->dir = w->dir;
     s->sequence = w->sequence;
     s->run = &w->run;
-    s->forget =
-        shall_forget(w, chunks); /* now: what is sealed must not depend on when it is done */
+    s->forget = shall_forget(w, chunks); /* now: what is sealed must not depend on when it is done */
+    s->known = w->rows;
     w->open.terms.is_read = true;
     w->handed_over = chunks;
     pthread_mutex_lock(&s->lock);
@@ -262,7 +264,7 @@ seal_take_back(struct bh_store_writer *w, bool wait, struct bh_error *err)
     if (s->result != 0 && err != NULL) {
         *err = s->error;
     }
-    return s->result != 0 ? s->result : place(w, chunks, s->forget, &s->out, err);
+    return s->result != 0 ? s->result : place(w, chunks, s->forget, s->known, &s->out, err);
 }
 
 /* ---- when ------------------------------------------------------------------------------------------------------ */

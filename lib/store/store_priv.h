@@ -179,9 +179,9 @@ void terms_done(struct terms *t);
 /* Nobody else reads them any more. */
 void terms_release(struct terms *t);
 struct chunk;
-/* Forgets what the rows of these chunks, which are all there are, do not refer to: numbers change, in the rows too.
- * After -ENOMEM all is as before. */
-BH_NODISCARD int terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks);
+/* Forgets what the rows of these chunks, which are all there are, do not refer to, as if when there were only the first
+ * `before` of them: numbers change, in the rows too. After -ENOMEM all is as before. */
+BH_NODISCARD int terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t before);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {

@@ -2,77 +2,107 @@
 /*
  * Tables that have grown (a flood: each source comes once) forget what no row that is left refers to.
  *
- * Numbers move up in their lists and keep their order, so that what is made of them later does not depend on when
- * this was done. Lists and slots stay where they are: getting their pages anew costs more than clearing them, and
- * a flood that goes on will want as many. Rows are not looked up again; only what is kept gets a slot.
+ * What is sealed later shall not depend on when this is done, which a thread that seals decides. So all ends as if
+ * it were done at a given row, the one that the tables had come to when the segment was handed over: what the rows
+ * before it refer to keeps its order, and what only later ones refer to stands behind, in the order they brought it.
+ * Lists and slots stay where they are: getting their pages anew costs more than clearing them, and a flood that goes
+ * on will want as many. Rows are not looked up again; only what is kept gets a slot.
  *
- * Memory while it lasts: 4 octets for each number.
+ * Memory while it lasts: 4 octets for each number, and what later rows brought once more.
  */
 #include "table_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-struct kept { /* of each number: is it kept, then: what it becomes */
-    uint32_t *far, *near, *form, *service, *shape;
+enum { GONE = 0, KEPT = 1, LATER = 2 }; /* LATER + n: the n-th of them */
+
+struct marks { /* of the numbers of one list; then: what they become */
+    uint32_t *of, later;
+    void *apart; /* what later rows brought, while the list is moved */
 };
 
-static int
-kept_init(struct kept *k, const struct terms *t)
+struct kept {
+    struct marks far, near, form, service, shape;
+};
+
+static bool
+marks_init(struct marks *m, uint32_t count)
 {
-    *k = (struct kept){
-        .far = calloc(t->far_count + 1UL, sizeof *k->far),
-        .near = calloc(t->near_count + 1UL, sizeof *k->near),
-        .form = calloc(t->form_count + 1UL, sizeof *k->form),
-        .service = calloc(t->service.count + 1UL, sizeof *k->service),
-        .shape = calloc(t->shape.count + 1UL, sizeof *k->shape),
-    };
-    return k->far == NULL || k->near == NULL || k->form == NULL || k->service == NULL ||
-                   k->shape == NULL
-               ? -ENOMEM
-               : 0;
+    m->of = calloc(count + 1UL, sizeof *m->of);
+    return m->of != NULL;
 }
 
 static void
 kept_done(struct kept *k)
 {
-    free(k->far);
-    free(k->near);
-    free(k->form);
-    free(k->service);
-    free(k->shape);
+    struct marks *all[] = { &k->far, &k->near, &k->form, &k->service, &k->shape };
+    for (size_t i = 0; i < BH_COUNT(all); i++) {
+        free(all[i]->of);
+        free(all[i]->apart);
+    }
+}
+
+/* True: for the first time. */
+static inline bool
+mark(struct marks *m, uint32_t id, bool later)
+{
+    if (m->of[id] != GONE) {
+        return false;
+    }
+    m->of[id] = later ? LATER + m->later++ : (uint32_t)KEPT;
+    return true;
 }
 
 static void
-mark_rows(struct kept *k, const struct terms *t, struct chunk *const *chunk, size_t chunks)
+mark_rows(struct kept *k, const struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t before)
 {
+    uint64_t row = 0;
     for (size_t at = 0; at < chunks; at++) {
         const struct chunk *c = chunk[at];
         for (uint32_t i = 0; i < c->rows; i++) {
-            k->far[c->far[i]] = k->near[c->near[i]] = 1;
-            k->service[c->service[i]] = k->shape[c->shape[i]] = 1;
+            const bool later = row++ >= before;
+            mark(&k->far, c->far[i], later);
+            mark(&k->near, c->near[i], later);
+            mark(&k->service, c->service[i], later);
+            if (mark(&k->shape, c->shape[i], later)) {
+                mark(&k->form, shape_form(t->shape.key[c->shape[i]]), later);
+            }
         }
-    }
-    for (uint32_t id = 0; id < t->shape.count; id++) {
-        k->form[shape_form(t->shape.key[id])] |= k->shape[id];
     }
 }
 
-/* What is kept moves up; the marks become new numbers. */
-static uint32_t
-move_up(void *list, size_t size, uint32_t *kept, uint32_t count)
+static bool
+apart_init(struct marks *m, size_t size)
 {
-    char *p = list;
+    m->apart = m->later > 0 ? malloc(bh_size_mul(m->later, size)) : NULL;
+    return m->later == 0 || m->apart != NULL;
+}
+
+/* What is kept moves up, what came later stands behind it; the marks become new numbers. */
+static uint32_t
+move_up(void *list, size_t size, struct marks *m, uint32_t count)
+{
+    char *p = list, *apart = m->apart;
     uint32_t n = 0;
     for (uint32_t id = 0; id < count; id++) {
-        if (kept[id] != 0) {
+        if (m->of[id] >= LATER) {
+            memcpy(apart + (m->of[id] - LATER) * size, p + id * size, size);
+        } else if (m->of[id] == KEPT) {
             if (n != id) {
                 memcpy(p + n * size, p + id * size, size);
             }
-            kept[id] = n++;
+            n++;
         }
     }
-    return n;
+    uint32_t next = 0;
+    for (uint32_t id = 0; id < count; id++) {
+        m->of[id] = m->of[id] >= LATER ? n + m->of[id] - LATER : m->of[id] == KEPT ? next++ : 0;
+    }
+    if (m->later > 0) {
+        memcpy(p + n * size, apart, m->later * size);
+    }
+    return n + m->later;
 }
 
 static void
@@ -81,10 +111,10 @@ renumber_rows(const struct kept *k, struct chunk *const *chunk, size_t chunks)
     for (size_t at = 0; at < chunks; at++) {
         struct chunk *c = chunk[at];
         for (uint32_t i = 0; i < c->rows; i++) {
-            c->far[i] = k->far[c->far[i]];
-            c->near[i] = k->near[c->near[i]];
-            c->service[i] = k->service[c->service[i]];
-            c->shape[i] = k->shape[c->shape[i]];
+            c->far[i] = k->far.of[c->far[i]];
+            c->near[i] = k->near.of[c->near[i]];
+            c->service[i] = k->service.of[c->service[i]];
+            c->shape[i] = k->shape.of[c->shape[i]];
         }
     }
 }
@@ -211,24 +241,30 @@ place_shapes(struct terms *t, const struct kept *k)
     clear_keys(&t->shape);
     for (uint32_t id = 0; id < t->shape.count; id++) {
         const uint64_t key = t->shape.key[id];
-        t->shape.key[id] = shape_key(shape_stream(key), k->form[shape_form(key)], shape_len(key));
+        t->shape.key[id] = shape_key(shape_stream(key), k->form.of[shape_form(key)], shape_len(key));
         place_key(&t->shape, id);
     }
 }
 
 int
-terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks)
+terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t before)
 {
-    struct kept k;
-    int r = kept_init(&k, t);
-    if (r == 0) {
-        mark_rows(&k, t, chunk, chunks);
-        t->far_count = move_up(t->far, sizeof *t->far, k.far, t->far_count);
-        t->near_count = move_up(t->near, sizeof *t->near, k.near, t->near_count);
-        t->form_count = move_up(t->form, sizeof *t->form, k.form, t->form_count);
-        t->service.count =
-            move_up(t->service.key, sizeof *t->service.key, k.service, t->service.count);
-        t->shape.count = move_up(t->shape.key, sizeof *t->shape.key, k.shape, t->shape.count);
+    struct kept k = { .far = { .of = NULL } };
+    bool ok = marks_init(&k.far, t->far_count) && marks_init(&k.near, t->near_count) &&
+              marks_init(&k.form, t->form_count) && marks_init(&k.service, t->service.count) &&
+              marks_init(&k.shape, t->shape.count);
+    if (ok) {
+        mark_rows(&k, t, chunk, chunks, before);
+        ok = apart_init(&k.far, sizeof *t->far) && apart_init(&k.near, sizeof *t->near) &&
+             apart_init(&k.form, sizeof *t->form) && apart_init(&k.service, sizeof *t->service.key) &&
+             apart_init(&k.shape, sizeof *t->shape.key);
+    }
+    if (ok) {
+        t->far_count = move_up(t->far, sizeof *t->far, &k.far, t->far_count);
+        t->near_count = move_up(t->near, sizeof *t->near, &k.near, t->near_count);
+        t->form_count = move_up(t->form, sizeof *t->form, &k.form, t->form_count);
+        t->service.count = move_up(t->service.key, sizeof *t->service.key, &k.service, t->service.count);
+        t->shape.count = move_up(t->shape.key, sizeof *t->shape.key, &k.shape, t->shape.count);
         renumber_rows(&k, chunk, chunks);
         place_far(t);
         place_near(t);
@@ -237,5 +273,5 @@ terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks)
         place_shapes(t, &k);
     }
     kept_done(&k);
-    return r;
+    return ok ? 0 : -ENOMEM;
 }

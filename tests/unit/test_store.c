@@ -758,7 +758,7 @@ tables_forget(void **state)
                     said[n++] = said_by(&o.terms, kept[k], i);
                 }
             }
-            assert_int_equal(terms_keep(&o.terms, kept, chunks), 0);
+            assert_int_equal(terms_keep(&o.terms, kept, chunks, n / 2), 0);
             const struct terms t = o.terms;
             n = 0;
             for (size_t k = 0; k < chunks; k++) {
@@ -777,7 +777,7 @@ tables_forget(void **state)
             rows_forget(&o, gone);
             free(said);
         }
-        assert_int_equal(terms_keep(&o.terms, NULL, 0), 0); /* nothing is left */
+        assert_int_equal(terms_keep(&o.terms, NULL, 0, 0), 0); /* nothing is left */
         assert_int_equal(o.terms.far_count | o.terms.near_count | o.terms.form_count | o.terms.service.count | o.terms.shape.count, 0);
         rows_done(&o);
         rows_free(&r);
