@@ -4,6 +4,7 @@
 
 const char *const section_names[BH_CONFIG_SECTIONS] = { "site", "capture", "output" };
 
+/* clang-format off: a table */
 static const struct bh_setting site[] = {
     { "sensor", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, false,
       { "name of this sensor in records and reports; else the host's name",
@@ -30,7 +31,9 @@ static const struct bh_setting site[] = {
       { "loopback address and port to serve them on, as http://127.0.0.1:PORT/metrics",
         "同じ内容を http://127.0.0.1:ポート/metrics で返すループバックアドレスとポート" } },
 };
+/* clang-format on */
 
+/* clang-format off: a table */
 static const struct bh_setting capture[] = {
     { "interface", BH_SETTING_TEXT, "", "any", NULL, 0, 0, false,
       { "interfaces, with commas in between; any: all of them",
@@ -53,7 +56,9 @@ static const struct bh_setting capture[] = {
     { "outcomes", BH_SETTING_BOOL, "", "yes", NULL, 0, 0, false,
       { "decide what became of TCP accesses", "TCP アクセスの結末を判定する" } },
 };
+/* clang-format on */
 
+/* clang-format off: a table */
 static const struct bh_setting output[] = {
     { "module", BH_SETTING_TEXT, "", NULL, NULL, 0, 0, true,
       { "which module: `beholder outputs` lists them", "モジュール名 (`beholder outputs` で一覧)" } },
@@ -67,6 +72,7 @@ static const struct bh_setting output[] = {
     { "spool-size", BH_SETTING_SIZE, "octets", "1G", NULL, 1U << 20, 1ULL << 44, false,
       { "most of it on disk; beyond, the oldest records are lost", "ディスク上の上限。超えると古い記録から失う" } },
 };
+/* clang-format on */
 
 const struct bh_setting *
 bh_config_keys(enum bh_config_section section, size_t *ret_count)

@@ -32,6 +32,7 @@ static const struct word {
 static const struct {
     const char *column;
     uint32_t part;
+/* clang-format off: a table */
 } parts_of_columns[] = {
     { "country", BH_PART_COUNTRY }, { "country_name", BH_PART_COUNTRY }, { "region", BH_PART_COUNTRY },
     { "region_name", BH_PART_COUNTRY }, { "proto", BH_PART_PROTO }, { "dst_port", BH_PART_PORT | BH_PART_PROTO },
@@ -40,6 +41,7 @@ static const struct {
     { "src", BH_PART_ADDRESS | BH_PART_FAMILY }, { "asn", BH_PART_ADDRESS | BH_PART_FAMILY },
     { "as_name", BH_PART_ADDRESS | BH_PART_FAMILY },
 };
+/* clang-format on */
 
 static uint32_t
 parts_of_key(const struct bh_count_key *key)

@@ -5,6 +5,7 @@
  */
 
 /* small words */
+/* clang-format off: a table */
 BH_WORD(NONE, "", "")
 BH_WORD(TITLE, "Access trend", "アクセス傾向")
 BH_WORD(JOIN, ", ", "、")
@@ -320,3 +321,4 @@ BH_WORD(R_GAP, "From {0} to {1} ({2}) nothing was seen at all.",
         "{0} から {1} まで ({2}) は何も観測されていません。")
 BH_WORD(R_BURST, "{0} to {1} within the hour from {2}, all from one source: {3} ({4}).",
         "{2} からの 1 時間に、1 つの送信元 {3} ({4}) から {1} へ {0}のアクセスがありました。")
+/* clang-format on */

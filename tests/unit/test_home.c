@@ -22,6 +22,7 @@ struct reading {
     const char *networks;         /* as the user would write it         */
 };
 
+/* clang-format off: a table */
 static const struct reading readings[] = {
     { "203.0.113.0/24", "203.0.113.0,203.0.113.1,203.0.113.255", "203.0.112.255,203.0.114.0,2001:db8::1", NULL,
       "203.0.113.7", "the network 203.0.113.0/24", "ネットワーク 203.0.113.0/24", "203.0.113.0/24" },
@@ -58,6 +59,7 @@ static const struct reading readings[] = {
     { "10.0.0.0/9,10.128.0.0/9", "10.0.0.0,10.127.255.255,10.128.0.0,10.255.255.255", "9.255.255.255,11.0.0.0", NULL, NULL,
       "the network 10.0.0.0/9, the network 10.128.0.0/9", "ネットワーク 10.0.0.0/9、ネットワーク 10.128.0.0/9", "10.0.0.0/9,10.128.0.0/9" },
 };
+/* clang-format on */
 
 /* Every address of a comma-joined list. */
 static void
@@ -106,11 +108,13 @@ static void
 test_errors(void **state)
 {
     (void)state;
+    /* clang-format off: a table */
     static const char *const bad[] = {
         "", ",", "203.0.113.0/24,", ",203.0.113.0/24", "203.0.113.0/24,,10.0.0.1", "203.0.113", "203.0.113.256", "203.0.113.0/33",
         "203.0.113.0/", "203.0.113.0/-1", "203.0.113.0/2x", "203.0.113.0/024 ", "203.0.113.0/0000", "/24", "host:", "net:", "host:x", "net:/24",
         "2001:db8::/129", "2001:db8::/64/64", "2001:db8:::1", "home", "203.0.113.0/24 10.0.0.1", "HOST:203.0.113.1",
     };
+    /* clang-format on */
     for (size_t i = 0; i < BH_COUNT(bad); i++) {
         struct bh_home h;
         struct bh_error err = { 0 };

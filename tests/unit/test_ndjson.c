@@ -445,6 +445,7 @@ int
 main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, lab_begin, lab_end)
+    /* clang-format off: a table */
     const struct CMUnitTest tests[] = {
         CASE(test_lines),        CASE(test_all_fields_are_json), CASE(test_ecs),
         CASE(test_bad_settings), CASE(test_killed),              CASE(test_killed_and_new_run),
@@ -452,5 +453,6 @@ main(void)
         CASE(test_moved_away),   CASE(test_counts),              CASE(test_counts_new_run),
         CASE(test_counts_half_written), CASE(test_socket),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

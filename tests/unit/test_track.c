@@ -202,6 +202,7 @@ static const struct {
     const char *name, *src, *dst;
     unsigned proto, sport, dport, marks;
     unsigned want;
+/* clang-format off: a table */
 } singles[] = {
     { "UDP from outside", THEM, US, BH_PROTO_UDP, 5000, 138, 0, BH_CLASS_ACCESS },
     { "UDP from outside, IPv6", THEM6, US6, BH_PROTO_UDP, 5000, 138, 0, BH_CLASS_ACCESS },
@@ -256,6 +257,7 @@ static const struct {
     { "multicast listener query", THEM6, "ff02::1", BH_PROTO_ICMP6, 130, 0, 0, BH_CLASS_ICMP_OTHER },
     { "neighbour solicitation of ours", US6, "2001:db8::1", BH_PROTO_ICMP6, 135, 0, 0, BH_CLASS_NEIGHBOUR_DISCOVERY },
 };
+/* clang-format on */
 
 static void
 test_singles(void **state)
@@ -320,6 +322,7 @@ struct talk_case {
 };
 #define W(cls) ((cls) + 1)
 
+/* clang-format off: a table */
 static const struct talk_case talks[] = {
     { "opened outside: every datagram of the opener",
       { { 0, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) }, { 1, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 2, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) } } },
@@ -354,6 +357,7 @@ static const struct talk_case talks[] = {
     { "an access before the call stays one", { { 0, IN, 7, 137, 5000, W(BH_CLASS_ACCESS) }, { 10, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) },
                                                { 20, IN, 7, 137, 5000, W(BH_CLASS_ACCESS) }, { 30, IN, 8, 137, 5000, W(BH_CLASS_UDP_ANSWER) } } },
 };
+/* clang-format on */
 
 static struct row
 talk_row(const struct talk_case *c, unsigned k, bool v6)
@@ -416,6 +420,7 @@ struct flow_case {
     bool one_sided;
 };
 
+/* clang-format off: a table */
 static const struct flow_case flow_cases[] = {
     { .name = "no answer, both sides seen", .step = { { 0, IN, SYN, 1, 0 } }, .silent = 1 },
     { .name = "no answer, one side seen", .step = { { 0, IN, SYN, 1, 0 } }, .unknown = 1, .one_sided = true },
@@ -472,6 +477,7 @@ static const struct flow_case flow_cases[] = {
     { .name = "a complete one shows the other side", .one_sided = true,
       .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 } }, .complete = 1 },
 };
+/* clang-format on */
 
 /* The ICMP error about the SYN of the case. */
 static void
@@ -710,6 +716,7 @@ test_our_own_doing(void **state)
         unsigned type;                /* of what comes back from `from`         */
         int64_t after_ns;
         unsigned cls;
+    /* clang-format off: a table */
     } cases[] = {
         { "an echo reply", US, THEM, THEM, BH_PROTO_ICMP, 8, 0, 0, SEC, BH_CLASS_ICMP_OTHER },
         { "an echo reply, IPv6", US6, THEM6, THEM6, BH_PROTO_ICMP6, 128, 0, 129, SEC, BH_CLASS_ICMP_OTHER },
@@ -722,6 +729,7 @@ test_our_own_doing(void **state)
         { "time exceeded, ping", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 11, SEC, BH_CLASS_ICMP_OTHER },
         { "after a minute, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, 61 * SEC, BH_CLASS_ICMP_BACKSCATTER },
     };
+    /* clang-format on */
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         const bool icmp = cases[i].proto == BH_PROTO_ICMP || cases[i].proto == BH_PROTO_ICMP6;
         struct lab l;
@@ -1535,6 +1543,7 @@ test_scenes(void **state)
 int
 main(void)
 {
+    /* clang-format off: a table */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags),       cmocka_unit_test(test_singles), cmocka_unit_test(test_frames),
         cmocka_unit_test(test_imports),     cmocka_unit_test(test_talks),   cmocka_unit_test(test_outcomes),
@@ -1544,5 +1553,6 @@ main(void)
         cmocka_unit_test(test_tables_grow), cmocka_unit_test(test_conversations_grow), cmocka_unit_test(test_second_comes_round),
         cmocka_unit_test(test_pending),     cmocka_unit_test(test_served_ports), cmocka_unit_test(test_scenes),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
