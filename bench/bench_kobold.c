@@ -203,11 +203,13 @@ take_turns(const struct bench_data *d, enum bench_set set, struct runner *runner
 static void
 put_line(const char *what, double value, const char *unit, const char *peer, double theirs)
 {
-    printf("{\"bench\":\"kobold\",\"what\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",", what, value, unit);
+    printf("{\"bench\":\"kobold\",\"what\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",", what, value,
+           unit);
     if (peer == NULL) {
         printf("\"peer\":null,\"peer_value\":null,\"ratio\":null}\n");
     } else if (theirs > 0) {
-        printf("\"peer\":\"%s\",\"peer_value\":%.2f,\"ratio\":%.2f}\n", peer, theirs, theirs / value);
+        printf("\"peer\":\"%s\",\"peer_value\":%.2f,\"ratio\":%.2f}\n", peer, theirs,
+               theirs / value);
     } else {
         printf("\"peer\":\"%s\",\"peer_value\":null,\"ratio\":null}\n", peer);
     }
@@ -439,7 +441,8 @@ main(int argc, char **argv)
     measure_open(&d);
     measure_threads(&d);
     put_line("compile", d.compile_ms, "ms", NULL, 0);
-    put_line("db_bytes", (double)d.kdb_size, "octets", "libmaxminddb", mmdb != NULL ? (double)mmdb->size : 0);
+    put_line("db_bytes", (double)d.kdb_size, "octets", "libmaxminddb",
+             mmdb != NULL ? (double)mmdb->size : 0);
     put_line("ipv4_bytes", sections_size(&d, 2, 7), "octets", "sorted array, no jumps on data",
              (double)bench_array_size());
     put_line("ipv6_bytes", sections_size(&d, 8, 11), "octets", NULL, 0);

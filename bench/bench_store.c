@@ -126,10 +126,12 @@ write_once(const char *path, const struct bh_home *home, const char *dir, const 
     struct bh_store_writer *w;
     struct result sum = { 0 };
     struct bh_store_sums sums = { 0 };
-    struct bh_store_writer_config cfg = { .dir = dir,
-                                          .countries = countries,
-                                          .run = { .lean = lean, .two_sided = true, .outcomes = true },
-                                          .sync_ns = UINT64_MAX };
+    struct bh_store_writer_config cfg = {
+        .dir = dir,
+        .countries = countries,
+        .run = { .lean = lean, .two_sided = true, .outcomes = true },
+        .sync_ns = UINT64_MAX
+    };
     empty_dir(dir);
     source_open(&s, path, home);
     if (bh_store_writer_open(&cfg, &w, &err) != 0) {
@@ -185,7 +187,8 @@ read_once(const char *dir, const kobold *countries, uint32_t want, uint64_t *ret
     };
     int r;
     const double before = bench_cpu_ns();
-    if (b == NULL || bh_store_open(&dir, 1, &s, &err) != 0 || bh_store_read_begin(s, &q, &err) != 0) {
+    if (b == NULL || bh_store_open(&dir, 1, &s, &err) != 0 ||
+        bh_store_read_begin(s, &q, &err) != 0) {
         fail(&err);
     }
     *ret_rows = 0;
@@ -204,8 +207,8 @@ read_once(const char *dir, const kobold *countries, uint32_t want, uint64_t *ret
 }
 
 static void
-bench_profile(const char *path, const struct bh_home *home, const char *dir, const kobold *countries,
-              bool lean, int rounds)
+bench_profile(const char *path, const struct bh_home *home, const char *dir,
+              const kobold *countries, bool lean, int rounds)
 {
     struct bench_figure take = { 0 }, seal = { 0 }, tick = { 0 }, all = { 0 }, some = { 0 };
     struct result r = { 0 };
@@ -236,7 +239,8 @@ bench_profile(const char *path, const struct bh_home *home, const char *dir, con
     const double millions = (double)rows / 1e6;
     snprintf(what, sizeof what, "%s, %.3g M records: take a batch", profile, millions);
     bench_print("store", what, &take, (faults[2] - faults[1]) / rounds, NULL, NULL);
-    snprintf(what, sizeof what, "%s, seal (%.2f octets a record)", profile, (double)bytes / (double)rows);
+    snprintf(what, sizeof what, "%s, seal (%.2f octets a record)", profile,
+             (double)bytes / (double)rows);
     bench_print("store", what, &seal, (faults[2] - faults[1]) / rounds, NULL, NULL);
     snprintf(what, sizeof what, "%s, journal of %u a second", profile, LIVE_ROWS);
     bench_print("store", what, &tick, (faults[1] - faults[0]) / rounds, NULL, NULL);
@@ -263,8 +267,10 @@ main(int argc, char **argv)
     if (kobold_open(database, &countries) != 0) {
         bench_fail(database, "cannot be opened");
     }
-    bench_profile(path, &home, dir, countries, false, rounds < 1 || rounds > BENCH_ROUNDS ? 3 : rounds);
-    bench_profile(path, &home, dir, countries, true, rounds < 1 || rounds > BENCH_ROUNDS ? 3 : rounds);
+    bench_profile(path, &home, dir, countries, false,
+                  rounds < 1 || rounds > BENCH_ROUNDS ? 3 : rounds);
+    bench_profile(path, &home, dir, countries, true,
+                  rounds < 1 || rounds > BENCH_ROUNDS ? 3 : rounds);
     empty_dir(dir);
     kobold_close(countries);
     bh_home_done(&home);

@@ -26,7 +26,8 @@
 
 enum { LEN = 80, SLOT = 256, SLOTS = 4096, BLOCK = 1 << 16, BURST = 64 };
 /* TPACKET_ALIGN(), without its change of sign. */
-#define DATA_AT ((sizeof(struct tpacket2_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
+#define DATA_AT                                                                                    \
+    ((sizeof(struct tpacket2_hdr) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
 
 static double
 now(void)
@@ -66,8 +67,9 @@ static void
 make_frame(uint8_t *f, uint32_t number, uint32_t each)
 {
     const uint32_t n = number / each;
-    static const uint8_t head[34] = { 255, 255, 255, 255, 255, 255, 2,  0, 0, 0, 0, 1, 8,   0,  0x45, 0,   0,
-                                      66,  0,   1,   0,   0,   64,  17, 0, 0, 0, 0, 0, 0,   198, 51,  100, 1 };
+    static const uint8_t head[34] = { 255, 255, 255,  255, 255, 255, 2,   0,  0,   0, 0,  1,
+                                      8,   0,   0x45, 0,   0,   66,  0,   1,  0,   0, 64, 17,
+                                      0,   0,   0,    0,   0,   0,   198, 51, 100, 1 };
     const uint32_t mixed = n * 2654435761U;
     memset(f, 'P', LEN);
     memcpy(f, head, sizeof head);
@@ -87,9 +89,14 @@ static int
 open_ring(const char *interface, uint8_t **ret)
 {
     const int one = 1, version = TPACKET_V2, fd = socket(AF_PACKET, SOCK_RAW, 0);
-    struct tpacket_req q = { .tp_block_size = BLOCK, .tp_block_nr = SLOTS / (BLOCK / SLOT), .tp_frame_size = SLOT, .tp_frame_nr = SLOTS };
-    struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(interface) };
-    if (fd < 0 || to.sll_ifindex == 0 || setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0 ||
+    struct tpacket_req q = { .tp_block_size = BLOCK,
+                             .tp_block_nr = SLOTS / (BLOCK / SLOT),
+                             .tp_frame_size = SLOT,
+                             .tp_frame_nr = SLOTS };
+    struct sockaddr_ll to = { .sll_family = AF_PACKET,
+                              .sll_ifindex = (int)if_nametoindex(interface) };
+    if (fd < 0 || to.sll_ifindex == 0 ||
+        setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) != 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_TX_RING, &q, sizeof q) != 0 ||
         bind(fd, (const struct sockaddr *)(const void *)&to, sizeof to) != 0) {
@@ -103,7 +110,8 @@ open_ring(const char *interface, uint8_t **ret)
 static _Atomic long *sent;
 
 static int
-send_all(const char *interface, unsigned sender, long count, double seconds, double pps, uint32_t each)
+send_all(const char *interface, unsigned sender, long count, double seconds, double pps,
+         uint32_t each)
 {
     uint8_t *ring;
     const int fd = open_ring(interface, &ring);
@@ -158,7 +166,8 @@ main(int argc, char **argv)
     int status, bad = senders < 1 || senders > 16 || each < 1 || each > 10000;
     for (long k = 0; !bad && k < senders; k++) {
         if (fork() == 0) {
-            _exit(send_all(argv[1], (unsigned)k, count / senders, seconds, pps / (double)senders, (uint32_t)each));
+            _exit(send_all(argv[1], (unsigned)k, count / senders, seconds, pps / (double)senders,
+                           (uint32_t)each));
         }
     }
     while (wait(&status) > 0) {

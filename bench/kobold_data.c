@@ -101,7 +101,8 @@ is_ours(const char *name)
 {
     size_t n = strlen(name);
     return strcmp(name, "geoip") == 0 || strcmp(name, "geoip6") == 0 ||
-           (n > 9 && (strcmp(name + n - 9, "-ipv4.csv") == 0 || strcmp(name + n - 9, "-ipv6.csv") == 0));
+           (n > 9 &&
+            (strcmp(name + n - 9, "-ipv4.csv") == 0 || strcmp(name + n - 9, "-ipv6.csv") == 0));
 }
 
 static void
@@ -114,7 +115,8 @@ add_file(struct bench_data *d, kobold_build *b, const char *path)
     if (r == 0) {
         const char *text = (const char *)map.data;
         double before = cpu_ms();
-        r = kobold_build_add(b, path, text, map.size, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA, NULL, &err);
+        r = kobold_build_add(b, path, text, map.size, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA, NULL,
+                             &err);
         d->compile_ms += cpu_ms() - before;
         add_ranges(d, text, text + map.size);
         bh_map_done(&map);
@@ -166,8 +168,8 @@ number_of(const struct bh_ip *ip)
 }
 
 void
-bench_prefixes(const struct bench_range *r, void (*each)(void *arg, const struct bh_ip *ip, unsigned len),
-               void *arg)
+bench_prefixes(const struct bench_range *r,
+               void (*each)(void *arg, const struct bh_ip *ip, unsigned len), void *arg)
 {
     bool is_v4 = r->start.family == 4;
     unsigned bits = is_v4 ? 32 : 128;
@@ -179,8 +181,8 @@ bench_prefixes(const struct bench_range *r, void (*each)(void *arg, const struct
                end - at >= ((bh_u128)2 << host) - 1) {
             host++;
         }
-        struct bh_ip ip = is_v4 ? bh_ip_from_v4((uint32_t)at)
-                                : bh_ip_from_v6((uint64_t)(at >> 64), (uint64_t)at);
+        struct bh_ip ip =
+            is_v4 ? bh_ip_from_v4((uint32_t)at) : bh_ip_from_v6((uint64_t)(at >> 64), (uint64_t)at);
         each(arg, &ip, bits - host);
         bh_u128 next = at + ((bh_u128)1 << host);
         if (next < at) {

@@ -36,7 +36,7 @@ _Noreturn void bench_stop(const char *what, const char *why);
 void bench_load(struct bench_data *d, const char *folder);
 void bench_make_keys(struct bench_data *d, size_t keys);
 /* The largest blocks that make up a range, one by one. */
-void bench_prefixes(const struct bench_range *r, void (*each)(void *arg, const struct bh_ip *ip, unsigned len),
-                    void *arg);
+void bench_prefixes(const struct bench_range *r,
+                    void (*each)(void *arg, const struct bh_ip *ip, unsigned len), void *arg);
 
 #endif

@@ -111,7 +111,8 @@ mmdb_open_once(const struct bench_data *d, enum bench_set set, size_t at, size_t
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) {
         MMDB_s db;
-        struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(d->v4[SET_UNIFORM][0]) };
+        struct sockaddr_in in = { .sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(d->v4[SET_UNIFORM][0]) };
         struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
         if (mmdb_open(mmdb_path, MMDB_MODE_MMAP, &db) != MMDB_SUCCESS) {
             bench_stop(mmdb_path, "libmaxminddb cannot open it");
@@ -149,7 +150,8 @@ bench_mmdb(const struct bench_data *d)
         return NULL;
     }
     if (given[0] == '\0') {
-        snprintf(peer.to_remove, sizeof peer.to_remove, "/tmp/bench_kobold.%ld.mmdb", (long)getpid());
+        snprintf(peer.to_remove, sizeof peer.to_remove, "/tmp/bench_kobold.%ld.mmdb",
+                 (long)getpid());
         snprintf(mmdb_path, sizeof mmdb_path, "%s", peer.to_remove);
         write_mmdb(d);
     } else {
@@ -185,7 +187,8 @@ static struct {
     const char *code;
     int (*new)(struct loc_ctx **ctx);
     int (*database_new)(struct loc_ctx *ctx, struct loc_database **db, FILE *f);
-    int (*lookup)(struct loc_database *db, const struct in6_addr *address, struct loc_network **network);
+    int (*lookup)(struct loc_database *db, const struct in6_addr *address,
+                  struct loc_network **network);
     const char *(*get_code)(struct loc_network *network);
     int (*set_code)(struct loc_network *network, const char *code);
     struct loc_network *(*unref)(struct loc_network *network);
@@ -202,8 +205,10 @@ take_libloc(void)
     return library != NULL && take_symbol(library, "loc_new", &loc.new, sizeof loc.new) &&
            take_symbol(library, "loc_database_new", &loc.database_new, sizeof loc.database_new) &&
            take_symbol(library, "loc_database_lookup", &loc.lookup, sizeof loc.lookup) &&
-           take_symbol(library, "loc_network_get_country_code", &loc.get_code, sizeof loc.get_code) &&
-           take_symbol(library, "loc_network_set_country_code", &loc.set_code, sizeof loc.set_code) &&
+           take_symbol(library, "loc_network_get_country_code", &loc.get_code,
+                       sizeof loc.get_code) &&
+           take_symbol(library, "loc_network_set_country_code", &loc.set_code,
+                       sizeof loc.set_code) &&
            take_symbol(library, "loc_network_unref", &loc.unref, sizeof loc.unref) &&
            take_symbol(library, "loc_writer_new", &loc.writer_new, sizeof loc.writer_new) &&
            take_symbol(library, "loc_writer_add_network", &loc.writer_add, sizeof loc.writer_add) &&
@@ -303,8 +308,10 @@ bench_libloc(const struct bench_data *d)
     for (int family = 0; family < 2; family++) {
         for (size_t i = 0; i < d->count[family]; i++) {
             const struct bench_range *r = &d->ranges[family][i];
-            id = (id ^ bh_get_be64(r->start.octets) ^ bh_get_be64(r->end.octets + 8)) * 0x100000001b3U;
-            id = (id ^ bh_get_be64(r->start.octets + 8) ^ bh_get_be64(r->end.octets)) * 0x100000001b3U;
+            id = (id ^ bh_get_be64(r->start.octets) ^ bh_get_be64(r->end.octets + 8)) *
+                 0x100000001b3U;
+            id = (id ^ bh_get_be64(r->start.octets + 8) ^ bh_get_be64(r->end.octets)) *
+                 0x100000001b3U;
             id = (id ^ (uint64_t)r->code[0] << 8 ^ (uint64_t)r->code[1]) * 0x100000001b3U;
         }
     }

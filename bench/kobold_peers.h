@@ -18,7 +18,7 @@ struct bench_peer {
     bench_pass v4, v6;
     bench_pass open; /* n times: opens, answers one address of each family, closes; may be NULL */
     unsigned (*code)(uint32_t v4); /* two letters as a number, 0: none; may be NULL */
-    size_t size; /* of its database */
+    size_t size;                   /* of its database */
     char to_remove[64];
 };
 

@@ -106,7 +106,8 @@ bench_yardsticks_make(const struct bench_data *d)
 {
     make_array(d);
     make_dir24();
-    for (int set = 0; set < SET_COUNT; set++) { /* a yardstick that answers otherwise measures something else */
+    /* a yardstick that answers otherwise measures something else */
+    for (int set = 0; set < SET_COUNT; set++) {
         for (size_t i = 0; i < d->keys; i += 97) {
             uint32_t a = d->v4[set][i];
             uint16_t value = kobold_v4(d->k, a);

@@ -36,7 +36,10 @@ struct bh_served {
     bool to_home_country;
     char codes[32][3]; /* country codes */
     size_t code_count;
-    struct { struct bh_ip ip; unsigned prefix_len; } nets[16];
+    struct {
+        struct bh_ip ip;
+        unsigned prefix_len;
+    } nets[16];
     size_t net_count;
     char offered_to[256]; /* as the user wrote it after '@'; "" = everyone */
 };
@@ -45,13 +48,14 @@ BH_NODISCARD int bh_served_parse(const char *text, struct bh_served *ret_served,
                                  size_t *ret_count, struct bh_error *err);
 
 /* Is it offered to an address of this country ("": none)? `home_country` is that of "@home". */
-bool bh_served_offers(const struct bh_served *s, const char *code, const char *home_country, const struct bh_ip *ip);
+bool bh_served_offers(const struct bh_served *s, const char *code, const char *home_country,
+                      const struct bh_ip *ip);
 
 /* Places: what a remote address belongs to, numbered as they are met. Shared by all tallies. */
 struct bh_place {
-    char code[4];         /* "US"; region: M49 code; "" for a class                      */
-    uint8_t kind;         /* KOBOLD_COUNTRY, _SPECIAL, _UNALLOCATED, _REGION, _UNKNOWN   */
-    char class_name[48];  /* "private-use", "unallocated"; "" for a country              */
+    char code[4];        /* "US"; region: M49 code; "" for a class                      */
+    uint8_t kind;        /* KOBOLD_COUNTRY, _SPECIAL, _UNALLOCATED, _REGION, _UNKNOWN   */
+    char class_name[48]; /* "private-use", "unallocated"; "" for a country              */
     char rfc[24];
 };
 struct bh_places {
@@ -97,7 +101,7 @@ struct bh_tally_config {
     const struct bh_places *places;
     const struct bh_country_day *days; /* with several databases: instead of countries and filter */
     size_t day_count;                  /* 0: one database                                         */
-    const kobold *systems;             /* whose AS data networks come from; NULL: no networks      */
+    const kobold *systems; /* whose AS data networks come from; NULL: no networks      */
     const struct bh_home *home;
     const struct bh_filter *filter; /* NULL: all */
     struct bh_period period;        /* half-open  */
@@ -105,12 +109,12 @@ struct bh_tally_config {
     const struct bh_served *served;
     size_t served_count;
     char home_country[3];
-    bool list_sources;   /* --country or --port: keep what sources[] needs */
+    bool list_sources; /* --country or --port: keep what sources[] needs */
     char list_country[4];
-    int list_port;       /* -1: any */
-    int list_proto;      /* -1: any */
+    int list_port;  /* -1: any */
+    int list_proto; /* -1: any */
     bool outcomes;
-    bool hold;           /* outcomes come with the records (bh_track hold) */
+    bool hold;                /* outcomes come with the records (bh_track hold) */
     uint64_t expected_frames; /* for table sizes; 0: unknown */
     int64_t start_ns;         /* time of the first record: where sparklines begin              */
     bool two_sided;           /* as bh_track_config                                            */
@@ -118,11 +122,12 @@ struct bh_tally_config {
     size_t frequent_count;
     const struct bh_silences *silences; /* may be NULL                                         */
     unsigned shards;
-    struct bh_tally *first;   /* the tally of the first shard, whose cells all of them count into; NULL: this is it */
+    /* the tally of the first shard, whose cells all of them count into; NULL: this is it */
+    struct bh_tally *first;
     _Atomic uint64_t *pairs_total; /* shared by the tallies of all shards; NULL with one       */
-    uint64_t key;             /* the same for all shards                                       */
-    uint64_t sketch_key;      /* of estimates: the same for the same records                   */
-    bool rolled;              /* the rest comes from roll-ups (bh_rolled_new): one shard, verdicts with the
+    uint64_t key;        /* the same for all shards                                       */
+    uint64_t sketch_key; /* of estimates: the same for the same records                   */
+    bool rolled; /* the rest comes from roll-ups (bh_rolled_new): one shard, verdicts with the
                                * records, no visits, accesses or sources, no frequent ports             */
 };
 
@@ -168,10 +173,11 @@ void bh_tally_set_period(struct bh_tally *t, struct bh_period period);
 BH_NODISCARD int bh_rolled_new(struct bh_tally *t, unsigned ports, struct bh_rolled **ret);
 void bh_rolled_free(struct bh_rolled *r);
 /* The sources that will be named: their places are looked for once. Belongs to `r`. */
-BH_NODISCARD int bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, uint32_t count,
-                                    struct bh_rolled_part **ret);
+BH_NODISCARD int bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source,
+                                    uint32_t count, struct bh_rolled_part **ret);
 /* Who knocked, and how often; after all of them: */
-void bh_rolled_who(struct bh_rolled_part *p, const uint32_t *id, const uint32_t *accesses, uint32_t count);
+void bh_rolled_who(struct bh_rolled_part *p, const uint32_t *id, const uint32_t *accesses,
+                   uint32_t count);
 void bh_rolled_sources_end(struct bh_rolled *r);
 
 /* Who asked for what. When sources and hours are there, it is chosen which places will be shown; then come accesses by
@@ -179,56 +185,68 @@ void bh_rolled_sources_end(struct bh_rolled *r);
 BH_NODISCARD int bh_rolled_choose(struct bh_rolled *r, unsigned top, const char home_country[3]);
 bool bh_rolled_is_shown(const struct bh_rolled *r, unsigned place);
 bool bh_rolled_in_crosstab(const struct bh_rolled *r, unsigned place);
-void bh_rolled_number(struct bh_rolled *r, unsigned place, uint32_t key, unsigned outcome, uint64_t accesses);
+void bh_rolled_number(struct bh_rolled *r, unsigned place, uint32_t key, unsigned outcome,
+                      uint64_t accesses);
 void bh_rolled_rows_numbers(struct bh_rolled *r);
 /* May services that are not in there yet stand in the list of a place? None of them has more than `most` accesses; all
  * accesses are known to those that `everywhere` has (a bit for each service). */
-bool bh_rolled_needs_rare(struct bh_rolled *r, unsigned place, uint64_t most, const uint8_t *everywhere);
+bool
+bh_rolled_needs_rare(struct bh_rolled *r, unsigned place, uint64_t most, const uint8_t *everywhere);
 void bh_rolled_make_lists(struct bh_rolled *r);
 /* Adds the services of the lists, of one place or (-1) of all, perhaps only of those in the cross table. */
 void bh_rolled_wanted(const struct bh_rolled *r, int place, bool in_crosstab, uint8_t *keys);
 /* --count sources: those that may stand in a list, but whose sources are not counted. */
 void bh_rolled_candidates(const struct bh_rolled *r, uint8_t *keys);
 /* Sources of rare services, before bh_rolled_service() of any; UINT32_MAX: it is not told who. */
-BH_NODISCARD int bh_rolled_rare_source(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t key, unsigned place,
-                                       uint32_t source);
+BH_NODISCARD int bh_rolled_rare_source(struct bh_rolled *r, const struct bh_rolled_part *p,
+                                       uint32_t key, unsigned place, uint32_t source);
 /* Distinct sources of a service: begin, its sets, end; keys rise. */
 BH_NODISCARD int bh_rolled_service(struct bh_rolled *r, uint32_t key);
-void bh_rolled_set(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
+void bh_rolled_set(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                   uint32_t count);
 void bh_rolled_service_end(struct bh_rolled *r);
 void bh_rolled_services_end(struct bh_rolled *r); /* of this round of services: makes the lists */
 /* BH_ELIMIT: sources are needed that are not told. `most`: by place, as above. */
 BH_NODISCARD int bh_rolled_check(const struct bh_rolled *r, const uint64_t *most);
 
 struct bh_rolled_sums { /* what adds up */
-    uint64_t frames, packets, inbound, outbound, cut_frames, cut_headers, duplicates, tcp, udp, pings;
+    uint64_t frames, packets, inbound, outbound, cut_frames, cut_headers, duplicates, tcp, udp,
+        pings;
     const uint64_t *cls, *layer, *reason; /* BH_CLASS_COUNT ... */
 };
 void bh_rolled_add_sums(struct bh_rolled *r, const struct bh_rolled_sums *s);
-void bh_rolled_add_ports(struct bh_rolled *r, const uint8_t *bits); /* a bit for each TCP, then for each UDP port */
+/* a bit for each TCP, then for each UDP port */
+void bh_rolled_add_ports(struct bh_rolled *r, const uint8_t *bits);
 void bh_rolled_add_own(struct bh_rolled *r, const struct bh_ip *ip);
 void bh_rolled_add_place(struct bh_rolled *r, unsigned place, int64_t first_ns, int64_t last_ns);
-void bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key, uint64_t count,
-                         int64_t hour_ns);
+void bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key,
+                         uint64_t count, int64_t hour_ns);
 #define BH_BURST_LEAST 256U /* accesses of one source to one port in one hour */
 /* False: hours of this zone begin at other times. */
-bool bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t last_ns, uint64_t frames);
-void bh_rolled_hour_place(struct bh_rolled *r, unsigned place, uint64_t accesses); /* of that hour */
+bool bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t last_ns,
+                    uint64_t frames);
+/* of that hour */
+void bh_rolled_hour_place(struct bh_rolled *r, unsigned place, uint64_t accesses);
 /* How many sources knocked in the day, or the week, of the record at ts_ns. */
 void bh_rolled_day_sources(struct bh_rolled *r, int64_t ts_ns, uint64_t count);
 void bh_rolled_week_sources(struct bh_rolled *r, int64_t ts_ns, uint64_t count);
 /* Distinct sources of several lists, and of the records of local days first to last. */
-void bh_rolled_union_add(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
+void bh_rolled_union_add(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                         uint32_t count);
 void bh_rolled_union_rows(struct bh_rolled *r, int64_t first_day, int64_t last_day);
 uint64_t bh_rolled_union_end(struct bh_rolled *r);
 /* Who pinged, who knocked, in a unit; `then`: a ping, and a knock later in the same unit. */
-void bh_rolled_knocked(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit);
-void bh_rolled_knocked_all(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t unit); /* all with accesses */
-void bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit);
-void bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count);
+void bh_rolled_knocked(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                       uint32_t count, uint32_t unit);
+/* all with accesses */
+void bh_rolled_knocked_all(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t unit);
+void bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                      uint32_t count, uint32_t unit);
+void bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                    uint32_t count);
 /* `unit_of`: which unit a day of records is; `day_of`: which day a unit begins with. */
-BH_NODISCARD int bh_rolled_end(struct bh_rolled *r, uint32_t (*unit_of)(void *arg, int64_t day), void *arg,
-                               const int64_t *day_of_unit);
+BH_NODISCARD int bh_rolled_end(struct bh_rolled *r, uint32_t (*unit_of)(void *arg, int64_t day),
+                               void *arg, const int64_t *day_of_unit);
 
 /* ---- the result ------------------------------------------------------------------------ */
 
@@ -242,14 +260,14 @@ struct bh_trend_port {
 struct bh_trend_place {
     struct bh_place place;
     uint64_t count, sources;
-    uint64_t accesses;          /* whatever the chosen count */
+    uint64_t accesses; /* whatever the chosen count */
     uint64_t ports_distinct;
-    uint64_t top_source_count;  /* accesses of its busiest source */
+    uint64_t top_source_count; /* accesses of its busiest source */
     struct bh_ip top_source;
     int64_t first_ns, last_ns;
     struct bh_trend_port *ports; /* the top ports, ranked */
     size_t port_count;
-    uint32_t *trend;             /* trend_bins counts over the period, for a sparkline */
+    uint32_t *trend; /* trend_bins counts over the period, for a sparkline */
 };
 
 struct bh_trend_cell {
@@ -280,7 +298,8 @@ struct bh_trend_bin {
 };
 struct bh_trend_gap {
     int64_t start_ns, end_ns; /* last frame before, first frame after */
-    uint64_t regular_sources; /* independent senders seen regularly before and after, but not inside */
+    /* independent senders seen regularly before and after, but not inside */
+    uint64_t regular_sources;
 };
 
 /* A sensor, of all it counted: the home country and what has no country too, but no visits. */
@@ -306,7 +325,7 @@ struct bh_trend_source {
     uint64_t count, ports;
     uint32_t asn; /* 0: none, or no AS data */
     int64_t first_ns, last_ns;
-    uint16_t port;  /* neighbours: what they last asked for */
+    uint16_t port; /* neighbours: what they last asked for */
     uint8_t proto;
     bool same_network;
     uint64_t mac; /* of a neighbour on the link; 0: none */
@@ -317,7 +336,7 @@ struct bh_trend_burst { /* many accesses of one source to one port inside one ho
     char code[4];
     uint16_t port;
     uint8_t proto;
-    uint64_t count;       /* in that hour */
+    uint64_t count; /* in that hour */
     int64_t hour_ns;
 };
 
@@ -326,28 +345,31 @@ struct bh_trend {
     bool by_region;
     bool outcomes_known; /* --outcomes yes */
     int64_t start_ns, end_ns;
-    uint64_t frames, packets, accesses, sources, source_networks, countries_total, pings, visits_total;
-    uint64_t count_total;   /* in the chosen count: shares are of this */
-    bool approximate;       /* distinct counts went beyond exact */
+    uint64_t frames, packets, accesses, sources, source_networks, countries_total, pings,
+        visits_total;
+    uint64_t count_total; /* in the chosen count: shares are of this */
+    bool approximate;     /* distinct counts went beyond exact */
     double approximate_error;
 
-    struct bh_trend_place *countries; /* every foreign country, ranked; the first `shown` are the list */
+    /* every foreign country, ranked; the first `shown` are the list */
+    struct bh_trend_place *countries;
     size_t country_count, shown;
-    struct bh_trend_place home;       /* home country; count 0 when none came */
-    struct bh_trend_place *classes;   /* no_country: special, unallocated, unknown; ranked */
+    struct bh_trend_place home;     /* home country; count 0 when none came */
+    struct bh_trend_place *classes; /* no_country: special, unallocated, unknown; ranked */
     size_t class_count;
     uint64_t no_country_count;
     uint64_t others_countries, others_count;
     struct bh_trend_row *crosstab;
     size_t crosstab_count;
-    struct bh_trend_place *regions;   /* code, count, sources only */
+    struct bh_trend_place *regions; /* code, count, sources only */
     size_t region_count;
-    struct bh_trend_network *networks; /* ranked; with AS data only */
+    struct bh_trend_network *networks;   /* ranked; with AS data only */
     size_t network_count, network_total; /* listed, and all there are */
     bool has_networks;
     struct bh_trend_sensor *sensors; /* ranked; when they were asked for */
     size_t sensor_count;
-    struct bh_trend_row *sensor_ports; /* ports that are in some sensor's top, by number; every cell */
+    /* ports that are in some sensor's top, by number; every cell */
+    struct bh_trend_row *sensor_ports;
     size_t sensor_port_count;
     enum bh_bin bin;
     struct bh_trend_bin *bins;
@@ -366,14 +388,15 @@ struct bh_trend {
     uint64_t ping_sources, ping_then_accessed;
     uint64_t not_accesses[BH_CLASS_COUNT];
     uint64_t tcp_accesses, udp_accesses;
-    struct bh_trend_port *offered; /* home ports that completed with payload: to be suggested as served */
+    /* home ports that completed with payload: to be suggested as served */
+    struct bh_trend_port *offered;
     size_t offered_count;
 
     /* health */
     uint64_t layers[BH_LAYER_COUNT];
     uint64_t layer_sources, layer_dst_ports;
-    uint64_t cut_frames;   /* stored shorter than sent */
-    uint64_t cut_headers;  /* BH_MARK_TRUNCATED        */
+    uint64_t cut_frames;  /* stored shorter than sent */
+    uint64_t cut_headers; /* BH_MARK_TRUNCATED        */
     uint64_t malformed[BH_REASON_COUNT];
     uint64_t bad_time, duplicates, out_of_order, filter_unknown, outgoing_packets, inbound_packets;
     struct bh_track_bounds bounds;

@@ -18,7 +18,9 @@
 int
 bins_init(struct bins *b)
 {
-    *b = (struct bins){ .current = UINT32_MAX, .current_start_ns = 1, .current_end_ns = 0, .trend_width = 1 };
+    *b = (struct bins){
+        .current = UINT32_MAX, .current_start_ns = 1, .current_end_ns = 0, .trend_width = 1
+    };
     b->cap = 64;
     b->hour = malloc(b->cap * sizeof *b->hour);
     b->trend = bh_pages_new(sizeof *b->trend * TREND_BINS, false);
@@ -189,8 +191,10 @@ bins_merge(struct bins *into, const struct bins *from)
         h->sources += f->sources;
         h->day_sources += f->day_sources;
         h->week_sources += f->week_sources;
-        h->first_frame_ns = f->first_frame_ns < h->first_frame_ns ? f->first_frame_ns : h->first_frame_ns;
-        h->last_frame_ns = f->last_frame_ns > h->last_frame_ns ? f->last_frame_ns : h->last_frame_ns;
+        h->first_frame_ns =
+            f->first_frame_ns < h->first_frame_ns ? f->first_frame_ns : h->first_frame_ns;
+        h->last_frame_ns =
+            f->last_frame_ns > h->last_frame_ns ? f->last_frame_ns : h->last_frame_ns;
     }
     /* Sparklines: shards see the same span, but may have begun an hour apart. */
     for (unsigned k = 0; k < TREND_BINS; k++) { /* untouched rows are zero pages: cheap to read */

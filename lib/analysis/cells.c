@@ -20,9 +20,11 @@ cells_new(uint64_t key, struct cells **ret_cells)
         return -ENOMEM;
     }
     pthread_mutex_init(&c->lock, NULL);
-    if (digits_init(&c->both, &c->slabs, key) != 0 || digits_init(&c->outcomes, &c->slabs, key) != 0 ||
-        digits_init(&c->unknown, &c->slabs, key) != 0 || digits_init(&c->wide, &c->slabs, key) != 0 ||
-        sketches_init(&c->sketches) != 0 || (c->net_bits = bh_pages_new(NET_BITS_SIZE, true)) == NULL) {
+    if (digits_init(&c->both, &c->slabs, key) != 0 ||
+        digits_init(&c->outcomes, &c->slabs, key) != 0 ||
+        digits_init(&c->unknown, &c->slabs, key) != 0 ||
+        digits_init(&c->wide, &c->slabs, key) != 0 || sketches_init(&c->sketches) != 0 ||
+        (c->net_bits = bh_pages_new(NET_BITS_SIZE, true)) == NULL) {
         cells_free(c);
         return -ENOMEM;
     }
@@ -71,8 +73,10 @@ void
 cell_outcome(struct cells *c, uint32_t cell, unsigned outcome, int64_t n)
 {
     static const uint8_t kind_of[BH_OUTCOME_COUNT] = {
-        [BH_OUTCOME_COMPLETE] = CELL_COMPLETE, [BH_OUTCOME_RESET_BY_CLIENT] = CELL_RESET,
-        [BH_OUTCOME_HALF_OPEN] = CELL_HALF,    [BH_OUTCOME_REFUSED] = CELL_REFUSED,
+        [BH_OUTCOME_COMPLETE] = CELL_COMPLETE,
+        [BH_OUTCOME_RESET_BY_CLIENT] = CELL_RESET,
+        [BH_OUTCOME_HALF_OPEN] = CELL_HALF,
+        [BH_OUTCOME_REFUSED] = CELL_REFUSED,
     };
     const enum cell_kind kind = (enum cell_kind)kind_of[outcome];
     if (outcome == BH_OUTCOME_UNKNOWN) {
@@ -105,7 +109,8 @@ add_counts_to_unknown(struct cells *c, uint32_t place)
         struct digit it = { 0 };
         while (digit_next(&c->both, level, place, &it)) {
             if ((it.cell >> 16 & 1) == 0) {
-                digits_add(&c->unknown, it.cell, 0, (int64_t)((uint64_t)(it.octet & 15) << 4 * level));
+                digits_add(&c->unknown, it.cell, 0,
+                           (int64_t)((uint64_t)(it.octet & 15) << 4 * level));
             }
         }
     }

@@ -21,9 +21,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ROW_LEAST 16U        /* slots: one line */
-#define ROW_MOST (1U << 14)  /* 64 KiB */
-#define ROW_LAST (1U << 18)  /* without memory for an array: room for every key */
+#define ROW_LEAST 16U       /* slots: one line */
+#define ROW_MOST (1U << 14) /* 64 KiB */
+#define ROW_LAST (1U << 18) /* without memory for an array: room for every key */
 #define SLABS 2048U
 
 /* ---- arrays ---------------------------------------------------------------------------------- */
@@ -91,7 +91,9 @@ row_grow(struct digits *d, struct digit_row *r)
         return true;
     }
     const uint32_t slots = r->few == NULL ? ROW_LEAST : (r->mask + 1) * 2;
-    struct digit_row bigger = { .few = slots > ROW_LAST ? NULL : calloc(slots, sizeof *r->few), .mask = slots - 1, .used = r->used };
+    struct digit_row bigger = { .few = slots > ROW_LAST ? NULL : calloc(slots, sizeof *r->few),
+                                .mask = slots - 1,
+                                .used = r->used };
     if (bigger.few == NULL) {
         return false;
     }
@@ -109,7 +111,8 @@ row_grow(struct digits *d, struct digit_row *r)
 uint8_t *
 digit_make(struct digits *d, unsigned level, uint32_t cell)
 {
-    if (d->level[level] == NULL && (d->level[level] = calloc(BH_PLACES_MAX, sizeof *d->level[level])) == NULL) {
+    if (d->level[level] == NULL &&
+        (d->level[level] = calloc(BH_PLACES_MAX, sizeof *d->level[level])) == NULL) {
         return NULL;
     }
     struct digit_row *r = &d->level[level][cell / DIGIT_KEYS];
@@ -181,7 +184,8 @@ digit_next(const struct digits *d, unsigned level, uint32_t place, struct digit 
 int
 digits_init(struct digits *d, struct slabs *slabs, uint64_t key)
 {
-    *d = (struct digits){ .slabs = slabs, .factor = (uint32_t)bh_mix64(key, 0x9e3779b97f4a7c15ULL) | 1 };
+    *d = (struct digits){ .slabs = slabs,
+                          .factor = (uint32_t)bh_mix64(key, 0x9e3779b97f4a7c15ULL) | 1 };
     d->level[0] = calloc(BH_PLACES_MAX, sizeof *d->level[0]);
     return d->level[0] == NULL ? -ENOMEM : 0;
 }

@@ -44,8 +44,12 @@ merge_places(struct bh_tally *into, const struct bh_tally *from)
         into->place_count[p] += from->place_count[p];
         into->place[p].accesses += from->place[p].accesses;
         into->place[p].sources += from->place[p].sources;
-        into->place[p].first_ns = from->place[p].first_ns < into->place[p].first_ns ? from->place[p].first_ns : into->place[p].first_ns;
-        into->place[p].last_ns = from->place[p].last_ns > into->place[p].last_ns ? from->place[p].last_ns : into->place[p].last_ns;
+        into->place[p].first_ns = from->place[p].first_ns < into->place[p].first_ns
+                                      ? from->place[p].first_ns
+                                      : into->place[p].first_ns;
+        into->place[p].last_ns = from->place[p].last_ns > into->place[p].last_ns
+                                     ? from->place[p].last_ns
+                                     : into->place[p].last_ns;
     }
 }
 
@@ -103,7 +107,8 @@ bh_tally_merge(struct bh_tally *into, struct bh_tally *from)
     }
     ADD(frames), ADD(packets), ADD(accesses), ADD(visits), ADD(tcp_accesses), ADD(udp_accesses);
     ADD(cut_frames), ADD(cut_headers), ADD(bad_time), ADD(duplicates), ADD(filter_unknown);
-    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(pairs_over), ADD(ping_sources), ADD(ping_first);
+    ADD(inbound), ADD(outbound), ADD(pings), ADD(sources_over), ADD(pairs_over), ADD(ping_sources),
+        ADD(ping_first);
     into->first_ns = from->first_ns < into->first_ns ? from->first_ns : into->first_ns;
     into->last_ns = from->last_ns > into->last_ns ? from->last_ns : into->last_ns;
     append_sources(into, from);

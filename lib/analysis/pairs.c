@@ -19,8 +19,11 @@ int
 pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total)
 {
     /* Several shards do not get equally much: room for one to have half as much again. */
-    const uint64_t most = shards == 1 ? PAIRS_MAX / 2 * 3 : 2 * PAIRS_MAX / shards, least = 1U << 12;
-    uint64_t slots = expected == 0 || expected * 2 > most ? most : expected * 2 < least ? least : expected * 2;
+    const uint64_t most = shards == 1 ? PAIRS_MAX / 2 * 3 : 2 * PAIRS_MAX / shards,
+                   least = 1U << 12;
+    uint64_t slots = expected == 0 || expected * 2 > most ? most
+                     : expected * 2 < least               ? least
+                                                          : expected * 2;
     *p = (struct pairs){ .slots = (uint32_t)slots, .size = slots * sizeof *p->tag, .total = total };
     p->tag = bh_pages_new(p->size, slots >= 1U << 20 && expected != 0);
     return p->tag == NULL ? -ENOMEM : 0;
@@ -46,7 +49,8 @@ is_full(struct pairs *p)
         return p->full = p->used >= PAIRS_MAX;
     }
     if (p->used % TELL == 0 && p->used > 0) {
-        return p->full = atomic_fetch_add_explicit(p->total, TELL, memory_order_relaxed) + TELL >= PAIRS_MAX;
+        return p->full = atomic_fetch_add_explicit(p->total, TELL, memory_order_relaxed) + TELL >=
+                         PAIRS_MAX;
     }
     return false;
 }

@@ -9,7 +9,8 @@ place_find(struct bh_places *p, const struct bh_place *x)
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct bh_place *y = &p->place[i];
-        if (strcmp(y->code, x->code) == 0 && strcmp(y->class_name, x->class_name) == 0 && strcmp(y->rfc, x->rfc) == 0) {
+        if (strcmp(y->code, x->code) == 0 && strcmp(y->class_name, x->class_name) == 0 &&
+            strcmp(y->rfc, x->rfc) == 0) {
             return (uint16_t)i;
         }
     }
@@ -26,7 +27,8 @@ place_of_value(const struct kobold_value *v, bool by_region, const char home_cou
     struct bh_place x = { .kind = v->kind };
     if (v->kind == KOBOLD_COUNTRY || v->kind == KOBOLD_REGION) {
         snprintf(x.code, sizeof x.code, "%s", v->code);
-        const char *region = by_region && strcmp(v->code, home_country) != 0 ? kobold_country_region(v->code) : NULL;
+        const char *region =
+            by_region && strcmp(v->code, home_country) != 0 ? kobold_country_region(v->code) : NULL;
         if (region != NULL) {
             snprintf(x.code, sizeof x.code, "%s", region);
         }
@@ -34,15 +36,16 @@ place_of_value(const struct kobold_value *v, bool by_region, const char home_cou
         snprintf(x.class_name, sizeof x.class_name, "%s", v->class_name);
         snprintf(x.rfc, sizeof x.rfc, "%s", v->rfc);
     } else {
-        snprintf(x.class_name, sizeof x.class_name, "%s", v->kind == KOBOLD_UNALLOCATED ? "unallocated" : "unknown");
+        snprintf(x.class_name, sizeof x.class_name, "%s",
+                 v->kind == KOBOLD_UNALLOCATED ? "unallocated" : "unknown");
     }
     return x;
 }
 
 /* Countries first: their counters then lie together. */
 static void
-add_values(struct bh_places *p, const kobold *countries, const char home_country[3], uint16_t *of_value,
-           char (*code_of_value)[4])
+add_values(struct bh_places *p, const kobold *countries, const char home_country[3],
+           uint16_t *of_value, char (*code_of_value)[4])
 {
     unsigned n = kobold_value_count(countries);
     for (int countries_only = 1; countries_only >= 0; countries_only--) {
@@ -64,7 +67,8 @@ add_values(struct bh_places *p, const kobold *countries, const char home_country
 }
 
 void
-bh_places_init(struct bh_places *p, const kobold *countries, bool by_region, const char home_country[3])
+bh_places_init(struct bh_places *p, const kobold *countries, bool by_region,
+               const char home_country[3])
 {
     memset(p, 0, sizeof *p);
     p->by_region = by_region;
@@ -108,14 +112,16 @@ served_word(struct bh_served *s, const char *w, size_t n, const char *where, str
             char *end = NULL;
             unsigned long v = strtoul(slash + 1, &end, 10);
             if (slash[1] < '0' || slash[1] > '9' || end != w + n || v > max) {
-                return bh_error_set(err, BH_EUSAGE, where, "the prefix length is a number from 0 to %u",
+                return bh_error_set(err, BH_EUSAGE, where,
+                                    "the prefix length is a number from 0 to %u",
                                     "プレフィックス長は 0 から %u までの数です", max);
             }
             len = (unsigned)v;
         }
         if (s->net_count == BH_COUNT(s->nets)) {
             return bh_error_set(err, BH_ELIMIT, where, "at most %zu networks for one port",
-                                "1 つのポートに指定できるネットワークは %zu 個までです", BH_COUNT(s->nets));
+                                "1 つのポートに指定できるネットワークは %zu 個までです",
+                                BH_COUNT(s->nets));
         }
         s->nets[s->net_count].ip = ip;
         s->nets[s->net_count++].prefix_len = len;
@@ -181,13 +187,15 @@ served_one(struct bh_served *s, const char *w, size_t n, struct bh_error *err)
 }
 
 int
-bh_served_parse(const char *text, struct bh_served *ret_served, size_t max, size_t *ret_count, struct bh_error *err)
+bh_served_parse(const char *text, struct bh_served *ret_served, size_t max, size_t *ret_count,
+                struct bh_error *err)
 {
     size_t count = 0;
     for (const char *s = text;;) {
         size_t n = strcspn(s, ",");
         if (count == max) {
-            return bh_error_set(err, BH_ELIMIT, "--served", "at most %zu ports", "ポートは %zu 個までです", max);
+            return bh_error_set(err, BH_ELIMIT, "--served", "at most %zu ports",
+                                "ポートは %zu 個までです", max);
         }
         int r = served_one(&ret_served[count], s, n, err);
         if (r != 0) {
@@ -204,7 +212,8 @@ bh_served_parse(const char *text, struct bh_served *ret_served, size_t max, size
 }
 
 bool
-bh_served_offers(const struct bh_served *s, const char *code, const char *home_country, const struct bh_ip *ip)
+bh_served_offers(const struct bh_served *s, const char *code, const char *home_country,
+                 const struct bh_ip *ip)
 {
     bool hit = s->to_all || (s->to_home_country && strcmp(code, home_country) == 0);
     for (size_t c = 0; c < s->code_count && !hit; c++) {

@@ -38,7 +38,9 @@ top_offer(struct top *top, struct bh_trend_port x)
 static struct bh_trend_port
 port_of_cell(uint32_t cell, uint64_t count)
 {
-    return (struct bh_trend_port){ .port = (uint16_t)cell, .proto = (cell >> 16 & 1) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP, .count = count };
+    return (struct bh_trend_port){ .port = (uint16_t)cell,
+                                   .proto = (cell >> 16 & 1) != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+                                   .count = count };
 }
 
 uint64_t
@@ -46,7 +48,8 @@ cell_sources(const struct build *b, uint32_t cell)
 {
     const struct cells *c = b->t->cells;
     const unsigned bit = frequent_bit(&b->t->frequent, cell & 0x1ffff);
-    const uint64_t exact = cell_get(c, cell, CELL_SOURCES) + (bit == 0 ? 0 : b->frequent[cell >> 17][bit]);
+    const uint64_t exact =
+        cell_get(c, cell, CELL_SOURCES) + (bit == 0 ? 0 : b->frequent[cell >> 17][bit]);
     if (!sketches_has(&c->sketches, cell)) {
         return exact;
     }
@@ -80,8 +83,10 @@ top_accesses(const struct build *b, uint32_t place, struct top *top)
                 continue;
             }
             distinct += !has_digits(c, it.cell, 0, level);
-            const bool may = top->count < top->k || (top->k > 0 && (digit + 1ULL) << 4 * level > top->port[top->k - 1].count);
-            if (may && !has_digits(c, it.cell, level + 1, DIGIT_LEVELS)) { /* or it was offered already */
+            const bool may = top->count < top->k || (top->k > 0 && (digit + 1ULL) << 4 * level >
+                                                                       top->port[top->k - 1].count);
+            /* or it was offered already */
+            if (may && !has_digits(c, it.cell, level + 1, DIGIT_LEVELS)) {
                 top_offer(top, port_of_cell(it.cell, cell_get(c, it.cell, CELL_COUNT)));
             }
         }
@@ -107,7 +112,8 @@ top_sources(const struct build *b, uint32_t place, struct top *top)
 }
 
 size_t
-tally_top(const struct bh_tally *t, uint32_t place, size_t k, bool sources, struct bh_trend_port *ret)
+tally_top(const struct bh_tally *t, uint32_t place, size_t k, bool sources,
+          struct bh_trend_port *ret)
 {
     const struct build b = { .t = (struct bh_tally *)(uintptr_t)t };
     struct top top = { ret, 0, k };
@@ -172,9 +178,9 @@ place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_pla
     }
     enum bh_count_unit unit = b->t->cfg.count;
     const bool wide = unit != BH_COUNT_ACCESSES && unit != BH_COUNT_SOURCES;
-    out->ports_distinct = wide                           ? top_wide(&b->t->cells->wide, place, &top)
-                          : unit == BH_COUNT_ACCESSES    ? top_accesses(b, place, &top)
-                                                         : top_sources(b, place, &top);
+    out->ports_distinct = wide                        ? top_wide(&b->t->cells->wide, place, &top)
+                          : unit == BH_COUNT_ACCESSES ? top_accesses(b, place, &top)
+                                                      : top_sources(b, place, &top);
     if (b->t->cfg.rolled) {
         out->ports_distinct = 0; /* roll-ups do not tell it */
     }

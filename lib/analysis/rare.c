@@ -28,7 +28,8 @@ tally_over(struct bh_tally *t, uint32_t row, uint64_t hash, uint32_t key)
 static bool
 is_worth_a_sketch(const struct bh_tally *t, uint32_t key)
 {
-    return key >= CELLS || sketches_has(&t->cells->sketches, key) || frequent_bit(&t->frequent, key % DIGIT_KEYS) != 0 ||
+    return key >= CELLS || sketches_has(&t->cells->sketches, key) ||
+           frequent_bit(&t->frequent, key % DIGIT_KEYS) != 0 ||
            cell_get(t->cells, key, CELL_COUNT) >= WORTH_A_SKETCH;
 }
 
@@ -59,8 +60,8 @@ tally_sketch(struct bh_tally *t, const struct bh_batch *b)
 /* An access of a source for which the table has no room: everything is counted, but what is
  * kept per source (its own count, its hours, its pings) is not. */
 void
-tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell, struct hour *h,
-               uint64_t weight)
+tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash,
+               uint32_t cell, struct hour *h, uint64_t weight)
 {
     const unsigned place = cell >> 17;
     const int64_t ts = b->ts_ns[row];
@@ -76,7 +77,8 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
     }
     if (b->kind[row] == BH_KIND_IP4) {
         const uint32_t net = b->src[row] >> 8;
-        atomic_fetch_or_explicit(&t->cells->net_bits[net >> 6], 1ULL << (net & 63), memory_order_relaxed);
+        atomic_fetch_or_explicit(&t->cells->net_bits[net >> 6], 1ULL << (net & 63),
+                                 memory_order_relaxed);
     }
     if (t->networks.cache != NULL) {
         networks_overflow(t, b, row, hash, place, weight);
@@ -89,7 +91,8 @@ tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint6
 bool
 tally_own_has(const struct bh_tally *t, uint64_t hash)
 {
-    for (uint32_t at = (uint32_t)(hash >> 32) & t->own_mask; t->own_set[at] != 0; at = (at + 1) & t->own_mask) {
+    for (uint32_t at = (uint32_t)(hash >> 32) & t->own_mask; t->own_set[at] != 0;
+         at = (at + 1) & t->own_mask) {
         if (t->own_set[at] == hash) {
             return true;
         }
@@ -190,13 +193,15 @@ tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, 
         return tally_days_country(t, b, row);
     }
     const struct bh_ip6_pair *v6 = &b->ip6[b->kind[row] == BH_KIND_IP6 ? b->src[row] : 0];
-    uint16_t value = b->kind[row] == BH_KIND_IP6 ? kobold_v6(t->cfg.countries, v6->src_hi, v6->src_lo)
-                                                  : kobold_v4(t->cfg.countries, b->src[row]);
+    uint16_t value = b->kind[row] == BH_KIND_IP6
+                         ? kobold_v6(t->cfg.countries, v6->src_hi, v6->src_lo)
+                         : kobold_v4(t->cfg.countries, b->src[row]);
     return p->code_of_value[value & 1023];
 }
 
 void
-tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight)
+tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place,
+           uint64_t weight)
 {
     const char *code = tally_country(t, b, row, place);
     const unsigned port = b->ports[row] & 0xffff;
@@ -212,7 +217,11 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
     struct bh_ip ip = bh_batch_src(b, row);
     struct listed *l = listed_slot(t->listed, t->listed_mask, &ip, t->cfg.key);
     if (!l->used) {
-        *l = (struct listed){ .ip = ip, .place = place, .first_ns = b->ts_ns[row], .last_ns = b->ts_ns[row], .used = true };
+        *l = (struct listed){ .ip = ip,
+                              .place = place,
+                              .first_ns = b->ts_ns[row],
+                              .last_ns = b->ts_ns[row],
+                              .used = true };
         snprintf(l->code, sizeof l->code, "%s", code);
         t->listed_used++;
     }
@@ -220,7 +229,8 @@ tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t 
     l->first_ns = b->ts_ns[row] < l->first_ns ? b->ts_ns[row] : l->first_ns;
     l->last_ns = b->ts_ns[row] > l->last_ns ? b->ts_ns[row] : l->last_ns;
     l->mac = b->want & BH_WANT_COLD ? b->src_mac[row] : 0;
-    l->ports += listed_pair(t, bh_mix64(ip_hash(&ip, t->cfg.key), (uint64_t)b->proto[row] << 16 | port));
+    l->ports +=
+        listed_pair(t, bh_mix64(ip_hash(&ip, t->cfg.key), (uint64_t)b->proto[row] << 16 | port));
 }
 
 /* ---- bursts ------------------------------------------------------------------------------- */
@@ -233,7 +243,8 @@ burst_cmp(const void *a, const void *b)
     if (x->count != y->count) {
         return x->count > y->count ? -1 : 1;
     }
-    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1) : bh_ip_cmp(&x->ip, &y->ip);
+    return x->hour_ns != y->hour_ns ? (x->hour_ns < y->hour_ns ? -1 : 1)
+                                    : bh_ip_cmp(&x->ip, &y->ip);
 }
 
 /* There is room for some: they are the first by burst_cmp(), in whatever order they come. */
@@ -258,7 +269,9 @@ tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x)
 void
 tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key)
 {
-    struct bh_trend_burst x = { .ip = ip, .port = (uint16_t)key, .count = s->hour_count,
+    struct bh_trend_burst x = { .ip = ip,
+                                .port = (uint16_t)key,
+                                .count = s->hour_count,
                                 .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
                                 .hour_ns = bins_hour_start_ns(s->hour) };
     memcpy(x.code, t->cfg.places->place[s->place].code, sizeof x.code);

@@ -52,7 +52,8 @@ tally_log(struct bh_tally *t, const struct source *s, uint32_t service, int64_t 
         t->log_cap = cap;
     }
     t->log[t->log_count++] = (uint64_t)service << (LOG_SLOT_BITS + LOG_DAY_BITS) |
-                             (uint64_t)slot_of(t, s) << LOG_DAY_BITS | ((uint64_t)day & ((1U << LOG_DAY_BITS) - 1));
+                             (uint64_t)slot_of(t, s) << LOG_DAY_BITS |
+                             ((uint64_t)day & ((1U << LOG_DAY_BITS) - 1));
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------ */
@@ -80,7 +81,8 @@ bh_rolled_new(struct bh_tally *t, unsigned ports, struct bh_rolled **ret)
     r->shown = calloc(BH_PLACES_MAX, sizeof *r->shown);
     r->top = calloc(ports + 2UL, sizeof *r->top);
     r->counted = calloc(DIGIT_KEYS / 8, 1);
-    const bool ok = r->bits != NULL && r->touched != NULL && r->shown != NULL && r->top != NULL && r->counted != NULL;
+    const bool ok = r->bits != NULL && r->touched != NULL && r->shown != NULL && r->top != NULL &&
+                    r->counted != NULL;
     if (t->log_failed || t->sources_over > 0 || r->slots > 1U << LOG_SLOT_BITS) {
         bh_rolled_free(r);
         return BH_ELIMIT;
@@ -144,7 +146,8 @@ ask_for(const struct sources *s, const struct bh_rolled_source *x)
 }
 
 int
-bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, uint32_t count, struct bh_rolled_part **ret)
+bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, uint32_t count,
+                   struct bh_rolled_part **ret)
 {
     struct bh_rolled_part *p = calloc(1, sizeof *p);
     struct sources *s = &r->t->sources;
@@ -175,7 +178,8 @@ bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, u
         struct source6 *v6 = x->family == 6 ? source6_get(s, x->hi, x->lo, hash) : NULL;
         struct source *v = v4 != NULL ? &v4->s : v6 != NULL ? &v6->s : NULL;
         if (v == NULL || (v->place != PLACE_NONE && v->place != x->place)) {
-            return BH_ELIMIT; /* no room; or of another country than before, which is found record by record */
+            /* no room; or of another country than before, which is found record by record */
+            return BH_ELIMIT;
         }
         v->place = x->place;
         p->slot[i] = v4 != NULL ? (uint32_t)(v4 - s->v4) : r->base6 + (uint32_t)(v6 - s->v6);
@@ -185,7 +189,8 @@ bh_rolled_part_new(struct bh_rolled *r, const struct bh_rolled_source *source, u
 }
 
 void
-bh_rolled_who(struct bh_rolled_part *p, const uint32_t *id, const uint32_t *accesses, uint32_t count)
+bh_rolled_who(struct bh_rolled_part *p, const uint32_t *id, const uint32_t *accesses,
+              uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         p->accesses[id[i]] = add_up_to_max(p->accesses[id[i]], accesses[i]);

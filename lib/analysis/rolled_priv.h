@@ -8,7 +8,7 @@
 /* One numbering of sources. Numbers are asked for in rising order, so these are read as streams. */
 struct bh_rolled_part {
     uint32_t count;
-    uint32_t *slot;     /* UINT32_MAX: not asked for */
+    uint32_t *slot; /* UINT32_MAX: not asked for */
     uint32_t *accesses;
     uint16_t *place;
     struct bh_rolled_part *next;
@@ -33,14 +33,15 @@ struct bh_rolled {
     uint32_t touched_count;
     uint64_t union_count;
 
-    struct shown *shown; /* [place] */
+    struct shown *shown;       /* [place] */
     struct bh_trend_port *top; /* room for a list */
-    uint8_t *counted;   /* a bit for each service: its distinct sources are known */
-    uint64_t *rare;     /* sources that knocked seldom at services that are asked for: key << 32 | slot */
+    uint8_t *counted;          /* a bit for each service: its distinct sources are known */
+    /* sources that knocked seldom at services that are asked for: key << 32 | slot */
+    uint64_t *rare;
     size_t rares, rare_cap, rare_at;
     uint32_t *missing; /* cells whose sources are not all told */
     size_t missings, missing_cap;
-    uint32_t key; /* the service; UINT32_MAX: none */
+    uint32_t key;                /* the service; UINT32_MAX: none */
     uint32_t acc[BH_PLACES_MAX]; /* its sources */
 
     uint32_t *first_ping, *last_knock; /* [slot]: units */

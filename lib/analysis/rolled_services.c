@@ -99,7 +99,8 @@ bh_rolled_is_shown(const struct bh_rolled *r, unsigned place)
 /* ---- numbers -------------------------------------------------------------------------------------------- */
 
 void
-bh_rolled_number(struct bh_rolled *r, unsigned place, uint32_t key, unsigned outcome, uint64_t accesses)
+bh_rolled_number(struct bh_rolled *r, unsigned place, uint32_t key, unsigned outcome,
+                 uint64_t accesses)
 {
     struct bh_tally *t = r->t;
     const uint32_t cell = (uint32_t)place << 17 | key;
@@ -107,7 +108,8 @@ bh_rolled_number(struct bh_rolled *r, unsigned place, uint32_t key, unsigned out
         return;
     }
     cell_add(t->cells, cell, accesses, 0);
-    if (t->cfg.outcomes && outcome != 0 && outcome != BH_OUTCOME_SILENT && outcome < BH_OUTCOME_COUNT) {
+    if (t->cfg.outcomes && outcome != 0 && outcome != BH_OUTCOME_SILENT &&
+        outcome < BH_OUTCOME_COUNT) {
         cell_outcome(t->cells, cell, outcome, (int64_t)accesses);
     }
 }
@@ -119,7 +121,8 @@ bh_rolled_rows_numbers(struct bh_rolled *r)
     for (size_t i = 0; i < t->log_count; i++) {
         const uint32_t service = log_service(t->log[i]);
         if ((service & 7) != LOG_PING) {
-            bh_rolled_number(r, rolled_source(r, log_slot(t->log[i]))->place, service >> 3, service & 7, 1);
+            bh_rolled_number(r, rolled_source(r, log_slot(t->log[i]))->place, service >> 3,
+                             service & 7, 1);
         }
     }
 }
@@ -190,7 +193,8 @@ bh_rolled_wanted(const struct bh_rolled *r, int place, bool in_crosstab, uint8_t
 {
     for (uint32_t p = 0; p < r->t->cfg.places->count; p++) {
         const struct shown *s = &r->shown[p];
-        if (s->key == NULL || (place >= 0 && p != (uint32_t)place) || (in_crosstab && !s->in_crosstab)) {
+        if (s->key == NULL || (place >= 0 && p != (uint32_t)place) ||
+            (in_crosstab && !s->in_crosstab)) {
             continue;
         }
         for (uint32_t k = 0; k < s->count; k++) {
@@ -212,7 +216,8 @@ bh_rolled_candidates(const struct bh_rolled *r, uint8_t *keys)
     for (uint32_t p = 0; p < r->t->cfg.places->count; p++) {
         const struct shown *s = &r->shown[p];
         for (uint32_t key = 0; s->key != NULL && key < DIGIT_KEYS; key++) {
-            const uint64_t n = is_counted(r, key) ? 0 : cell_get(r->t->cells, p << 17 | key, CELL_COUNT);
+            const uint64_t n =
+                is_counted(r, key) ? 0 : cell_get(r->t->cells, p << 17 | key, CELL_COUNT);
             if (n > 0 && n >= s->last) {
                 keys[key >> 3] |= (uint8_t)(1U << (key & 7));
             }
@@ -223,7 +228,8 @@ bh_rolled_candidates(const struct bh_rolled *r, uint8_t *keys)
 /* ---- distinct sources ---------------------------------------------------------------------------------------- */
 
 int
-bh_rolled_rare_source(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t key, unsigned place, uint32_t source)
+bh_rolled_rare_source(struct bh_rolled *r, const struct bh_rolled_part *p, uint32_t key,
+                      unsigned place, uint32_t source)
 {
     if (source == UINT32_MAX) {
         if (r->missings == r->missing_cap) {
@@ -297,7 +303,8 @@ bh_rolled_service(struct bh_rolled *r, uint32_t key)
 }
 
 void
-bh_rolled_set(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count)
+bh_rolled_set(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+              uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t slot = p->slot[id[i]];
@@ -337,7 +344,8 @@ is_needed(const struct bh_rolled *r, uint32_t cell, const uint8_t *crosstab, con
     if (s->in_crosstab && (crosstab[key >> 3] >> (key & 7) & 1) != 0) {
         return true;
     }
-    return s->count < r->ports || cell_get(r->t->cells, cell, CELL_SOURCES) + most[place] >= s->last;
+    return s->count < r->ports ||
+           cell_get(r->t->cells, cell, CELL_SOURCES) + most[place] >= s->last;
 }
 
 void

@@ -48,8 +48,9 @@ void
 bh_rolled_add_own(struct bh_rolled *r, const struct bh_ip *ip)
 {
     const struct sources *s = &r->t->sources;
-    const uint64_t hash = ip->family == 4 ? own_hash4(s, bh_get_be32(ip->octets))
-                                          : own_hash6(s, bh_get_be64(ip->octets), bh_get_be64(ip->octets + 8));
+    const uint64_t hash = ip->family == 4
+                              ? own_hash4(s, bh_get_be32(ip->octets))
+                              : own_hash6(s, bh_get_be64(ip->octets), bh_get_be64(ip->octets + 8));
     tally_own_add(r->t, hash, OWN_MAX);
 }
 
@@ -62,20 +63,24 @@ bh_rolled_add_place(struct bh_rolled *r, unsigned place, int64_t first_ns, int64
 }
 
 void
-bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key, uint64_t count,
-                    int64_t hour_ns)
+bh_rolled_add_burst(struct bh_rolled *r, const struct bh_ip *ip, unsigned place, uint32_t key,
+                    uint64_t count, int64_t hour_ns)
 {
     if (count < BURST_LEAST) {
         return;
     }
-    struct bh_trend_burst x = { .ip = *ip, .port = (uint16_t)key, .count = count,
-                                .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP, .hour_ns = hour_ns };
+    struct bh_trend_burst x = { .ip = *ip,
+                                .port = (uint16_t)key,
+                                .count = count,
+                                .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
+                                .hour_ns = hour_ns };
     memcpy(x.code, r->t->cfg.places->place[place].code, sizeof x.code);
     tally_burst_keep(r->t, &x);
 }
 
 bool
-bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t last_ns, uint64_t frames)
+bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t last_ns,
+               uint64_t frames)
 {
     struct bh_tally *t = r->t;
     bins_go(&t->bins, first_ns);
@@ -85,7 +90,8 @@ bh_rolled_hour(struct bh_rolled *r, int64_t start_ns, int64_t first_ns, int64_t 
     h->last_frame_ns = last_ns > h->last_frame_ns ? last_ns : h->last_frame_ns;
     t->first_ns = first_ns < t->first_ns ? first_ns : t->first_ns;
     t->last_ns = last_ns > t->last_ns ? last_ns : t->last_ns;
-    return t->bins.current_start_ns == start_ns && last_ns < t->bins.current_end_ns && t->bins.lost == 0;
+    return t->bins.current_start_ns == start_ns && last_ns < t->bins.current_end_ns &&
+           t->bins.lost == 0;
 }
 
 void
@@ -118,7 +124,8 @@ bh_rolled_week_sources(struct bh_rolled *r, int64_t ts_ns, uint64_t count)
 /* ---- distinct sources of several lists ------------------------------------------------------------------------------ */
 
 void
-bh_rolled_union_add(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count)
+bh_rolled_union_add(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                    uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         r->union_count += p->slot[id[i]] != UINT32_MAX && rolled_set_bit(r, p->slot[id[i]]);
@@ -170,7 +177,8 @@ knocked_at(struct bh_rolled *r, uint32_t slot, uint32_t unit)
 }
 
 void
-bh_rolled_knocked(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit)
+bh_rolled_knocked(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                  uint32_t count, uint32_t unit)
 {
     for (uint32_t i = 0; units_room(r) && i < count; i++) {
         if (p->slot[id[i]] != UINT32_MAX) {
@@ -190,7 +198,8 @@ bh_rolled_knocked_all(struct bh_rolled *r, const struct bh_rolled_part *p, uint3
 }
 
 void
-bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count, uint32_t unit)
+bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+                 uint32_t count, uint32_t unit)
 {
     for (uint32_t i = 0; units_room(r) && i < count; i++) {
         const uint32_t slot = p->slot[id[i]];
@@ -201,7 +210,8 @@ bh_rolled_pinged(struct bh_rolled *r, const struct bh_rolled_part *p, const uint
 }
 
 void
-bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id, uint32_t count)
+bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32_t *id,
+               uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (p->slot[id[i]] != UINT32_MAX) {
@@ -212,7 +222,8 @@ bh_rolled_then(struct bh_rolled *r, const struct bh_rolled_part *p, const uint32
 
 /* Of records: a slot's flags say what happened among them, the log when. */
 int
-bh_rolled_end(struct bh_rolled *r, uint32_t (*unit_of)(void *arg, int64_t day), void *arg, const int64_t *day_of_unit)
+bh_rolled_end(struct bh_rolled *r, uint32_t (*unit_of)(void *arg, int64_t day), void *arg,
+              const int64_t *day_of_unit)
 {
     struct bh_tally *t = r->t;
     if (!units_room(r)) {
@@ -242,8 +253,8 @@ bh_rolled_end(struct bh_rolled *r, uint32_t (*unit_of)(void *arg, int64_t day), 
             t->ping_first++;
             s->flags |= SRC_PING_FIRST;
         }
-        if (day_of_unit != NULL && (s->flags & SRC_PING_FIRST) == 0 && knock > 0 && knock - 1 != ping &&
-            day_of_unit[knock - 1] == day_of_unit[ping]) {
+        if (day_of_unit != NULL && (s->flags & SRC_PING_FIRST) == 0 && knock > 0 &&
+            knock - 1 != ping && day_of_unit[knock - 1] == day_of_unit[ping]) {
             return BH_ELIMIT; /* of one day in two runs: which came first, their records say */
         }
     }

@@ -18,7 +18,8 @@
 /* Keys of sketches: a sensor's sources, and those of a port of it. */
 #define KEY_OF_SENSOR(sensor) PAIR_KEY_PLACE(sensor)
 
-_Static_assert(BH_TALLY_SENSORS_MAX <= BH_PLACES_MAX, "a sensor has a row of digits and a sketch, as places do");
+_Static_assert(BH_TALLY_SENSORS_MAX <= BH_PLACES_MAX,
+               "a sensor has a row of digits and a sketch, as places do");
 
 int
 sensors_init(struct sensors *s, const struct bh_tally_config *cfg)
@@ -34,7 +35,8 @@ sensors_init(struct sensors *s, const struct bh_tally_config *cfg)
     }
     bool ok = s->sum != NULL && digits_init(&s->ports, &s->slabs, cfg->key) == 0 &&
               sketches_init(&s->sketches) == 0 &&
-              pairs_init(&s->pairs, cfg->expected_frames * (cfg->count == BH_COUNT_SOURCES ? 2 : 1), cfg->shards, NULL) == 0;
+              pairs_init(&s->pairs, cfg->expected_frames * (cfg->count == BH_COUNT_SOURCES ? 2 : 1),
+                         cfg->shards, NULL) == 0;
     return ok ? 0 : -ENOMEM;
 }
 
@@ -89,7 +91,8 @@ is_new(struct bh_tally *t, const struct bh_batch *b, uint32_t i, uint64_t hash, 
 static bool
 has_port(const struct bh_batch *b, uint32_t i)
 {
-    return (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
+    return (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) &&
+           (b->marks[i] & BH_MARK_NO_PORTS) == 0;
 }
 
 static void
@@ -149,8 +152,10 @@ sensors_merge(struct bh_tally *into, const struct bh_tally *from)
         s->sum[k].accesses += f->sum[k].accesses;
         s->sum[k].count += f->sum[k].count;
         s->sum[k].sources += f->sum[k].sources;
-        s->sum[k].first_ns = f->sum[k].first_ns < s->sum[k].first_ns ? f->sum[k].first_ns : s->sum[k].first_ns;
-        s->sum[k].last_ns = f->sum[k].last_ns > s->sum[k].last_ns ? f->sum[k].last_ns : s->sum[k].last_ns;
+        s->sum[k].first_ns =
+            f->sum[k].first_ns < s->sum[k].first_ns ? f->sum[k].first_ns : s->sum[k].first_ns;
+        s->sum[k].last_ns =
+            f->sum[k].last_ns > s->sum[k].last_ns ? f->sum[k].last_ns : s->sum[k].last_ns;
         for (unsigned level = 0; level < DIGIT_LEVELS / 2; level++) {
             struct digit it = { 0 };
             while (digit_next(&f->ports, level, (uint32_t)k, &it)) {
@@ -168,7 +173,8 @@ static uint64_t
 sources_of(const struct sensors *s, size_t k)
 {
     const uint64_t exact = s->sum[k].sources, accesses = s->sum[k].accesses;
-    return exact + sketches_get(&s->sketches, KEY_OF_SENSOR((uint32_t)k), accesses > exact ? accesses - exact : 0);
+    return exact + sketches_get(&s->sketches, KEY_OF_SENSOR((uint32_t)k),
+                                accesses > exact ? accesses - exact : 0);
 }
 
 static uint64_t

@@ -54,7 +54,8 @@ sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key
     uint64_t guess = expected == 0 ? 1U << 14 : expected / 64 / shards;
     s->most4 = share_of(SOURCES4_MAX, shards);
     s->most6 = share_of(slots6, shards);
-    uint32_t n4 = slots_for(guess, 1U << 10, s->most4), n6 = slots_for(guess / 8, 1U << 8, s->most6);
+    uint32_t n4 = slots_for(guess, 1U << 10, s->most4),
+             n6 = slots_for(guess / 8, 1U << 8, s->most6);
     s->v4 = table_new(n4, s->most4, sizeof *s->v4, &s->size4);
     s->v6 = table_new(n6, s->most6, sizeof *s->v6, &s->size6);
     s->mask4 = n4 - 1;
@@ -174,9 +175,11 @@ grow6(struct sources *s)
 void
 sources_reserve(struct sources *s, uint32_t more4, uint32_t more6)
 {
-    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 && s->mask4 + 1 < s->most4 && grow4(s)) {
+    while (s->used4 + more4 > (s->mask4 + 1) / 8 * 5 && s->used4 < s->limit4 &&
+           s->mask4 + 1 < s->most4 && grow4(s)) {
     }
-    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 && s->mask6 + 1 < s->most6 && grow6(s)) {
+    while (s->used6 + more6 > (s->mask6 + 1) / 8 * 5 && s->used6 < s->limit6 &&
+           s->mask6 + 1 < s->most6 && grow6(s)) {
     }
 }
 

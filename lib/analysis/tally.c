@@ -69,8 +69,8 @@ weight_of(const struct bh_batch *b, uint32_t i, bool weighted)
 
 /* Is this access offered to whoever asks? Then it is a visit. */
 static BH_NOINLINE bool
-is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsigned place, uint64_t hash,
-         uint64_t weight)
+is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsigned place,
+         uint64_t hash, uint64_t weight)
 {
     if ((t->served[key >> 3] >> (key & 7) & 1) == 0) {
         return false;
@@ -85,7 +85,8 @@ is_visit(struct bh_tally *t, struct bh_batch *b, uint32_t i, uint32_t key, unsig
             t->visit_count[k] += weight;
             b->counted[i] = BH_COUNTED_VISIT;
             /* Distinct visitors of a served port: few enough for the set of pairs. */
-            t->visit_sources[k] += tally_pair(t, i, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
+            t->visit_sources[k] +=
+                tally_pair(t, i, bh_mix64(hash, 0x2000000000ULL + k), PAIR_KEY_VISIT(k));
             return true;
         }
     }
@@ -101,11 +102,12 @@ struct stage {
     uint64_t hour_len_ns; /* 0: no hour yet */
     uint32_t *trend_row;
     uint32_t day_first, day_len, week_first, week_len, id; /* of the hour */
-    uint32_t look_from;   /* accesses in an hour from which a source that comes into another is looked at */
+    /* accesses in an hour from which a source that comes into another is looked at */
+    uint32_t look_from;
     uint64_t *watched;    /* within a day after a silence: its count of sources that are back */
     uint32_t before_hour; /* the last hour before it */
     uint64_t visits, pings, knocks, udp;
-    uint64_t knocks_before;                        /* this hour */
+    uint64_t knocks_before;                      /* this hour */
     uint32_t sources, day_sources, week_sources; /* new in this hour */
     uint32_t listed, rare;
 };
@@ -187,7 +189,8 @@ static BH_NOINLINE void
 source_knocks(struct bh_tally *t, uint32_t row, struct source *s, uint64_t hash)
 {
     if (BH_UNLIKELY((s->flags & SRC_MOVED) != 0)) {
-        const bool is_new = tally_pair(t, row, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
+        const bool is_new =
+            tally_pair(t, row, pair_hash_place(hash, s->place), PAIR_KEY_PLACE(s->place));
         t->place[s->place].sources += is_new;
         t->sources_again += is_new && (s->flags & SRC_KNOCKED) != 0;
         s->flags = (uint16_t)(s->flags & ~SRC_MOVED);
@@ -221,7 +224,8 @@ plus(uint32_t sum, uint64_t weight, bool weighted)
 }
 
 static BH_ALWAYS_INLINE void
-access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
+access_one(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash,
+           bool weighted)
 {
     struct bh_tally *t = g->t;
     struct bh_batch *b = g->b;
@@ -405,7 +409,8 @@ struct inbound {
 };
 
 static BH_ALWAYS_INLINE void
-count_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash, bool weighted)
+count_row(struct stage *g, uint32_t i, struct source *s, uint32_t *hour_key, uint64_t hash,
+          bool weighted)
 {
     g->b->country[i] = s->place;
     if (BH_LIKELY(g->b->cls[i] == BH_CLASS_ACCESS)) {
@@ -562,17 +567,23 @@ count_by_day(struct stage *g, struct inbound *in, bool is_v6)
 enum { TO_V4 = 1, TO_V6 = 2, TO_OWN = 4 };
 #define ROW_SORT(kind, direction) ((kind) << 3 | (direction))
 static const uint8_t sort_of[64] = {
-    [ROW_SORT(BH_KIND_IP4, BH_DIR_IN)] = TO_V4,       [ROW_SORT(BH_KIND_IP6, BH_DIR_IN)] = TO_V6,
-    [ROW_SORT(BH_KIND_IP4, BH_DIR_UNKNOWN)] = TO_OWN, [ROW_SORT(BH_KIND_IP6, BH_DIR_UNKNOWN)] = TO_OWN,
-    [ROW_SORT(BH_KIND_IP4, BH_DIR_OUT)] = TO_OWN,     [ROW_SORT(BH_KIND_IP6, BH_DIR_OUT)] = TO_OWN,
-    [ROW_SORT(BH_KIND_IP4, BH_DIR_LOCAL)] = TO_OWN,   [ROW_SORT(BH_KIND_IP6, BH_DIR_LOCAL)] = TO_OWN,
-    [ROW_SORT(BH_KIND_IP4, BH_DIR_TRANSIT)] = TO_OWN, [ROW_SORT(BH_KIND_IP6, BH_DIR_TRANSIT)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_IN)] = TO_V4,
+    [ROW_SORT(BH_KIND_IP6, BH_DIR_IN)] = TO_V6,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_UNKNOWN)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP6, BH_DIR_UNKNOWN)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_OUT)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP6, BH_DIR_OUT)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_LOCAL)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP6, BH_DIR_LOCAL)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP4, BH_DIR_TRANSIT)] = TO_OWN,
+    [ROW_SORT(BH_KIND_IP6, BH_DIR_TRANSIT)] = TO_OWN,
 };
 
 /* Rows that count, in three lists: each row is written to the end of all of them, and the one it
  * belongs to gets longer. Returns how many are in the third. */
 static BH_ALWAYS_INLINE uint32_t
-sort_rows(const struct bh_batch *b, bool all, struct inbound *v4, struct inbound *v6, uint16_t *restrict own)
+sort_rows(const struct bh_batch *b, bool all, struct inbound *v4, struct inbound *v6,
+          uint16_t *restrict own)
 {
     uint32_t n4 = 0, n6 = 0, n_own = 0;
     for (uint32_t i = 0, n = b->rows; i < n; i++) {
@@ -613,7 +624,8 @@ bh_tally_sources(struct bh_tally *t, struct bh_batch *b)
     stage_begin(&g, t, b);
     select_rows(t, b);
     look_over(t, b);
-    const uint32_t n_own = t->batch_is_counted ? sort_rows(b, true, &v4, &v6, own) : sort_rows(b, false, &v4, &v6, own);
+    const uint32_t n_own = t->batch_is_counted ? sort_rows(b, true, &v4, &v6, own)
+                                               : sort_rows(b, false, &v4, &v6, own);
     for (uint32_t j = 0; j < n_own; j++) {
         own_row(t, b, own[j]);
     }
@@ -659,7 +671,8 @@ tally_pour_frequent(struct bh_tally *t)
         for (unsigned bit = 1; bit <= t->frequent.count; bit++) {
             if (t->at_frequent[place][bit] > 0) {
                 t->place[place].accesses += t->at_frequent[place][bit];
-                cell_add(t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit], 0);
+                cell_add(t->cells, place << 17 | t->frequent.port[bit], t->at_frequent[place][bit],
+                         0);
                 t->at_frequent[place][bit] = 0;
             }
         }
@@ -705,7 +718,8 @@ count_outcomes(struct bh_tally *t, const struct bh_batch *b)
         uint32_t i = t->access_row[j];
         unsigned o = b->outcome[i];
         if (b->proto[i] == BH_PROTO_TCP && o != BH_OUTCOME_NONE && o != BH_OUTCOME_SILENT) {
-            cell_outcome(t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o, (int64_t)weight_of(b, i, b->has_weight));
+            cell_outcome(t->cells, cell_of(b->country[i], BH_PROTO_TCP, b->ports[i] & 0xffff), o,
+                         (int64_t)weight_of(b, i, b->has_weight));
         }
     }
 }
@@ -726,7 +740,8 @@ count_wide(struct bh_tally *t, const struct bh_batch *b)
         sum->last_ns = ts > sum->last_ns ? ts : sum->last_ns;
         bins_at(&t->bins, ts)->count += n;
         t->bins.trend_row[place] = add_up_to_max(t->bins.trend_row[place], n);
-        bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0;
+        bool has_port = (b->proto[i] == BH_PROTO_TCP || b->proto[i] == BH_PROTO_UDP) &&
+                        (b->marks[i] & BH_MARK_NO_PORTS) == 0;
         if (has_port) {
             digits_add_wide(&t->cells->wide, cell_of(place, b->proto[i], b->ports[i] & 0xffff), n);
         }
@@ -760,13 +775,15 @@ count_seen(struct bh_tally *t, const struct bh_batch *b)
             continue;
         }
         if (s->port_proto != 0) {
-            t->dst_ports[port_part[s->port_proto] << 13 | s->port >> 3] |= (uint8_t)(1U << (s->port & 7));
+            t->dst_ports[port_part[s->port_proto] << 13 | s->port >> 3] |=
+                (uint8_t)(1U << (s->port & 7));
         }
         if (s->has_src4) {
             tally_own_add(t, own_hash4(&t->sources, s->src4), OWN_MAX / t->cfg.shards);
         }
         if (s->has_src6) {
-            tally_own_add(t, own_hash6(&t->sources, s->src6_hi, s->src6_lo), OWN_MAX / t->cfg.shards);
+            tally_own_add(t, own_hash6(&t->sources, s->src6_hi, s->src6_lo),
+                          OWN_MAX / t->cfg.shards);
         }
     }
 }
@@ -785,7 +802,8 @@ count_some_rows(struct bh_tally *t, const struct bh_batch *b)
     for (uint32_t i = 0; i < b->rows; i++) {
         const uint64_t c = b->counted[i] != 0, w = c * weight_of(b, i, b->has_weight);
         const bool is_ip = b->kind[i] >= BH_KIND_IP4;
-        const bool has_port = c != 0 && (b->marks[i] & BH_MARK_NO_PORTS) == 0 && (b->layers[i] & BH_LAYER_SEEN) == 0;
+        const bool has_port =
+            c != 0 && (b->marks[i] & BH_MARK_NO_PORTS) == 0 && (b->layers[i] & BH_LAYER_SEEN) == 0;
         t->histograms[0].classes[b->cls[i]] += w;
         t->histograms[0].layers[layers_index(b->layers[i])] += c; /* frames: a row is one */
         t->packets += is_ip * w;
@@ -835,7 +853,8 @@ count_plain_rows(struct bh_tally *t, const struct bh_batch *b)
 static void
 count_rows(struct bh_tally *t, const struct bh_batch *b)
 {
-    if (BH_LIKELY(t->batch_is_counted && t->batch_odd == 0 && b->seen_rows == 0 && !b->has_weight)) {
+    if (BH_LIKELY(t->batch_is_counted && t->batch_odd == 0 && b->seen_rows == 0 &&
+                  !b->has_weight)) {
         count_plain_rows(t, b);
         return;
     }
@@ -881,7 +900,8 @@ static void
 count_hours(struct bh_tally *t, const struct bh_batch *b)
 {
     const uint32_t n = b->rows;
-    if (BH_UNLIKELY(!t->batch_is_counted || !t->batch_is_ordered || (t->batch_odd & BH_MARK_BAD_TIME) != 0)) {
+    if (BH_UNLIKELY(!t->batch_is_counted || !t->batch_is_ordered ||
+                    (t->batch_odd & BH_MARK_BAD_TIME) != 0)) {
         count_hours_one_by_one(t, b);
         return;
     }
@@ -901,7 +921,8 @@ count_hours(struct bh_tally *t, const struct bh_batch *b)
 }
 
 void
-bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves, size_t moves_count)
+bh_tally_counts(struct bh_tally *t, const struct bh_batch *b, const struct bh_move *moves,
+                size_t moves_count)
 {
     for (uint32_t j = 0; j < t->rare_count; j++) {
         t->rare_new[j] = tally_pair(t, t->rare_row[j], t->rare_hash[j], t->rare_cell[j]);
@@ -968,7 +989,8 @@ static void
 mark_served(struct bh_tally *t)
 {
     for (size_t k = 0; k < t->cfg.served_count; k++) {
-        uint32_t key = (uint32_t)(t->cfg.served[k].proto != BH_PROTO_TCP) << 16 | t->cfg.served[k].port;
+        uint32_t key =
+            (uint32_t)(t->cfg.served[k].proto != BH_PROTO_TCP) << 16 | t->cfg.served[k].port;
         t->served[key >> 3] |= (uint8_t)(1U << (key & 7));
         t->has_served = true;
     }
@@ -1036,11 +1058,12 @@ bh_tally_new(const struct bh_tally_config *cfg, struct bh_tally **ret_tally)
     t->own_set = calloc(t->own_mask + 1UL, sizeof *t->own_set);
     t->day_accesses = cfg->day_count > 0 ? calloc(cfg->day_count, sizeof *t->day_accesses) : NULL;
     bool ok = (cfg->day_count == 0 || t->day_accesses != NULL) && t->access_row != NULL &&
-              t->rare_hash != NULL && t->rare_cell != NULL && t->rare_new != NULL && t->rare_row != NULL &&
-              t->over != NULL && t->own_set != NULL;
+              t->rare_hash != NULL && t->rare_cell != NULL && t->rare_new != NULL &&
+              t->rare_row != NULL && t->over != NULL && t->own_set != NULL;
     t->cells = cfg->first != NULL ? cfg->first->cells : NULL;
     ok = ok && (t->cells != NULL || cells_new(cfg->key, &t->cells) == 0);
-    ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key, cfg->rolled ? SOURCES6_MAX_ROLLED : SOURCES6_MAX) == 0;
+    ok = ok && sources_init(&t->sources, expected, cfg->shards, cfg->key,
+                            cfg->rolled ? SOURCES6_MAX_ROLLED : SOURCES6_MAX) == 0;
     ok = ok && pairs_init(&t->pairs, expected, cfg->shards, cfg->pairs_total) == 0;
     ok = ok && networks_init(&t->networks, cfg->systems) == 0;
     ok = ok && sensors_init(&t->sensors, cfg) == 0;

@@ -68,7 +68,8 @@ void digits_add_wide(struct digits *d, uint32_t cell, uint64_t n);
 uint64_t digits_get_wide(const struct digits *d, uint32_t cell);
 /* Where a digit is, made when it is not there; NULL without memory. */
 uint8_t *digit_make(struct digits *d, unsigned level, uint32_t cell);
-uint8_t digit_get(const struct digits *d, unsigned level, uint32_t cell); /* 0 also for what is not there */
+/* 0 also for what is not there */
+uint8_t digit_get(const struct digits *d, unsigned level, uint32_t cell);
 
 /* All octets of a place and level that are not 0; begins with { 0 }. */
 struct digit {
@@ -87,7 +88,7 @@ digit_slot(const struct digits *d, const struct digit_row *r, uint32_t key)
 
 /* What is counted: a cell, or one of these. */
 #define PAIR_KEY_PLACE(place) (0x80000000U | (place)) /* distinct sources of a place */
-#define PAIR_KEY_SYSTEM(asn) (0xa0000000U | (asn)) /* of an autonomous system, 28 bits of it */
+#define PAIR_KEY_SYSTEM(asn) (0xa0000000U | (asn))    /* of an autonomous system, 28 bits of it */
 #define PAIR_KEY_VISIT(entry) (0xc0000000U | (uint32_t)(entry)) /* of an entry of --served */
 
 #define SKETCH_BITS 10
@@ -110,15 +111,23 @@ uint64_t sketches_get(const struct sketches *s, uint32_t key, uint64_t most);
 
 /* A cell is place << 17 | udp << 16 | port. */
 #define CELLS (BH_PLACES_MAX * DIGIT_KEYS)
-enum cell_kind { CELL_COUNT, CELL_SOURCES, CELL_COMPLETE, CELL_RESET, CELL_HALF, CELL_REFUSED, CELL_UNKNOWN };
+enum cell_kind {
+    CELL_COUNT,
+    CELL_SOURCES,
+    CELL_COMPLETE,
+    CELL_RESET,
+    CELL_HALF,
+    CELL_REFUSED,
+    CELL_UNKNOWN
+};
 
 struct cells { /* of all shards */
     pthread_mutex_t lock;
     struct slabs slabs;
-    struct digits both;     /* accesses; their distinct sources                     */
-    struct digits outcomes; /* complete and reset; behind the bit of UDP half open and refused */
-    struct digits unknown;  /* accesses known to be "unknown"                       */
-    struct digits wide;     /* --count packets or bytes: sums of octets             */
+    struct digits both;       /* accesses; their distinct sources                     */
+    struct digits outcomes;   /* complete and reset; behind the bit of UDP half open and refused */
+    struct digits unknown;    /* accesses known to be "unknown"                       */
+    struct digits wide;       /* --count packets or bytes: sums of octets             */
     struct sketches sketches; /* distinct sources beyond the exact ones             */
     _Atomic uint64_t *net_bits; /* of IPv4 sources beyond the tables: a bit for each /24; no lock */
 };
@@ -152,7 +161,8 @@ static inline void
 cell_count(struct cells *c, uint32_t cell, bool is_new)
 {
     struct digit_row *r = &c->both.level[0][cell / DIGIT_KEYS];
-    uint8_t *octet = BH_LIKELY(r->many != NULL) ? &r->many[cell % DIGIT_KEYS] : digit_make(&c->both, 0, cell);
+    uint8_t *octet =
+        BH_LIKELY(r->many != NULL) ? &r->many[cell % DIGIT_KEYS] : digit_make(&c->both, 0, cell);
     if (BH_UNLIKELY(octet == NULL || (*octet & 15) == 15 || (is_new && *octet >= 0xf0))) {
         cell_add(c, cell, 1, is_new);
         return;
@@ -205,11 +215,12 @@ struct sources {
     struct source6 *v6;
     uint32_t mask4, mask6, used4, used6, limit4, limit6;
     uint32_t most4, most6; /* slots they may grow to */
-    size_t size4, size6; /* octets of the tables, with what they may grow into */
+    size_t size4, size6;   /* octets of the tables, with what they may grow into */
     uint64_t key;
 };
 #define SOURCES6_MAX_ROLLED (1U << 19) /* roll-ups are exact or nothing: room is made for more */
-BH_NODISCARD int sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key, uint32_t slots6);
+BH_NODISCARD int
+sources_init(struct sources *s, uint64_t expected, unsigned shards, uint64_t key, uint32_t slots6);
 void sources_done(struct sources *s);
 /* The slot, made when there is room; NULL when the table is full. A slot just made has no place
  * yet (PLACE_NONE). */
@@ -249,14 +260,18 @@ static BH_ALWAYS_INLINE struct source4 *
 source4_get(struct sources *s, uint32_t addr, uint64_t hash)
 {
     struct source4 *v = &s->v4[(uint32_t)hash & s->mask4];
-    return BH_LIKELY(v->addr == addr && (v->s.flags & SRC_USED) != 0) ? v : source4_search(s, addr, hash);
+    return BH_LIKELY(v->addr == addr && (v->s.flags & SRC_USED) != 0)
+               ? v
+               : source4_search(s, addr, hash);
 }
 
 static BH_ALWAYS_INLINE struct source6 *
 source6_get(struct sources *s, uint64_t hi, uint64_t lo, uint64_t hash)
 {
     struct source6 *v = &s->v6[(uint32_t)hash & s->mask6];
-    return BH_LIKELY(v->hi == hi && v->lo == lo && (v->s.flags & SRC_USED) != 0) ? v : source6_search(s, hi, lo, hash);
+    return BH_LIKELY(v->hi == hi && v->lo == lo && (v->s.flags & SRC_USED) != 0)
+               ? v
+               : source6_search(s, hi, lo, hash);
 }
 
 /* ---- pairs.c: distinct (source, cell) ------------------------------------------------------------ */
@@ -271,7 +286,8 @@ struct pairs {
     bool full;
     _Atomic uint64_t *total; /* of all shards; may be NULL */
 };
-BH_NODISCARD int pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total);
+BH_NODISCARD int
+pairs_init(struct pairs *p, uint64_t expected, unsigned shards, _Atomic uint64_t *total);
 void pairs_done(struct pairs *p);
 enum pair { PAIR_KNOWN, PAIR_NEW, PAIR_OVER };
 enum pair pairs_add(struct pairs *p, uint64_t hash);
@@ -339,9 +355,9 @@ struct sensors {
     struct sensor_sum *sum; /* of each; NULL: nobody asks */
     size_t count;
     struct slabs slabs;
-    struct digits ports;       /* [sensor][port]: in the chosen unit */
-    struct pairs pairs;        /* (sensor, source); with --count sources (sensor, port, source) too */
-    struct sketches sketches;  /* beyond them                                                     */
+    struct digits ports; /* [sensor][port]: in the chosen unit */
+    struct pairs pairs;  /* (sensor, source); with --count sources (sensor, port, source) too */
+    struct sketches sketches; /* beyond them                                                     */
     uint64_t pairs_over;
 };
 BH_NODISCARD int sensors_init(struct sensors *s, const struct bh_tally_config *cfg);
@@ -354,7 +370,7 @@ void sensors_merge(struct bh_tally *into, const struct bh_tally *from);
 
 #define HOUR_STEP 4U /* from the id of an hour to that of the next: ids are quarters of an hour */
 struct hour {
-    uint32_t id;                      /* quarters of an hour since 1970 at its begin, on the zone's full hours */
+    uint32_t id; /* quarters of an hour since 1970 at its begin, on the zone's full hours */
     uint32_t day_first, day_next, week_first, week_next; /* ids of the hours that begin them */
     uint64_t frames, count, sources, day_sources, week_sources;
     int64_t first_frame_ns, last_frame_ns;
@@ -364,8 +380,8 @@ struct hour {
 struct bins {
     struct hour *hour; /* sorted by id only at the end */
     uint32_t used, cap;
-    struct map index;  /* id -> index + 1 */
-    uint32_t current;  /* index, UINT32_MAX: none */
+    struct map index; /* id -> index + 1 */
+    uint32_t current; /* index, UINT32_MAX: none */
     int64_t current_start_ns, current_end_ns;
     uint32_t trend_first, trend_width; /* hours */
     uint32_t (*trend)[BH_PLACES_MAX];
@@ -396,7 +412,7 @@ int64_t bins_hour_start_ns(uint32_t id);
 #define FREQUENT_SLOTS 1024U
 struct frequent {
     uint32_t factor;
-    uint32_t slot[FREQUENT_SLOTS]; /* udp << 16 | port, shifted up by 6, and the bit below */
+    uint32_t slot[FREQUENT_SLOTS];   /* udp << 16 | port, shifted up by 6, and the bit below */
     uint32_t port[FREQUENT_MAX + 1]; /* [bit]: udp << 16 | port */
     unsigned count;                  /* bits 1 .. count are in use */
 };
@@ -455,14 +471,15 @@ struct bh_tally {
     struct networks networks;
     struct sensors sensors;
     struct frequent frequent;
-    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1]; /* [place][bit]; [..][0]: all other ports */
+    /* [place][bit]; [..][0]: all other ports */
+    uint32_t at_frequent[BH_PLACES_MAX][FREQUENT_MAX + 1];
     uint32_t at_frequent_rows; /* since they were added to the cells                   */
-    uint8_t served[1U << 14];   /* bit per udp << 16 | port                             */
+    uint8_t served[1U << 14];  /* bit per udp << 16 | port                             */
     bool has_served;
     bool two_sided;
     bool is_wide; /* --count packets or bytes */
 
-    uint64_t place_count[BH_PLACES_MAX];    /* in the chosen unit, visits left out        */
+    uint64_t place_count[BH_PLACES_MAX]; /* in the chosen unit, visits left out        */
     struct place_sum place[BH_PLACES_MAX];
     uint32_t trend_unused[BH_PLACES_MAX]; /* where accesses go when the sparkline is of packets */
     uint64_t classes[BH_CLASS_COUNT];
@@ -498,7 +515,10 @@ struct bh_tally {
     uint16_t *rare_row;
     bool *rare_new; /* the pair was */
     uint32_t rare_count;
-    struct { uint32_t key; uint16_t row; } *over; /* pairs to be estimated */
+    struct {
+        uint32_t key;
+        uint16_t row;
+    } * over; /* pairs to be estimated */
     uint32_t over_count;
     uint64_t pairs_over;
 
@@ -552,10 +572,11 @@ tally_wide_unit(const struct bh_tally *t, const struct bh_batch *b, uint32_t i)
 void tally_settle(struct bh_tally *t);
 /* days.c: several country databases, each for its days. */
 void tally_days_filter(struct bh_tally *t, struct bh_batch *b);
-unsigned tally_days_place(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, size_t *ret_day);
+unsigned
+tally_days_place(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, size_t *ret_day);
 const char *tally_days_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row);
 void tally_pour_frequent(struct bh_tally *t); /* counters of frequent ports into the cells */
-#define OWN_MAX (1U << 22) /* slots, of all shards together */
+#define OWN_MAX (1U << 22)                    /* slots, of all shards together */
 void tally_own_add(struct bh_tally *t, uint64_t hash, uint32_t slots_most);
 bool tally_own_has(const struct bh_tally *t, uint64_t hash);
 /* Is this pair new, and exactly counted? If not, its row may be sketched at the end of the batch. */
@@ -568,12 +589,14 @@ tally_pair(struct bh_tally *t, uint32_t row, uint64_t hash, uint32_t key)
 }
 void tally_sketch(struct bh_tally *t, const struct bh_batch *b); /* with the cells' lock */
 
-void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash, uint32_t cell,
-                    struct hour *h, uint64_t weight);
+void tally_overflow(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint64_t hash,
+                    uint32_t cell, struct hour *h, uint64_t weight);
 #define BURST_LEAST BH_BURST_LEAST
-void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place, uint64_t weight);
+void tally_list(struct bh_tally *t, const struct bh_batch *b, uint32_t row, uint16_t place,
+                uint64_t weight);
 /* Code of the country (not of the region) of a row's source; "" when it has none. */
-const char *tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);
+const char *
+tally_country(const struct bh_tally *t, const struct bh_batch *b, uint32_t row, unsigned place);
 void tally_burst(struct bh_tally *t, struct bh_ip ip, const struct source *s, uint32_t key);
 int burst_cmp(const void *a, const void *b);
 void tally_burst_keep(struct bh_tally *t, const struct bh_trend_burst *x);

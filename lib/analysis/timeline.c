@@ -59,7 +59,8 @@ find_gaps(struct build *b, const struct hour *h, size_t n)
             out->gaps = g;
         }
         struct bh_trend_gap *g = &out->gaps[out->gap_count++];
-        *g = (struct bh_trend_gap){ .start_ns = h[i - 1].last_frame_ns, .end_ns = h[i].first_frame_ns };
+        *g = (struct bh_trend_gap){ .start_ns = h[i - 1].last_frame_ns,
+                                    .end_ns = h[i].first_frame_ns };
         const struct bh_silences *s = b->t->cfg.silences;
         for (uint32_t k = 0; s != NULL && k < s->count && k < BH_GAPS_MAX; k++) {
             g->regular_sources += s->silence[k].end_ns == g->end_ns ? b->t->gap_regular[k] : 0;
@@ -80,7 +81,9 @@ static void
 bin_bounds(const struct hour *h, enum bh_bin bin, uint32_t *ret_first, uint32_t *ret_next)
 {
     *ret_first = bin == BH_BIN_HOUR ? h->id : bin == BH_BIN_DAY ? h->day_first : h->week_first;
-    *ret_next = bin == BH_BIN_HOUR ? h->id + HOUR_STEP : bin == BH_BIN_DAY ? h->day_next : h->week_next;
+    *ret_next = bin == BH_BIN_HOUR  ? h->id + HOUR_STEP
+                : bin == BH_BIN_DAY ? h->day_next
+                                    : h->week_next;
 }
 
 static bool
@@ -151,7 +154,9 @@ fill_bins(struct build *b, const struct hour *h, size_t n)
         }
         for (; i < n && (h[i].id - first < next - first); i++) {
             bin->count += h[i].count;
-            bin->sources += o->bin == BH_BIN_HOUR ? h[i].sources : o->bin == BH_BIN_DAY ? h[i].day_sources : h[i].week_sources;
+            bin->sources += o->bin == BH_BIN_HOUR  ? h[i].sources
+                            : o->bin == BH_BIN_DAY ? h[i].day_sources
+                                                   : h[i].week_sources;
         }
         if (b->t->cfg.count == BH_COUNT_SOURCES) {
             bin->count = bin->sources;

@@ -12,7 +12,8 @@ static uint64_t
 place_sources(const struct bh_tally *t, uint32_t p)
 {
     const uint64_t exact = t->place[p].sources, accesses = t->place[p].accesses;
-    return exact + sketches_get(&t->cells->sketches, PAIR_KEY_PLACE(p), accesses > exact ? accesses - exact : 0);
+    return exact + sketches_get(&t->cells->sketches, PAIR_KEY_PLACE(p),
+                                accesses > exact ? accesses - exact : 0);
 }
 
 static uint64_t
@@ -189,11 +190,13 @@ build_crosstab(struct build *b)
         for (size_t k = 0; k < o->countries[c].port_count; k++) {
             const struct bh_trend_port *p = &o->countries[c].ports[k];
             size_t at = 0;
-            while (at < o->crosstab_count && (o->crosstab[at].port != p->port || o->crosstab[at].proto != p->proto)) {
+            while (at < o->crosstab_count &&
+                   (o->crosstab[at].port != p->port || o->crosstab[at].proto != p->proto)) {
                 at++;
             }
             if (at == o->crosstab_count) {
-                o->crosstab[o->crosstab_count++] = (struct bh_trend_row){ .port = p->port, .proto = p->proto };
+                o->crosstab[o->crosstab_count++] =
+                    (struct bh_trend_row){ .port = p->port, .proto = p->proto };
             }
         }
     }
@@ -207,7 +210,8 @@ build_crosstab(struct build *b)
         for (size_t c = 0; c < o->shown; c++) {
             bool top = in_top(&o->countries[c], row->port, row->proto);
             uint32_t place = place_index(b, &o->countries[c].place);
-            uint64_t n = top || b->o->crosstab_all ? cell_unit(b, cell_of(place, row->proto, row->port)) : 0;
+            uint64_t n =
+                top || b->o->crosstab_all ? cell_unit(b, cell_of(place, row->proto, row->port)) : 0;
             if (top || n > 0) {
                 row->cells[row->cell_count++] = (struct bh_trend_cell){ (uint16_t)c, n, top };
             }
@@ -228,7 +232,9 @@ build_regions(struct build *b)
     }
     for (size_t i = 0; i <= o->country_count; i++) {
         const struct bh_trend_place *c = i < o->country_count ? &o->countries[i] : &o->home;
-        const char *code = b->o->by_region && i < o->country_count ? c->place.code : kobold_country_region(c->place.code);
+        const char *code = b->o->by_region && i < o->country_count
+                               ? c->place.code
+                               : kobold_country_region(c->place.code);
         if (code == NULL || c->count == 0) {
             continue;
         }
@@ -240,7 +246,8 @@ build_regions(struct build *b)
             continue;
         }
         if (at == o->region_count) {
-            snprintf(o->regions[o->region_count++].place.code, sizeof o->regions[at].place.code, "%s", code);
+            snprintf(o->regions[o->region_count++].place.code, sizeof o->regions[at].place.code,
+                     "%s", code);
         }
         o->regions[at].count += c->count;
         o->regions[at].sources += c->sources;
@@ -248,7 +255,8 @@ build_regions(struct build *b)
     for (size_t i = 1; i < o->region_count; i++) { /* a handful: insertion sort */
         for (size_t k = i; k > 0; k--) {
             struct bh_trend_place *x = &o->regions[k - 1], *y = &o->regions[k];
-            if (x->count > y->count || (x->count == y->count && strcmp(x->place.code, y->place.code) < 0)) {
+            if (x->count > y->count ||
+                (x->count == y->count && strcmp(x->place.code, y->place.code) < 0)) {
                 break;
             }
             struct bh_trend_place swap = *x;
@@ -270,8 +278,10 @@ build_visits(struct build *b)
     for (size_t k = 0; k < b->t->cfg.served_count; k++) {
         const struct bh_served *s = &b->t->cfg.served[k];
         const uint64_t exact = b->t->visit_sources[k], count = b->t->visit_count[k];
-        const uint64_t sources = exact + sketches_get(&b->t->cells->sketches, PAIR_KEY_VISIT(k), count > exact ? count - exact : 0);
-        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to, b->t->visit_count[k], sources };
+        const uint64_t sources = exact + sketches_get(&b->t->cells->sketches, PAIR_KEY_VISIT(k),
+                                                      count > exact ? count - exact : 0);
+        o->visits[o->visit_count++] = (struct bh_trend_visit){ s->port, s->proto, s->offered_to,
+                                                               b->t->visit_count[k], sources };
     }
     return 0;
 }
@@ -367,19 +377,24 @@ count_trend_bins(struct build *b)
 }
 
 int
-bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o, const struct bh_track_bounds *bounds,
-             struct bh_trend **ret_trend)
+bh_trend_new(struct bh_tally *t, const struct bh_trend_options *o,
+             const struct bh_track_bounds *bounds, struct bh_trend **ret_trend)
 {
     struct build b = { .t = t, .o = o, .out = calloc(1, sizeof *b.out) };
     b.frequent = calloc(BH_PLACES_MAX, sizeof *b.frequent);
     b.top_count = calloc(BH_PLACES_MAX, sizeof *b.top_count);
     b.top_ip = calloc(BH_PLACES_MAX, sizeof *b.top_ip);
-    int r = b.out == NULL || b.frequent == NULL || b.top_count == NULL || b.top_ip == NULL ? -ENOMEM : 0;
+    int r = b.out == NULL || b.frequent == NULL || b.top_count == NULL || b.top_ip == NULL ? -ENOMEM
+                                                                                           : 0;
     tally_settle(t);
     if (r == 0) {
         b.out->bounds = *bounds;
-        b.out->start_ns = o->period.start_ns != INT64_MIN ? o->period.start_ns : t->first_ns == INT64_MAX ? 0 : t->first_ns;
-        b.out->end_ns = o->period.end_ns != INT64_MAX ? o->period.end_ns : t->last_ns == INT64_MIN ? 0 : t->last_ns;
+        b.out->start_ns = o->period.start_ns != INT64_MIN ? o->period.start_ns
+                          : t->first_ns == INT64_MAX      ? 0
+                                                          : t->first_ns;
+        b.out->end_ns = o->period.end_ns != INT64_MAX ? o->period.end_ns
+                        : t->last_ns == INT64_MIN     ? 0
+                                                      : t->last_ns;
         count_trend_bins(&b);
     }
     r = r != 0 ? r : build_sources(&b);

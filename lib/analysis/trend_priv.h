@@ -17,14 +17,17 @@ struct build {
 };
 
 /* The best k ports of a sensor, of its cells. */
-BH_NODISCARD int sensor_ports(const struct build *b, uint32_t sensor, size_t k, struct bh_trend_sensor *out);
+BH_NODISCARD int
+sensor_ports(const struct build *b, uint32_t sensor, size_t k, struct bh_trend_sensor *out);
 bool port_before(const struct bh_trend_port *a, const struct bh_trend_port *b);
 /* The best k ports of a place by accesses or sources, as far as they are counted; returns how many. */
-size_t tally_top(const struct bh_tally *t, uint32_t place, size_t k, bool sources, struct bh_trend_port *ret);
-BH_NODISCARD int place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_place *out);
+size_t tally_top(const struct bh_tally *t, uint32_t place, size_t k, bool sources,
+                 struct bh_trend_port *ret);
+BH_NODISCARD int
+place_ports(const struct build *b, uint32_t place, size_t k, struct bh_trend_place *out);
 uint64_t cell_sources(const struct build *b, uint32_t cell);
 uint64_t cell_unit(const struct build *b, uint32_t cell);
-BH_NODISCARD int build_sources(struct build *b);  /* one walk over all sources */
+BH_NODISCARD int build_sources(struct build *b); /* one walk over all sources */
 BH_NODISCARD int build_timeline(struct build *b);
 BH_NODISCARD int build_networks(struct build *b); /* after build_sources() */
 BH_NODISCARD int build_sensors(struct build *b);

@@ -16,8 +16,8 @@
 struct walk {
     struct build *b;
     _Atomic uint64_t *net_bits; /* /24, or NULL */
-    uint64_t *net4;     /* the same as a list */
-    uint64_t *net6;     /* upper halves: /64 */
+    uint64_t *net4;             /* the same as a list */
+    uint64_t *net6;             /* upper halves: /64 */
     size_t net4_count, net6_count;
     uint64_t networks;
 };
@@ -33,7 +33,10 @@ neighbour(struct build *b, const struct bh_ip *ip, const struct source *s, uint3
 {
     struct bh_trend *o = b->out;
     struct bh_trend_source x = {
-        .ip = *ip, .count = s->count, .same_network = true, .port = (uint16_t)key,
+        .ip = *ip,
+        .count = s->count,
+        .same_network = true,
+        .port = (uint16_t)key,
         .proto = key >> 16 != 0 ? BH_PROTO_UDP : BH_PROTO_TCP,
     };
     memcpy(x.code, b->t->cfg.places->place[s->place].code, sizeof x.code);
@@ -93,7 +96,9 @@ walk4(struct walk *w, const struct sources *s)
         if (w->net_bits == NULL) {
             w->net4[w->net4_count++] = net;
         } else {
-            const uint64_t bit = 1ULL << (net & 63), bits = atomic_load_explicit(&w->net_bits[net >> 6], memory_order_relaxed);
+            const uint64_t bit = 1ULL << (net & 63),
+                           bits =
+                               atomic_load_explicit(&w->net_bits[net >> 6], memory_order_relaxed);
             w->networks += (bits & bit) == 0;
             atomic_store_explicit(&w->net_bits[net >> 6], bits | bit, memory_order_relaxed);
         }
@@ -159,20 +164,23 @@ build_sources(struct build *b)
     if (has_bits) {
         w.net_bits = b->t->cells->net_bits;
         for (size_t i = 0; i < NET_BITS_SIZE / sizeof *w.net_bits; i++) {
-            w.networks += (unsigned)__builtin_popcountll(atomic_load_explicit(&w.net_bits[i], memory_order_relaxed));
+            w.networks += (unsigned)__builtin_popcountll(
+                atomic_load_explicit(&w.net_bits[i], memory_order_relaxed));
         }
     } else {
         w.net4 = calloc(v4 + 1, sizeof *w.net4);
     }
     w.net6 = calloc(v6 + 1, sizeof *w.net6);
     b->out->neighbours = calloc(NEIGHBOURS_MAX, sizeof *b->out->neighbours);
-    bool ok = (w.net_bits != NULL || w.net4 != NULL) && w.net6 != NULL && b->out->neighbours != NULL;
+    bool ok =
+        (w.net_bits != NULL || w.net4 != NULL) && w.net6 != NULL && b->out->neighbours != NULL;
     for (const struct bh_tally *t = b->t; t != NULL && ok; t = t->more) {
         walk4(&w, &t->sources);
         walk6(&w, &t->sources);
     }
     if (ok) {
-        b->out->source_networks = w.networks + distinct(w.net4, w.net4_count) + distinct(w.net6, w.net6_count);
+        b->out->source_networks =
+            w.networks + distinct(w.net4, w.net4_count) + distinct(w.net6, w.net6_count);
     }
     free(w.net4);
     free(w.net6);
@@ -206,8 +214,13 @@ build_listed(struct build *b)
         }
         const struct bh_place *p = &t->cfg.places->place[l->place];
         bool near = bh_home_is_near(t->cfg.home, &l->ip);
-        list[n] = (struct bh_trend_source){ .ip = l->ip, .count = l->count, .ports = l->ports, .first_ns = l->first_ns,
-                                            .last_ns = l->last_ns, .same_network = near, .mac = near ? l->mac : 0 };
+        list[n] = (struct bh_trend_source){ .ip = l->ip,
+                                            .count = l->count,
+                                            .ports = l->ports,
+                                            .first_ns = l->first_ns,
+                                            .last_ns = l->last_ns,
+                                            .same_network = near,
+                                            .mac = near ? l->mac : 0 };
         memcpy(list[n].code, l->code, sizeof l->code);
         list[n].asn =
             t->cfg.systems == NULL ? 0 : kobold_as(t->cfg.systems, l->ip.octets, l->ip.family);

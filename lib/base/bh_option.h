@@ -25,8 +25,8 @@ enum bh_opt_type {
 };
 
 struct bh_opt {
-    const char *name;         /* "top": --top                                              */
-    char letter;              /* 'h': -h; 0: none                                          */
+    const char *name; /* "top": --top                                              */
+    char letter;      /* 'h': -h; 0: none                                          */
     enum bh_opt_type type;
     const char *arg;          /* "N" in --top N; NULL for flags                            */
     const char *choices;      /* "text|json"; NULL unless BH_OPT_CHOICE                    */

@@ -81,7 +81,11 @@ utf8_next(const char *s, size_t n, uint32_t *ret_char)
 {
     const uint8_t *p = (const uint8_t *)s;
     static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-    size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+    size_t len = p[0] < 0x80       ? 1
+                 : p[0] >> 5 == 6  ? 2
+                 : p[0] >> 4 == 14 ? 3
+                 : p[0] >> 3 == 30 ? 4
+                                   : 0;
     if (len == 0 || len > n) {
         return 0;
     }

@@ -32,7 +32,8 @@ bh_heap_in_huge_pages(void)
     mallopt(M_TOP_PAD, (int)HEAP_SIZE);
     mallopt(M_ARENA_MAX, 1); /* threads take little memory, and seldom: from the same pages */
     void *first = malloc(1); /* the heap is there now, and not yet touched beyond its first page */
-    const uintptr_t start = ((uintptr_t)first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, end = (uintptr_t)sbrk(0);
+    const uintptr_t start = ((uintptr_t)first + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE,
+                    end = (uintptr_t)sbrk(0);
     if (first == NULL || end <= start || end - start > 2 * HEAP_SIZE) {
         free(first);
         return;

@@ -218,8 +218,8 @@ static int
 no_value(const struct bh_opt *o, const char *word, struct bh_error *err)
 {
     const char *arg = o->arg != NULL ? o->arg : o->choices;
-    return bh_error_set(err, BH_EUSAGE, word, "needs a value: --%s %s",
-                        "値が必要です: --%s %s", o->name, arg == NULL ? "" : arg);
+    return bh_error_set(err, BH_EUSAGE, word, "needs a value: --%s %s", "値が必要です: --%s %s",
+                        o->name, arg == NULL ? "" : arg);
 }
 
 /* argv[*at] is "--name" or "--name=value". */
@@ -486,8 +486,10 @@ is_one_of(const char *s, size_t n, const char *const *list, size_t count)
 static bool
 never_first(const char *s, size_t n)
 {
-    static const char *const marks[] = { "。", "、", "」", "）", "・", "ー", "』", "ッ", "ャ", "ュ",
-                                         "ョ", "っ", "ゃ", "ゅ", "ょ", "?", "!", ")", ",", "." };
+    static const char *const marks[] = {
+        "。", "、", "」", "）", "・", "ー", "』", "ッ", "ャ", "ュ",
+        "ョ", "っ", "ゃ", "ゅ", "ょ", "?",  "!",  ")",  ",",  "."
+    };
     return is_one_of(s, n, marks, BH_COUNT(marks));
 }
 

@@ -30,7 +30,7 @@ struct bh_frame {
     uint16_t link_type; /* LINKTYPE_..., see bh_packet.h                              */
     uint16_t interface; /* number in its capture, 0-based                             */
     uint16_t flags;     /* BH_FRAME_...                                               */
-    uint16_t file;      /* index in the list given to open; live: the kernel's number of its interface */
+    uint16_t file; /* index in the list given to open; live: the kernel's number of its interface */
 };
 enum {
     BH_FRAME_BAD_TIME = 1,
@@ -61,8 +61,9 @@ BH_NODISCARD int bh_capture_open(const char *const *paths, size_t count,
 struct bh_octets;
 /* Those of `opened` (NULL: none) that are not NULL were opened already; they belong to the capture
  * from here on, whatever is returned, and the entries become NULL. */
-BH_NODISCARD int bh_capture_open_from(const char *const *paths, struct bh_octets **opened, size_t count,
-                                      struct bh_capture **ret_capture, struct bh_error *err);
+BH_NODISCARD int
+bh_capture_open_from(const char *const *paths, struct bh_octets **opened, size_t count,
+                     struct bh_capture **ret_capture, struct bh_error *err);
 /* From memory, for tests and fuzzing; `data` is borrowed until close. */
 BH_NODISCARD int bh_capture_open_memory(const void *data, size_t size,
                                         struct bh_capture **ret_capture, struct bh_error *err);
@@ -91,8 +92,8 @@ uint64_t bh_capture_expected_frames(const struct bh_capture *c);
  * For readers of text: opened, unpacked and complained about as captures are. Opening looks at the
  * beginning and consumes nothing, so that standard input can still become a capture.
  */
-BH_NODISCARD int bh_octets_open(const char *path, struct bh_octets **ret_octets,
-                                struct bh_error *err);
+BH_NODISCARD int
+bh_octets_open(const char *path, struct bh_octets **ret_octets, struct bh_error *err);
 /* Never unpacked, and a text; `data` is borrowed until close. */
 BH_NODISCARD int bh_octets_open_memory(const void *data, size_t size, struct bh_octets **ret_octets,
                                        struct bh_error *err);
@@ -107,7 +108,7 @@ bool bh_octets_modified(const struct bh_octets *o, int64_t *ret_ns);
 void bh_octets_progress(const struct bh_octets *o, uint64_t *ret_total, uint64_t *ret_done);
 /* At least one octet; 0 of them at the end. Damage is an error after all octets before it, and then
  * the end. */
-BH_NODISCARD int bh_octets_read(struct bh_octets *o, void *to, size_t size, size_t *ret_size,
-                                struct bh_error *err);
+BH_NODISCARD int
+bh_octets_read(struct bh_octets *o, void *to, size_t size, size_t *ret_size, struct bh_error *err);
 
 #endif

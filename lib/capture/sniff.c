@@ -101,7 +101,10 @@ bh_cap_sniff_packed(const uint8_t *head, size_t size)
     if (size >= 4 && bh_get_le32(head) == 0x184d2204U) {
         return &bh_cap_lz4;
     }
-    if (size >= 6 && memcmp(head, "\xfd" "7zXZ\0", 6) == 0) {
+    if (size >= 6 && memcmp(head,
+                            "\xfd"
+                            "7zXZ\0",
+                            6) == 0) {
         return &bh_cap_xz;
     }
     return NULL;

@@ -36,9 +36,8 @@ BH_NODISCARD int bh_config_read(struct bh_config *c, const char *path);
 BH_NODISCARD int
 bh_config_read_memory(struct bh_config *c, const char *name, const char *text, size_t len);
 /* Set one value over what files say. `from` (borrowed) tells where it came from: "--ring". */
-BH_NODISCARD int
-bh_config_set(struct bh_config *c, const char *section, const char *key, const char *value,
-              const char *from, struct bh_error *err);
+BH_NODISCARD int bh_config_set(struct bh_config *c, const char *section, const char *key,
+                               const char *value, const char *from, struct bh_error *err);
 /* An [output log] of module iplog that writes `log-dir`, when there is no output at all. Then check what no
  * line can be wrong about alone: modules, required settings, filters. Negative: there were errors. */
 BH_NODISCARD int bh_config_finish(struct bh_config *c);
@@ -50,8 +49,7 @@ const struct bh_error *bh_config_error(const struct bh_config *c, size_t index);
  * is not in the table is a bug of the caller (assert). */
 const char *
 bh_config_text(const struct bh_config *c, enum bh_config_section section, const char *key);
-uint64_t
-bh_config_uint(const struct bh_config *c, enum bh_config_section section, const char *key);
+uint64_t bh_config_uint(const struct bh_config *c, enum bh_config_section section, const char *key);
 bool bh_config_given(const struct bh_config *c, enum bh_config_section section, const char *key);
 
 struct bh_config_output {

@@ -154,8 +154,9 @@ config_section(struct bh_config *c, const char *title, struct bh_error *err)
         bh_error_set(err, BH_EUNKNOWN, title,
                      near != NULL ? "no such section; did you mean [%s]?"
                                   : "no such section: [site], [capture] and [output NAME] are%.0s",
-                     near != NULL ? "その節はありません。[%s] のことですか?"
-                                  : "その節はありません ([site]、[capture]、[output 名前] があります)%.0s",
+                     near != NULL
+                         ? "その節はありません。[%s] のことですか?"
+                         : "その節はありません ([site]、[capture]、[output 名前] があります)%.0s",
                      near);
         return NULL;
     }
@@ -168,7 +169,8 @@ config_section(struct bh_config *c, const char *title, struct bh_error *err)
         return NULL;
     }
     for (const char *p = name; *p != '\0'; p++) {
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", *p) == NULL ||
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", *p) ==
+                NULL ||
             name[0] == '.') {
             bh_error_set(err, BH_EFORMAT, title,
                          "the name may have letters, digits, - _ and . only, not first",
@@ -355,8 +357,9 @@ name_module(struct bh_config *c, struct section *s)
         bh_error_set(&err, BH_EUNKNOWN, e->value,
                      near != NULL ? "no such module; did you mean %s?"
                                   : "no such module; beholder outputs lists them%.0s",
-                     near != NULL ? "そのモジュールはありません。%s のことですか?"
-                                  : "そのモジュールはありません。beholder outputs で一覧できます%.0s",
+                     near != NULL
+                         ? "そのモジュールはありません。%s のことですか?"
+                         : "そのモジュールはありません。beholder outputs で一覧できます%.0s",
                      near);
         section_fault(c, s, e, &err);
     }
@@ -378,7 +381,8 @@ check_spool(struct bh_config *c, struct section *s, const struct entry *e)
 {
     struct bh_error err = { 0 };
     if ((s->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0) {
-        bh_error_set(&err, BH_EUSAGE, "spool", "%s is given frames, which do not go to disk on their way",
+        bh_error_set(&err, BH_EUSAGE, "spool",
+                     "%s is given frames, which do not go to disk on their way",
                      "%s はフレームを受け取るため、途中でディスクには置けません", s->module->name);
     } else if (s->name[0] == '.') {
         bh_error_set(&err, BH_EUSAGE, s->name, "with a spool a name does not begin with a dot",
@@ -403,7 +407,8 @@ finish_output(struct bh_config *c, struct section *s)
     bh_ignore(bh_setting_check(in_table(own, own_count, "queue"),
                                in_table(own, own_count, "queue")->default_text, &s->queue, NULL));
     bh_ignore(bh_setting_check(in_table(own, own_count, "spool-size"),
-                               in_table(own, own_count, "spool-size")->default_text, &s->spool_octets, NULL));
+                               in_table(own, own_count, "spool-size")->default_text,
+                               &s->spool_octets, NULL));
     s->spool = NULL;
     free(s->settings);
     s->settings = calloc(s->count + 2, sizeof *s->settings);
@@ -433,9 +438,9 @@ finish_output(struct bh_config *c, struct section *s)
     }
     /* The packet log knows where it goes. */
     if (good && strcmp(s->module->name, "iplog") == 0 && section_find(s, "directory") == NULL) {
-        s->settings[s->setting_count++] = (struct bh_host_setting){
-            .name = "directory", .value = bh_config_text(c, BH_CONFIG_SITE, "log-dir")
-        };
+        s->settings[s->setting_count++] =
+            (struct bh_host_setting){ .name = "directory",
+                                      .value = bh_config_text(c, BH_CONFIG_SITE, "log-dir") };
     }
     for (uint32_t k = 0; good && k < s->module->setting_count; k++) {
         const struct bh_setting *want = &s->module->settings[k];

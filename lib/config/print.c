@@ -47,7 +47,8 @@ put_table(const struct section *s, const struct bh_setting *table, size_t count,
         const char *value = e != NULL ? e->value : table[k].default_text;
         if (e == NULL) { /* what finish() added */
             for (size_t i = 0; i < s->setting_count; i++) {
-                value = strcmp(s->settings[i].name, table[k].name) == 0 ? s->settings[i].value : value;
+                value =
+                    strcmp(s->settings[i].name, table[k].name) == 0 ? s->settings[i].value : value;
             }
         }
         if (e != NULL || (all && value != NULL && *value != '\0')) {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define NAME_OCTETS 48U /* inih keeps 49 of a section and of a key */
-#define INI_LINE 512U    /* more than it keeps of a line: 198 octets */
+#define INI_LINE 512U   /* more than it keeps of a line: 198 octets */
 #define FILE_OCTETS (1U << 20)
 
 struct reading {
@@ -90,7 +90,8 @@ next_line(char *to, int room, void *arg)
         } else if (len + 2 > (size_t)room) {
             bh_error_set(&err, BH_EFORMAT, "",
                          "is longer than %d octets; go on in the next line, after a blank",
-                         "%d オクテットより長い行です。次の行を空白で始めて続けてください", room - 2);
+                         "%d オクテットより長い行です。次の行を空白で始めて続けてください",
+                         room - 2);
             fault(r, &err, r->line);
         } else {
             memcpy(to, line, len);
@@ -129,9 +130,11 @@ take_value(void *arg, const char *title, const char *key, const char *value)
     struct bh_error err = { 0 };
     if (strlen(key) > NAME_OCTETS || *title == '\0') {
         const bool early = *title == '\0';
-        bh_error_set(&err, BH_EFORMAT, early ? key : "",
-                     early ? "stands before the first [section]%.0u" : "a name is longer than %u octets",
-                     early ? "最初の [節] より前にあります%.0u" : "名前が %u オクテットを超えています", NAME_OCTETS);
+        bh_error_set(
+            &err, BH_EFORMAT, early ? key : "",
+            early ? "stands before the first [section]%.0u" : "a name is longer than %u octets",
+            early ? "最初の [節] より前にあります%.0u" : "名前が %u オクテットを超えています",
+            NAME_OCTETS);
         fault(r, &err, r->line);
         return 1;
     }

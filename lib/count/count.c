@@ -517,7 +517,8 @@ bh_count_sums(struct bh_count *c, struct bh_batch *b)
     int r = 0;
     bh_sight_set(c->sight, b);
     for (uint32_t row = 0; row < b->rows && r == 0; row++) {
-        const uint64_t of_row = c->cfg.what == BH_COUNTED_RECORDS ? b->weight[row] : amount_of(c, b, row);
+        const uint64_t of_row =
+            c->cfg.what == BH_COUNTED_RECORDS ? b->weight[row] : amount_of(c, b, row);
         const uint64_t amount = b->counted[row] == 0 ? 0 : of_row;
         r = amount == 0 ? 0 : count_row(c, b, row, amount, &w);
     }

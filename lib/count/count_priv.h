@@ -38,9 +38,10 @@ struct bh_count {
     struct packed_group {
         uint64_t id;
         uint32_t group; /* + 1; 0: free */
-    } *packed;
+    } * packed;
     uint32_t packed_count, packed_mask;
-    const char **name_of[BH_COUNT_KEYS]; /* of keys that are names: of a number below NAMES_MOST; NULL: not met yet */
+    /* of keys that are names: of a number below NAMES_MOST; NULL: not met yet */
+    const char **name_of[BH_COUNT_KEYS];
 
     /* The others: place p has cells[p * key_count], and names where keys are of names. */
     struct cell *cells;
@@ -80,8 +81,10 @@ count_cell(const struct bh_count *c, uint32_t group, size_t k, const char **ret_
         return cells_at(c, id)[k];
     }
     const uint64_t number = id >> (k * c->key_bits) & ((1ULL << c->key_bits) - 1);
-    const struct cell x = { .lo = number == 0 ? 0 : number - 1, .tag = number == 0 ? TAG_ABSENT : TAG_NUMBER };
-    *ret_name = number == 0 || c->name_of[k] == NULL || x.lo >= NAMES_MOST ? NULL : c->name_of[k][x.lo];
+    const struct cell x = { .lo = number == 0 ? 0 : number - 1,
+                            .tag = number == 0 ? TAG_ABSENT : TAG_NUMBER };
+    *ret_name =
+        number == 0 || c->name_of[k] == NULL || x.lo >= NAMES_MOST ? NULL : c->name_of[k][x.lo];
     return x;
 }
 

@@ -32,13 +32,23 @@ static const struct word {
 static const struct {
     const char *column;
     uint32_t part;
-/* clang-format off: a table */
+    /* clang-format off: a table */
 } parts_of_columns[] = {
-    { "country", BH_PART_COUNTRY }, { "country_name", BH_PART_COUNTRY }, { "region", BH_PART_COUNTRY },
-    { "region_name", BH_PART_COUNTRY }, { "proto", BH_PART_PROTO }, { "dst_port", BH_PART_PORT | BH_PART_PROTO },
-    { "class", BH_PART_CLASS }, { "access", BH_PART_CLASS }, { "direction", BH_PART_CLASS }, { "kind", BH_PART_FAMILY },
-    { "ip_version", BH_PART_FAMILY }, { "outcome", BH_PART_OUTCOME | BH_PART_PROTO }, { "sensor", BH_PART_SENSOR },
-    { "src", BH_PART_ADDRESS | BH_PART_FAMILY }, { "asn", BH_PART_ADDRESS | BH_PART_FAMILY },
+    { "country", BH_PART_COUNTRY },
+    { "country_name", BH_PART_COUNTRY },
+    { "region", BH_PART_COUNTRY },
+    { "region_name", BH_PART_COUNTRY },
+    { "proto", BH_PART_PROTO },
+    { "dst_port", BH_PART_PORT | BH_PART_PROTO },
+    { "class", BH_PART_CLASS },
+    { "access", BH_PART_CLASS },
+    { "direction", BH_PART_CLASS },
+    { "kind", BH_PART_FAMILY },
+    { "ip_version", BH_PART_FAMILY },
+    { "outcome", BH_PART_OUTCOME | BH_PART_PROTO },
+    { "sensor", BH_PART_SENSOR },
+    { "src", BH_PART_ADDRESS | BH_PART_FAMILY },
+    { "asn", BH_PART_ADDRESS | BH_PART_FAMILY },
     { "as_name", BH_PART_ADDRESS | BH_PART_FAMILY },
 };
 /* clang-format on */
@@ -46,10 +56,13 @@ static const struct {
 static uint32_t
 parts_of_key(const struct bh_count_key *key)
 {
-    static const uint32_t cuts[] = { [BH_CUT_HOUR] = BH_PART_HOUR, [BH_CUT_DAY] = BH_PART_DAY,
-                                     [BH_CUT_WEEKDAY] = BH_PART_DAY, [BH_CUT_MONTH] = BH_PART_MONTH };
+    static const uint32_t cuts[] = { [BH_CUT_HOUR] = BH_PART_HOUR,
+                                     [BH_CUT_DAY] = BH_PART_DAY,
+                                     [BH_CUT_WEEKDAY] = BH_PART_DAY,
+                                     [BH_CUT_MONTH] = BH_PART_MONTH };
     if (key->column.type == BH_TYPE_TIME) {
-        return key->cut < BH_COUNT(cuts) && cuts[key->cut] != 0 ? cuts[key->cut] : (uint32_t)BH_PART_MORE;
+        return key->cut < BH_COUNT(cuts) && cuts[key->cut] != 0 ? cuts[key->cut]
+                                                                : (uint32_t)BH_PART_MORE;
     }
     for (size_t k = 0; k < BH_COUNT(parts_of_columns); k++) {
         if (strcmp(key->column.name, parts_of_columns[k].column) == 0) {
@@ -62,9 +75,12 @@ parts_of_key(const struct bh_count_key *key)
 void
 bh_count_question(const struct bh_count_config *cfg, struct bh_question *ret)
 {
-    static const enum bh_asked asked[] = { [BH_COUNTED_ACCESSES] = BH_ASKED_ACCESSES, [BH_COUNTED_SOURCES] = BH_ASKED_SOURCES,
-                                           [BH_COUNTED_PACKETS] = BH_ASKED_PACKETS, [BH_COUNTED_RECORDS] = BH_ASKED_RECORDS };
-    *ret = (struct bh_question){ .what = cfg->what < BH_COUNT(asked) ? asked[cfg->what] : BH_ASKED_EACH };
+    static const enum bh_asked asked[] = { [BH_COUNTED_ACCESSES] = BH_ASKED_ACCESSES,
+                                           [BH_COUNTED_SOURCES] = BH_ASKED_SOURCES,
+                                           [BH_COUNTED_PACKETS] = BH_ASKED_PACKETS,
+                                           [BH_COUNTED_RECORDS] = BH_ASKED_RECORDS };
+    *ret = (struct bh_question){ .what = cfg->what < BH_COUNT(asked) ? asked[cfg->what]
+                                                                     : BH_ASKED_EACH };
     for (size_t k = 0; k < cfg->key_count; k++) {
         ret->parts |= parts_of_key(&cfg->keys[k]);
     }

@@ -166,7 +166,8 @@ make_label(struct writing *w, size_t k, uint32_t g)
     } else if (code != NULL && c->keys[k].column.id == ID_REGION) {
         name = kobold_region_name(code, lang);
     } else if (code != NULL) {
-        name = kobold_class_name(code, lang); /* first: of "private-use" a country's name would be that of "pr" */
+        /* first: of "private-use" a country's name would be that of "pr" */
+        name = kobold_class_name(code, lang);
         name = name != NULL ? name : kobold_country_name(code, lang);
     }
     if (name != NULL) {
@@ -647,7 +648,8 @@ bh_count_write(struct bh_count *c, const struct bh_count_answer *a, struct bh_bu
         [BH_COUNT_NDJSON] = write_ndjson, [BH_COUNT_CSV] = write_csv,
         [BH_COUNT_MARKDOWN] = write_page, [BH_COUNT_HTML] = write_page,
     };
-    const uint32_t shown = a->top != 0 && a->top < c->group_count ? (uint32_t)a->top : c->group_count;
+    const uint32_t shown =
+        a->top != 0 && a->top < c->group_count ? (uint32_t)a->top : c->group_count;
     uint32_t *order = count_order(c, a->by_key, shown);
     struct writing w = { .c = c, .a = a, .out = out, .order = order, .shown = shown };
     if (order == NULL) {

@@ -34,9 +34,9 @@ enum {
     BH_MARK_TRUNCATED = 1 << 2, /* a header is cut by the snap length                      */
     BH_MARK_MALFORMED = 1 << 3, /* a header contradicts itself: `reason`                   */
     BH_MARK_DUPLICATE = 1 << 4,
-    BH_MARK_BAD_TIME = 1 << 5,  /* time does not fit int64 ns; ts_ns is 0                  */
-    BH_MARK_DECAP = 1 << 6,     /* the inner packet of --decap; tunnel fields hold          */
-    BH_MARK_NO_FLAGS = 1 << 7,  /* an import without TCP flags                              */
+    BH_MARK_BAD_TIME = 1 << 5, /* time does not fit int64 ns; ts_ns is 0                  */
+    BH_MARK_DECAP = 1 << 6,    /* the inner packet of --decap; tunnel fields hold          */
+    BH_MARK_NO_FLAGS = 1 << 7, /* an import without TCP flags                              */
 };
 
 /* Layers of a frame at any depth up to the first ICMP header (MEANING: health.layers). */
@@ -78,7 +78,13 @@ enum bh_reason {
 bool bh_reason_is_damage(unsigned reason);
 const char *bh_reason_name(unsigned reason); /* "ip_header_len"; never NULL */
 
-enum bh_direction { BH_DIR_UNKNOWN = 0, BH_DIR_IN = 1, BH_DIR_OUT = 2, BH_DIR_LOCAL = 3, BH_DIR_TRANSIT = 4 };
+enum bh_direction {
+    BH_DIR_UNKNOWN = 0,
+    BH_DIR_IN = 1,
+    BH_DIR_OUT = 2,
+    BH_DIR_LOCAL = 3,
+    BH_DIR_TRANSIT = 4
+};
 
 /* What lib/track made of the record; the names of the report's `not_accesses`. */
 enum bh_class {
@@ -98,7 +104,7 @@ enum bh_class {
     BH_CLASS_TCP_STRAY,     /* inbound TCP of no flow, nothing above */
     BH_CLASS_UDP_ANSWER,    /* inbound UDP of a conversation of ours */
     BH_CLASS_FRAGMENT,
-    BH_CLASS_CUT,                 /* header cut before ports and flags */
+    BH_CLASS_CUT, /* header cut before ports and flags */
     BH_CLASS_ARP,
     BH_CLASS_NEIGHBOUR_DISCOVERY, /* ICMPv6 133-137 */
     BH_CLASS_OTHER_PROTOCOL,      /* inbound, neither TCP, UDP nor ICMP */
@@ -121,7 +127,16 @@ enum bh_outcome {
 };
 const char *bh_outcome_name(unsigned outcome);
 
-enum { BH_TCP_FIN = 1, BH_TCP_SYN = 2, BH_TCP_RST = 4, BH_TCP_PSH = 8, BH_TCP_ACK = 16, BH_TCP_URG = 32, BH_TCP_ECE = 64, BH_TCP_CWR = 128 };
+enum {
+    BH_TCP_FIN = 1,
+    BH_TCP_SYN = 2,
+    BH_TCP_RST = 4,
+    BH_TCP_PSH = 8,
+    BH_TCP_ACK = 16,
+    BH_TCP_URG = 32,
+    BH_TCP_ECE = 64,
+    BH_TCP_CWR = 128
+};
 enum { BH_PROTO_ICMP = 1, BH_PROTO_TCP = 6, BH_PROTO_UDP = 17, BH_PROTO_ICMP6 = 58 };
 
 struct bh_ip6_pair {
@@ -152,7 +167,7 @@ struct bh_seen {
     uint16_t port;
     uint8_t port_proto; /* BH_PROTO_TCP or BH_PROTO_UDP; 0: no port */
     bool has_src4, has_src6;
-    uint32_t src4;      /* host order */
+    uint32_t src4; /* host order */
     uint64_t src6_hi, src6_lo;
 };
 
@@ -163,10 +178,10 @@ struct bh_seen {
  */
 struct bh_fragment {
     uint16_t row;
-    uint16_t layers;      /* first fragment: what its row holds below the fragmented header */
-    uint16_t port;        /* first fragment: the port its row was seen with, if below, too  */
+    uint16_t layers; /* first fragment: what its row holds below the fragmented header */
+    uint16_t port;   /* first fragment: the port its row was seen with, if below, too  */
     uint8_t port_proto;
-    uint8_t tcp_flags;    /* of a TCP datagram whose 14th octet lies in this fragment       */
+    uint8_t tcp_flags; /* of a TCP datagram whose 14th octet lies in this fragment       */
     bool has_flags;
     bool more;            /* not the last one                                               */
     uint32_t offset, len; /* octets of the datagram                                         */
@@ -180,26 +195,32 @@ enum {
     BH_WANT_COLD = 1 << 0, /* ttl, df, ip_id, tcp_window, options, vlan, macs, tunnel, interface */
 };
 /* Fields that whoever made the records left out (`bh_batch.lacks`). */
-enum { BH_LACK_SEQ = 1 << 0, BH_LACK_IP_ID = 1 << 1, BH_LACK_WINDOW = 1 << 2, BH_LACK_OPTIONS = 1 << 3 };
+enum {
+    BH_LACK_SEQ = 1 << 0,
+    BH_LACK_IP_ID = 1 << 1,
+    BH_LACK_WINDOW = 1 << 2,
+    BH_LACK_OPTIONS = 1 << 3
+};
 
 struct bh_batch {
     uint32_t rows;
-    uint32_t v6_rows;    /* used entries of ip6      */
-    uint32_t quote_rows; /* used entries of quotes   */
-    uint32_t seen_rows;  /* used entries of seen     */
+    uint32_t v6_rows;       /* used entries of ip6      */
+    uint32_t quote_rows;    /* used entries of quotes   */
+    uint32_t seen_rows;     /* used entries of seen     */
     uint32_t fragment_rows; /* used entries of fragments */
-    uint32_t want;       /* BH_WANT_... that are filled in */
-    uint32_t lacks;      /* BH_LACK_... */
-    uint64_t sequence;   /* place in the stream      */
+    uint32_t want;          /* BH_WANT_... that are filled in */
+    uint32_t lacks;         /* BH_LACK_... */
+    uint64_t sequence;      /* place in the stream      */
 
     /* filled by lib/packet */
     int64_t ts_ns[BH_BATCH_STRIDE];
-    uint32_t src[BH_BATCH_STRIDE]; /* IPv4 in host order; IPv6: index into ip6 */
-    uint32_t dst[BH_BATCH_STRIDE]; /* IPv4 in host order; IPv6: the same index */
-    uint32_t ports[BH_BATCH_STRIDE];  /* source << 16 | destination; ICMP: type << 16 | code */
+    uint32_t src[BH_BATCH_STRIDE];   /* IPv4 in host order; IPv6: index into ip6 */
+    uint32_t dst[BH_BATCH_STRIDE];   /* IPv4 in host order; IPv6: the same index */
+    uint32_t ports[BH_BATCH_STRIDE]; /* source << 16 | destination; ICMP: type << 16 | code */
     uint32_t tcp_seq[BH_BATCH_STRIDE];
-    uint32_t ip_len[BH_BATCH_STRIDE];      /* of the whole IP packet, as the header says; 0: not IP */
-    uint16_t payload_len[BH_BATCH_STRIDE]; /* behind the TCP/UDP/ICMP header, as the header says     */
+    uint32_t ip_len[BH_BATCH_STRIDE]; /* of the whole IP packet, as the header says; 0: not IP */
+    uint16_t
+        payload_len[BH_BATCH_STRIDE]; /* behind the TCP/UDP/ICMP header, as the header says     */
     uint16_t layers[BH_BATCH_STRIDE];
     uint8_t kind[BH_BATCH_STRIDE];
     uint8_t proto[BH_BATCH_STRIDE];
@@ -216,7 +237,7 @@ struct bh_batch {
     uint16_t vlan[BH_BATCH_STRIDE];        /* outermost tag's id + 1; 0: untagged */
     uint16_t ethertype[BH_BATCH_STRIDE];
     uint16_t interface[BH_BATCH_STRIDE];
-    uint64_t src_mac[BH_BATCH_STRIDE];    /* 48 bits; 0: none */
+    uint64_t src_mac[BH_BATCH_STRIDE]; /* 48 bits; 0: none */
     uint32_t wire_len[BH_BATCH_STRIDE];
     uint32_t tunnel_sender[BH_BATCH_STRIDE]; /* --decap: outer IPv4 source; of IPv6 a hash with
                                               * the upper four bits set (240.0.0.0/4)      */
@@ -227,19 +248,24 @@ struct bh_batch {
     uint8_t cls[BH_BATCH_STRIDE];
     uint8_t outcome[BH_BATCH_STRIDE];
     /* filled by the caller between the two steps of lib/track */
-    uint16_t country[BH_BATCH_STRIDE]; /* of the remote end: index of lib/analysis, or a Kobold value */
-    uint8_t counted[BH_BATCH_STRIDE];  /* 1: inside period and filter; BH_COUNTED_VISIT: and offered to it */
+    /* of the remote end: index of lib/analysis, or a Kobold value */
+    uint16_t country[BH_BATCH_STRIDE];
+    /* 1: inside period and filter; BH_COUNTED_VISIT: and offered to it */
+    uint8_t counted[BH_BATCH_STRIDE];
     uint32_t connection[BH_BATCH_STRIDE]; /* with bh_track's hold: of a TCP access         */
-    uint32_t weight[BH_BATCH_STRIDE];  /* packets this record stands for; valid when has_weight         */
+    uint32_t
+        weight[BH_BATCH_STRIDE]; /* packets this record stands for; valid when has_weight         */
     bool has_weight;
-    const char *const *sensor_names; /* of several logs: sensor[] are indexes of it; NULL: who saw the
+    const char *const
+        *sensor_names; /* of several logs: sensor[] are indexes of it; NULL: who saw the
                                       * records is not known. Belongs to who filled the batch */
     uint16_t sensor[BH_BATCH_STRIDE];
     bool all_inbound; /* an imported log without destinations: every record came to us */
     bool has_country; /* out of a packet log: country[] is a Kobold value of the remote end, as it
                        * was when the record was written                                     */
-    bool has_direction; /* an imported log: direction[] holds what it says, until lib/track judges */
-    bool no_tcp_seq;    /* an imported log: tcp_seq[] only tells connections apart */
+    /* an imported log: direction[] holds what it says, until lib/track judges */
+    bool has_direction;
+    bool no_tcp_seq; /* an imported log: tcp_seq[] only tells connections apart */
 
     struct bh_ip6_pair ip6[BH_BATCH_STRIDE];
     struct bh_quote quotes[BH_BATCH_QUOTES];
@@ -293,12 +319,20 @@ bh_batch_dst_port(const struct bh_batch *b, uint32_t row)
 
 /* ---- the schema ---------------------------------------------------------------------------- */
 
-enum bh_type { BH_TYPE_TIME, BH_TYPE_ADDRESS, BH_TYPE_UINT, BH_TYPE_BOOL, BH_TYPE_NAME, BH_TYPE_FLAGS, BH_TYPE_MAC };
+enum bh_type {
+    BH_TYPE_TIME,
+    BH_TYPE_ADDRESS,
+    BH_TYPE_UINT,
+    BH_TYPE_BOOL,
+    BH_TYPE_NAME,
+    BH_TYPE_FLAGS,
+    BH_TYPE_MAC
+};
 
 /* A value of one field of one record, for writers; `absent` is not zero. */
 struct bh_value {
     bool absent;
-    uint64_t number;  /* time: ns as int64_t bits; bool: 0 or 1; MAC: 48 bits */
+    uint64_t number; /* time: ns as int64_t bits; bool: 0 or 1; MAC: 48 bits */
     struct bh_ip ip;
     const char *name; /* BH_TYPE_NAME: static text, or the batch's (sensors) */
 };

@@ -28,12 +28,12 @@ enum {
     BH_PART_TIME = BH_PART_HOUR | BH_PART_DAY | BH_PART_MONTH,
     BH_PART_COUNTRY = 1 << 3, /* of the far end             */
     BH_PART_PROTO = 1 << 4,
-    BH_PART_PORT = 1 << 5, /* the destination's, of accesses */
+    BH_PART_PORT = 1 << 5,   /* the destination's, of accesses */
     BH_PART_FAMILY = 1 << 6, /* IPv4, IPv6                    */
     BH_PART_OUTCOME = 1 << 7,
     BH_PART_ADDRESS = 1 << 8, /* the source's                  */
     BH_PART_SENSOR = 1 << 9,
-    BH_PART_CLASS = 1 << 10, /* and direction: of accesses both are known */
+    BH_PART_CLASS = 1 << 10,     /* and direction: of accesses both are known */
     BH_PART_OTHER_END = 1 << 11, /* a filter that asks for either end, or for the other one */
     BH_PART_MORE = 1 << 12,      /* anything else */
 };

@@ -188,25 +188,29 @@ get_df(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 static void
 get_ip_id(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 {
-    number_if(v, has_cold(b) && (b->lacks & BH_LACK_IP_ID) == 0 && b->kind[row] == BH_KIND_IP4, b->ip_id[row]);
+    number_if(v, has_cold(b) && (b->lacks & BH_LACK_IP_ID) == 0 && b->kind[row] == BH_KIND_IP4,
+              b->ip_id[row]);
 }
 
 static void
 get_tcp_seq(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 {
-    number_if(v, has_tcp_header(b, row) && !b->no_tcp_seq && (b->lacks & BH_LACK_SEQ) == 0, b->tcp_seq[row]);
+    number_if(v, has_tcp_header(b, row) && !b->no_tcp_seq && (b->lacks & BH_LACK_SEQ) == 0,
+              b->tcp_seq[row]);
 }
 
 static void
 get_tcp_window(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 {
-    number_if(v, has_cold(b) && (b->lacks & BH_LACK_WINDOW) == 0 && has_tcp_header(b, row), b->tcp_window[row]);
+    number_if(v, has_cold(b) && (b->lacks & BH_LACK_WINDOW) == 0 && has_tcp_header(b, row),
+              b->tcp_window[row]);
 }
 
 static void
 get_tcp_options(const struct bh_batch *b, uint32_t row, struct bh_value *v)
 {
-    number_if(v, has_cold(b) && (b->lacks & BH_LACK_OPTIONS) == 0 && has_tcp_header(b, row), b->tcp_options[row]);
+    number_if(v, has_cold(b) && (b->lacks & BH_LACK_OPTIONS) == 0 && has_tcp_header(b, row),
+              b->tcp_options[row]);
 }
 
 static void
@@ -322,7 +326,8 @@ const struct bh_field bh_fields[] = {
       "sensor",
       BH_TYPE_NAME,
       "",
-      { "who saw the record: the name in its packet log", "記録したセンサー (パケットログにある名前)" },
+      { "who saw the record: the name in its packet log",
+        "記録したセンサー (パケットログにある名前)" },
       false,
       get_sensor },
     { 3,

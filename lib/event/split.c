@@ -2,14 +2,14 @@
 /* Rows from one batch into another, column by column: what dealing records to threads costs. */
 #include "bh_event.h"
 
-#define TAKE(column)                                     \
-    for (uint32_t j = 0; j < n; j++) {                   \
-        to->column[at + j] = from->column[rows[j]];      \
+#define TAKE(column)                                                                               \
+    for (uint32_t j = 0; j < n; j++) {                                                             \
+        to->column[at + j] = from->column[rows[j]];                                                \
     }
 
 static void
-take_cold(struct bh_batch *restrict to, const struct bh_batch *restrict from, const uint16_t *restrict rows,
-          uint32_t at, uint32_t n)
+take_cold(struct bh_batch *restrict to, const struct bh_batch *restrict from,
+          const uint16_t *restrict rows, uint32_t at, uint32_t n)
 {
     TAKE(ttl)
     TAKE(df)
@@ -26,8 +26,8 @@ take_cold(struct bh_batch *restrict to, const struct bh_batch *restrict from, co
 }
 
 static void
-take_v6(struct bh_batch *restrict to, const struct bh_batch *restrict from, const uint16_t *restrict rows,
-        uint32_t at, uint32_t n)
+take_v6(struct bh_batch *restrict to, const struct bh_batch *restrict from,
+        const uint16_t *restrict rows, uint32_t at, uint32_t n)
 {
     for (uint32_t j = 0; j < n; j++) {
         if (from->kind[rows[j]] == BH_KIND_IP6) {
@@ -39,7 +39,8 @@ take_v6(struct bh_batch *restrict to, const struct bh_batch *restrict from, cons
 
 /* Quotes are few, in row order, and so are the rows taken. */
 static void
-take_quotes(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows, uint32_t at, uint32_t n)
+take_quotes(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows, uint32_t at,
+            uint32_t n)
 {
     uint32_t j = 0;
     for (uint32_t q = 0; q < from->quote_rows; q++) {
@@ -55,27 +56,23 @@ take_quotes(struct bh_batch *to, const struct bh_batch *from, const uint16_t *ro
 }
 
 /* `seen` and `fragments` are lists in row order, and so are the rows taken. */
-#define TAKE_LIST(list, list_rows)                                                         \
-    for (uint32_t k = 0, j = 0; k < from->list_rows; k++) {                                \
-        while (j < n && rows[j] < from->list[k].row) {                                     \
-            j++;                                                                           \
-        }                                                                                  \
-        if (j < n && rows[j] == from->list[k].row && to->list_rows < BH_BATCH_ROWS) {      \
-            to->list[to->list_rows] = from->list[k];                                       \
-            to->list[to->list_rows++].row = (uint16_t)(at + j);                            \
-        }                                                                                  \
+#define TAKE_LIST(list, list_rows)                                                                 \
+    for (uint32_t k = 0, j = 0; k < from->list_rows; k++) {                                        \
+        while (j < n && rows[j] < from->list[k].row) {                                             \
+            j++;                                                                                   \
+        }                                                                                          \
+        if (j < n && rows[j] == from->list[k].row && to->list_rows < BH_BATCH_ROWS) {              \
+            to->list[to->list_rows] = from->list[k];                                               \
+            to->list[to->list_rows++].row = (uint16_t)(at + j);                                    \
+        }                                                                                          \
     }
 
 static void
-take_lists(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows, uint32_t at, uint32_t n)
-{
-    TAKE_LIST(seen, seen_rows)
-    TAKE_LIST(fragments, fragment_rows)
-}
+take_lists(struct bh_batch *to, const struct bh_batch *from, const uint16_t *rows, uint32_t at,
+           uint32_t n){ TAKE_LIST(seen, seen_rows) TAKE_LIST(fragments, fragment_rows) }
 
-uint32_t
-bh_batch_take_rows(struct bh_batch *restrict to, const struct bh_batch *restrict from, const uint16_t *restrict rows,
-                   uint32_t n)
+uint32_t bh_batch_take_rows(struct bh_batch *restrict to, const struct bh_batch *restrict from,
+                            const uint16_t *restrict rows, uint32_t n)
 {
     const uint32_t at = to->rows;
     n = n < BH_BATCH_ROWS - at ? n : BH_BATCH_ROWS - at;

@@ -11,7 +11,8 @@ is_alike(const struct bh_filter *f, const struct node *n, const uint16_t *near, 
 {
     bool alike = near_count > 0;
     for (size_t k = 0; k < near_count && alike; k++) {
-        alike = near[k] < f->value_count && near[0] < f->value_count && n->verdict[near[k]] == n->verdict[near[0]];
+        alike = near[k] < f->value_count && near[0] < f->value_count &&
+                n->verdict[near[k]] == n->verdict[near[0]];
     }
     return alike;
 }
@@ -35,10 +36,12 @@ of_leaf(const struct bh_filter *f, const struct node *n, const uint16_t *near, s
     case OP_AS:
         return of_ends(n->end, BH_PART_ADDRESS | BH_PART_FAMILY);
     case OP_PORT:
-        return n->end == END_DST ? (uint32_t)BH_PART_PORT : (uint32_t)(BH_PART_PORT | BH_PART_OTHER_END);
+        return n->end == END_DST ? (uint32_t)BH_PART_PORT
+                                 : (uint32_t)(BH_PART_PORT | BH_PART_OTHER_END);
     case OP_VALUE:
-        return n->end == END_SRC || is_alike(f, n, near, near_count) ? (uint32_t)BH_PART_COUNTRY
-                                                                     : (uint32_t)(BH_PART_COUNTRY | BH_PART_OTHER_END);
+        return n->end == END_SRC || is_alike(f, n, near, near_count)
+                   ? (uint32_t)BH_PART_COUNTRY
+                   : (uint32_t)(BH_PART_COUNTRY | BH_PART_OTHER_END);
     case OP_OUTCOME:
         return BH_PART_OUTCOME | BH_PART_PROTO;
     case OP_SENSOR:

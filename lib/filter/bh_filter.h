@@ -19,8 +19,15 @@
 
 struct bh_filter; /* opaque */
 
-enum { BH_FILTER_NEEDS_COLD = 1, BH_FILTER_NEEDS_COUNTRY = 2, BH_FILTER_NEEDS_CLASS = 4, BH_FILTER_NEEDS_OUTCOME = 8, BH_FILTER_NEEDS_DIRECTION = 16,
-       BH_FILTER_NEEDS_SRC_PORT = 32, BH_FILTER_NEEDS_NEAR = 64 /* our end of records that came to us */ };
+enum {
+    BH_FILTER_NEEDS_COLD = 1,
+    BH_FILTER_NEEDS_COUNTRY = 2,
+    BH_FILTER_NEEDS_CLASS = 4,
+    BH_FILTER_NEEDS_OUTCOME = 8,
+    BH_FILTER_NEEDS_DIRECTION = 16,
+    BH_FILTER_NEEDS_SRC_PORT = 32,
+    BH_FILTER_NEEDS_NEAR = 64 /* our end of records that came to us */
+};
 
 /* The words of a command line, joined by blanks. No words: *ret_filter is NULL (selects all).
  * Errors name the word and its place, and the nearest word that exists. */
@@ -53,8 +60,9 @@ enum bh_filter_part_type {
 };
 struct bh_filter_part {
     enum bh_filter_part_type type;
-    bool negated;                   /* the opposite of a test; a field that is absent holds neither */
-    bool source, destination, both; /* which ends are asked: both of them must be it, else one      */
+    bool negated; /* the opposite of a test; a field that is absent holds neither */
+    bool source, destination,
+        both; /* which ends are asked: both of them must be it, else one      */
     uint32_t a, b;
     uint64_t hi, lo, mask_hi, mask_lo; /* NET6 */
 };
@@ -69,7 +77,8 @@ BH_NODISCARD int bh_filter_country(const char *where, const char *text, size_t l
 
 /* ret_selected[row] = 1 or 0 for every row of the batch. Returns how many rows were left out
  * because the answer is unknown. */
-uint32_t bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected);
+uint32_t
+bh_filter_batch(const struct bh_filter *f, const struct bh_batch *b, uint8_t *ret_selected);
 /* Take out of counted[] (the rows inside the period) what the filter does not select. Returns how
  * many of them went because the answer is unknown. */
 uint32_t bh_filter_narrow(const struct bh_filter *f, struct bh_batch *b);
@@ -83,7 +92,8 @@ uint32_t bh_filter_asks(const struct bh_filter *f, const uint16_t *near, size_t 
 /* Who says of records that were not read what the filter may say of them: for a packet log, which then reads
  * less. Without `countries_known` (country[] of its records is not what is asked for) it knows nothing of
  * countries. It borrows the filter. */
-BH_NODISCARD int bh_filter_judge_new(const struct bh_filter *f, bool countries_known, struct bh_judge **ret_judge);
+BH_NODISCARD int
+bh_filter_judge_new(const struct bh_filter *f, bool countries_known, struct bh_judge **ret_judge);
 void bh_filter_judge_free(struct bh_judge *judge);
 
 #endif

@@ -56,8 +56,10 @@ filter_push(struct parser *p, const struct token *t, struct node *leaf)
     p->stack[p->depth++] = f->count;
     f->nodes[f->count++] = *leaf;
     f->tests++;
-    f->needs |= leaf->op == OP_PORT && leaf->end != END_DST ? (unsigned)BH_FILTER_NEEDS_SRC_PORT : 0U;
-    const bool of_address = leaf->op == OP_NET4 || leaf->op == OP_NET6 || leaf->op == OP_VALUE || leaf->op == OP_AS;
+    f->needs |=
+        leaf->op == OP_PORT && leaf->end != END_DST ? (unsigned)BH_FILTER_NEEDS_SRC_PORT : 0U;
+    const bool of_address =
+        leaf->op == OP_NET4 || leaf->op == OP_NET6 || leaf->op == OP_VALUE || leaf->op == OP_AS;
     f->needs |= of_address && leaf->end != END_SRC ? (unsigned)BH_FILTER_NEEDS_NEAR : 0U;
     return 0;
 }

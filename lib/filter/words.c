@@ -108,6 +108,7 @@ bool
 bh_filter_is_word(const char *text)
 {
     const size_t len = strcspn(text, " \t");
-    return text[0] == '(' || (text[0] == '!' && text[1] != '=') || (len == 3 && strncasecmp(text, "not", 3) == 0) ||
+    return text[0] == '(' || (text[0] == '!' && text[1] != '=') ||
+           (len == 3 && strncasecmp(text, "not", 3) == 0) ||
            (len > 0 && filter_word_find(text, len) != NULL);
 }

@@ -289,8 +289,8 @@ struct reader {
     /* READ_MADE: f->next; READ_BAD: f->why, f->example; READ_OTHER: passed over; negative: -errno. */
     int (*next)(struct import_file *f);
 };
-extern const struct reader reader_csv, reader_netfilter, reader_journal, reader_journal_export, reader_zeek,
-    reader_zeek_json, reader_nfdump, reader_nfdump_json;
+extern const struct reader reader_csv, reader_netfilter, reader_journal, reader_journal_export,
+    reader_zeek, reader_zeek_json, reader_nfdump, reader_nfdump_json;
 
 /* ---- keyed.c: records by the names of their fields ---------------------------------------------- */
 

@@ -104,7 +104,8 @@ take_entry(struct import_file *f)
         }
         any = true;
         const char *equals = memchr(line.at, '=', line.len);
-        const struct cell name = { line.at, equals == NULL ? line.len : (size_t)(equals - line.at) };
+        const struct cell name = { line.at,
+                                   equals == NULL ? line.len : (size_t)(equals - line.at) };
         if (equals != NULL) {
             keep(e, field_of(name), (struct cell){ equals + 1, line.len - name.len - 1 });
         } else if (r == TEXT_LINE) {
@@ -125,7 +126,8 @@ export_next(struct import_file *f)
         return r < 0 ? r : READ_END;
     }
     const bool is_kernels = e->has_transport ? e->is_kernel : e->calls_itself_kernel;
-    return is_kernels ? journal_packet(f, (struct cell){ e->message, e->message_len }, (struct cell){ e->time, e->time_len })
+    return is_kernels ? journal_packet(f, (struct cell){ e->message, e->message_len },
+                                       (struct cell){ e->time, e->time_len })
                       : READ_OTHER;
 }
 
@@ -137,7 +139,8 @@ is_export(const struct text *t)
 
 const struct reader reader_journal_export = {
     .name = "netfilter",
-    .text = { "packets of a journal's export (netfilter)", "ジャーナルの書き出しにあるパケットログ (netfilter)" },
+    .text = { "packets of a journal's export (netfilter)",
+              "ジャーナルの書き出しにあるパケットログ (netfilter)" },
     .has_cold = true,
     .is = is_export,
     .next = export_next,

@@ -21,7 +21,7 @@
 #include "bh_base.h"
 
 #define BH_QUEUE_HEADER 4096U
-#define BH_QUEUE_LEAST 65536U           /* octets behind the header, at least                */
+#define BH_QUEUE_LEAST 65536U            /* octets behind the header, at least                */
 #define BH_QUEUE_MESSAGE_MAX (16U << 20) /* and at most a quarter of the queue                 */
 
 /* One end. Fields are private. */

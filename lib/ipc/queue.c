@@ -61,7 +61,8 @@ bh_queue_descriptor_new(uint64_t octets, size_t *ret_size, int *ret_fd)
     const int fd = memfd_create("beholder-queue", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     void *p = NULL;
     /* Neither end may make it shorter than what the other has mapped. */
-    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
         p = bh_queue_descriptor_map(fd, size);
     }
     if (p == NULL) {

@@ -120,10 +120,9 @@ check_v4(kobold *k, const struct section *s)
     size_t sides = s[KDB_V4_SIDE].size / KDB_V4_SIDE_SIZE;
     if (s[KDB_V4_TOP].size != 65536 * 2 || middles == 0 || middles > 65536 ||
         s[KDB_V4_MIDDLE].size % ((size_t)KDB_V4_CELLS * 2) != 0 || lows == 0 || lows > 65536 ||
-        s[KDB_V4_LOW].size % KDB_V4_CELLS != 0 || s[KDB_V4_GROUP].size % 4 != 0 ||
-        groups > 65536 || s[KDB_V4_RECORD].size < KDB_RECORD_SLACK ||
-        s[KDB_V4_SIDE].size % KDB_V4_SIDE_SIZE != 0 || sides > UINT32_MAX ||
-        highest_of(s[KDB_V4_TOP].data, 65536) >= middles ||
+        s[KDB_V4_LOW].size % KDB_V4_CELLS != 0 || s[KDB_V4_GROUP].size % 4 != 0 || groups > 65536 ||
+        s[KDB_V4_RECORD].size < KDB_RECORD_SLACK || s[KDB_V4_SIDE].size % KDB_V4_SIDE_SIZE != 0 ||
+        sides > UINT32_MAX || highest_of(s[KDB_V4_TOP].data, 65536) >= middles ||
         highest_of(s[KDB_V4_MIDDLE].data, middles * KDB_V4_CELLS) >= lows) {
         return KOBOLD_EDAMAGED;
     }

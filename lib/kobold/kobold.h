@@ -124,14 +124,14 @@ enum {
 
 /* What one input says about an address. */
 struct kobold_opinion {
-    uint16_t input;    /* for kobold_input_info()                                    */
-    uint16_t value;    /* "unallocated" where a block is listed without a country    */
-    uint32_t line;     /* of the input, from 1; 0 when it has no lines               */
-    uint32_t date;     /* of the allocation, 20110811; 0 when not said               */
-    uint8_t registry;  /* KOBOLD_REGISTRY_..., 0 when not said                       */
-    uint8_t status;    /* KOBOLD_STATUS_..., 0 when not said                         */
-    uint8_t layer;     /* KOBOLD_LAYER_...                                           */
-    bool has_decided;  /* it is why the address has its value; one opinion at most   */
+    uint16_t input;   /* for kobold_input_info()                                    */
+    uint16_t value;   /* "unallocated" where a block is listed without a country    */
+    uint32_t line;    /* of the input, from 1; 0 when it has no lines               */
+    uint32_t date;    /* of the allocation, 20110811; 0 when not said               */
+    uint8_t registry; /* KOBOLD_REGISTRY_..., 0 when not said                       */
+    uint8_t status;   /* KOBOLD_STATUS_..., 0 when not said                         */
+    uint8_t layer;    /* KOBOLD_LAYER_...                                           */
+    bool has_decided; /* it is why the address has its value; one opinion at most   */
 };
 
 /* One file that a database was made of. */

@@ -24,8 +24,8 @@ kobold_find_as(kobold *k, const uint8_t *data, size_t size)
     const uint64_t n6 = bh_get_le32(data + 8);
     const uint64_t samples = (n6 + SAMPLE - 1) / SAMPLE;
     const uint64_t text = bh_get_le64(data + 16);
-    const uint64_t fixed = KDB_AS_HEADER + names * 4 + (names + 1) * 4 + 65537 * 4 + n4 * 6 +
-                           samples * 8 + n6 * 20;
+    const uint64_t fixed =
+        KDB_AS_HEADER + names * 4 + (names + 1) * 4 + 65537 * 4 + n4 * 6 + samples * 8 + n6 * 20;
     if (fixed > size || text > size - fixed) {
         return; /* no AS data, then */
     }

@@ -147,8 +147,7 @@ parse_as_line(struct line *l, int *ret_family, struct kobold_range *ret, struct 
     } else {
         *ret_family = parse_address_or_number(l->fields[0], &ret->start);
         end_family = parse_address_or_number(l->fields[1], &ret->end);
-        if (*ret_family == 0 || *ret_family != end_family ||
-            addr_cmp(ret->start, ret->end) > 0) {
+        if (*ret_family == 0 || *ret_family != end_family || addr_cmp(ret->start, ret->end) > 0) {
             return TROUBLE("start and end are no range of addresses; correct or delete the line",
                            "開始と終了がアドレスの範囲になっていません。行を直すか消してください");
         }
@@ -213,12 +212,13 @@ as_parse(struct kobold_build *b, const char *name, const char *text, size_t size
         return r;
     }
     if (input->ranges == 0) {
-        return bh_error_set(err, BH_EFORMAT, name,
-                            "no line gives an AS number (%llu broken); is this a table "
-                            "start,end,number,name?",
-                            "AS番号の分かる行がありません（壊れた行 %llu）。開始,終了,番号,名前 の表"
-                            "ですか",
-                            (unsigned long long)input->broken);
+        return bh_error_set(
+            err, BH_EFORMAT, name,
+            "no line gives an AS number (%llu broken); is this a table "
+            "start,end,number,name?",
+            "AS番号の分かる行がありません（壊れた行 %llu）。開始,終了,番号,名前 の表"
+            "ですか",
+            (unsigned long long)input->broken);
     }
     return 0;
 }

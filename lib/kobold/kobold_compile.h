@@ -71,9 +71,9 @@ BH_NODISCARD int kobold_build_add(kobold_build *b, const char *name, const char 
                                   struct kobold_input *ret_input, struct bh_error *err);
 /* A table of autonomous systems: a layer of its own, later lines and tables win inside it. Of names
  * the first given is kept. */
-BH_NODISCARD int kobold_build_add_as(kobold_build *b, const char *name, const char *text,
-                                     size_t size, struct kobold_input *ret_input,
-                                     struct bh_error *err);
+BH_NODISCARD int
+kobold_build_add_as(kobold_build *b, const char *name, const char *text, size_t size,
+                    struct kobold_input *ret_input, struct bh_error *err);
 /* As kobold_build_set_meta(), about the AS tables. */
 void kobold_build_set_as_meta(kobold_build *b, const char *name, const char *date,
                               const char *licence, const char *source);

@@ -208,9 +208,9 @@ struct kobold_texts {
     const char *name, *date, *licence, *source;
 };
 /* Uses up the runs. `b`: whose inputs and layers are kept beside the countries. */
-int write_database(struct kobold_build *b, struct kobold_runs runs[2],
-                   const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
-                   struct bh_error *err);
+int
+write_database(struct kobold_build *b, struct kobold_runs runs[2], const struct kobold_texts *texts,
+               uint8_t **ret_data, size_t *ret_size, struct bh_error *err);
 
 static inline const char *
 base_name(const char *path)
@@ -224,8 +224,8 @@ bool is_input_kept(const struct kobold_build *b, const struct kobold_source *s);
 int write_inputs(struct kobold_build *b, const uint16_t *value_of, struct bh_buf *ret);
 
 /* kobold_as_text.c, kobold_write_as.c */
-int as_add(struct kobold_as_table *as, int family, struct kobold_addr start,
-           struct kobold_addr end, uint32_t number, const char *name, size_t name_len);
+int as_add(struct kobold_as_table *as, int family, struct kobold_addr start, struct kobold_addr end,
+           uint32_t number, const char *name, size_t name_len);
 int as_parse(struct kobold_build *b, const char *name, const char *text, size_t size,
              struct kobold_input *input, struct bh_error *err);
 void as_done(struct kobold_as_table *as);

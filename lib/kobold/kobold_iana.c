@@ -214,8 +214,7 @@ change_special(struct kobold_build *b, const char *name, const struct block *x)
     if (is_same) {
         char was[48];
         snprintf(was, sizeof was, "%s, %s", s->rfc, s->is_reachable ? "yes" : "no");
-        say_special(b, name, x,
-                    "special use %s/%u (%s): now %s, globally reachable %s; was %s",
+        say_special(b, name, x, "special use %s/%u (%s): now %s, globally reachable %s; was %s",
                     "特殊用途 %s/%u (%s): %s、インターネットから到達可能 %s とした。元は %s", was);
         s->rfc = rfc;
         s->is_reachable = x->is_reachable;
@@ -330,7 +329,7 @@ static uint8_t
 status_of(struct field status, uint8_t registry)
 {
     bool is_regional = registry <= KOBOLD_REGISTRY_RIPENCC;
-    return is_word(status, "LEGACY")                                    ? KOBOLD_STATUS_LEGACY
+    return is_word(status, "LEGACY") ? KOBOLD_STATUS_LEGACY
            : is_word(status, "RESERVED") || registry == KOBOLD_REGISTRY_IETF
                ? KOBOLD_STATUS_RESERVED
            : is_regional ? KOBOLD_STATUS_DELEGATED
@@ -449,10 +448,11 @@ iana_parse(struct kobold_build *b, struct kobold_source *s, const char *text, si
                             "特殊用途のブロックは%d個までです", KOBOLD_SPECIALS_MAX);
     }
     if (s->input.unused == 0) {
-        return bh_error_set(err, BH_EFORMAT, s->name,
-                            "a registry of IANA without a block that we can read (%llu broken)",
-                            "IANA のレジストリですが、読めるブロックがありません（壊れたもの %llu）",
-                            (unsigned long long)s->input.broken);
+        return bh_error_set(
+            err, BH_EFORMAT, s->name,
+            "a registry of IANA without a block that we can read (%llu broken)",
+            "IANA のレジストリですが、読めるブロックがありません（壊れたもの %llu）",
+            (unsigned long long)s->input.broken);
     }
     return 0;
 }

@@ -294,9 +294,8 @@ kobold_registry_name(int registry)
 const char *
 kobold_status_name(int status)
 {
-    static const char *const names[] = { "",          "allocated", "assigned",
-                                         "available", "reserved",  "delegated",
-                                         "legacy" };
+    static const char *const names[] = { "",         "allocated", "assigned", "available",
+                                         "reserved", "delegated", "legacy" };
     return status >= 0 && status < (int)BH_COUNT(names) ? names[status] : "";
 }
 

@@ -206,7 +206,8 @@ kobold_v4_piece_end(const kobold *k, uint32_t a)
 
 /* The block says the group of its first escape, those before ours which one is ours. */
 bool
-kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end)
+kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first,
+                size_t *ret_end)
 {
     uint64_t group = (uint64_t)le32(block + KDB_BLOCK_GROUP) +
                      count_escapes(block + KDB_BLOCK_VALUES, (unsigned)slot);
@@ -270,8 +271,9 @@ kobold_cpu(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
         __builtin_cpu_supports("popcnt")) {
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? KOBOLD_CPU_AVX512
-                                                                                       : KOBOLD_CPU_AVX2;
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                   ? KOBOLD_CPU_AVX512
+                   : KOBOLD_CPU_AVX2;
     }
 #endif
     return KOBOLD_CPU_GENERIC;
@@ -280,7 +282,8 @@ kobold_cpu(void)
 const struct kobold_look *
 kobold_look_of(int cpu)
 {
-    static const struct kobold_look generic = { "plain C", v4_many_generic, v6_generic, v6_many_generic };
+    static const struct kobold_look generic = { "plain C", v4_many_generic, v6_generic,
+                                                v6_many_generic };
 #ifdef LOOK_X86
     static const struct kobold_look avx2 = { "AVX2", v4_many_avx2, v6_avx2, v6_many_avx2 };
     if (cpu >= KOBOLD_CPU_AVX2) {

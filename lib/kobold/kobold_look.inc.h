@@ -28,7 +28,8 @@ LOOK(pack8)(const uint16_t *node, size_t first, uint16_t *list)
     __m128i nodes = _mm_loadu_si128((const __m128i *)(const void *)node);
     __m128i is_value = _mm_cmpeq_epi16(_mm_min_epu16(nodes, _mm_set1_epi16(KDB_ESCAPE - 1)), nodes);
     uint64_t more = ~(uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(is_value, is_value));
-    __m128i number = _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)_pext_u64(0x0706050403020100U, more)));
+    __m128i number =
+        _mm_cvtepu8_epi16(_mm_cvtsi64_si128((long long)_pext_u64(0x0706050403020100U, more)));
     number = _mm_add_epi16(number, _mm_set1_epi16((short)first));
     _mm_storeu_si128((__m128i *)(void *)list, number);
     return (size_t)_mm_popcnt_u64(more) / 8;
@@ -140,7 +141,8 @@ LOOK(count_borders)(const uint8_t *block, uint16_t r)
     __m256i most = _mm256_loadu_si256((const __m256i *)(const void *)block);
     __m128i rest = _mm_loadl_epi64((const __m128i *)(const void *)(block + 32));
     most = _mm256_cmpeq_epi16(_mm256_max_epu16(most, want), want);
-    rest = _mm_cmpeq_epi16(_mm_max_epu16(rest, _mm256_castsi256_si128(want)), _mm256_castsi256_si128(want));
+    rest = _mm_cmpeq_epi16(_mm_max_epu16(rest, _mm256_castsi256_si128(want)),
+                           _mm256_castsi256_si128(want));
     int octets = _mm_popcnt_u32((uint32_t)_mm256_movemask_epi8(most)) +
                  _mm_popcnt_u32((uint32_t)_mm_movemask_epi8(rest) & 0x3f);
     return (size_t)octets / 2;

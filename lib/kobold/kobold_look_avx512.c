@@ -77,8 +77,9 @@ top16(const kobold *k, const uint32_t *addr, uint16_t *ret, size_t first, uint16
     __m512i node = _mm512_and_si512(_mm512_srlv_epi32(pair, shift), _mm512_set1_epi32(0xffff));
     put_lower_halves(ret, node);
     __mmask16 more = _mm512_cmpgt_epi32_mask(node, _mm512_set1_epi32(KDB_ESCAPE - 1));
-    __m512i number = _mm512_add_epi32(
-        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32((int)first));
+    __m512i number =
+        _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                         _mm512_set1_epi32((int)first));
     put_lower_halves(list, _mm512_maskz_compress_epi32(more, number));
     return popcount_of(more);
 }
@@ -90,6 +91,7 @@ top16(const kobold *k, const uint32_t *addr, uint16_t *ret, size_t first, uint16
 #ifdef KOBOLD_SIMDE
 extern const struct kobold_look kobold_look_avx512;
 #endif
-const struct kobold_look kobold_look_avx512 = { "AVX-512", v4_many_avx512, v6_avx512, v6_many_avx512 };
+const struct kobold_look kobold_look_avx512 = { "AVX-512", v4_many_avx512, v6_avx512,
+                                                v6_many_avx512 };
 
 #endif

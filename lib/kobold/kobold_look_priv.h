@@ -44,7 +44,8 @@ le64(const uint8_t *p)
     return v;
 }
 
-uint16_t kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo, const uint8_t *block, size_t slot);
+uint16_t
+kobold_v6_deep(const kobold *k, uint64_t hi, uint64_t lo, const uint8_t *block, size_t slot);
 
 /* The three steps of an IPv4 look-up: the middle node, the low node, the octet. */
 static BH_ALWAYS_INLINE unsigned

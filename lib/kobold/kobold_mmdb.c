@@ -101,8 +101,10 @@ static void
 decode_country(struct walk *w, MMDB_entry_s *entry, struct record *ret)
 {
     static const char *const paths[][3] = {
-        { "registered_country", "iso_code", NULL }, { "country", "iso_code", NULL },
-        { "country_code", NULL, NULL },             { "country", NULL, NULL },
+        { "registered_country", "iso_code", NULL },
+        { "country", "iso_code", NULL },
+        { "country_code", NULL, NULL },
+        { "country", NULL, NULL },
         { "iso_code", NULL, NULL },
     };
     struct field f = { "", 0 };
@@ -240,8 +242,8 @@ take_branch(struct walk *w, const struct branch *x, bool is_v6)
     struct branch at = *x;
     bool is_v4 = !is_v6 || (at.start.hi == 0 && at.start.lo <= UINT32_MAX && at.len >= 96);
     unsigned len = is_v4 && is_v6 ? at.len - 96 : at.len;
-    if (at.type != MMDB_RECORD_TYPE_DATA || (!is_v4 && is_v6 && at.len < 96 && at.start.hi == 0 &&
-                                             at.start.lo == 0)) {
+    if (at.type != MMDB_RECORD_TYPE_DATA ||
+        (!is_v4 && is_v6 && at.len < 96 && at.start.hi == 0 && at.start.lo == 0)) {
         return 0; /* nothing; or one record for ::/95 and above, which says nothing of IPv4 */
     }
     return take_network(w, is_v4 ? 4 : 6, at.start, len, &at.entry);
@@ -347,14 +349,14 @@ walk_database(struct walk *w, const char *data, size_t size)
     } else if (r < 0) {
         out_of_memory(w->err);
     } else if (w->input->ranges == 0) {
-        r = bh_error_set(w->err, BH_EFORMAT, w->name,
-                         w->source != NULL
-                             ? "a database in MaxMind's format (%s) without countries"
-                             : "a database in MaxMind's format (%s) without AS numbers",
-                         w->source != NULL ? "MaxMind 形式のデータベース (%s) ですが、国がありません"
-                                           : "MaxMind 形式のデータベース (%s) ですが、AS "
-                                             "番号がありません",
-                         db.metadata.database_type);
+        r = bh_error_set(
+            w->err, BH_EFORMAT, w->name,
+            w->source != NULL ? "a database in MaxMind's format (%s) without countries"
+                              : "a database in MaxMind's format (%s) without AS numbers",
+            w->source != NULL ? "MaxMind 形式のデータベース (%s) ですが、国がありません"
+                              : "MaxMind 形式のデータベース (%s) ですが、AS "
+                                "番号がありません",
+            db.metadata.database_type);
     }
     if (r == 0 && w->source != NULL) {
         w->source->day = day_of_seconds(db.metadata.build_epoch);

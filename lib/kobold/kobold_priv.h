@@ -85,9 +85,9 @@ enum {                         /* KDB_INPUTS */
 };
 
 enum {
-    KDB_ESCAPE = 255,     /* an octet: look one step deeper                            */
-    KDB_V4_CELLS = 16,    /* of a middle node (2 octets each) and of a low one (one)    */
-    KDB_V4_UNIFORM = 256, /* first nodes of both kinds: number i says i in every cell   */
+    KDB_ESCAPE = 255,        /* an octet: look one step deeper                            */
+    KDB_V4_CELLS = 16,       /* of a middle node (2 octets each) and of a low one (one)    */
+    KDB_V4_UNIFORM = 256,    /* first nodes of both kinds: number i says i in every cell   */
     KDB_RECORD_COUNT = 0x1f, /* first octet of a record: borders listed, or the map's shift */
     KDB_RECORD_SHIFT = 7,
     KDB_RECORD_MAP = 0x20,
@@ -101,7 +101,7 @@ enum {
     KDB_BLOCK_PAD = 65535, /* a border that no key reaches                                  */
     KDB_BLOCK_VALUES = 38, /* octet of the block where values begin                         */
     KDB_BLOCK_SHIFT = 58,
-    KDB_BLOCK_GROUP = 60, /* number of the first escape's group                            */
+    KDB_BLOCK_GROUP = 60,   /* number of the first escape's group                            */
     KDB_V6_ENTRY_SIZE = 10, /* lower half, value                                             */
     KDB_LEVELS_MAX = 8,
     KDB_VALUES_MIN = 256, /* every octet is then a good value, whatever the file holds  */
@@ -177,7 +177,8 @@ uint32_t kobold_v4_piece_end(const kobold *k, uint32_t a);
 
 /* The entries of the escape at `slot` of a block: their numbers, first and behind the last. False: it has
  * none (a damaged file). Then that of them which answers for the lower half `lo`. */
-bool kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first, size_t *ret_end);
+bool kobold_v6_group(const kobold *k, const uint8_t *block, size_t slot, size_t *ret_first,
+                     size_t *ret_end);
 size_t kobold_v6_entry_at(const kobold *k, size_t first, size_t end, uint64_t lo);
 
 /* The look-ups that gain by newer instructions, once per instruction set; the best that runs here is

@@ -20,12 +20,12 @@ struct sweep {
     int family;
     struct kobold_runs runs[KOBOLD_REPORT_INPUTS + 1]; /* the special-use table last */
     size_t at[KOBOLD_REPORT_INPUTS + 1];
-    size_t count; /* of inputs compared */
+    size_t count;       /* of inputs compared */
     uint16_t *index_of; /* [code]: index among codes, plus one */
     uint16_t codes[CODES_MAX];
     size_t code_count;
     struct kobold_agreement (*cells)[CODES_MAX]; /* [pair][code] */
-    uint16_t result; /* of the run that is being made */
+    uint16_t result;                             /* of the run that is being made */
     struct kobold_addr result_start;
 };
 
@@ -51,8 +51,8 @@ prefixes_of(int family, struct kobold_addr from, struct kobold_addr to)
                                     : 64 + (unsigned)__builtin_ctzll((uint64_t)(at >> 64));
         zeros = zeros < bits ? zeros : bits;
         bh_u128 rest = last - at;
-        while (zeros > 0 && (zeros == 128 ? rest != ~(bh_u128)0
-                                          : rest < ((bh_u128)1 << zeros) - 1)) {
+        while (zeros > 0 &&
+               (zeros == 128 ? rest != ~(bh_u128)0 : rest < ((bh_u128)1 << zeros) - 1)) {
             zeros--;
         }
         n++;
@@ -117,7 +117,7 @@ kind_of(uint16_t code)
         return KOBOLD_SPECIAL;
     }
     const struct kobold_country_row *row = kobold_country_row(text);
-    return row == NULL                          ? KOBOLD_COUNTRY
+    return row == NULL                       ? KOBOLD_COUNTRY
            : row->kind == KOBOLD_ROW_REGION  ? KOBOLD_REGION
            : row->kind == KOBOLD_ROW_UNKNOWN ? KOBOLD_UNKNOWN
                                              : KOBOLD_COUNTRY;

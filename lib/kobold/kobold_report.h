@@ -61,8 +61,8 @@ struct kobold_report {
     size_t pair_count;
 };
 
-BH_NODISCARD int kobold_build_report(kobold_build *b, struct kobold_report **ret,
-                                     struct bh_error *err);
+BH_NODISCARD int
+kobold_build_report(kobold_build *b, struct kobold_report **ret, struct bh_error *err);
 void kobold_report_free(struct kobold_report *r);
 
 #endif

@@ -164,9 +164,9 @@ static struct kobold_run
 run_of(const struct kobold_ranges *r, const struct kobold_range *range, struct kobold_addr start,
        uint16_t source)
 {
-    return range == NULL ? (struct kobold_run){ start, CODE_NONE, source, 0 }
-                         : (struct kobold_run){ start, range->code, source,
-                                                (uint32_t)(range - r->at) + 1 };
+    return range == NULL
+               ? (struct kobold_run){ start, CODE_NONE, source, 0 }
+               : (struct kobold_run){ start, range->code, source, (uint32_t)(range - r->at) + 1 };
 }
 
 int

@@ -34,8 +34,7 @@ eight_digits(const char *at, uint64_t *ret_value)
     return n;
 }
 
-static const uint64_t powers[9] = { 1,      10,      100,      1000,     10000,
-                                    100000, 1000000, 10000000, 100000000 };
+static const uint64_t powers[9] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000 };
 
 /* Digits, at most 38: those fit 128 bits. NULL: none, or more. */
 static const char *
@@ -187,8 +186,7 @@ scan_ranges(struct kobold_source *s, const char **text, size_t *left, uint32_t l
         int family;
         int end_family;
         const char *second = scan_address(at, &range.start, &family);
-        const char *country =
-            second == NULL ? NULL : scan_address(second, &range.end, &end_family);
+        const char *country = second == NULL ? NULL : scan_address(second, &range.end, &end_family);
         if (country == NULL || family != end_family || addr_cmp(range.start, range.end) > 0 ||
             !scan_country(country, &range.code)) {
             break;

@@ -55,8 +55,7 @@ bool parse_uint(struct field f, uint64_t *ret);
 int parse_address(struct field f, struct kobold_addr *ret);
 int parse_address_or_number(struct field f, struct kobold_addr *ret);
 /* The last address of the block; false when bits are set beyond its length. */
-bool
-block_end(int family, struct kobold_addr start, unsigned len, struct kobold_addr *ret);
+bool block_end(int family, struct kobold_addr start, unsigned len, struct kobold_addr *ret);
 struct trouble parse_prefix(struct field f, int *ret_family, struct kobold_addr *ret_start,
                             struct kobold_addr *ret_end);
 enum { COUNTRY_BROKEN = -1, COUNTRY_NOBODY = -2, COUNTRY_EMPTY = -3 };

@@ -58,7 +58,8 @@ v6_find_block(const kobold *k, int64_t x, uint64_t *ret_key, uint64_t *ret_room)
 
 /* What the entries behind an escape say of `a`; several divide each /64, so that the piece ends in its own. */
 static uint16_t
-v6_entry_piece(const kobold *k, struct address a, const uint8_t *block, size_t slot, struct address *last)
+v6_entry_piece(const kobold *k, struct address a, const uint8_t *block, size_t slot,
+               struct address *last)
 {
     size_t first;
     size_t end;

@@ -175,8 +175,8 @@ number_values(struct writer *w, const struct kobold_build *b, const struct kobol
     unsigned count = 0;
     for (unsigned code = 0; code < 65536; code++) {
         if (all[code].runs > 0) {
-            all[count] = (struct meaning){ (uint16_t)code, group_of(w, (uint16_t)code),
-                                           all[code].runs };
+            all[count] =
+                (struct meaning){ (uint16_t)code, group_of(w, (uint16_t)code), all[code].runs };
             count++;
         }
     }
@@ -304,9 +304,8 @@ assemble(struct writer *w, const struct kobold_texts *texts, uint8_t **ret_data,
 }
 
 int
-write_database(struct kobold_build *b, struct kobold_runs runs[2],
-               const struct kobold_texts *texts, uint8_t **ret_data, size_t *ret_size,
-               struct bh_error *err)
+write_database(struct kobold_build *b, struct kobold_runs runs[2], const struct kobold_texts *texts,
+               uint8_t **ret_data, size_t *ret_size, struct bh_error *err)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (w == NULL) {

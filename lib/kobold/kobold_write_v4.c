@@ -25,9 +25,9 @@ struct v4 {
     struct bh_buf *sections;
     size_t run; /* the one in force */
     uint32_t middles;
-    struct bh_buf cells;      /* middle nodes while they are made: 32 bits a cell */
-    struct bh_buf nodes[2];   /* low nodes: without escapes, with */
-    struct bh_buf group_size; /* of the latter's groups, 32 bits */
+    struct bh_buf cells;             /* middle nodes while they are made: 32 bits a cell */
+    struct bh_buf nodes[2];          /* low nodes: without escapes, with */
+    struct bh_buf group_size;        /* of the latter's groups, 32 bits */
     uint32_t *middle_at, *low_at[2]; /* hash tables: number + 1 */
     bool has_too_many;
 };
@@ -79,7 +79,8 @@ put_listed(struct v4 *v, uint32_t first, uint32_t last)
 /* A divided /24: borders as octets or as a map, whichever is shorter; and when two values take turns,
  * as where a customer's addresses lie in a provider's, only these two. */
 static void
-put_record(struct bh_buf *b, const uint8_t *starts, const uint16_t *values, unsigned n, bool is_wide)
+put_record(struct bh_buf *b, const uint8_t *starts, const uint16_t *values, unsigned n,
+           bool is_wide)
 {
     unsigned shift = 7;
     bool is_alternating = n > 0;

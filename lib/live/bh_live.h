@@ -21,7 +21,7 @@
 
 #define BH_LIVE_INTERFACES 16U
 #define BH_LIVE_THREADS 16U
-#define BH_LIVE_RINGS 64U /* interfaces times threads */
+#define BH_LIVE_RINGS 64U    /* interfaces times threads */
 #define BH_LIVE_SNAP 262144U /* with whole frames */
 
 struct bh_live_config {
@@ -54,8 +54,9 @@ uint32_t bh_live_renewed(const struct bh_live *l);
 bool bh_live_is_up(const struct bh_live *l, size_t interface);
 const char *bh_live_name(const struct bh_live *l, size_t interface);
 size_t bh_live_count(const struct bh_live *l);
-unsigned bh_live_rings(const struct bh_live *l);                         /* of each interface */
-uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface); /* of all of them, as they were made */
+unsigned bh_live_rings(const struct bh_live *l); /* of each interface */
+/* of all of them, as they were made */
+uint64_t bh_live_ring_bytes(const struct bh_live *l, size_t interface);
 
 /* In the process that reads. `place` (may be NULL): where it is to go on, in a block that was not given
  * back. */
@@ -105,7 +106,12 @@ enum bh_live_test_type {
     BH_LIVE_TEST_AND,
     BH_LIVE_TEST_OR,
 };
-enum bh_live_end { BH_LIVE_END_EITHER, BH_LIVE_END_SOURCE, BH_LIVE_END_DESTINATION, BH_LIVE_END_BOTH };
+enum bh_live_end {
+    BH_LIVE_END_EITHER,
+    BH_LIVE_END_SOURCE,
+    BH_LIVE_END_DESTINATION,
+    BH_LIVE_END_BOTH
+};
 struct bh_live_test {
     enum bh_live_test_type type;
     enum bh_live_end end;
@@ -118,12 +124,19 @@ struct bh_live_tests {
     unsigned count; /* 0: none */
 };
 struct bh_live_choice {
-    struct bh_live_tests keep;  /* none: all. Packets that it cannot select, in neither direction, are dropped */
-    struct bh_live_tests whole; /* none: of none. Packets that it may select are kept whole             */
-    bool whole_all;             /* all are                                                              */
+    /* none: all. Packets that it cannot select, in neither direction, are dropped */
+    struct bh_live_tests keep;
+    struct bh_live_tests
+        whole;      /* none: of none. Packets that it may select are kept whole             */
+    bool whole_all; /* all are                                                              */
 };
 
-enum bh_live_link { BH_LIVE_ETHERNET, BH_LIVE_RAW_IP, BH_LIVE_ANY, BH_LIVE_COOKED /* LINKTYPE_LINUX_SLL2 */ };
+enum bh_live_link {
+    BH_LIVE_ETHERNET,
+    BH_LIVE_RAW_IP,
+    BH_LIVE_ANY,
+    BH_LIVE_COOKED /* LINKTYPE_LINUX_SLL2 */
+};
 struct bh_live_instruction { /* as struct sock_filter */
     uint16_t code;
     uint8_t jt, jf;

@@ -59,7 +59,8 @@ static enum truth
 fold_leaf(const struct bh_live_test *t, enum known known)
 {
     const bool error = known == IP4_ERROR || known == IP6_ERROR;
-    const unsigned family = known == IP6_PORTS || known == IP6_NO_PORTS || known == IP6_ERROR ? 6 : 4;
+    const unsigned family =
+        known == IP6_PORTS || known == IP6_NO_PORTS || known == IP6_ERROR ? 6 : 4;
     if (known == OTHER || t->type == BH_LIVE_TEST_ANY) {
         return ALWAYS; /* nobody here looks what it is */
     }
@@ -84,13 +85,16 @@ join(const struct bh_live_test *t, enum truth left, enum truth right)
 {
     const enum truth decides = t->type == BH_LIVE_TEST_AND ? NEVER : ALWAYS;
     const enum truth yields = decides == NEVER ? ALWAYS : NEVER;
-    return left == decides || right == decides ? decides : left == yields ? right : right == yields ? left : DEPENDS;
+    return left == decides || right == decides ? decides
+           : left == yields                    ? right
+           : right == yields                   ? left
+                                               : DEPENDS;
 }
 
 /* Tests in postfix order; `ret_left`: of each operator the index of its left operand (the right one stands before it). */
 static enum truth
-fold(const struct bh_live_test *t, unsigned count, enum known known, enum truth ret_truth[TESTS_MAX],
-     unsigned ret_left[TESTS_MAX])
+fold(const struct bh_live_test *t, unsigned count, enum known known,
+     enum truth ret_truth[TESTS_MAX], unsigned ret_left[TESTS_MAX])
 {
     unsigned stack[TESTS_MAX], depth = 0;
     for (unsigned k = 0; k < count; k++) {
@@ -133,7 +137,8 @@ struct asked {
 
 /* One end of it. Falls through when it does not hold. */
 static void
-test_end(struct code *c, const struct asked *q, const struct bh_live_test *t, bool source, unsigned yes)
+test_end(struct code *c, const struct asked *q, const struct bh_live_test *t, bool source,
+         unsigned yes)
 {
     const bool first = source != q->turned;
     const unsigned no = bpf_label(c);
@@ -169,7 +174,8 @@ test_end(struct code *c, const struct asked *q, const struct bh_live_test *t, bo
 }
 
 static void
-test_leaf(struct code *c, const struct asked *q, const struct bh_live_test *t, unsigned yes, unsigned no)
+test_leaf(struct code *c, const struct asked *q, const struct bh_live_test *t, unsigned yes,
+          unsigned no)
 {
     if (t->negated) {
         const unsigned turn = yes;
@@ -222,7 +228,8 @@ ask(struct code *c, const struct asked *q, unsigned count, unsigned yes, unsigne
             const unsigned then = bpf_label(c);
             const bool both = t->type == BH_LIVE_TEST_AND;
             wait[depth++] = (__typeof__(wait[0])){ w.at - 1, w.yes, w.no, then, true };
-            wait[depth++] = (__typeof__(wait[0])){ q->left[w.at], both ? then : w.yes, both ? w.no : then, 0, false };
+            wait[depth++] = (__typeof__(wait[0])){ q->left[w.at], both ? then : w.yes,
+                                                   both ? w.no : then, 0, false };
         } else {
             test_leaf(c, q, t, w.yes, w.no);
         }
@@ -230,7 +237,8 @@ ask(struct code *c, const struct asked *q, unsigned count, unsigned yes, unsigne
 }
 
 static void
-ask_of(struct code *c, const struct bh_live_tests *tests, enum known known, bool turned, unsigned yes, unsigned no)
+ask_of(struct code *c, const struct bh_live_tests *tests, enum known known, bool turned,
+       unsigned yes, unsigned no)
 {
     struct asked q = { .tests = tests->test, .known = known, .turned = turned };
     const enum truth all = fold(tests->test, tests->count, known, q.truth, q.left);
@@ -257,7 +265,8 @@ choose_other_whole(const struct bh_live_choice *choice)
     if (choice == NULL || choice->whole_all) {
         return choice != NULL;
     }
-    return has_tests(&choice->whole) && fold(choice->whole.test, choice->whole.count, OTHER, truth, left) != NEVER;
+    return has_tests(&choice->whole) &&
+           fold(choice->whole.test, choice->whole.count, OTHER, truth, left) != NEVER;
 }
 
 bool

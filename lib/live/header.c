@@ -90,7 +90,8 @@ emit_gre(struct code *c, unsigned depth)
 static void
 emit_transport(struct code *c, unsigned depth)
 {
-    const unsigned tcp = bpf_label(c), udp = bpf_label(c), icmp = bpf_label(c), icmp6 = bpf_label(c);
+    const unsigned tcp = bpf_label(c), udp = bpf_label(c), icmp = bpf_label(c),
+                   icmp6 = bpf_label(c);
     const unsigned gre = bpf_label(c);
     bpf_go_if(c, BPF_JEQ | BPF_K, 6, tcp);
     bpf_go_if(c, BPF_JEQ | BPF_K, 17, udp);
@@ -128,7 +129,7 @@ emit_ip4(struct code *c, unsigned depth)
     bpf_load16(c, 6);
     bpf_go_unless(c, BPF_JSET | BPF_K, 0x1fff, first);
     bpf_op(c, BPF_LD | BPF_IMM,
-       255); /* a later fragment has no headers: a number that is none of them */
+           255); /* a later fragment has no headers: a number that is none of them */
     bpf_op(c, BPF_ST, CELL_NEXT);
     bpf_place(c, first);
     bpf_load8(c, 0);
@@ -149,8 +150,8 @@ static void
 emit_extension(struct code *c, unsigned transport)
 {
     static const uint8_t plain[] = { 0, 43, 60, 139, 140 };
-    const unsigned eights = bpf_label(c), fours = bpf_label(c), fragment = bpf_label(c), later = bpf_label(c),
-                   next = bpf_label(c);
+    const unsigned eights = bpf_label(c), fours = bpf_label(c), fragment = bpf_label(c),
+                   later = bpf_label(c), next = bpf_label(c);
     bpf_op(c, BPF_LD | BPF_MEM, CELL_NEXT);
     for (size_t k = 0; k < sizeof plain; k++) {
         bpf_near_if(c, BPF_JEQ | BPF_K, plain[k], eights);
@@ -254,8 +255,8 @@ emit_mpls(struct code *c, unsigned ip4, unsigned ip6)
 static void
 emit_type(struct code *c, unsigned ip4, unsigned ip6)
 {
-    const unsigned pppoe = bpf_label(c), mpls = bpf_label(c), arp = bpf_label(c), llc = bpf_label(c),
-                   snap = bpf_label(c);
+    const unsigned pppoe = bpf_label(c), mpls = bpf_label(c), arp = bpf_label(c),
+                   llc = bpf_label(c), snap = bpf_label(c);
     const unsigned ppp4 = bpf_label(c), ppp6 = bpf_label(c);
     for (unsigned k = 0; k < TAGS_MAX; k++) {
         const unsigned tag = bpf_label(c), on = bpf_label(c);

@@ -11,7 +11,8 @@ enum { TESTS_MAX = 256, LINKTYPE_ETHERNET = 1, LINKTYPE_RAW = 101, LIVE_TAG_LEN 
 
 struct ring {
     char name[IFNAMSIZ];
-    int fd, index; /* index 0: "any", -1: not there; with libpcap: fd only asks about the interface */
+    /* index 0: "any", -1: not there; with libpcap: fd only asks about the interface */
+    int fd, index;
     uint32_t block_bytes, blocks;
     bool is_member; /* of the group of its interface's rings */
     uint32_t epoch; /* rings that were here before */
@@ -30,8 +31,8 @@ struct bh_live {
     struct ring ring[BH_LIVE_RINGS]; /* `each` of an interface, one interface after another */
     size_t count;                    /* of interfaces */
     unsigned each;
-    uint64_t bytes; /* of all of an interface, asked for */
-    bool several;   /* rings that wait for one another */
+    uint64_t bytes;  /* of all of an interface, asked for */
+    bool several;    /* rings that wait for one another */
     int64_t late_ns; /* ... so long at most */
     uint32_t renewed;
     bool promiscuous, whole_frames;
@@ -45,7 +46,8 @@ bool live_is_any(const struct ring *r);
 int live_fail(int code, const char *name, struct bh_error *err);
 int64_t live_now_ns(void);
 void live_watch_all(int fd, int index); /* promiscuous */
-#define LIVE_LATE_NS 300000000LL /* of libpcap: while an interface is silent, younger frames of others wait */
+#define LIVE_LATE_NS                                                                               \
+    300000000LL /* of libpcap: while an interface is silent, younger frames of others wait */
 
 /* ---- pcap.c: as the functions of bh_live.h -------------------------------------------------------------- */
 

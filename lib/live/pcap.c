@@ -25,7 +25,7 @@ struct pcap_interface {
     uint16_t link;
     bool has; /* the next frame of it: */
     struct bh_frame next;
-    uint8_t *octets; /* `snap` of them */
+    uint8_t *octets;     /* `snap` of them */
     uint64_t left_out;   /* twice on a loopback: not ours to count */
     uint64_t recv, drop; /* of pcap_stats(), as told before */
     struct bh_live_instruction code[BH_LIVE_PROGRAM_MAX];
@@ -44,7 +44,7 @@ struct pcap_side {
 static int
 code_of(int pcap_code)
 {
-    return pcap_code == PCAP_ERROR_PERM_DENIED     ? -EPERM
+    return pcap_code == PCAP_ERROR_PERM_DENIED      ? -EPERM
            : pcap_code == PCAP_ERROR_NO_SUCH_DEVICE ? -ENODEV
            : pcap_code == PCAP_ERROR_IFACE_NOT_UP   ? -ENETDOWN
                                                     : -EIO;
@@ -92,13 +92,15 @@ live_pcap_try(struct bh_live *l, struct ring *r, struct bh_error *err)
 static void
 compile(const struct bh_live *l, struct pcap_interface *i)
 {
-    const struct bh_live_choice choice = { .whole = l->choice.whole, .whole_all = l->choice.whole_all };
+    const struct bh_live_choice choice = { .whole = l->choice.whole,
+                                           .whole_all = l->choice.whole_all };
     const enum bh_live_link link = i->link == LINKTYPE_ETHERNET ? BH_LIVE_ETHERNET
                                    : i->link == LINKTYPE_SLL2   ? BH_LIVE_COOKED
                                                                 : BH_LIVE_RAW_IP;
     i->count = bh_live_header_program(link, &choice, i->code);
     if (i->count == 0) { /* too long: more than was asked for, of those who asked at all */
-        i->count = bh_live_header_program(link, &(struct bh_live_choice){ .whole_all = choice.whole.count > 0 }, i->code);
+        i->count = bh_live_header_program(
+            link, &(struct bh_live_choice){ .whole_all = choice.whole.count > 0 }, i->code);
     }
 }
 
@@ -109,7 +111,8 @@ attach_one(struct bh_live *l, size_t k, struct bh_error *err)
     struct ring *r = &l->ring[k];
     const struct timespec nap = { .tv_nsec = 200000000 };
     int code;
-    while ((code = open_handle(l, r->name, l->pcap->snap, &i->handle)) == -ENODEV || code == -ENETDOWN) {
+    while ((code = open_handle(l, r->name, l->pcap->snap, &i->handle)) == -ENODEV ||
+           code == -ENETDOWN) {
         if (nanosleep(&nap, NULL) != 0) {
             return -EINTR; /* a signal: it is told to end */
         }
@@ -118,10 +121,14 @@ attach_one(struct bh_live *l, size_t k, struct bh_error *err)
         return live_fail(code, r->name, err);
     }
     const int link = pcap_datalink(i->handle);
-    i->link = (uint16_t)(link == DLT_RAW ? LINKTYPE_RAW : link == DLT_LINUX_SLL2 ? LINKTYPE_SLL2 : link == DLT_EN10MB ? LINKTYPE_ETHERNET : 0);
+    i->link = (uint16_t)(link == DLT_RAW          ? LINKTYPE_RAW
+                         : link == DLT_LINUX_SLL2 ? LINKTYPE_SLL2
+                         : link == DLT_EN10MB     ? LINKTYPE_ETHERNET
+                                                  : 0);
     if (i->link == 0) {
         return bh_error_set(err, BH_EFORMAT, r->name, "its link type is not read (libpcap: %s)",
-                            "のリンク種別は読めません (libpcap: %s)", pcap_datalink_val_to_name(link));
+                            "のリンク種別は読めません (libpcap: %s)",
+                            pcap_datalink_val_to_name(link));
     }
     if (l->promiscuous && !live_is_any(r)) {
         live_watch_all(pcap_fileno(i->handle), (int)if_nametoindex(r->name));
@@ -129,7 +136,9 @@ attach_one(struct bh_live *l, size_t k, struct bh_error *err)
     r->index = live_is_any(r) ? 0 : (int)if_nametoindex(r->name);
     compile(l, i);
     i->octets = malloc(l->pcap->snap);
-    return i->octets == NULL ? bh_error_errno(err, ENOMEM, r->name, "cannot start", "開始できません") : 0;
+    return i->octets == NULL
+               ? bh_error_errno(err, ENOMEM, r->name, "cannot start", "開始できません")
+               : 0;
 }
 
 int
@@ -170,8 +179,8 @@ live_pcap_close(struct bh_live *l)
 
 /* Headers to `i->octets`, the rest is cleared where it is: libpcap's buffer is memory that may be written, a ring or its own. */
 static void
-keep_headers(struct bh_live *l, struct pcap_interface *i, size_t interface, const struct pcap_pkthdr *h,
-             const uint8_t *data)
+keep_headers(struct bh_live *l, struct pcap_interface *i, size_t interface,
+             const struct pcap_pkthdr *h, const uint8_t *data)
 {
     const uint32_t len = h->caplen < l->pcap->snap ? h->caplen : l->pcap->snap;
     struct bh_live_aux aux = { .hatype = 1 };
@@ -190,7 +199,8 @@ keep_headers(struct bh_live *l, struct pcap_interface *i, size_t interface, cons
     i->has = kept > 0;
     i->left_out += kept == 0;
     i->next = (struct bh_frame){
-        .ts_ns = (int64_t)h->ts.tv_sec * 1000000000LL + h->ts.tv_usec, /* nanoseconds, as was asked for */
+        /* nanoseconds, as was asked for */
+        .ts_ns = (int64_t)h->ts.tv_sec * 1000000000LL + h->ts.tv_usec,
         .data = i->octets,
         .cap_len = cap,
         .wire_len = h->len < cap ? cap : h->len,
@@ -300,7 +310,8 @@ int
 live_pcap_try(struct bh_live *l, struct ring *r, struct bh_error *err)
 {
     (void)l;
-    return bh_error_set(err, BH_EUSAGE, r->name, "cannot be captured from by libpcap: built without it",
+    return bh_error_set(err, BH_EUSAGE, r->name,
+                        "cannot be captured from by libpcap: built without it",
                         "を libpcap で取り込めません: libpcap なしのビルドです");
 }
 

@@ -29,7 +29,7 @@ struct code {
     uint16_t place[BPF_LABELS];
     unsigned ip4[DEPTH_MAX + 1], ip6[DEPTH_MAX + 1]; /* labels: IP, and IP inside of it */
     const struct bh_live_choice *choice;             /* NULL: none */
-    bool other_whole; /* frames without IP are kept whole */
+    bool other_whole;                                /* frames without IP are kept whole */
 };
 
 void bpf_op(struct code *c, uint16_t code, uint32_t k);

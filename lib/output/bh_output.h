@@ -46,11 +46,12 @@ enum bh_setting_type {
     BH_SETTING_DIR,      /* a directory it writes into: made, and handed to the sensor's user */
     BH_SETTING_FILE_OUT, /* a file it writes, with others beside it (temporary names, rotation) */
     BH_SETTING_FILE_IN,  /* a file it reads                                                 */
-    BH_SETTING_SECRET,   /* a file whose first line is the value, or "credential:NAME" of systemd: the
+    BH_SETTING_SECRET, /* a file whose first line is the value, or "credential:NAME" of systemd: the
                           * module sees the value                                             */
-    BH_SETTING_PEER,     /* "host:port" or the path of a Unix socket: needs CONNECT           */
-    BH_SETTING_COMMAND,  /* a program with its arguments: needs CHILD                         */
-    BH_SETTING_LOOPBACK, /* "127.0.0.1:9477", "[::1]:9477": where this machine alone may connect to */
+    BH_SETTING_PEER,   /* "host:port" or the path of a Unix socket: needs CONNECT           */
+    BH_SETTING_COMMAND, /* a program with its arguments: needs CHILD                         */
+    /* "127.0.0.1:9477", "[::1]:9477": where this machine alone may connect to */
+    BH_SETTING_LOOPBACK,
 };
 
 struct bh_setting {

@@ -37,7 +37,8 @@ BH_NODISCARD int bh_setting_check(const struct bh_setting *s, const char *text,
 uint64_t bh_setting_secret_mark(uint64_t mark, const char *text);
 
 /* A value of BH_SETTING_LOOPBACK. */
-BH_NODISCARD int bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port, struct bh_error *err);
+BH_NODISCARD int bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port,
+                                     struct bh_error *err);
 
 /* ---- verdicts ---------------------------------------------------------------------------------------------- */
 
@@ -56,7 +57,8 @@ struct bh_board {
 };
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
-void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets);
+void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
+                uint64_t packets);
 
 /* ---- our own exports ------------------------------------------------------------------------------------- */
 
@@ -67,8 +69,9 @@ void bh_gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int
 #define BH_OWN_SOCKETS 8U
 #define BH_OWN_LINGER_NS 2000000000LL /* its last packets are captured when it is closed already */
 struct bh_own_socket {
-    uint8_t proto;           /* BH_PROTO_TCP, BH_PROTO_UDP; 0: no socket                            */
-    struct bh_ip near, far;  /* near.family 0: not known before connect() returns: any address        */
+    uint8_t proto; /* BH_PROTO_TCP, BH_PROTO_UDP; 0: no socket                            */
+    struct bh_ip near,
+        far; /* near.family 0: not known before connect() returns: any address        */
     uint16_t near_port, far_port;
     int64_t until_ns; /* packets up to this time of day are its; INT64_MAX: it is open */
 };
@@ -102,7 +105,7 @@ struct bh_host_config {
     uint64_t spool_octets;
     const kobold *countries;
     void (*say)(void *arg, const char *instance, enum bh_say level, const struct bh_error *err);
-    void *say_arg; /* may be NULL */
+    void *say_arg;                           /* may be NULL */
     int (*child_fd)(void *arg, bool broken); /* NEEDS_CHILD: bh_output_child_fd(); else NULL */
     void *child_arg;
 };
@@ -115,9 +118,9 @@ struct bh_host_counters {
     _Atomic uint64_t turns; /* calls of the module that returned, and turns of its process */
     /* On disk: all that ever were, those that wait there now, octets, and those beyond the bound. */
     _Atomic uint64_t spooled_rows, spool_rows, spool_octets, spool_lost_rows;
-    _Atomic uint64_t durable_number; /* of the run: below are durable, or on disk */
+    _Atomic uint64_t durable_number;     /* of the run: below are durable, or on disk */
     _Atomic uint64_t own[BH_OUTPUT_OWN]; /* bh_output_count()         */
-    _Atomic uint64_t last_ns;        /* time of the newest record written */
+    _Atomic uint64_t last_ns;            /* time of the newest record written */
     /* Their names: letters, digits and _ (what else a module says becomes _), "" while there is none. */
     char own_name[BH_OUTPUT_OWN][BH_OUTPUT_OWN_NAME];
 };
@@ -142,9 +145,9 @@ BH_NODISCARD int
 bh_host_offer(struct bh_host *h, struct bh_batch *records, uint64_t number, uint64_t first_access);
 /* The same with the frames of the records, one for each row: only for modules that declare that they need
  * them; others are not shown them. */
-BH_NODISCARD int bh_host_offer_frames(struct bh_host *h, struct bh_batch *records,
-                                      const struct bh_output_frame *frames, uint64_t number,
-                                      uint64_t first_access);
+BH_NODISCARD int
+bh_host_offer_frames(struct bh_host *h, struct bh_batch *records,
+                     const struct bh_output_frame *frames, uint64_t number, uint64_t first_access);
 void bh_host_health(struct bh_host *h, const struct bh_output_health *health);
 /* Looks at the board: settles, hands out what was held. Returns what bh_host_offer() does. */
 BH_NODISCARD int bh_host_tick(struct bh_host *h, int64_t now_ns);
@@ -169,9 +172,9 @@ struct bh_output *bh_host_output(struct bh_host *h);
 /* Who may start programs keeps this; who writes to them gets the descriptor, in the same process
  * (bh_child_fd) or through a socket (hand_to, a Unix socket; the other end: bh_child_end_fd). */
 struct bh_child_config {
-    const char *command;          /* of BH_SETTING_COMMAND                      */
+    const char *command;           /* of BH_SETTING_COMMAND                      */
     const char *instance, *sensor; /* told in its environment: BEHOLDER_OUTPUT, BEHOLDER_SENSOR */
-    bool drop;                    /* become uid and gid, without other groups   */
+    bool drop;                     /* become uid and gid, without other groups   */
     uid_t uid;
     gid_t gid;
     int hand_to; /* -1: the same process */
@@ -198,8 +201,8 @@ struct bh_child_end {
 int bh_child_end_fd(void *end, bool broken); /* for bh_host_config.child_fd */
 
 /* Words of a command as a shell splits them, without anything else a shell does. */
-BH_NODISCARD int bh_command_split(const char *command, char **ret_text, char *ret_words[], size_t most,
-                                  struct bh_error *err);
+BH_NODISCARD int bh_command_split(const char *command, char **ret_text, char *ret_words[],
+                                  size_t most, struct bh_error *err);
 BH_NODISCARD int bh_descriptor_send(int socket, int fd);
 int bh_descriptor_receive(int socket); /* -1: none has come */
 

@@ -5,13 +5,19 @@
 #include <inttypes.h>
 
 static const char *const argument_names[] = {
-    [BH_SETTING_TEXT] = "TEXT",         [BH_SETTING_UINT] = "NUMBER",
-    [BH_SETTING_BOOL] = "yes|no",       [BH_SETTING_CHOICE] = "",
-    [BH_SETTING_DURATION] = "DURATION", [BH_SETTING_SIZE] = "SIZE",
-    [BH_SETTING_DIR] = "DIRECTORY",     [BH_SETTING_FILE_OUT] = "FILE",
-    [BH_SETTING_FILE_IN] = "FILE",      [BH_SETTING_SECRET] = "FILE",
-    [BH_SETTING_PEER] = "PEER",         [BH_SETTING_COMMAND] = "COMMAND",
-        [BH_SETTING_LOOPBACK] = "ADDRESS:PORT",
+    [BH_SETTING_TEXT] = "TEXT",
+    [BH_SETTING_UINT] = "NUMBER",
+    [BH_SETTING_BOOL] = "yes|no",
+    [BH_SETTING_CHOICE] = "",
+    [BH_SETTING_DURATION] = "DURATION",
+    [BH_SETTING_SIZE] = "SIZE",
+    [BH_SETTING_DIR] = "DIRECTORY",
+    [BH_SETTING_FILE_OUT] = "FILE",
+    [BH_SETTING_FILE_IN] = "FILE",
+    [BH_SETTING_SECRET] = "FILE",
+    [BH_SETTING_PEER] = "PEER",
+    [BH_SETTING_COMMAND] = "COMMAND",
+    [BH_SETTING_LOOPBACK] = "ADDRESS:PORT",
 };
 
 const char *
@@ -29,13 +35,16 @@ put_number(struct bh_buf *to, enum bh_setting_type type, uint64_t n)
         uint64_t factor;
     } durations[] = { { "d", 86400000000000 }, { "h", 3600000000000 }, { "m", 60000000000 },
                       { "s", 1000000000 },     { "ms", 1000000 },      { "us", 1000 } },
-      sizes[] = { { "T", 1ULL << 40 }, { "G", 1ULL << 30 }, { "M", 1ULL << 20 }, { "k", 1ULL << 10 } };
+      sizes[] = {
+          { "T", 1ULL << 40 }, { "G", 1ULL << 30 }, { "M", 1ULL << 20 }, { "k", 1ULL << 10 }
+      };
     const bool is_size = type == BH_SETTING_SIZE, is_time = type == BH_SETTING_DURATION;
     const size_t count = is_size ? BH_COUNT(sizes) : is_time ? BH_COUNT(durations) : 0;
     for (size_t k = 0; k < count && n > 0; k++) {
         const uint64_t factor = is_size ? sizes[k].factor : durations[k].factor;
         if (n % factor == 0) {
-            bh_buf_printf(to, "%" PRIu64 "%s", n / factor, is_size ? sizes[k].name : durations[k].name);
+            bh_buf_printf(to, "%" PRIu64 "%s", n / factor,
+                          is_size ? sizes[k].name : durations[k].name);
             return;
         }
     }
@@ -48,14 +57,16 @@ put_facts(struct bh_buf *to, const struct bh_setting *s, enum bh_lang lang)
 {
     const bool ja = lang == BH_JA;
     const char *before = ja ? " (" : " (", *between = ja ? "、" : ", ";
-    const bool ranged = s->type == BH_SETTING_UINT || s->type == BH_SETTING_SIZE || s->type == BH_SETTING_DURATION;
+    const bool ranged =
+        s->type == BH_SETTING_UINT || s->type == BH_SETTING_SIZE || s->type == BH_SETTING_DURATION;
     bool any = false;
     if (s->required) {
         bh_buf_printf(to, "%s%s", before, ja ? "必須" : "required");
         any = true;
     }
     if (s->default_text != NULL && s->default_text[0] != '\0') {
-        bh_buf_printf(to, "%s%s %s", any ? between : before, ja ? "既定" : "default", s->default_text);
+        bh_buf_printf(to, "%s%s %s", any ? between : before, ja ? "既定" : "default",
+                      s->default_text);
         any = true;
     }
     if (ranged && s->least > 0) {

@@ -101,7 +101,8 @@ copy_name(char to[BH_OUTPUT_OWN_NAME], const char *name)
     size_t n = 0;
     for (; name[n] != '\0' && n + 1 < BH_OUTPUT_OWN_NAME; n++) {
         const char c = name[n];
-        const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (n > 0 && c >= '0' && c <= '9');
+        const bool good =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (n > 0 && c >= '0' && c <= '9');
         to[n] = good ? c : '_';
     }
     to[n] = '\0';

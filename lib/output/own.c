@@ -30,7 +30,8 @@ end(struct bh_own_board *b)
 }
 
 bool
-bh_own_read(const struct bh_own_board *board, uint32_t *turn, struct bh_own_socket ret[BH_OWN_SOCKETS])
+bh_own_read(const struct bh_own_board *board, uint32_t *turn,
+            struct bh_own_socket ret[BH_OWN_SOCKETS])
 {
     struct bh_own_socket copy[BH_OWN_SOCKETS];
     for (int tries = 0; tries < 4; tries++) { /* again only when it was written while we copied */
@@ -107,7 +108,8 @@ describe(int fd, const struct sockaddr_storage *to, struct bh_own_socket *ret)
     *ret = (struct bh_own_socket){ .until_ns = INT64_MAX };
     if (getsockname(fd, (struct sockaddr *)&near, &len) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len) != 0 ||
-        !take_address(&near, &ret->near, &ret->near_port) || !take_address(to, &ret->far, &ret->far_port)) {
+        !take_address(&near, &ret->near, &ret->near_port) ||
+        !take_address(to, &ret->far, &ret->far_port)) {
         return false;
     }
     ret->proto = type == SOCK_STREAM ? BH_PROTO_TCP : type == SOCK_DGRAM ? BH_PROTO_UDP : 0;
@@ -139,7 +141,8 @@ bh_output_connect(struct bh_output *o, int fd, const struct sockaddr *to, sockle
 {
     struct sockaddr_storage far = { 0 };
     struct bh_own_socket s;
-    if (o->own == NULL || len > sizeof far || (to->sa_family != AF_INET && to->sa_family != AF_INET6)) {
+    if (o->own == NULL || len > sizeof far ||
+        (to->sa_family != AF_INET && to->sa_family != AF_INET6)) {
         return connect(fd, to, len);
     }
     memcpy(&far, to, len);

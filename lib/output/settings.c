@@ -180,7 +180,8 @@ out_of_range(const struct bh_setting *s, const char *text, struct bh_error *err)
 }
 
 int
-bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port, struct bh_error *err)
+bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port,
+                    struct bh_error *err)
 {
     const char *colon = strrchr(text, ':'), *at = text;
     size_t len = colon != NULL ? (size_t)(colon - text) : 0;
@@ -195,17 +196,20 @@ bh_setting_loopback(const char *text, struct bh_ip *ret_ip, uint16_t *ret_port, 
     }
     if (end == NULL || *end != '\0' || port == 0 || port > 65535 || !bh_ip_parse(at, len, ret_ip) ||
         (ret_ip->family == 6) != (at != text)) {
-        return bh_error_set(err, BH_EUSAGE, text, "give ADDRESS:PORT, as 127.0.0.1:9477 or [::1]:9477",
-                            "アドレス:ポート の形で指定してください (例: 127.0.0.1:9477、[::1]:9477)");
+        return bh_error_set(
+            err, BH_EUSAGE, text, "give ADDRESS:PORT, as 127.0.0.1:9477 or [::1]:9477",
+            "アドレス:ポート の形で指定してください (例: 127.0.0.1:9477、[::1]:9477)");
     }
     static const uint8_t one[16] = { [15] = 1 };
-    const bool loopback = ret_ip->family == 4 ? ret_ip->octets[0] == 127 : memcmp(ret_ip->octets, one, 16) == 0;
+    const bool loopback =
+        ret_ip->family == 4 ? ret_ip->octets[0] == 127 : memcmp(ret_ip->octets, one, 16) == 0;
     if (!loopback) {
-        return bh_error_set(err, BH_EUSAGE, text,
-                            "metrics are for this machine only: listen on 127.0.0.1 or [::1], and let a program that "
-                            "asks for passwords carry them further",
-                            "メトリクスはこのマシン専用です。127.0.0.1 か [::1] を指定し、外へは認証のあるプログラムを"
-                            "通してください");
+        return bh_error_set(
+            err, BH_EUSAGE, text,
+            "metrics are for this machine only: listen on 127.0.0.1 or [::1], and let a program that "
+            "asks for passwords carry them further",
+            "メトリクスはこのマシン専用です。127.0.0.1 か [::1] を指定し、外へは認証のあるプログラムを"
+            "通してください");
     }
     *ret_port = (uint16_t)port;
     return 0;

@@ -27,7 +27,9 @@ static const uint8_t tunnel_port[1024] = {
 
 /* Protocols with ports. A table, as two comparisons become a branch between them. */
 enum { HAS_PORTS = 1, IS_TCP = 2 };
-static const uint8_t port_kind[256] = { [BH_PROTO_TCP] = HAS_PORTS | IS_TCP, [BH_PROTO_UDP] = HAS_PORTS };
+static const uint8_t port_kind[256] = {
+    [BH_PROTO_TCP] = HAS_PORTS | IS_TCP, [BH_PROTO_UDP] = HAS_PORTS
+};
 
 /* Types that quote a packet: not for the short way either. */
 static BH_ALWAYS_INLINE bool
@@ -56,7 +58,8 @@ struct transport {
 static BH_ALWAYS_INLINE bool
 fast_ports(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t kind, struct transport *ret)
 {
-    const uint32_t tcp = 0U - kind / IS_TCP, more = tcp & 12; /* octets a TCP header has beyond those of UDP */
+    /* octets a TCP header has beyond those of UDP */
+    const uint32_t tcp = 0U - kind / IS_TCP, more = tcp & 12;
     const uint32_t room = len - PORTS_LEN - more;
     /* One test for both: either below its least is a number whose sign is set. */
     if (BH_UNLIKELY((int32_t)(room | (cap - PORTS_LEN - more)) < 0)) {
@@ -65,15 +68,19 @@ fast_ports(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t kind, struct t
     const uint32_t ports = bh_get_be32(p);
     const uint32_t second = bh_get_be32(p + 4); /* TCP: sequence number; UDP: length and checksum */
     const uint32_t offset_flags = bh_get_be16(p + more) & tcp;
-    const uint32_t options = ((offset_flags >> 12 << 2) - PORTS_LEN - more) & tcp; /* far too many: less than none */
+    /* far too many: less than none */
+    const uint32_t options = ((offset_flags >> 12 << 2) - PORTS_LEN - more) & tcp;
     const uint32_t tunnel = tunnel_port[ports >> 16 & 1023] | tunnel_port[ports & 1023];
-    const uint32_t strange = ((tunnel | ((second >> 16) ^ len)) & ~tcp) | (uint32_t)(options > room);
+    const uint32_t strange =
+        ((tunnel | ((second >> 16) ^ len)) & ~tcp) | (uint32_t)(options > room);
     if (BH_UNLIKELY(strange != 0)) {
         return false;
     }
     const uint32_t flags = offset_flags & 0xff;
-    const uint32_t syn_only = (flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_FIN)) == BH_TCP_SYN;
-    _Static_assert(BH_LAYER_UDP - BH_LAYER_TCP == BH_LAYER_TCP, "one is made of the other by a mask");
+    const uint32_t syn_only =
+        (flags & (BH_TCP_SYN | BH_TCP_ACK | BH_TCP_RST | BH_TCP_FIN)) == BH_TCP_SYN;
+    _Static_assert(BH_LAYER_UDP - BH_LAYER_TCP == BH_LAYER_TCP,
+                   "one is made of the other by a mask");
     ret->ports = ports;
     ret->seq = second & tcp;
     ret->payload = (uint16_t)(room - options); /* below 65536, as `len` is */
@@ -88,7 +95,8 @@ fast_icmp(const uint8_t *p, uint32_t cap, uint32_t len, uint32_t proto, struct t
     if (cap < 8 || (int32_t)len < 8 || is_error(proto, p[0])) {
         return false;
     }
-    *ret = (struct transport){ .ports = (uint32_t)p[0] << 16 | p[1], .payload = (uint16_t)(len - 8) };
+    *ret =
+        (struct transport){ .ports = (uint32_t)p[0] << 16 | p[1], .payload = (uint16_t)(len - 8) };
     ret->layers = proto == BH_PROTO_ICMP ? BH_LAYER_ICMP : BH_LAYER_ICMP6;
     return true;
 }
@@ -283,8 +291,8 @@ decode_general(const struct bh_decoder *d, const struct bh_frame *f, struct bh_b
 }
 
 static BH_ALWAYS_INLINE uint32_t
-decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, uint32_t most,
-              struct bh_batch *restrict b, bool cold)
+decode_frames(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+              uint32_t most, struct bh_batch *restrict b, bool cold)
 {
     uint32_t row = b->rows;
     uint32_t v6_row = b->v6_rows;
@@ -375,7 +383,8 @@ uint32_t
 bh_packet_peek(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
                struct bh_batch *b)
 {
-    const uint32_t decap = d->decap_count > 0, left = frames->count - *at, room = BH_BATCH_ROWS - b->rows;
+    const uint32_t decap = d->decap_count > 0, left = frames->count - *at,
+                   room = BH_BATCH_ROWS - b->rows;
     const struct bh_frame *f = frames->frame + *at, *const end = f + (left < room ? left : room);
     uint32_t row = b->rows, v6_row = b->v6_rows;
     for (; f != end; f++, row++) {

@@ -24,32 +24,37 @@
 struct bh_report_options {
     const char *const *files;
     size_t file_count;
-    const char *home;          /* NULL: guess                    */
-    const char *home_country;  /* NULL: from home, or the zone   */
-    const char *served;        /* NULL: nothing                  */
+    const char *home;         /* NULL: guess                    */
+    const char *home_country; /* NULL: from home, or the zone   */
+    const char *served;       /* NULL: nothing                  */
     enum bh_count_unit count;
     unsigned top, ports;
     const char *since, *until, *last;
     const char *tz;
-    const char *country;       /* --country CC: list its sources */
-    const char *port;          /* --port P[/proto]               */
+    const char *country; /* --country CC: list its sources */
+    const char *port;    /* --port P[/proto]               */
     bool by_region, by_sensor, crosstab_all, outcomes, all_accesses;
     const char *country_db;
     const char *country_db_dir; /* databases of different days; instead of country_db */
-    const char *input_format;  /* auto, pcap, csv, netfilter, zeek, nfdump */
-    unsigned input_year;       /* of the first time without a year; 0: guess */
-    const char *input_columns; /* csv: docs/format/input-csv.md  */
+    const char *input_format;   /* auto, pcap, csv, netfilter, zeek, nfdump */
+    unsigned input_year;        /* of the first time without a year; 0: guess */
+    const char *input_columns;  /* csv: docs/format/input-csv.md  */
     const char *const *filter_words;
     size_t filter_count;
     const char *const *decap;
     size_t decap_count;
     struct bh_anonymize *anonymize; /* addresses of the result are replaced by it; NULL: not */
-    unsigned threads;          /* 0: as many as there are cores, when the file is worth it */
-    enum bh_plan_choice { BH_PLAN_AUTO, BH_PLAN_BLOCKS, BH_PLAN_ROLLUPS, BH_PLAN_ALL } plan; /* of packet logs:
+    unsigned threads;               /* 0: as many as there are cores, when the file is worth it */
+    enum bh_plan_choice {
+        BH_PLAN_AUTO,
+        BH_PLAN_BLOCKS,
+        BH_PLAN_ROLLUPS,
+        BH_PLAN_ALL
+    } plan;         /* of packet logs:
                                 * what to read; ROLLUPS also where they gain nothing; ALL: every record of
                                 * the period, also where a filter cannot select it             */
-    bool explain;              /* why blocks of a log were left out is to be told */
-    int64_t now_ns;            /* for words like "yesterday"      */
+    bool explain;   /* why blocks of a log were left out is to be told */
+    int64_t now_ns; /* for words like "yesterday"      */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* may be NULL */
     void *progress_arg;
 };
@@ -60,15 +65,17 @@ struct bh_report_storage {
     uint64_t records, bytes, segments, runs;
     uint64_t damaged_blocks, lost_records, torn_bytes;
     uint64_t own; /* frames of the sensor's own exports, which are no records */
-    uint64_t lost[BH_STORE_CAUSES]; /* packets a sensor saw, or should have, that are not in the log */
+    /* packets a sensor saw, or should have, that are not in the log */
+    uint64_t lost[BH_STORE_CAUSES];
     size_t gap_count;
     struct bh_store_gap gap[BH_STORE_GAPS_MAX];
     char first_damage[256];
-    char filter[512]; /* what was kept when it was written, of several writings joined by ";"; "": all */
+    /* what was kept when it was written, of several writings joined by ";"; "": all */
+    char filter[512];
     bool filter_of_all; /* each writing was made with it                        */
-    char home[1024];  /* of all its writings, joined by commas                   */
-    bool lean;        /* fields for recognising tools were left out, at least of some */
-    bool judged_again; /* home or options unlike the log's: tracked once more  */
+    char home[1024];    /* of all its writings, joined by commas                   */
+    bool lean;          /* fields for recognising tools were left out, at least of some */
+    bool judged_again;  /* home or options unlike the log's: tracked once more  */
 };
 
 /* Who saw the records of packet logs: told when there are several, or when it is asked for. In order of
@@ -85,16 +92,27 @@ struct bh_report_sensor {
 };
 
 /* How a home country was found. */
-enum bh_home_country_from { BH_FROM_OPTION, BH_FROM_HOME_ADDRESS, BH_FROM_TIME_ZONE, BH_FROM_NOTHING };
+enum bh_home_country_from {
+    BH_FROM_OPTION,
+    BH_FROM_HOME_ADDRESS,
+    BH_FROM_TIME_ZONE,
+    BH_FROM_NOTHING
+};
 
 struct bh_remark {
-    char id[96];    /* stable: kind and what it is about, "first-port-differs:TW" */
+    char id[96]; /* stable: kind and what it is about, "first-port-differs:TW" */
     char kind[48];
     char countries[16][4];
     size_t country_count;
-    struct { uint16_t port; uint8_t proto; } ports[16];
+    struct {
+        uint16_t port;
+        uint8_t proto;
+    } ports[16];
     size_t port_count;
-    struct { char name[32]; double value; } numbers[12];
+    struct {
+        char name[32];
+        double value;
+    } numbers[12];
     size_t number_count;
     char *text[BH_LANGS];
     bool general; /* not on countries[0] alone: text shows more of these */
@@ -118,8 +136,9 @@ struct bh_plan_file {
 struct bh_plan {
     bool rolled;     /* roll-ups were used                                      */
     const char *why; /* a word: why not; "" when they were                      */
-    uint64_t rolled_rows, joined_rows, read_rows, blocks_read, blocks_skipped; /* joined: of the rolled ones, from the roll-up of all */
-    uint32_t columns; /* BH_STORE_...: what was read of blocks                   */
+    /* joined: of the rolled ones, from the roll-up of all */
+    uint64_t rolled_rows, joined_rows, read_rows, blocks_read, blocks_skipped;
+    uint32_t columns;                /* BH_STORE_...: what was read of blocks                   */
     struct bh_store_skipped skipped; /* by the filter too, when records were read */
     struct bh_plan_file *file;
     size_t files;
@@ -146,18 +165,18 @@ struct bh_report {
     struct bh_report_options options; /* as asked; pointers borrowed */
     struct bh_remark *remarks;
     size_t remark_count;
-    struct bh_capture_note *notes;    /* damage and other things to say about the files */
+    struct bh_capture_note *notes; /* damage and other things to say about the files */
     size_t note_count;
-    struct bh_served *served;         /* what trend->visits[].offered_to points into */
+    struct bh_served *served; /* what trend->visits[].offered_to points into */
     char filter_text[512];
     uint64_t input_bytes;
     struct bh_report_storage storage;
     struct bh_report_sensor *sensors; /* trend->sensors[].number is an index */
     size_t sensor_count;
-    uint64_t import_rows;             /* logs: rows, those that could not be used too */
-    uint64_t import_bad_rows;         /* logs: rows that could not be used            */
-    uint64_t import_other_lines;      /* logs: lines that are about no packet         */
-    double seconds;                   /* wall time of the run             */
+    uint64_t import_rows;        /* logs: rows, those that could not be used too */
+    uint64_t import_bad_rows;    /* logs: rows that could not be used            */
+    uint64_t import_other_lines; /* logs: lines that are about no packet         */
+    double seconds;              /* wall time of the run             */
     unsigned threads_used;
 };
 
@@ -177,8 +196,9 @@ struct bh_records_plan {
     uint64_t blocks_read;                         /* fewer, when enough was found       */
     uint32_t columns;                             /* BH_STORE_...: what was read of them */
     bool added_up; /* accesses only, out of time, country and service */
-    uint64_t rolled_rows, joined_rows; /* records that were not read, as roll-ups have them; of these from the one of all   */
-    const char *why;                   /* a word (bh_plan_why): why there are none; "": there are, or nobody asked */
+    /* records that were not read, as roll-ups have them; of these from the one of all */
+    uint64_t rolled_rows, joined_rows;
+    const char *why; /* a word (bh_plan_why): why there are none; "": there are, or nobody asked */
     struct bh_store_skipped skipped;
 };
 /* What is known beside the records. Pointers are good in begin() and end() only. */
@@ -189,18 +209,21 @@ struct bh_records {
     const char *filter_text, *zone;
     struct bh_period period;
     int64_t first_ns; /* time of the first record of the input */
-    int64_t sums_first_ns, sums_last_ns; /* in end(): of selected records that came as sums, where the period leaves it open */
+    /* in end(): of selected records that came as sums, where the period leaves it open */
+    int64_t sums_first_ns, sums_last_ns;
     bool is_log, judged_again, lean;
-    uint64_t read, selected, unknown; /* records; unknown: the filter asks for what they do not have */
-    struct bh_records_plan plan;      /* in end() and after, of a log */
-    struct bh_capture_note *notes;    /* in end() and after           */
+    /* records; unknown: the filter asks for what they do not have */
+    uint64_t read, selected, unknown;
+    struct bh_records_plan plan;   /* in end() and after, of a log */
+    struct bh_capture_note *notes; /* in end() and after           */
     size_t note_count;
 };
 struct bh_records_config {
     /* Of these: files, home, country_db, input_*, filter, decap, outcomes, all_accesses, since, until, last,
      * tz, now_ns, progress. */
     const struct bh_report_options *input;
-    uint32_t want; /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    /* BH_STORE_...: columns of a log that are looked at beside what selecting takes */
+    uint32_t want;
     /* What is asked of them, when it is less than all: then records of a log may come added up. Accesses of a block do
      * (bh_store_query.accesses) when there is no filter; and where roll-ups answer, their rows go to sums(), and only what they
      * do not tell is read. NULL, or without sums(): each record comes. */
@@ -217,7 +240,8 @@ struct bh_records_config {
     void *arg;
 };
 /* Read files or packet logs as a report does, judge their records, and hand them out in their order. */
-BH_NODISCARD int bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, struct bh_error *err);
+BH_NODISCARD int
+bh_records_run(const struct bh_records_config *cfg, struct bh_records *ret, struct bh_error *err);
 void bh_records_done(struct bh_records *r);
 
 /* ---- into a packet log ----------------------------------------------------------------------------- */
@@ -227,9 +251,9 @@ struct bh_ingest_options {
      * all_accesses, progress, threads (1: none but ours). */
     struct bh_report_options input;
     const char *log_dir;
-    const char *sensor; /* NULL: ""                                                     */
-    bool lean;          /* leave out IP ID, sequence number, window and options         */
-    uint64_t sync_ns;   /* 0: 10 s                                                      */
+    const char *sensor;           /* NULL: ""                                                     */
+    bool lean;                    /* leave out IP ID, sequence number, window and options         */
+    uint64_t sync_ns;             /* 0: 10 s                                                      */
     uint64_t keep_ns, keep_bytes; /* remove the oldest segments; 0: none              */
     const volatile sig_atomic_t *stop; /* not 0: end here, with what was read           */
 };
@@ -244,16 +268,18 @@ struct bh_ingest_result {
 };
 /* Read files, judge their records, append them to a log. When it fails, ret_result->written says how
  * many are safe in the log. */
-BH_NODISCARD int bh_ingest_run(const struct bh_ingest_options *o, struct bh_ingest_result *ret_result, struct bh_error *err);
+BH_NODISCARD int bh_ingest_run(const struct bh_ingest_options *o,
+                               struct bh_ingest_result *ret_result, struct bh_error *err);
 void bh_ingest_result_done(struct bh_ingest_result *r);
 
 struct bh_write_options {
     enum bh_lang lang;
-    unsigned columns; /* text: terminal width, at least 80 */
+    unsigned columns;  /* text: terminal width, at least 80 */
     bool opening_only; /* text: the first paragraph */
     bool color;
 };
-typedef void bh_writer_fn(const struct bh_report *r, const struct bh_write_options *o, struct bh_buf *out);
+typedef void
+bh_writer_fn(const struct bh_report *r, const struct bh_write_options *o, struct bh_buf *out);
 struct bh_writer {
     const char *name; /* text, json, csv, md */
     bh_writer_fn *write;

@@ -167,7 +167,8 @@ mark_period(const struct run *x, struct bh_batch *b, const struct summed *known)
 }
 
 uint64_t
-choose_rows(const struct choose *c, struct bh_batch *b, const struct bh_question *asked, const struct summed *known)
+choose_rows(const struct choose *c, struct bh_batch *b, const struct bh_question *asked,
+            const struct summed *known)
 {
     const struct run *x = c->x;
     uint16_t day[BH_BATCH_STRIDE];

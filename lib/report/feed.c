@@ -20,7 +20,8 @@ asked_for(const struct bh_report_options *o)
 }
 
 static int
-open_import(struct feed *f, const struct bh_report_options *o, struct bh_octets **opened, struct bh_error *err)
+open_import(struct feed *f, const struct bh_report_options *o, struct bh_octets **opened,
+            struct bh_error *err)
 {
     struct bh_import_options io = {
         .paths = o->files,
@@ -37,7 +38,8 @@ open_import(struct feed *f, const struct bh_report_options *o, struct bh_octets 
 
 /* Texts are logs, all else captures. Opens nothing for good that can be opened again. */
 static int
-look_at(const struct bh_report_options *o, struct bh_octets **opened, bool *ret_is_log, struct bh_error *err)
+look_at(const struct bh_report_options *o, struct bh_octets **opened, bool *ret_is_log,
+        struct bh_error *err)
 {
     size_t texts = 0;
     const char *text = NULL, *other = NULL;
@@ -50,14 +52,16 @@ look_at(const struct bh_report_options *o, struct bh_octets **opened, bool *ret_
         text = is_text && text == NULL ? o->files[i] : text;
         other = is_text || other != NULL ? other : o->files[i];
         texts += is_text;
-        if (bh_octets_is_regular(opened[i]) && strcmp(o->files[i], "-") != 0) { /* "-" < FILE cannot be opened again */
+        /* "-" < FILE cannot be opened again */
+        if (bh_octets_is_regular(opened[i]) && strcmp(o->files[i], "-") != 0) {
             bh_octets_close(opened[i]);
             opened[i] = NULL;
         }
     }
     if (texts > 0 && other != NULL) {
-        return bh_error_set(err, BH_EUSAGE, text, "is a log, and %s is none: report captures and logs apart",
-                            "はログですが、%s は違います。キャプチャとログは別々に集計してください", other);
+        return bh_error_set(
+            err, BH_EUSAGE, text, "is a log, and %s is none: report captures and logs apart",
+            "はログですが、%s は違います。キャプチャとログは別々に集計してください", other);
     }
     *ret_is_log = texts > 0;
     return 0;
@@ -73,7 +77,8 @@ open_as_it_looks(struct feed *f, const struct bh_report_options *o, struct bh_er
     }
     int r = look_at(o, opened, &is_log, err);
     if (r == 0) {
-        r = is_log ? open_import(f, o, opened, err) : bh_capture_open_from(o->files, opened, o->file_count, &f->capture, err);
+        r = is_log ? open_import(f, o, opened, err)
+                   : bh_capture_open_from(o->files, opened, o->file_count, &f->capture, err);
     }
     for (size_t i = 0; i < o->file_count; i++) {
         bh_octets_close(opened[i]);
@@ -85,7 +90,9 @@ open_as_it_looks(struct feed *f, const struct bh_report_options *o, struct bh_er
 int
 feed_open(struct feed *f, const struct bh_report_options *o, struct bh_error *err)
 {
-    *f = (struct feed){ .progress = o->progress, .progress_arg = o->progress_arg, .newest_ns = INT64_MIN };
+    *f = (struct feed){ .progress = o->progress,
+                        .progress_arg = o->progress_arg,
+                        .newest_ns = INT64_MIN };
     for (size_t i = 0; i < o->decap_count; i++) {
         int r = bh_decap_parse(&f->decoder, o->decap[i], err);
         if (r != 0) {
@@ -95,7 +102,8 @@ feed_open(struct feed *f, const struct bh_report_options *o, struct bh_error *er
     int log = log_is_input(o, &f->logs, err);
     if (log != 0 || f->logs.count > 0) {
         return log != 0 ? log
-                        : bh_store_open((const char *const *)f->logs.path, f->logs.count, &f->store, err);
+                        : bh_store_open((const char *const *)f->logs.path, f->logs.count, &f->store,
+                                        err);
     }
     f->frames = bh_frames_new();
     if (f->frames == NULL) {
@@ -187,7 +195,8 @@ note_order(struct feed *f, const struct bh_frames *frames)
             continue;
         }
         back += ts < before;
-        if (BH_UNLIKELY(ts > before && (uint64_t)ts - (uint64_t)before >= (uint64_t)BH_GAP_LEAST_NS)) {
+        if (BH_UNLIKELY(ts > before &&
+                        (uint64_t)ts - (uint64_t)before >= (uint64_t)BH_GAP_LEAST_NS)) {
             note_silence(f, before, ts);
         }
         before = ts;
@@ -219,8 +228,8 @@ feed_frames(struct feed *f, struct bh_frames *frames)
 /* What is decoded will soon be looked up: the memory is asked for the sources of some rows at a time, and
  * brings them while the next are decoded. Asked for all at once, it would be waited for. */
 void
-decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
-              struct bh_batch *b)
+decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+              const struct bh_tally *asks, struct bh_batch *b)
 {
     uint32_t from, added;
     do {
@@ -240,7 +249,8 @@ read_batch(struct feed *f, struct bh_batch *b)
         if (f->ended) {
             return false;
         }
-        int r = f->store != NULL ? bh_store_read(f->store, b, &f->error) : bh_import_read(f->import, b, &f->error);
+        int r = f->store != NULL ? bh_store_read(f->store, b, &f->error)
+                                 : bh_import_read(f->import, b, &f->error);
         if (r <= 0) {
             f->ended = true;
             f->failed = r;
@@ -335,9 +345,10 @@ feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error 
     int64_t newest = INT64_MIN;
     for (size_t i = 0; i < o->file_count; i++) {
         if (strcmp(o->files[i], "-") == 0) {
-            return bh_error_set(err, BH_EUSAGE, "--last",
-                                "needs a file: standard input cannot be read twice; use --since",
-                                "ファイルが必要です。標準入力は 2 度読めないので --since を使ってください");
+            return bh_error_set(
+                err, BH_EUSAGE, "--last",
+                "needs a file: standard input cannot be read twice; use --since",
+                "ファイルが必要です。標準入力は 2 度読めないので --since を使ってください");
         }
     }
     int r = feed_open(&f, o, err);
@@ -353,7 +364,9 @@ feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error 
         while (feed_frames(&f, f.frames)) {
             for (uint32_t i = 0; i < f.frames->count; i++) {
                 int64_t ts = f.frames->frame[i].ts_ns;
-                newest = (f.frames->frame[i].flags & BH_FRAME_BAD_TIME) == 0 && ts > newest ? ts : newest;
+                newest = (f.frames->frame[i].flags & BH_FRAME_BAD_TIME) == 0 && ts > newest
+                             ? ts
+                             : newest;
             }
         }
     } else {

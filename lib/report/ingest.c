@@ -143,10 +143,13 @@ open_writer(struct ingest *g)
     if (x->o->decap_count > 0) {
         copy(run.decap, sizeof run.decap, x->o->decap[0]);
     }
-    struct bh_store_writer_config cfg = {
-        .dir = g->o->log_dir, .countries = x->countries.one, .run = run, .sync_ns = g->o->sync_ns,
-        .keep_ns = g->o->keep_ns, .keep_bytes = g->o->keep_bytes, .seal_beside = wanted_threads(x->o) > 1
-    };
+    struct bh_store_writer_config cfg = { .dir = g->o->log_dir,
+                                          .countries = x->countries.one,
+                                          .run = run,
+                                          .sync_ns = g->o->sync_ns,
+                                          .keep_ns = g->o->keep_ns,
+                                          .keep_bytes = g->o->keep_bytes,
+                                          .seal_beside = wanted_threads(x->o) > 1 };
     return bh_store_writer_open(&cfg, &g->writer, x->err);
 }
 
@@ -215,8 +218,10 @@ note_stop(struct ingest *g)
     struct bh_store_note *to = &g->sums.note[g->sums.note_count++];
     *to = (struct bh_store_note){ .code = -ECANCELED };
     copy(to->file, sizeof to->file, g->run.o->files[0]);
-    copy(to->text[BH_EN], sizeof to->text[BH_EN], "the import was stopped by hand; what follows is not in the log");
-    copy(to->text[BH_JA], sizeof to->text[BH_JA], "取り込みは途中で止められました。続きはログに入っていません");
+    copy(to->text[BH_EN], sizeof to->text[BH_EN],
+         "the import was stopped by hand; what follows is not in the log");
+    copy(to->text[BH_JA], sizeof to->text[BH_JA],
+         "取り込みは途中で止められました。続きはログに入っていません");
 }
 
 /* ---- the way of a batch ------------------------------------------------------------------------------- */

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 
 int
-log_is_input(const struct bh_report_options *o, struct bh_store_paths *ret_logs, struct bh_error *err)
+log_is_input(const struct bh_report_options *o, struct bh_store_paths *ret_logs,
+             struct bh_error *err)
 {
     const char *file = "";
     size_t dirs = 0;
@@ -114,7 +115,8 @@ add_filter(struct bh_report_storage *g, const char *filter)
     }
     const bool fits = used + len + 6 < sizeof g->filter;
     if (fits || used + 6 < sizeof g->filter) {
-        snprintf(g->filter + used, sizeof g->filter - used, "%s%s", used > 0 ? "; " : "", fits ? filter : "...");
+        snprintf(g->filter + used, sizeof g->filter - used, "%s%s", used > 0 ? "; " : "",
+                 fits ? filter : "...");
     }
 }
 
@@ -238,7 +240,8 @@ take_silences(const struct run *x, size_t k, int64_t newest_ns, struct bh_report
     int64_t first_ns, last_ns;
     for (uint32_t i = 0; i < n; i++) {
         if (all[i].end_ns > x->period.start_ns && all[i].start_ns < x->period.end_ns) {
-            to->silence[to->silence_count++] = (struct bh_report_silence){ all[i].start_ns, all[i].end_ns };
+            to->silence[to->silence_count++] =
+                (struct bh_report_silence){ all[i].start_ns, all[i].end_ns };
         }
     }
     bh_store_sensor_times(s, k, &first_ns, &last_ns);
@@ -331,8 +334,8 @@ log_begin(struct run *x)
     }
     /* Silent is what nobody saw anything in. */
     struct bh_store_silence silence[BH_GAPS_MAX];
-    const uint32_t n = bh_store_silences(x->feed.store, BH_STORE_SENSORS_MAX, (uint64_t)BH_GAP_LEAST_NS, silence,
-                                         BH_COUNT(silence));
+    const uint32_t n = bh_store_silences(x->feed.store, BH_STORE_SENSORS_MAX,
+                                         (uint64_t)BH_GAP_LEAST_NS, silence, BH_COUNT(silence));
     for (uint32_t k = 0; k < n; k++) {
         x->feed.silences.silence[k].start_ns = silence[k].start_ns;
         x->feed.silences.silence[k].end_ns = silence[k].end_ns;
@@ -345,9 +348,10 @@ static bool
 has_first_of(const struct bh_home *h, const struct bh_home *other)
 {
     for (size_t i = 0; i < other->v4_count + other->v6_count; i++) {
-        const struct bh_ip ip =
-            i < other->v4_count ? bh_ip_from_v4(other->v4[i].first)
-                                : bh_ip_from_v6(other->v6[i - other->v4_count].first_hi, other->v6[i - other->v4_count].first_lo);
+        const struct bh_ip ip = i < other->v4_count
+                                    ? bh_ip_from_v4(other->v4[i].first)
+                                    : bh_ip_from_v6(other->v6[i - other->v4_count].first_hi,
+                                                    other->v6[i - other->v4_count].first_lo);
         if (bh_home_has(h, &ip)) {
             return true;
         }
@@ -367,17 +371,19 @@ note_overlap(struct run *x)
     for (size_t k = 0; home != NULL && known != NULL && k < r->sensor_count && !found; k++) {
         known[k] = bh_home_parse(r->sensors[k].home, &home[k], &unused) == 0;
         for (size_t j = 0; j < k && known[k] && !found; j++) {
-            found = known[j] && (has_first_of(&home[j], &home[k]) || has_first_of(&home[k], &home[j]));
+            found =
+                known[j] && (has_first_of(&home[j], &home[k]) || has_first_of(&home[k], &home[j]));
             if (found) {
                 struct bh_capture_note *to = &r->notes[r->note_count++];
                 to->file = UINT16_MAX;
                 char both[160];
                 snprintf(both, sizeof both, "%s, %s", r->sensors[j].name, r->sensors[k].name);
-                bh_error_set(&to->error, 0, both,
-                             "watch the same addresses; what both recorded counts twice (the filter \"sensor %s\" counts one)",
-                             "同じアドレスを監視しているため、両方に記録されたものは 2 度数えています "
-                             "(フィルター「sensor %s」で片方だけを数えます)",
-                             r->sensors[j].name);
+                bh_error_set(
+                    &to->error, 0, both,
+                    "watch the same addresses; what both recorded counts twice (the filter \"sensor %s\" counts one)",
+                    "同じアドレスを監視しているため、両方に記録されたものは 2 度数えています "
+                    "(フィルター「sensor %s」で片方だけを数えます)",
+                    r->sensors[j].name);
             }
         }
     }

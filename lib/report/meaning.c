@@ -51,7 +51,8 @@ choose_range(uint16_t port, uint8_t proto, int first, int last)
 {
     const struct bh_port_row *row = bh_port_rows + bh_port_rows_count;
     for (size_t i = 0; i < bh_port_ranges_count; i++, row++) {
-        if (row->port <= port && port <= row->port_last && row->proto == proto && row->from <= last && row->until >= first) {
+        if (row->port <= port && port <= row->port_last && row->proto == proto &&
+            row->from <= last && row->until >= first) {
             return row;
         }
     }

@@ -139,29 +139,34 @@ is_of_whole_hours(const struct bh_store *s)
     bh_store_get_totals(s, &t);
     const int64_t year_s = 366 * 86400;
     bool whole = true;
-    for (int64_t at = t.first_ns / 1000000000; t.first_ns <= t.last_ns && at <= t.last_ns / 1000000000 && whole; at += year_s / 4) {
+    for (int64_t at = t.first_ns / 1000000000;
+         t.first_ns <= t.last_ns && at <= t.last_ns / 1000000000 && whole; at += year_s / 4) {
         whole = bh_zone_offset_s(at) % 3600 == 0;
     }
-    return whole && (t.first_ns > t.last_ns || bh_zone_offset_s(t.last_ns / 1000000000) % 3600 == 0);
+    return whole &&
+           (t.first_ns > t.last_ns || bh_zone_offset_s(t.last_ns / 1000000000) % 3600 == 0);
 }
 
 #define QUARTER_NS (900LL * 1000000000)
 
 /* What block_cells.c tells of accesses. */
-#define PARTS_OF_CELLS                                                                                                  \
-    (BH_PART_TIME | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_PORT | BH_PART_FAMILY | BH_PART_SENSOR | BH_PART_CLASS)
+#define PARTS_OF_CELLS                                                                             \
+    (BH_PART_TIME | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_PORT | BH_PART_FAMILY |              \
+     BH_PART_SENSOR | BH_PART_CLASS)
 
 static void
 add_up(const struct records *g, struct bh_store_query *q)
 {
     const struct run *x = &g->run;
     const struct bh_question *asked = g->cfg->asked;
-    if (asked == NULL || asked->what != BH_ASKED_ACCESSES || (asked->parts & ~(uint32_t)PARTS_OF_CELLS) != 0 ||
-        countries_words(&x->countries) != NULL || x->served_count > 0 || x->feed.by_days || x->o->plan == BH_PLAN_ALL) {
+    if (asked == NULL || asked->what != BH_ASKED_ACCESSES ||
+        (asked->parts & ~(uint32_t)PARTS_OF_CELLS) != 0 || countries_words(&x->countries) != NULL ||
+        x->served_count > 0 || x->feed.by_days || x->o->plan == BH_PLAN_ALL) {
         return;
     }
-    q->accesses = (asked->parts & BH_PART_PORT) != 0 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
-    q->stretch_ns = (asked->parts & BH_PART_TIME) == 0 ? BH_STORE_NO_STRETCH
+    q->accesses =
+        (asked->parts & BH_PART_PORT) != 0 ? BH_STORE_ADDED_UP_BY_PORT : BH_STORE_ADDED_UP;
+    q->stretch_ns = (asked->parts & BH_PART_TIME) == 0     ? BH_STORE_NO_STRETCH
                     : is_of_whole_hours(g->run.feed.store) ? 4 * QUARTER_NS
                                                            : QUARTER_NS;
     g->told->plan.added_up = true;
@@ -172,8 +177,9 @@ static bool
 may_leave_times(const struct records *g)
 {
     const struct run *x = &g->run;
-    return g->cfg->without_times && x->period.start_ns != INT64_MIN && x->period.end_ns != INT64_MAX &&
-           !x->feed.by_days && bh_store_run_count(x->feed.store) == 1;
+    return g->cfg->without_times && x->period.start_ns != INT64_MIN &&
+           x->period.end_ns != INT64_MAX && !x->feed.by_days &&
+           bh_store_run_count(x->feed.store) == 1;
 }
 
 static unsigned
@@ -266,7 +272,8 @@ static void
 select_some(void *arg, struct bh_batch *b)
 {
     const struct records *g = arg;
-    choose_rows(g->choose, b, g->cfg->asked, NULL); /* what is unknown was counted where it was added up */
+    /* what is unknown was counted where it was added up */
+    choose_rows(g->choose, b, g->cfg->asked, NULL);
 }
 
 static int
@@ -364,8 +371,9 @@ parse_served(struct run *x)
         return 0;
     }
     x->served = calloc(BH_SERVED_MAX, sizeof *x->served);
-    return x->served == NULL ? -ENOMEM
-                             : bh_served_parse(x->o->served, x->served, BH_SERVED_MAX, &x->served_count, x->err);
+    return x->served == NULL
+               ? -ENOMEM
+               : bh_served_parse(x->o->served, x->served, BH_SERVED_MAX, &x->served_count, x->err);
 }
 
 static int

@@ -15,7 +15,7 @@
 
 #define SECOND_NS 1000000000LL
 #define DAYS_MOST 65536
-#define WORTH_ROWS 262144U /* fewer of them are read as fast */
+#define WORTH_ROWS 262144U           /* fewer of them are read as fast */
 #define SPAN_LEAST_NS (74 * HOUR_NS) /* shorter ones have a time line by hours */
 
 static int64_t
@@ -43,15 +43,15 @@ static const char *
 why_not(const struct run *x)
 {
     const struct bh_report_options *o = x->o;
-    return o->plan == BH_PLAN_BLOCKS || o->plan == BH_PLAN_ALL ? "asked"
-           : !x->feed.decided                          ? "judged"
-           : x->feed.by_days                           ? "databases"
-           : countries_words(&x->countries) != NULL    ? "filter"
-           : x->tally.list_sources                     ? "list"
-           : x->served_count > 0                       ? "served"
-           : x->tally.sensor_count > 0 || x->r->sensor_count > 0 ? "sensors"
+    return o->plan == BH_PLAN_BLOCKS || o->plan == BH_PLAN_ALL          ? "asked"
+           : !x->feed.decided                                           ? "judged"
+           : x->feed.by_days                                            ? "databases"
+           : countries_words(&x->countries) != NULL                     ? "filter"
+           : x->tally.list_sources                                      ? "list"
+           : x->served_count > 0                                        ? "served"
+           : x->tally.sensor_count > 0 || x->r->sensor_count > 0        ? "sensors"
            : o->count == BH_COUNT_PACKETS || o->count == BH_COUNT_BYTES ? "unit"
-                                                       : NULL;
+                                                                        : NULL;
 }
 
 /* Days of the plan that touch a time range come from records. */
@@ -115,7 +115,8 @@ find_day(const struct rolled_plan *p, int64_t start_ns)
 
 /* The days of a file's roll-up, when they are those of this zone. */
 static int
-make_part(const struct run *x, struct rolled_plan *p, size_t file, const struct bh_store_file *f, const char **ret_why)
+make_part(const struct run *x, struct rolled_plan *p, size_t file, const struct bh_store_file *f,
+          const char **ret_why)
 {
     struct part *part = &p->part[file];
     *part = (struct part){ .file = file };
@@ -173,7 +174,8 @@ mark_silences(const struct run *x, struct rolled_plan *p)
 {
     const struct bh_silences *s = &x->feed.silences;
     for (uint32_t k = 0; k < s->count && k < BH_GAPS_MAX; k++) {
-        mark_rows(p, add_ns(s->silence[k].start_ns, -26 * HOUR_NS), add_ns(s->silence[k].end_ns, 26 * HOUR_NS));
+        mark_rows(p, add_ns(s->silence[k].start_ns, -26 * HOUR_NS),
+                  add_ns(s->silence[k].end_ns, 26 * HOUR_NS));
     }
 }
 
@@ -211,11 +213,11 @@ settle(const struct run *x, struct rolled_plan *p, struct bh_plan *to, const cha
     for (size_t k = 0; k < p->parts; k++) {
         rows += to->file[k].rows;
     }
-    return to->rolled_rows == 0                                                                      ? "nothing"
-           : last_start < first_end || last_start - first_end < SPAN_LEAST_NS                         ? "short"
-           : x->o->plan == BH_PLAN_ROLLUPS                                                            ? NULL
-           : to->rolled_rows < WORTH_ROWS || to->rolled_rows < rows / 16                              ? "gain"
-                                                                                                      : NULL;
+    return to->rolled_rows == 0                                               ? "nothing"
+           : last_start < first_end || last_start - first_end < SPAN_LEAST_NS ? "short"
+           : x->o->plan == BH_PLAN_ROLLUPS                                    ? NULL
+           : to->rolled_rows < WORTH_ROWS || to->rolled_rows < rows / 16      ? "gain"
+                                                                              : NULL;
 }
 
 /* The joined roll-up, when it is of this zone and all its days come from roll-ups: it takes the place of those of its
@@ -241,8 +243,8 @@ use_joined(struct run *x, struct rolled_plan *p)
         uint64_t rows;
         bh_store_rollup_bounds(s, BH_STORE_JOINED, k, &start, &end, &rows);
         part->day[k] = find_day(p, start);
-        if (part->day[k] == UINT32_MAX || p->day[part->day[k]].rows || p->day[part->day[k]].start_ns != start ||
-            p->day[part->day[k]].end_ns != end) {
+        if (part->day[k] == UINT32_MAX || p->day[part->day[k]].rows ||
+            p->day[part->day[k]].start_ns != start || p->day[part->day[k]].end_ns != end) {
             return 0;
         }
         all += rows;
@@ -306,8 +308,10 @@ list_files(const struct run *x, struct bh_plan *to)
         struct bh_store_file f;
         bh_store_get_file(s, k, &f);
         const size_t len = strlen(f.path);
-        snprintf(to->file[k].path, sizeof to->file[k].path, "%s", len > 200 ? f.path + len - 200 : f.path);
-        const bool inside = f.rows > 0 && f.last_ns >= x->period.start_ns && f.first_ns < x->period.end_ns;
+        snprintf(to->file[k].path, sizeof to->file[k].path, "%s",
+                 len > 200 ? f.path + len - 200 : f.path);
+        const bool inside =
+            f.rows > 0 && f.last_ns >= x->period.start_ns && f.first_ns < x->period.end_ns;
         to->file[k].rows = inside ? f.rows : 0;
         to->file[k].why = inside ? "" : "outside";
     }
@@ -336,7 +340,8 @@ rolled_choose(struct run *x)
         r = make_part(x, p, k, &f, &why[k]);
         p->parts = k + 1;
         for (uint32_t d = 0; r == 0 && why[k] != NULL && d < p->days; d++) {
-            p->day[d].rows |= bh_store_file_has(x->feed.store, k, p->day[d].start_ns, p->day[d].end_ns);
+            p->day[d].rows |=
+                bh_store_file_has(x->feed.store, k, p->day[d].start_ns, p->day[d].end_ns);
         }
     }
     if (r == 0) {

@@ -165,8 +165,8 @@ take_day(struct rolled_plan *p, const struct part *part, uint32_t d, uint32_t in
     }
     const struct bh_rollup_sums *s = &day.sums;
     const struct bh_rolled_sums sums = {
-        s->rows, s->packets, s->inbound, s->outbound, s->cut_frames, s->cut_headers, s->duplicates, s->tcp, s->udp, s->pings,
-        s->cls,  s->layer,   s->reason,
+        s->rows, s->packets, s->inbound, s->outbound, s->cut_frames, s->cut_headers, s->duplicates,
+        s->tcp,  s->udp,     s->pings,   s->cls,      s->layer,      s->reason,
     };
     bh_rolled_add_sums(p->r, &sums);
     bh_rolled_add_ports(p->r, day.dst_ports);
@@ -174,13 +174,15 @@ take_day(struct rolled_plan *p, const struct part *part, uint32_t d, uint32_t in
         bh_rolled_add_own(p->r, &part->rollup->own[day.own.id[k]]);
     }
     for (uint32_t k = 0; k < day.places; k++) {
-        bh_rolled_add_place(p->r, part->place[day.place[k].country], day.place[k].first_ns, day.place[k].last_ns);
+        bh_rolled_add_place(p->r, part->place[day.place[k].country], day.place[k].first_ns,
+                            day.place[k].last_ns);
     }
     for (uint32_t h = 0; h < day.hours && r == 0; h++) {
         const struct bh_rollup_hour *hour = &day.hour[h];
-        r = !bh_rolled_hour(p->r, hour->start_ns, hour->first_ns, hour->last_ns, hour->frames) ? BH_ELIMIT
-            : !note_hour(p, hour)                                                              ? -ENOMEM
-                                                                                               : 0;
+        r = !bh_rolled_hour(p->r, hour->start_ns, hour->first_ns, hour->last_ns, hour->frames)
+                ? BH_ELIMIT
+            : !note_hour(p, hour) ? -ENOMEM
+                                  : 0;
         for (uint32_t c = 0; c < hour->cells; c++) {
             const struct bh_rollup_cell *cell = &day.cell[hour->cell_at + c];
             bh_rolled_hour_place(p->r, part->place[cell->country], (uint64_t)cell->tcp + cell->udp);
@@ -295,7 +297,8 @@ take_parts(struct run *x, struct rolled_plan *p)
         r = r != 0 ? r : take_sources(p, part);
         for (uint32_t d = 0; d < part->days && r == 0; d++) {
             r = part->day[d] == UINT32_MAX ? 0 : take_day(p, part, d, part->day[d]);
-            r = r != 0 || part->day[d] == UINT32_MAX || part->rollup->is_joined ? r : take_who(part, d);
+            r = r != 0 || part->day[d] == UINT32_MAX || part->rollup->is_joined ? r
+                                                                                : take_who(part, d);
         }
         r = r == 0 && part->rollup->is_joined ? take_who(part, BH_ROLLUP_ALL) : r;
     }

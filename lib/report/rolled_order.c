@@ -11,7 +11,9 @@ static int
 compare_units(const void *a, const void *b)
 {
     const struct unit *x = a, *y = b;
-    return x->day != y->day ? (x->day < y->day ? -1 : 1) : x->file < y->file ? -1 : x->file > y->file;
+    return x->day != y->day    ? (x->day < y->day ? -1 : 1)
+           : x->file < y->file ? -1
+                               : x->file > y->file;
 }
 
 static uint32_t
@@ -135,7 +137,8 @@ read_hour(struct run *x, struct rolled_plan *p, int64_t start_ns, struct bh_batc
     r = r != 0 ? r : got < 0 ? got : health.damaged_blocks > 0 ? BH_EDAMAGED : 0;
     for (uint32_t at = 0; r == 0 && bh_busy_next(busy, &at, &s);) {
         if (s.count >= BH_BURST_LEAST) {
-            bh_rolled_add_burst(p->r, &s.ip, x->places->of_value[s.value & 1023], s.key, s.count, start_ns);
+            bh_rolled_add_burst(p->r, &s.ip, x->places->of_value[s.value & 1023], s.key, s.count,
+                                start_ns);
         }
     }
     bh_busy_free(busy);
@@ -154,7 +157,8 @@ take_shared_hours(struct run *x, struct rolled_plan *p)
         uint64_t most = 0;
         for (end = k; end < p->hours && p->hour[end].start_ns == p->hour[k].start_ns; end++) {
             /* Up to here nobody is noted: then it may have been one less. */
-            most += p->hour[end].busiest >= BH_ROLLUP_BURST_LEAST ? p->hour[end].busiest : BH_ROLLUP_BURST_LEAST - 1;
+            most += p->hour[end].busiest >= BH_ROLLUP_BURST_LEAST ? p->hour[end].busiest
+                                                                  : BH_ROLLUP_BURST_LEAST - 1;
         }
         for (size_t i = k; end - k > 1 && i < end; i++) {
             p->hour[i].shared = true;
@@ -184,7 +188,8 @@ rolled_take_bursts(struct run *x, struct rolled_plan *p)
                     continue;
                 }
                 bh_rollup_source(part->rollup, b->source, &family, &hi, &lo, &country);
-                const struct bh_ip ip = family == 4 ? bh_ip_from_v4((uint32_t)lo) : bh_ip_from_v6(hi, lo);
+                const struct bh_ip ip =
+                    family == 4 ? bh_ip_from_v4((uint32_t)lo) : bh_ip_from_v6(hi, lo);
                 bh_rolled_add_burst(p->r, &ip, part->place[country], b->key, b->count, b->hour_ns);
             }
         }

@@ -23,9 +23,9 @@ struct services {
     struct bh_rolled *r;
     struct stream *stream;
     size_t streams;
-    uint64_t most[BH_PLACES_MAX];   /* accesses to a rare service    */
-    bool is_read[BH_PLACES_MAX];    /* the numbers of rare services  */
-    uint8_t everywhere[KEYS_SIZE];  /* frequent in all parts         */
+    uint64_t most[BH_PLACES_MAX];  /* accesses to a rare service    */
+    bool is_read[BH_PLACES_MAX];   /* the numbers of rare services  */
+    uint8_t everywhere[KEYS_SIZE]; /* frequent in all parts         */
     uint8_t wanted[KEYS_SIZE], of_place[KEYS_SIZE];
 };
 
@@ -83,7 +83,8 @@ open_streams(struct services *v)
             if (part->day[d] == UINT32_MAX || (part->rollup->is_joined && d > 0)) {
                 continue;
             }
-            r = bh_rollup_get_services(part->rollup, part->rollup->is_joined ? BH_ROLLUP_ALL : d, &t->s);
+            r = bh_rollup_get_services(part->rollup, part->rollup->is_joined ? BH_ROLLUP_ALL : d,
+                                       &t->s);
             if (r == 0) {
                 t->part = part;
                 v->streams++;
@@ -198,7 +199,8 @@ read_needed(struct services *v)
 {
     int r = 0;
     for (uint32_t p = 0; p < BH_PLACES_MAX && r == 0; p++) {
-        if (bh_rolled_is_shown(v->r, p) && !v->is_read[p] && bh_rolled_needs_rare(v->r, p, v->most[p], v->everywhere)) {
+        if (bh_rolled_is_shown(v->r, p) && !v->is_read[p] &&
+            bh_rolled_needs_rare(v->r, p, v->most[p], v->everywhere)) {
             r = read_place(v, p);
         }
     }

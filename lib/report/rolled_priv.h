@@ -10,17 +10,17 @@
 
 struct plan_day {
     int64_t start_ns, end_ns;
-    bool rows;      /* comes from records                         */
-    uint32_t parts; /* files whose roll-ups have it               */
+    bool rows;       /* comes from records                         */
+    uint32_t parts;  /* files whose roll-ups have it               */
     int64_t some_ns; /* a record's time                           */
     uint64_t sources;
 };
 
-struct part { /* a file's roll-up */
+struct part {    /* a file's roll-up */
     size_t file; /* BH_STORE_JOINED: of many of them */
     bool used, whole;
     uint32_t days;
-    uint32_t *day; /* index of plan days; UINT32_MAX: not from here */
+    uint32_t *day;              /* index of plan days; UINT32_MAX: not from here */
     struct bh_rollup_day *kept; /* of each: who pinged, and bursts */
     struct bh_rollup *rollup;
     struct bh_rolled_part *sources;
@@ -50,7 +50,6 @@ struct rolled_plan {
     struct hour *hour;
     size_t hours, hour_cap;
 };
-
 
 int rolled_take_services(struct run *x, struct rolled_plan *p);
 int rolled_take_pings(struct run *x, struct rolled_plan *p);

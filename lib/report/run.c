@@ -15,7 +15,6 @@
 
 #define WORTH_THREADS 3000000U /* frames from which a second thread pays for its tables */
 
-
 /* ---- options ------------------------------------------------------------------------------------- */
 
 static int
@@ -42,7 +41,8 @@ parse_port(struct run *x)
     char where[64], *end = NULL;
     snprintf(where, sizeof where, "--port %.40s", x->o->port);
     unsigned long port = strtoul(x->o->port, &end, 10);
-    if (x->o->port[0] < '0' || x->o->port[0] > '9' || port > 65535 || (*end != '\0' && *end != '/')) {
+    if (x->o->port[0] < '0' || x->o->port[0] > '9' || port > 65535 ||
+        (*end != '\0' && *end != '/')) {
         return bh_error_set(x->err, BH_EUSAGE, where,
                             "write it as 138 or 138/udp; ports go from 0 to 65535",
                             "138 や 138/udp のように書きます。ポートは 0 から 65535 までです");
@@ -51,7 +51,8 @@ parse_port(struct run *x)
     if (*end == '/') {
         c->list_proto = bh_proto_number(end + 1, strlen(end + 1));
         if (c->list_proto != BH_PROTO_TCP && c->list_proto != BH_PROTO_UDP) {
-            return bh_error_set(x->err, BH_EUSAGE, where, "the protocol is tcp or udp", "プロトコルは tcp か udp です");
+            return bh_error_set(x->err, BH_EUSAGE, where, "the protocol is tcp or udp",
+                                "プロトコルは tcp か udp です");
         }
     }
     return 0;
@@ -114,7 +115,8 @@ run_find_home(struct run *x)
         h->guessed = true;
         return 0;
     }
-    uint64_t packets = x->feed.ahead_packets < BH_HOME_GUESS_PACKETS ? x->feed.ahead_packets : BH_HOME_GUESS_PACKETS;
+    uint64_t packets = x->feed.ahead_packets < BH_HOME_GUESS_PACKETS ? x->feed.ahead_packets
+                                                                     : BH_HOME_GUESS_PACKETS;
     struct bh_home_guess *g = bh_home_guess_new((uint32_t)packets);
     if (g == NULL) {
         return bh_error_errno(x->err, ENOMEM, "", "cannot guess home", "自分側を推定できません");
@@ -136,7 +138,8 @@ country_of_home(const struct run *x, char ret_code[3])
     const kobold *countries = countries_at(&x->countries, x->feed.first_ns);
     for (size_t i = 0; i < h->v4_count + h->v6_count; i++) {
         uint16_t value = i < h->v4_count ? kobold_v4(countries, h->v4[i].first)
-                                         : kobold_v6(countries, h->v6[i - h->v4_count].first_hi, h->v6[i - h->v4_count].first_lo);
+                                         : kobold_v6(countries, h->v6[i - h->v4_count].first_hi,
+                                                     h->v6[i - h->v4_count].first_lo);
         struct kobold_value v;
         if (kobold_value_info(countries, value, &v) && v.kind == KOBOLD_COUNTRY) {
             memcpy(ret_code, v.code, 3);
@@ -190,7 +193,9 @@ find_frequent(struct run *x)
     for (size_t k = 0; k < x->feed.ahead_count; k++) {
         const struct bh_batch *b = x->feed.ahead[k];
         for (uint32_t i = 0; i < b->rows; i++) {
-            bool syn = b->proto[i] == BH_PROTO_TCP && ((b->tcp_flags[i] & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN || x->o->all_accesses);
+            bool syn =
+                b->proto[i] == BH_PROTO_TCP &&
+                ((b->tcp_flags[i] & (BH_TCP_SYN | BH_TCP_ACK)) == BH_TCP_SYN || x->o->all_accesses);
             if ((syn || b->proto[i] == BH_PROTO_UDP) && (b->marks[i] & BH_MARK_NO_PORTS) == 0) {
                 count[(uint32_t)(b->proto[i] != BH_PROTO_TCP) << 16 | (b->ports[i] & 0xffff)]++;
             }
@@ -201,7 +206,8 @@ find_frequent(struct run *x)
         if (count[k] < 2 || (x->frequent_count == BH_COUNT(x->frequent) && count[k] <= least)) {
             continue;
         }
-        size_t at = x->frequent_count < BH_COUNT(x->frequent) ? x->frequent_count++ : x->frequent_count - 1;
+        size_t at =
+            x->frequent_count < BH_COUNT(x->frequent) ? x->frequent_count++ : x->frequent_count - 1;
         while (at > 0 && count[x->frequent[at - 1]] < count[k]) {
             x->frequent[at] = x->frequent[at - 1];
             at--;
@@ -225,12 +231,14 @@ choose_hold(struct run *x)
     if (f->decided) {
         return 0;
     }
-    bool asked = (bh_filter_needs(countries_words(&x->countries)) & (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
+    bool asked = (bh_filter_needs(countries_words(&x->countries)) &
+                  (BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_OUTCOME)) != 0;
     if (!weighted && !asked) {
         return 0;
     }
     x->hold = calloc(1, sizeof *x->hold);
-    return x->hold == NULL ? bh_error_errno(x->err, ENOMEM, "", "cannot start", "開始できません") : 0;
+    return x->hold == NULL ? bh_error_errno(x->err, ENOMEM, "", "cannot start", "開始できません")
+                           : 0;
 }
 
 static unsigned
@@ -249,7 +257,6 @@ choose_threads(const struct run *x)
     return cores < (long)SHARDS_MAX ? (unsigned)cores : SHARDS_MAX;
 }
 
-
 #define KEYED_BATCHES 16U
 
 /* Estimates should not change from run to run, nor be foreseen by who sends: their key is made of what came
@@ -261,7 +268,8 @@ content_key(const struct run *x)
     for (size_t k = 0; k < x->feed.ahead_count && k < KEYED_BATCHES; k++) {
         const struct bh_batch *b = x->feed.ahead[k];
         for (uint32_t i = 0; i < b->rows; i++) {
-            key = bh_mix64(key ^ (uint64_t)b->ts_ns[i], (uint64_t)b->ports[i] << 32 | b->tcp_seq[i]);
+            key =
+                bh_mix64(key ^ (uint64_t)b->ts_ns[i], (uint64_t)b->ports[i] << 32 | b->tcp_seq[i]);
         }
     }
     return key;
@@ -348,7 +356,8 @@ suggest_served(struct run *x, struct bh_trend *t)
         for (unsigned s = 0; s < x->shards; s++) {
             sum += served[s][port];
         }
-        if (sum == 0 || is_served(x, port) || (t->offered_count == OFFERED_MAX && sum <= t->offered[OFFERED_MAX - 1].count)) {
+        if (sum == 0 || is_served(x, port) ||
+            (t->offered_count == OFFERED_MAX && sum <= t->offered[OFFERED_MAX - 1].count)) {
             continue;
         }
         size_t at = t->offered_count < OFFERED_MAX ? t->offered_count++ : OFFERED_MAX - 1;
@@ -356,7 +365,8 @@ suggest_served(struct run *x, struct bh_trend *t)
             t->offered[at] = t->offered[at - 1];
             at--;
         }
-        t->offered[at] = (struct bh_trend_port){ .port = (uint16_t)port, .proto = BH_PROTO_TCP, .count = sum };
+        t->offered[at] =
+            (struct bh_trend_port){ .port = (uint16_t)port, .proto = BH_PROTO_TCP, .count = sum };
     }
 }
 
@@ -380,9 +390,14 @@ finish(struct run *x, uint64_t calls_lost)
         }
         x->shard[s].tally = NULL; /* belongs to the first now */
     }
-    struct bh_trend_options to = { .top = x->o->top, .ports = x->o->ports, .crosstab_all = x->o->crosstab_all,
-                                   .period = x->period, .by_region = x->o->by_region,
-                                   .sensors_with_records = bh_filter_sensor(countries_words(&x->countries), 0) != NULL };
+    struct bh_trend_options to = {
+        .top = x->o->top,
+        .ports = x->o->ports,
+        .crosstab_all = x->o->crosstab_all,
+        .period = x->period,
+        .by_region = x->o->by_region,
+        .sensors_with_records = bh_filter_sensor(countries_words(&x->countries), 0) != NULL
+    };
     memcpy(to.home_country, x->r->home_country, 3);
     int r = bh_trend_new(x->shard[0].tally, &to, &bounds, &x->r->trend);
     if (r != 0) {
@@ -411,37 +426,49 @@ add_note(struct bh_report *r, const struct bh_error *e)
 static void
 say_form(struct bh_report *r, const struct bh_import_stats *s)
 {
-    static const char *const zoneless[BH_LANGS] = { "; times without a zone are UTC", "。時間帯のない時刻は UTC とみなしました" };
+    static const char *const zoneless[BH_LANGS] = { "; times without a zone are UTC",
+                                                    "。時間帯のない時刻は UTC とみなしました" };
     struct bh_buf text[BH_LANGS] = { { 0 } };
     struct bh_error e;
     for (int lang = 0; lang < BH_LANGS; lang++) {
         struct bh_buf *out = &text[lang];
         bool ja = lang == BH_JA;
         if (s->is_table) {
-            bh_buf_printf(out, ja ? "列名から次の列を使いました: %s" : "columns taken by their names: %s", s->columns);
+            bh_buf_printf(
+                out, ja ? "列名から次の列を使いました: %s" : "columns taken by their names: %s",
+                s->columns);
         } else {
-            bh_buf_printf(out, ja ? "%s として読みました (%llu 行" : "read as %s: %llu rows", s->form[lang],
-                          (unsigned long long)s->rows);
+            bh_buf_printf(out, ja ? "%s として読みました (%llu 行" : "read as %s: %llu rows",
+                          s->form[lang], (unsigned long long)s->rows);
             if (s->records + s->bad_rows != s->rows) {
-                bh_buf_printf(out, ja ? "、パケットの記録 %llu 件" : ", %llu records of packets", (unsigned long long)s->records);
+                bh_buf_printf(out, ja ? "、パケットの記録 %llu 件" : ", %llu records of packets",
+                              (unsigned long long)s->records);
             }
             bh_buf_puts(out, ja ? ")" : "");
         }
         if (s->other_lines > 0) {
-            bh_buf_printf(out, ja ? "。ほかの %llu 行は対象外です" : s->other_lines == 1 ? "; %llu other line passed over" : "; %llu other lines passed over",
+            bh_buf_printf(out,
+                          ja                    ? "。ほかの %llu 行は対象外です"
+                          : s->other_lines == 1 ? "; %llu other line passed over"
+                                                : "; %llu other lines passed over",
                           (unsigned long long)s->other_lines);
         }
         if (s->yearless_rows > 0) {
-            bh_buf_printf(out, ja ? "。年のない時刻は %d 年からとみなしました" : "; times without a year begin in %d", s->year);
+            bh_buf_printf(out,
+                          ja ? "。年のない時刻は %d 年からとみなしました"
+                             : "; times without a year begin in %d",
+                          s->year);
             if (s->year_is_guess) {
-                bh_buf_puts(out, ja ? " (ファイルの日付による。--input-year で指定)" : " (by the file's date; --input-year says another)");
+                bh_buf_puts(out, ja ? " (ファイルの日付による。--input-year で指定)"
+                                    : " (by the file's date; --input-year says another)");
             }
         }
         if (s->zoneless_rows > 0) {
             bh_buf_puts(out, zoneless[lang]);
         }
     }
-    bh_error_set(&e, 0, r->options.files[0], "%s%.0s", "%.0s%s", text[BH_EN].data == NULL ? "" : text[BH_EN].data,
+    bh_error_set(&e, 0, r->options.files[0], "%s%.0s", "%.0s%s",
+                 text[BH_EN].data == NULL ? "" : text[BH_EN].data,
                  text[BH_JA].data == NULL ? "" : text[BH_JA].data);
     add_note(r, &e);
     bh_buf_done(&text[BH_EN]);
@@ -467,7 +494,8 @@ take_import_notes(struct run *x)
     if (r->notes == NULL) {
         return -ENOMEM;
     }
-    if (!s.is_table || r->options.input_columns == NULL || strstr(r->options.input_columns, "auto") != NULL) {
+    if (!s.is_table || r->options.input_columns == NULL ||
+        strstr(r->options.input_columns, "auto") != NULL) {
         say_form(r, &s);
     }
     if (s.bad_rows > 0) {
@@ -537,13 +565,15 @@ run_check_any(struct run *x)
                                 "パケットについての行が 1 つもありません (%llu 行、形式: %.0s%s)",
                                 (unsigned long long)s.other_lines, s.form[BH_EN], s.form[BH_JA]);
         }
-        bh_error_set(x->err, BH_EFORMAT, s.bad_file,
-                     s.is_table ? "none of the %llu rows can be used; the first: %s%.0s; see --input-columns"
-                                : "none of the %llu rows can be used; the first: %s%.0s",
-                     s.is_table ? "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
-                                  "ご確認ください"
-                                : "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s",
-                     (unsigned long long)s.bad_rows, s.bad_example, s.bad_example_ja);
+        bh_error_set(
+            x->err, BH_EFORMAT, s.bad_file,
+            s.is_table ? "none of the %llu rows can be used; the first: %s%.0s; see --input-columns"
+                       : "none of the %llu rows can be used; the first: %s%.0s",
+            s.is_table
+                ? "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s。--input-columns を"
+                  "ご確認ください"
+                : "使える行が 1 つもありません (%llu 行)。最初の行: %.0s%s",
+            (unsigned long long)s.bad_rows, s.bad_example, s.bad_example_ja);
         x->err->line = s.bad_line < UINT32_MAX ? (uint32_t)s.bad_line : 0;
         return BH_EFORMAT;
     }
@@ -585,11 +615,16 @@ prepare(struct run *x)
         return r != 0 ? r : log_begin(x);
     }
     if (x->o->by_sensor) {
-        return bh_error_set(x->err, BH_EUSAGE, "--by sensor",
-                            "is for packet logs, which say who wrote them; see beholder import --sensor",
-                            "はパケットログ用です (beholder import --sensor で記録元を付けられます)");
+        return bh_error_set(
+            x->err, BH_EUSAGE, "--by sensor",
+            "is for packet logs, which say who wrote them; see beholder import --sensor",
+            "はパケットログ用です (beholder import --sensor で記録元を付けられます)");
     }
-    x->feed.decoder.want = (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 || x->tally.list_sources ? BH_WANT_COLD : 0;
+    x->feed.decoder.want =
+        (bh_filter_needs(countries_words(&x->countries)) & BH_FILTER_NEEDS_COLD) != 0 ||
+                x->tally.list_sources
+            ? BH_WANT_COLD
+            : 0;
     return 0;
 }
 
@@ -663,7 +698,12 @@ calculate(struct run *x)
     if (r != 0) {
         return r;
     }
-    struct work w = { .feed = &x->feed, .home = &x->r->home, .shard = x->shard, .shards = x->shards, .hold = x->hold, .decided = x->feed.decided };
+    struct work w = { .feed = &x->feed,
+                      .home = &x->r->home,
+                      .shard = x->shard,
+                      .shards = x->shards,
+                      .hold = x->hold,
+                      .decided = x->feed.decided };
     r = x->shards > 1 ? work_together(&w) : work_alone(&w);
     r = r != 0 ? r : work_settle(&w);
     r = r != 0 ? r : finish(x, w.calls_lost);
@@ -704,7 +744,8 @@ seconds_now(void)
 }
 
 int
-bh_report_run(const struct bh_report_options *o, struct bh_report **ret_report, struct bh_error *err)
+bh_report_run(const struct bh_report_options *o, struct bh_report **ret_report,
+              struct bh_error *err)
 {
     struct bh_error local = { 0 };
     struct run *x = calloc(1, sizeof *x);
@@ -734,7 +775,8 @@ bh_report_run(const struct bh_report_options *o, struct bh_report **ret_report, 
         if (x->feed.error.code != 0) {
             *x->err = x->feed.error;
         } else {
-            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot finish the report", "レポートを作成できません");
+            bh_error_errno(x->err, r < 0 && r > -2000 ? -r : EIO, "", "cannot finish the report",
+                           "レポートを作成できません");
         }
     }
     run_done(x);

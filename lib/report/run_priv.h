@@ -14,8 +14,8 @@ struct feed {
     struct bh_import *import;   /* or */
     struct bh_store *store;
     struct bh_store_paths logs; /* what it was opened of */
-    bool decided; /* of a log: its verdicts hold, nothing is tracked again */
-    bool by_days; /* --country-db-dir: countries are asked for anew        */
+    bool decided;               /* of a log: its verdicts hold, nothing is tracked again */
+    bool by_days;               /* --country-db-dir: countries are asked for anew        */
     struct bh_decoder decoder;
     struct bh_tally *asks; /* where rows go that are decoded; may be NULL */
     struct bh_frames *frames;
@@ -47,15 +47,16 @@ bool feed_next(struct feed *f, struct bh_batch **b);
 bool feed_frames(struct feed *f, struct bh_frames *frames);
 bool feed_has_ahead(const struct feed *f);
 /* Frames from *at on into `b`, until it is full or they end. `asks`: where its rows will go, or NULL. */
-void decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at, const struct bh_tally *asks,
-                   struct bh_batch *b);
+void decode_slices(const struct bh_decoder *d, const struct bh_frames *frames, uint32_t *at,
+                   const struct bh_tally *asks, struct bh_batch *b);
 /* Time of the newest record, in a pass of its own. */
-BH_NODISCARD int feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error *err);
+BH_NODISCARD int
+feed_newest(const struct bh_report_options *o, int64_t *ret_ns, struct bh_error *err);
 
 /* ---- countries.c: the country data ---------------------------------------------------------------- */
 
 struct countries {
-    kobold *one;              /* or */
+    kobold *one; /* or */
     struct bh_country_day *days;
     struct bh_report_data *data; /* of each day; the report's once it is told */
     size_t count, room, data_kept;
@@ -64,8 +65,8 @@ struct countries {
 BH_NODISCARD int countries_open(struct countries *c, const struct bh_report_options *o,
                                 struct bh_report *rep, struct bh_error *err);
 void countries_done(struct countries *c);
-BH_NODISCARD int countries_filter(struct countries *c, const struct bh_report_options *o,
-                                  struct bh_error *err);
+BH_NODISCARD int
+countries_filter(struct countries *c, const struct bh_report_options *o, struct bh_error *err);
 const struct bh_filter *countries_words(const struct countries *c);
 const kobold *countries_at(const struct countries *c, int64_t ts_ns);
 /* Whose AS data the report uses; NULL: there are none. */
@@ -96,8 +97,8 @@ struct work {
     const struct bh_home *home;
     struct shard *shard;
     unsigned shards;
-    struct hold *hold; /* NULL: verdicts are counted as moves */
-    bool decided;      /* batches come with their verdicts    */
+    struct hold *hold;   /* NULL: verdicts are counted as moves */
+    bool decided;        /* batches come with their verdicts    */
     uint64_t calls_lost; /* to broadcast and multicast, which not every shard could be told of */
 };
 
@@ -132,7 +133,7 @@ struct run {
     size_t frequent_count;
     _Atomic uint64_t pairs_total;
     uint64_t expected;
-    bool avoid_joined; /* it did not answer, but the roll-ups of its segments may */
+    bool avoid_joined;          /* it did not answer, but the roll-ups of its segments may */
     struct bh_judge *judge;     /* of the filter, for a log; NULL: all is read */
     struct rolled_plan *rolled; /* days come from roll-ups; NULL: all from records */
 };
@@ -156,7 +157,8 @@ void choose_free(struct choose *c);
 /* counted[], and country[] and visits as far as they are asked for. Returns how many were left out because the
  * answer is unknown. `asked` (may be NULL): what else cannot count; `known`: rows of these times are known already. */
 struct summed;
-uint64_t choose_rows(const struct choose *c, struct bh_batch *b, const struct bh_question *asked, const struct summed *known);
+uint64_t choose_rows(const struct choose *c, struct bh_batch *b, const struct bh_question *asked,
+                     const struct summed *known);
 /* Rows that stand for several records, all in the period: their weight is what is left out. */
 uint64_t choose_sums(const struct choose *c, struct bh_batch *b);
 
@@ -169,7 +171,8 @@ BH_NODISCARD int report_hide(struct bh_report *r, struct bh_anonymize *a, struct
 
 /* The logs that the files name, also by the folder they are in; none: they are other files. All or none
  * of them must be directories. */
-BH_NODISCARD int log_is_input(const struct bh_report_options *o, struct bh_store_paths *ret_logs, struct bh_error *err);
+BH_NODISCARD int log_is_input(const struct bh_report_options *o, struct bh_store_paths *ret_logs,
+                              struct bh_error *err);
 /* Home as the log has it; whether its verdicts hold for this report. */
 BH_NODISCARD int log_find_home(struct run *x);
 /* Who saw the records, if that is to be told; is the sensor there that the filter names? */
@@ -182,7 +185,8 @@ BH_NODISCARD int log_begin(struct run *x);
 BH_NODISCARD int rolled_choose(struct run *x);
 /* All of it into the tally of the only shard. BH_ELIMIT, BH_EDAMAGED: it has to be made of records. */
 BH_NODISCARD int rolled_count(struct run *x);
-void rolled_done(struct run *x, const char *why); /* `why` it was not used after all; NULL: it was */
+/* `why` it was not used after all; NULL: it was */
+void rolled_done(struct run *x, const char *why);
 /* Records read without a plan of days. */
 void rolled_say_read(struct run *x);
 /* What the log knows beside its records, into trend and report. */

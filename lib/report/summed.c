@@ -26,14 +26,19 @@ static const struct {
     enum bh_rollup_parts opened;
     bool by_hours;
 } grains[GRAIN_COUNT] = {
-    { GRAIN_HOURS, 1U << BH_ASKED_ACCESSES, BH_PART_TIME | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_SENSOR, BH_ROLLUP_HOURS, true },
+    { GRAIN_HOURS, 1U << BH_ASKED_ACCESSES,
+      BH_PART_TIME | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_SENSOR, BH_ROLLUP_HOURS, true },
     { GRAIN_SERVICES, 1U << BH_ASKED_ACCESSES,
-      BH_PART_DAY | BH_PART_MONTH | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_PORT | BH_PART_OUTCOME | BH_PART_SENSOR,
+      BH_PART_DAY | BH_PART_MONTH | BH_PART_COUNTRY | BH_PART_PROTO | BH_PART_PORT |
+          BH_PART_OUTCOME | BH_PART_SENSOR,
       BH_ROLLUP_SERVICES, false },
     { GRAIN_SOURCES, 1U << BH_ASKED_ACCESSES | 1U << BH_ASKED_SOURCES,
-      BH_PART_DAY | BH_PART_MONTH | BH_PART_COUNTRY | BH_PART_FAMILY | BH_PART_ADDRESS | BH_PART_SENSOR, BH_ROLLUP_SOURCES, false },
+      BH_PART_DAY | BH_PART_MONTH | BH_PART_COUNTRY | BH_PART_FAMILY | BH_PART_ADDRESS |
+          BH_PART_SENSOR,
+      BH_ROLLUP_SOURCES, false },
     { GRAIN_FRAMES, 1U << BH_ASKED_RECORDS, BH_PART_TIME | BH_PART_SENSOR, BH_ROLLUP_HOURS, true },
-    { GRAIN_DAYS, 1U << BH_ASKED_PACKETS, BH_PART_DAY | BH_PART_MONTH | BH_PART_SENSOR, BH_ROLLUP_HOURS, false },
+    { GRAIN_DAYS, 1U << BH_ASKED_PACKETS, BH_PART_DAY | BH_PART_MONTH | BH_PART_SENSOR,
+      BH_ROLLUP_HOURS, false },
 };
 
 int64_t
@@ -51,7 +56,8 @@ summed_cut(uint32_t parts, int64_t ts_ns)
         return civil.year * 12LL + civil.month;
     }
     const int shift = bh_zone_offset_s(s);
-    return (s + shift) / 3600 * 3600 - shift; /* the second it began: an hour that comes twice is two */
+    /* the second it began: an hour that comes twice is two */
+    return (s + shift) / 3600 * 3600 - shift;
 }
 
 /* ---- what is asked --------------------------------------------------------------------------------------- */
@@ -111,7 +117,8 @@ near_values(const struct run *x, uint16_t near[NEAR_MOST + 1])
     static const struct bh_home6 groups6 = { 0xff00ULL << 48, 0, UINT64_MAX, UINT64_MAX };
     size_t count = 0;
     bool ok = k != NULL && add_near4(k, 0xE0000000U, 0xEFFFFFFFU, near, &count) &&
-              add_near4(k, UINT32_MAX, UINT32_MAX, near, &count) && add_near6(k, &groups6, near, &count);
+              add_near4(k, UINT32_MAX, UINT32_MAX, near, &count) &&
+              add_near6(k, &groups6, near, &count);
     for (size_t i = 0; i < bh_store_run_count(x->feed.store) && ok; i++) {
         ok = !bh_store_run(x->feed.store, i)->is_import || add_near4(k, 0, 0, near, &count);
     }
@@ -155,7 +162,9 @@ find_grain(struct summed *s)
             return NULL;
         }
     }
-    return (s->q.parts & BH_PART_MORE) != 0 ? "more" : (s->q.parts & BH_PART_OTHER_END) != 0 ? "ends" : "together";
+    return (s->q.parts & BH_PART_MORE) != 0        ? "more"
+           : (s->q.parts & BH_PART_OTHER_END) != 0 ? "ends"
+                                                   : "together";
 }
 
 /* ---- units ------------------------------------------------------------------------------------------------- */
@@ -189,7 +198,8 @@ take_hours(struct summed *s, uint32_t at)
         int r = bh_rollup_get_hours(p->u, d, &p->day[d]);
         for (uint32_t h = 0; r == 0 && h < p->day[d].hours; h++) {
             const struct bh_rollup_hour *hour = &p->day[d].hour[h];
-            const struct summed_unit unit = { hour->first_ns, hour->last_ns, at, d, h, hour->frames, false };
+            const struct summed_unit unit = { hour->first_ns, hour->last_ns, at, d, h,
+                                              hour->frames,   false };
             r = push_unit(s, &unit) ? 0 : -ENOMEM;
         }
         if (r != 0) {
@@ -252,11 +262,16 @@ take_part(struct summed *s, size_t file, size_t run, uint32_t days)
 {
     struct summed_part *p = &s->part[s->parts];
     const size_t units = s->units;
-    *p = (struct summed_part){ .file = file, .sensor = (uint16_t)bh_store_sensor_of_run(s->x->feed.store, run), .days = days };
-    p->by_all = file == BH_STORE_JOINED && (s->grain == GRAIN_SERVICES || s->grain == GRAIN_SOURCES);
+    *p = (struct summed_part){ .file = file,
+                               .sensor = (uint16_t)bh_store_sensor_of_run(s->x->feed.store, run),
+                               .days = days };
+    p->by_all =
+        file == BH_STORE_JOINED && (s->grain == GRAIN_SERVICES || s->grain == GRAIN_SOURCES);
     int r = bh_rollup_open_some(s->x->feed.store, file, grains[s->grain].opened, &p->u);
     r = r != 0 ? r : map_values(s, p);
-    r = r != 0 ? r : grains[s->grain].by_hours ? take_hours(s, (uint32_t)s->parts) : take_days(s, (uint32_t)s->parts);
+    r = r != 0                      ? r
+        : grains[s->grain].by_hours ? take_hours(s, (uint32_t)s->parts)
+                                    : take_days(s, (uint32_t)s->parts);
     if (r != 0) {
         part_done(p);
         s->units = units;
@@ -272,7 +287,9 @@ static int
 compare_units(const void *a, const void *b)
 {
     const struct summed_unit *x = a, *y = b;
-    return x->first_ns != y->first_ns ? (x->first_ns < y->first_ns ? -1 : 1) : x->part != y->part ? (x->part < y->part ? -1 : 1) : 0;
+    return x->first_ns != y->first_ns ? (x->first_ns < y->first_ns ? -1 : 1)
+           : x->part != y->part       ? (x->part < y->part ? -1 : 1)
+                                      : 0;
 }
 
 static int
@@ -290,7 +307,8 @@ merge_ranges(struct bh_store_range *list, size_t n)
     qsort(list, n, sizeof *list, compare_ranges);
     for (size_t k = 0; k < n; k++) {
         if (kept > 0 && list[k].start_ns <= list[kept - 1].end_ns) {
-            list[kept - 1].end_ns = list[k].end_ns > list[kept - 1].end_ns ? list[k].end_ns : list[kept - 1].end_ns;
+            list[kept - 1].end_ns =
+                list[k].end_ns > list[kept - 1].end_ns ? list[k].end_ns : list[kept - 1].end_ns;
         } else {
             list[kept++] = list[k];
         }
@@ -433,12 +451,14 @@ uses_joined(const struct summed *s)
     uint64_t rows;
     bh_store_rollup_bounds(store, BH_STORE_JOINED, 0, &start, &unused, &rows);
     bh_store_rollup_bounds(store, BH_STORE_JOINED, days - 1, &unused, &end, &rows);
-    return start >= s->x->period.start_ns && end <= s->x->period.end_ns && summed_cut(s->q.parts, start) == summed_cut(s->q.parts, end - 1);
+    return start >= s->x->period.start_ns && end <= s->x->period.end_ns &&
+           summed_cut(s->q.parts, start) == summed_cut(s->q.parts, end - 1);
 }
 
 /* Parts of all files; `read` gets the times of those that have none, and *why a word for the first of these. */
 static int
-take_files(struct summed *s, bool joined, struct bh_store_range *read, size_t *ret_count, const char **why)
+take_files(struct summed *s, bool joined, struct bh_store_range *read, size_t *ret_count,
+           const char **why)
 {
     const struct bh_store *store = s->x->feed.store;
     const struct bh_period *period = &s->x->period;
@@ -446,7 +466,8 @@ take_files(struct summed *s, bool joined, struct bh_store_range *read, size_t *r
     for (size_t k = 0; k < bh_store_file_count(store) && r == 0; k++) {
         struct bh_store_file f;
         bh_store_get_file(store, k, &f);
-        if (f.rows == 0 || (joined && bh_store_joined_has(store, k)) || f.last_ns < period->start_ns || f.first_ns >= period->end_ns) {
+        if (f.rows == 0 || (joined && bh_store_joined_has(store, k)) ||
+            f.last_ns < period->start_ns || f.first_ns >= period->end_ns) {
             continue;
         }
         const char *no = f.no_rollup;
@@ -484,7 +505,8 @@ choose(struct summed *s, bool joined, const char **ret_why)
 }
 
 int
-summed_choose(struct run *x, const struct bh_question *q, bool avoid_joined, struct summed **ret, const char **ret_why)
+summed_choose(struct run *x, const struct bh_question *q, bool avoid_joined, struct summed **ret,
+              const char **ret_why)
 {
     struct summed *s = calloc(1, sizeof *s);
     if (s == NULL) {

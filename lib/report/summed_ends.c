@@ -54,7 +54,8 @@ selected_countries(const struct summed *s, const struct summed_part *p)
 
 /* The first (or last) access of a day, of countries that are selected. True: there is one, known by sums or read. */
 static bool
-take_places(const struct summed *s, const bool *selected, const struct bh_rollup_day *d, bool first, struct ends *e)
+take_places(const struct summed *s, const bool *selected, const struct bh_rollup_day *d, bool first,
+            struct ends *e)
 {
     bool any = false;
     for (uint32_t k = 0; k < d->places; k++) {
@@ -72,7 +73,8 @@ take_places(const struct summed *s, const bool *selected, const struct bh_rollup
 }
 
 static int
-ends_of_part(const struct summed *s, const struct summed_part *p, const bool *selected, bool first, struct ends *e)
+ends_of_part(const struct summed *s, const struct summed_part *p, const bool *selected, bool first,
+             struct ends *e)
 {
     bool found = false;
     int r = 0;
@@ -111,15 +113,16 @@ ends_by_day(const struct summed *s, struct ends *e)
 static bool
 is_counted(const struct bh_question *q, const struct bh_batch *b, uint32_t i)
 {
-    return b->counted[i] != 0 && (bh_question_is_of_accesses(q)  ? b->cls[i] == BH_CLASS_ACCESS
-                                  : q->what == BH_ASKED_PACKETS ? b->kind[i] >= BH_KIND_IP4 && b->direction[i] == BH_DIR_IN
-                                                                : true);
+    return b->counted[i] != 0 && (bh_question_is_of_accesses(q) ? b->cls[i] == BH_CLASS_ACCESS
+                                  : q->what == BH_ASKED_PACKETS
+                                      ? b->kind[i] >= BH_KIND_IP4 && b->direction[i] == BH_DIR_IN
+                                      : true);
 }
 
 /* All that is selected between two times. */
 static int
-read_between(const struct summed *s, const struct summed_reader *reader, struct bh_batch *b, int64_t start_ns, int64_t end_ns,
-             struct ends *e)
+read_between(const struct summed *s, const struct summed_reader *reader, struct bh_batch *b,
+             int64_t start_ns, int64_t end_ns, struct ends *e)
 {
     struct bh_store_health health;
     int got = 1, r = reader->begin(reader->arg, start_ns, end_ns);
@@ -137,7 +140,8 @@ read_between(const struct summed *s, const struct summed_reader *reader, struct 
 
 /* From one end of what is known to the other, in steps that double. */
 static int
-ends_by_reading(const struct summed *s, const struct summed_reader *reader, bool first, struct ends *e)
+ends_by_reading(const struct summed *s, const struct summed_reader *reader, bool first,
+                struct ends *e)
 {
     const int64_t start = s->without[0].start_ns, end = s->without[s->withouts - 1].end_ns;
     struct bh_batch *b = bh_batch_new();
@@ -168,10 +172,12 @@ ends_of_frames(const struct summed *s, struct ends *e)
 }
 
 int
-summed_ends(struct summed *s, const struct summed_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns)
+summed_ends(struct summed *s, const struct summed_reader *reader, int64_t *ret_first_ns,
+            int64_t *ret_last_ns)
 {
     const struct bh_period *period = &s->x->period;
-    struct ends e = { period->start_ns == INT64_MIN, period->end_ns == INT64_MAX, INT64_MAX, INT64_MIN };
+    struct ends e = { period->start_ns == INT64_MIN, period->end_ns == INT64_MAX, INT64_MAX,
+                      INT64_MIN };
     const uint32_t by_day = BH_PART_COUNTRY | BH_PART_SENSOR;
     int r = 0;
     if (s->grain == GRAIN_FRAMES) {

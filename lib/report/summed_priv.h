@@ -32,7 +32,7 @@ struct summed_unit {
     int64_t first_ns, last_ns; /* no record of it lies outside */
     uint32_t part, day, hour;  /* hour: of the day's            */
     uint64_t rows;
-    bool read;                 /* its records are */
+    bool read; /* its records are */
 };
 
 struct summed {
@@ -51,7 +51,8 @@ struct summed {
 };
 
 /* Whether roll-ups answer, and for which times. NULL in *ret: they do not, and *ret_why is a word of plan.c. */
-BH_NODISCARD int summed_choose(struct run *x, const struct bh_question *q, bool avoid_joined, struct summed **ret, const char **ret_why);
+BH_NODISCARD int summed_choose(struct run *x, const struct bh_question *q, bool avoid_joined,
+                               struct summed **ret, const char **ret_why);
 void summed_free(struct summed *s);
 bool summed_knows(const struct summed *s, int64_t ts_ns);
 /* Of all records of a unit the same hour, day or month, as far as it is asked. */
@@ -68,10 +69,13 @@ struct summed_reader {
     void (*select)(void *arg, struct bh_batch *b);
     void *arg;
 };
-BH_NODISCARD int summed_ends(struct summed *s, const struct summed_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns);
+BH_NODISCARD int summed_ends(struct summed *s, const struct summed_reader *reader,
+                             int64_t *ret_first_ns, int64_t *ret_last_ns);
 
 /* An empty batch of sums, and a row of it. */
-void summed_batch_reset(const struct summed *s, const char *const *sensor_names, struct bh_batch *b);
-uint32_t summed_row(struct bh_batch *b, const struct summed_part *p, uint32_t country, uint32_t key, int64_t ts_ns, uint32_t weight);
+void
+summed_batch_reset(const struct summed *s, const char *const *sensor_names, struct bh_batch *b);
+uint32_t summed_row(struct bh_batch *b, const struct summed_part *p, uint32_t country, uint32_t key,
+                    int64_t ts_ns, uint32_t weight);
 
 #endif

@@ -16,9 +16,9 @@ struct maker {
     void *arg;
     struct bh_batch *b;
     const char **sensor_names;
-    uint64_t *sum;  /* by country and protocol; by service and outcome; or by source */
+    uint64_t *sum;        /* by country and protocol; by service and outcome; or by source */
     uint64_t *of_country; /* by source: countries and families, where these are asked for */
-    uint32_t *used; /* services: of these not zero */
+    uint32_t *used;       /* services: of these not zero */
     size_t used_count;
 };
 
@@ -35,14 +35,16 @@ summed_batch_reset(const struct summed *s, const char *const *sensor_names, stru
     b->has_weight = b->has_country = b->no_tcp_seq = true;
     b->all_inbound = false;
     b->sensor_names = sensor_names;
-    const uint32_t near = h->v4_count > 0 ? h->v4[0].first : 0xE0000001U; /* one of ours: bh_filter_asks() */
+    /* one of ours: bh_filter_asks() */
+    const uint32_t near = h->v4_count > 0 ? h->v4[0].first : 0xE0000001U;
     for (uint32_t i = 0; i < BH_BATCH_ROWS; i++) {
         b->dst[i] = near;
     }
 }
 
 uint32_t
-summed_row(struct bh_batch *b, const struct summed_part *p, uint32_t country, uint32_t key, int64_t ts_ns, uint32_t weight)
+summed_row(struct bh_batch *b, const struct summed_part *p, uint32_t country, uint32_t key,
+           int64_t ts_ns, uint32_t weight)
 {
     const uint32_t i = b->rows++;
     b->ts_ns[i] = ts_ns;
@@ -71,7 +73,8 @@ flush(struct maker *m)
 
 /* A row, or more where the number is beyond a weight. Its place in the batch, until the next. */
 static int
-put(struct maker *m, uint32_t country, uint32_t key, unsigned outcome, int64_t ts_ns, uint64_t count, uint32_t *ret_row)
+put(struct maker *m, uint32_t country, uint32_t key, unsigned outcome, int64_t ts_ns,
+    uint64_t count, uint32_t *ret_row)
 {
     int r = 0;
     while (count > 0 && r == 0) {
@@ -112,7 +115,8 @@ flush_countries(struct maker *m, int64_t ts_ns, bool by_family)
         if (m->sum[at] == 0) {
             continue;
         }
-        r = put(m, at >> 1, second && !by_family ? KEY_UDP : 0, BH_OUTCOME_NONE, ts_ns, m->sum[at], &row);
+        r = put(m, at >> 1, second && !by_family ? KEY_UDP : 0, BH_OUTCOME_NONE, ts_ns, m->sum[at],
+                &row);
         if (r == 0 && by_family && second) {
             m->b->kind[row] = BH_KIND_IP6;
         }
@@ -220,7 +224,8 @@ is_wanted(const struct maker *m, uint32_t key)
 static uint32_t
 place_of(const struct maker *m, uint32_t key, unsigned outcome)
 {
-    return (asks(m, BH_PART_PORT) ? key : key & KEY_UDP) << 3 | (asks(m, BH_PART_OUTCOME) ? outcome : 0);
+    return (asks(m, BH_PART_PORT) ? key : key & KEY_UDP) << 3 |
+           (asks(m, BH_PART_OUTCOME) ? outcome : 0);
 }
 
 static int
@@ -248,7 +253,8 @@ frequent_rows(struct maker *m, const struct summed_unit *u)
     }
     for (uint32_t k = 0; k < v.services && r == 0; k++) {
         const struct bh_rollup_service *x = &v.service[k];
-        for (uint32_t n = x->number_at; is_wanted(m, x->key) && n < x->number_at + x->numbers && r == 0; n++) {
+        for (uint32_t n = x->number_at;
+             is_wanted(m, x->key) && n < x->number_at + x->numbers && r == 0; n++) {
             const struct bh_rollup_number *y = &v.number[n];
             uint32_t row;
             if (!asks(m, BH_PART_COUNTRY)) {
@@ -371,8 +377,9 @@ source_row(struct maker *m, uint32_t id, int64_t ts_ns, uint64_t accesses)
     const struct bh_home *h = &m->s->x->r->home;
     b->kind[i] = BH_KIND_IP6;
     b->src[i] = b->dst[i] = b->v6_rows++;
-    b->ip6[b->src[i]] = (struct bh_ip6_pair){ hi, lo, h->v6_count > 0 ? h->v6[0].first_hi : 0xff02ULL << 48,
-                                              h->v6_count > 0 ? h->v6[0].first_lo : 1 };
+    b->ip6[b->src[i]] =
+        (struct bh_ip6_pair){ hi, lo, h->v6_count > 0 ? h->v6[0].first_hi : 0xff02ULL << 48,
+                              h->v6_count > 0 ? h->v6[0].first_lo : 1 };
     return 0;
 }
 
@@ -452,7 +459,8 @@ sources_rows(struct maker *m)
 
 /* May it select, or not know, an access of these classes of countries and ports? */
 static bool
-may_select(const struct bh_judge *j, const char *sensor, uint64_t countries, uint64_t ports, unsigned proto)
+may_select(const struct bh_judge *j, const char *sensor, uint64_t countries, uint64_t ports,
+           unsigned proto)
 {
     static const uint8_t kinds[] = { BH_KIND_IP4, BH_KIND_IP6 };
     unsigned truths = 0;
@@ -503,7 +511,8 @@ judge_services(struct summed *s)
         may[1][c] = may_select(j, NULL, BH_CLASSES_ALL, 1ULL << c, BH_PROTO_UDP);
     }
     for (uint32_t key = 0; key < BH_ROLLUP_KEYS; key++) {
-        s->keys[key >> 3] |= (uint8_t)((unsigned)may[key >> 16][j->port_class[key & 0xffff]] << (key & 7));
+        s->keys[key >> 3] |=
+            (uint8_t)((unsigned)may[key >> 16][j->port_class[key & 0xffff]] << (key & 7));
     }
     return 0;
 }
@@ -514,8 +523,9 @@ static int
 part_rows(struct maker *m, struct summed_part *p)
 {
     static int (*const makers[GRAIN_COUNT])(struct maker *) = {
-        [GRAIN_HOURS] = hours_rows,   [GRAIN_SERVICES] = services_rows, [GRAIN_SOURCES] = sources_rows,
-        [GRAIN_FRAMES] = frames_rows, [GRAIN_DAYS] = days_rows,
+        [GRAIN_HOURS] = hours_rows,     [GRAIN_SERVICES] = services_rows,
+        [GRAIN_SOURCES] = sources_rows, [GRAIN_FRAMES] = frames_rows,
+        [GRAIN_DAYS] = days_rows,
     };
     const size_t countries = 2UL * p->u->countries + 2;
     const size_t room = m->s->grain == GRAIN_SERVICES  ? 8UL * BH_ROLLUP_KEYS

@@ -65,7 +65,8 @@ release_one(struct work *w)
     struct bh_batch *b = h->batch[h->first];
     for (uint32_t i = 0; i < b->rows; i++) {
         bool decided = b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP;
-        b->outcome[i] = decided ? (uint8_t)bh_track_verdict(s->track, b->connection[i], b->ts_ns[i]) : (uint8_t)BH_OUTCOME_NONE;
+        b->outcome[i] = decided ? (uint8_t)bh_track_verdict(s->track, b->connection[i], b->ts_ns[i])
+                                : (uint8_t)BH_OUTCOME_NONE;
     }
     bh_tally_sources(s->tally, b);
     bh_tally_counts(s->tally, b, NULL, 0);
@@ -126,7 +127,8 @@ work_alone(struct work *w)
 {
     struct bh_batch *b = bh_batch_new();
     int r = b == NULL ? -ENOMEM : 0;
-    w->feed->asks = w->hold == NULL ? w->shard[0].tally : NULL; /* what is held is looked up much later */
+    /* what is held is looked up much later */
+    w->feed->asks = w->hold == NULL ? w->shard[0].tally : NULL;
     while (r == 0 && feed_next(w->feed, &b)) {
         if (w->decided) {
             decided_batch(&w->shard[0], b);
@@ -160,8 +162,9 @@ struct chunk {
     struct bh_frames *dealt[SHARDS_MAX][CHUNK_BLOCKS]; /* the same frames, by shard */
     struct bh_batch *ahead;                            /* instead of frames: read ahead */
     struct bh_batch *rows[SHARDS_MAX];                 /* its rows, by shard            */
-    struct bh_batch *calls[CALL_BATCHES]; /* what we sent to broadcast and multicast: every shard must know */
-    uint32_t calls_lost;                  /* more than that                                                 */
+    /* what we sent to broadcast and multicast: every shard must know */
+    struct bh_batch *calls[CALL_BATCHES];
+    uint32_t calls_lost; /* more than that                                                 */
     int64_t first_ours_ns;
 };
 
@@ -314,7 +317,8 @@ read_chunk(struct team *t, struct chunk *c)
     }
     if (f->frame_at < f->frames->count) { /* what reading ahead left over */
         struct bh_frames *left = f->frames;
-        memmove(left->frame, left->frame + f->frame_at, (left->count - f->frame_at) * sizeof *left->frame);
+        memmove(left->frame, left->frame + f->frame_at,
+                (left->count - f->frame_at) * sizeof *left->frame);
         left->count -= f->frame_at;
         f->frame_at = 0;
         f->frames = c->frames[0];
@@ -332,7 +336,8 @@ static struct chunk *
 find_chunk(struct team *t, enum chunk_state state, uint64_t sequence)
 {
     for (unsigned k = 0; k < CHUNKS; k++) {
-        if (t->chunk[k].state == state && (state == CHUNK_FREE || t->chunk[k].sequence == sequence)) {
+        if (t->chunk[k].state == state &&
+            (state == CHUNK_FREE || t->chunk[k].sequence == sequence)) {
             return &t->chunk[k];
         }
     }
@@ -502,7 +507,8 @@ work_together(struct work *w)
             t->failed = -ENOMEM;
             break;
         }
-        if (started > 0 && pthread_create(&thread[started], NULL, worker_run, &worker[started]) != 0) {
+        if (started > 0 &&
+            pthread_create(&thread[started], NULL, worker_run, &worker[started]) != 0) {
             pthread_mutex_lock(&t->lock);
             t->failed = -EAGAIN;
             pthread_mutex_unlock(&t->lock);

@@ -51,7 +51,8 @@ get_region_text(const struct bh_sight *s, uint32_t row, bool is_name, struct bh_
 {
     const uint16_t value = s->far_value[row];
     const struct place *p = &s->places[value < s->place_count ? value : 0];
-    const bool present = s->batch->kind[row] >= BH_KIND_IP4 && s->place_count > 0 && p->region != NULL;
+    const bool present =
+        s->batch->kind[row] >= BH_KIND_IP4 && s->place_count > 0 && p->region != NULL;
     *ret = (struct bh_value){ .absent = !present };
     if (present) {
         ret->number = p->region_number;

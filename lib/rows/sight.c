@@ -71,7 +71,8 @@ bh_sight_new(const kobold *countries, enum bh_lang lang, uint32_t needs,
              struct bh_anonymize *anonymize, struct bh_sight **ret, struct bh_error *err)
 {
     struct bh_sight *s = calloc(1, sizeof *s);
-    const unsigned count = countries != NULL ? kobold_value_count(countries) : 0; /* NULL: no country is known */
+    /* NULL: no country is known */
+    const unsigned count = countries != NULL ? kobold_value_count(countries) : 0;
     struct place *places = calloc(count > 0 ? count : 1, sizeof *places);
     if (s == NULL || places == NULL) {
         free(s);

@@ -26,7 +26,7 @@ struct bh_sensor_output {
     uint64_t queue_bytes; /* 0: 16 MiB */
     const char *spool;    /* directory; records wait in one of it named as the output; NULL: none */
     uint64_t spool_bytes;
-    uint64_t mark;        /* another number when anything of this is another */
+    uint64_t mark; /* another number when anything of this is another */
 };
 #define BH_SENSOR_OUTPUTS 16U
 
@@ -56,8 +56,8 @@ struct bh_sensor_config {
     const char *const *interfaces;
     size_t interface_count;
     bool promiscuous;
-    uint64_t ring_bytes; /* of each interface */
-    unsigned threads;    /* that decode, and rings of each interface; 0, 1: one */
+    uint64_t ring_bytes;    /* of each interface */
+    unsigned threads;       /* that decode, and rings of each interface; 0, 1: one */
     const char *sensor;     /* its name                                                     */
     const char *home;       /* NULL: the addresses of the interfaces, followed               */
     const char *country_db; /* NULL: the installed one                                        */
@@ -101,6 +101,7 @@ bool bh_sensor_run_dir(char *ret, size_t size);
 /* Status sockets of this machine that the caller can see, sorted; the caller frees each. */
 size_t bh_sensor_sockets(char *ret[BH_SENSOR_SOCKETS]);
 /* "text en\n", "text ja\n", "json\n", "metrics\n". What the sensor answers within 5 s. */
-BH_NODISCARD int bh_sensor_ask(const char *path, const char *request, struct bh_buf *out, struct bh_error *err);
+BH_NODISCARD int
+bh_sensor_ask(const char *path, const char *request, struct bh_buf *out, struct bh_error *err);
 
 #endif

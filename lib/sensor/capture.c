@@ -33,7 +33,7 @@ struct judge {
     struct bh_track *track;
     struct decoders *decoders;
     struct decoders_block *block; /* at hand */
-    struct bh_batch *kept;    /* without our own exports */
+    struct bh_batch *kept;        /* without our own exports */
     struct own own;
     struct duplicates *duplicates;
     uint16_t interface[BH_BATCH_ROWS]; /* of the rows of the batch, as the kernel numbers them */
@@ -49,7 +49,7 @@ struct judge {
     uint64_t young, old_turn; /* accesses from here on are young; which of the old ones is next */
     uint64_t steps_back;
     int64_t second_ns, stats_ns,
-        offset_ns; /* offset: of the clock of day to the one that only goes forward */
+        offset_ns;    /* offset: of the clock of day to the one that only goes forward */
     uint32_t changes; /* of plan->changes, that we know */
     uint32_t rings;   /* of plan->rings, that we have   */
     int64_t leave_ns[BH_SENSOR_OUTPUTS];
@@ -209,8 +209,8 @@ send_health(struct judge *j, size_t k)
 
 /* With the frames that its filter selects. NULL: no room. */
 static uint8_t *
-begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *head, uint32_t size,
-             uint32_t *ret_len)
+begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *head,
+             uint32_t size, uint32_t *ret_len)
 {
     const struct bh_filter *filter = j->s->output[k].filter;
     const uint32_t fixed = (uint32_t)(sizeof *head + sizeof size) + size;
@@ -221,7 +221,8 @@ begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct b
         bh_filter_batch(filter, b, j->selected);
     }
     /* 64: what the queue itself writes around a message */
-    const uint32_t snap = message_frames_snap(j->frame, b->rows, j->selected, most > fixed + 64U ? most - fixed - 64U : 0);
+    const uint32_t snap = message_frames_snap(j->frame, b->rows, j->selected,
+                                              most > fixed + 64U ? most - fixed - 64U : 0);
     const size_t frames = bh_output_frames_packed_size(j->frame, b->rows, j->selected, snap);
     *ret_len = fixed + (uint32_t)frames;
     uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
@@ -235,7 +236,8 @@ begin_frames(struct judge *j, size_t k, const struct bh_batch *b, const struct b
 }
 
 static uint8_t *
-begin_batch(struct judge *j, size_t k, const struct batch_head *head, uint32_t size, uint32_t *ret_len)
+begin_batch(struct judge *j, size_t k, const struct batch_head *head, uint32_t size,
+            uint32_t *ret_len)
 {
     *ret_len = (uint32_t)sizeof *head + size;
     uint8_t *to = bh_queue_begin(&j->queue[k], *ret_len);
@@ -248,7 +250,8 @@ begin_batch(struct judge *j, size_t k, const struct batch_head *head, uint32_t s
 
 /* To one output what was packed, of `size` octets. */
 static void
-send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *h, uint32_t size)
+send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct batch_head *h,
+           uint32_t size)
 {
     struct capture *c = j->s->capture;
     struct sent *t = &c->sent[k];
@@ -256,7 +259,8 @@ send_batch(struct judge *j, size_t k, const struct bh_batch *b, const struct bat
     head.row = t->row;
     const bool frames = (j->s->output[k].needs & BH_OUTPUT_NEEDS_FRAMES) != 0;
     uint32_t len;
-    if ((frames ? begin_frames(j, k, b, &head, size, &len) : begin_batch(j, k, &head, size, &len)) == NULL) {
+    if ((frames ? begin_frames(j, k, b, &head, size, &len)
+                : begin_batch(j, k, &head, size, &len)) == NULL) {
         lose(j, k, h->rows, c->batch_first_ns, c->batch_last_ns, BH_GAP_QUEUE);
         t->number_end = h->number + 1;
         return;
@@ -406,11 +410,19 @@ begin_output(struct judge *j, const struct change *c, const int fd[2])
     struct output *o = &j->s->output[c->slot];
     struct bh_error err = { 0 };
     const char *words[] = { c->filter };
-    *o = (struct output){ .wake_fd = fd[1], .queue_fd = -1, .from = -1, .child_fd = { -1, -1 }, .queue_size = c->queue_size };
+    *o = (struct output){ .wake_fd = fd[1],
+                          .queue_fd = -1,
+                          .from = -1,
+                          .child_fd = { -1, -1 },
+                          .queue_size = c->queue_size };
     o->queue = bh_queue_descriptor_map(fd[0], c->queue_size);
     o->needs = c->frames ? BH_OUTPUT_NEEDS_FRAMES : 0;
-    int r = o->queue == NULL || fd[1] < 0 ? -ENOMEM : bh_queue_write_init(&j->queue[c->slot], o->queue, o->queue_size);
-    r = r == 0 && c->filter[0] != '\0' ? bh_filter_parse(words, 1, j->s->countries[0].k, &o->filter, &err) : r;
+    int r = o->queue == NULL || fd[1] < 0
+                ? -ENOMEM
+                : bh_queue_write_init(&j->queue[c->slot], o->queue, o->queue_size);
+    r = r == 0 && c->filter[0] != '\0'
+            ? bh_filter_parse(words, 1, j->s->countries[0].k, &o->filter, &err)
+            : r;
     if (fd[0] >= 0) {
         close(fd[0]);
     }
@@ -628,7 +640,8 @@ keep_frames(struct judge *j, uint32_t first, uint32_t rows)
 {
     for (uint32_t i = 0; j->whole_frames && i < rows; i++) {
         const struct bh_frame *f = &j->block->frames->frame[first + i];
-        j->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type, f->interface };
+        j->frame[i] = (struct bh_output_frame){ f->data, f->cap_len, f->wire_len, f->link_type,
+                                                f->interface };
     }
 }
 
@@ -831,7 +844,8 @@ capture_run(struct sensor *s)
             _exit(CAPTURE_NEW_RINGS);
         }
         look_around(&j, false);
-        atomic_store_explicit(&s->capture->turn_ns, (uint64_t)sensor_clock_ns(), memory_order_relaxed);
+        atomic_store_explicit(&s->capture->turn_ns, (uint64_t)sensor_clock_ns(),
+                              memory_order_relaxed);
         if (!take_batch(&j)) {
             if (bh_live_is_broken(s->live)) {
                 look_around(&j, true);

@@ -294,7 +294,8 @@ children_stop(struct sensor *s)
         const pid_t pid = k == s->output_count ? s->capture_pid : s->output[k].pid;
         if (pid > 0) {
             sensor_say_plain(s, k == s->output_count ? "capture" : s->output[k].name, BH_SAY_ERROR,
-                "did not end in time and was killed", "時間内に終了しなかったため強制終了しました");
+                             "did not end in time and was killed",
+                             "時間内に終了しなかったため強制終了しました");
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);
         }
@@ -314,4 +315,3 @@ children_start(struct sensor *s, struct bh_error *err)
                ? 0
                : bh_error_errno(err, -r, "", "cannot start a process", "プロセスを開始できません");
 }
-

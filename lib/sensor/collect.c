@@ -103,7 +103,8 @@ take_output(const struct sensor *s, size_t k, struct status *t)
         .last_ns = (int64_t)get(&h->last_ns),
     };
     const uint64_t taken = get(&h->offered_rows) + o->outlet->dead_rows;
-    to->waiting = (to->queued > taken ? to->queued - taken : 0) + get(&h->spool_rows); /* in memory, on disk */
+    /* in memory, on disk */
+    to->waiting = (to->queued > taken ? to->queued - taken : 0) + get(&h->spool_rows);
     for (unsigned n = 0; n < BH_OUTPUT_OWN; n++) {
         memcpy(to->own_name[n], h->own_name[n], BH_OUTPUT_OWN_NAME - 1);
         to->own[n] = get(&h->own[n]);

@@ -152,8 +152,8 @@ hand_over_file(const struct sensor *s, const char *path, struct bh_error *err)
     const int file = s->drops ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
     int r = 0;
     /* Of root, and under one name only: not what somebody has put there for us to give away. */
-    if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == 0 &&
-        fchown(file, s->uid, s->gid) != 0) {
+    if (file >= 0 && fstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+        st.st_uid == 0 && fchown(file, s->uid, s->gid) != 0) {
         r = bh_error_errno(err, errno, path, "cannot hand over", "所有者を変更できません");
     }
     if (file >= 0) {
@@ -256,12 +256,13 @@ confine_check_files(const struct sensor *s, const struct bh_sensor_output *outpu
             strcmp(path, "-") != 0 && !may_write(path)) {
             char where[4200];
             snprintf(where, sizeof where, "%s: %s", output->name, path);
-            return bh_error_set(err, -EACCES, where,
-                                "the user %s may not write there, nor replace it: give them its folder, or "
-                                "name one that does not exist yet",
-                                "にユーザー %s は書き込めません。フォルダーの所有者を変えるか、まだない"
-                                "フォルダーを指定してください",
-                                s->user[0] != '\0' ? s->user : "who started it");
+            return bh_error_set(
+                err, -EACCES, where,
+                "the user %s may not write there, nor replace it: give them its folder, or "
+                "name one that does not exist yet",
+                "にユーザー %s は書き込めません。フォルダーの所有者を変えるか、まだない"
+                "フォルダーを指定してください",
+                s->user[0] != '\0' ? s->user : "who started it");
         }
     }
     return 0;
@@ -486,7 +487,8 @@ allow(scmp_filter_ctx c, const int *calls, size_t n)
 static int
 allow_changes(scmp_filter_ctx c, int fd)
 {
-    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd, 0));
+    return seccomp_rule_add(c, SCMP_ACT_ALLOW, CALL(recvmsg), 1,
+                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)fd, 0));
 }
 
 static int
@@ -502,18 +504,24 @@ seccomp(const struct sensor *s, enum role role, const struct output *output)
                : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
     r = r == 0 && role == ROLE_CAPTURE ? allow(c, calls_capture, BH_COUNT(calls_capture)) : r;
-    if (r == 0 && role == ROLE_CAPTURE && s->config->with_pcap) { /* is the interface still there? */
+    /* is the interface still there? */
+    if (r == 0 && role == ROLE_CAPTURE && s->config->with_pcap) {
         r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(getsockname), 0);
-        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX, 0));
-        r = r != 0 ? r : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS, 0));
+        r = r != 0 ? r
+                   : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                      SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX, 0));
+        r = r != 0 ? r
+                   : seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                                      SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS, 0));
     }
     r = r == 0 && role == ROLE_CAPTURE ? allow_changes(c, s->change_fd[1]) : r;
     r = r == 0 && role == ROLE_OUTPUT ? allow(c, calls_output, BH_COUNT(calls_output)) : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_CONNECT) != 0
             ? allow(c, calls_connect, BH_COUNT(calls_connect))
             : r;
-    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CHILD) != 0 ? allow(c, calls_child, BH_COUNT(calls_child))
-                                                          : r;
+    r = r == 0 && (needs & BH_OUTPUT_NEEDS_CHILD) != 0
+            ? allow(c, calls_child, BH_COUNT(calls_child))
+            : r;
     r = r == 0 && (needs & BH_OUTPUT_NEEDS_THREADS) != 0
             ? allow(c, calls_threads, BH_COUNT(calls_threads))
             : r;

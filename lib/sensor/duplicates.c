@@ -74,8 +74,9 @@ hash_of(const struct bh_batch *b, uint32_t i, uint64_t h)
     h = mix(h, (uint64_t)b->ports[i] << 32 | b->tcp_seq[i]);
     h = mix(h, (uint64_t)b->ip_len[i] << 32 | (uint64_t)b->ip_id[i] << 16 | b->tcp_window[i]);
     h = mix(h, (uint64_t)b->tcp_options[i] << 32 | (uint64_t)b->payload_len[i] << 8 | b->proto[i]);
-    h = mix(h, (uint64_t)b->kind[i] << 24 | (uint64_t)b->tcp_flags[i] << 16 | (uint64_t)b->ttl[i] << 8 |
-                   (uint64_t)(b->df[i] != 0) << 4 | (b->marks[i] & BH_MARK_NO_PORTS));
+    h = mix(h, (uint64_t)b->kind[i] << 24 | (uint64_t)b->tcp_flags[i] << 16 |
+                   (uint64_t)b->ttl[i] << 8 | (uint64_t)(b->df[i] != 0) << 4 |
+                   (b->marks[i] & BH_MARK_NO_PORTS));
     return (h ^ h >> 32) | 1U; /* 0 is none */
 }
 
@@ -104,7 +105,8 @@ look_up(struct bucket *at, uint64_t tag, uint32_t us, uint16_t interface, bool o
         k++;
     }
     struct entry *e = &at->entry[k];
-    if (e->tag == tag && is_near(us, e->us) && (e->copies & bit) == 0 && (only_one || e->interface != interface)) {
+    if (e->tag == tag && is_near(us, e->us) && (e->copies & bit) == 0 &&
+        (only_one || e->interface != interface)) {
         e->copies |= bit;
         return true;
     }
@@ -130,7 +132,8 @@ duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interfa
             continue; /* later fragments of a length differ only where no column says it */
         }
         const uint32_t us = (uint32_t)((uint64_t)b->ts_ns[i] / 1000);
-        if (look_up(&d->bucket[tag[i] >> 32 & (BUCKETS - 1)], tag[i], us, interface[i], is_only_one(b, i))) {
+        if (look_up(&d->bucket[tag[i] >> 32 & (BUCKETS - 1)], tag[i], us, interface[i],
+                    is_only_one(b, i))) {
             b->marks[i] |= BH_MARK_DUPLICATE;
             n++;
         }

@@ -31,8 +31,8 @@ message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_hea
 }
 
 bool
-message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret,
-                   struct bh_output_frame *ret_frame)
+message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
+                   struct bh_batch *ret, struct bh_output_frame *ret_frame)
 {
     struct batch_head h;
     uint32_t batch;
@@ -43,7 +43,8 @@ message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_he
     memcpy(&batch, data + sizeof h, sizeof batch);
     data += sizeof h + sizeof batch;
     size -= (uint32_t)(sizeof h + sizeof batch);
-    if (batch > size || !bh_batch_unpack(ret, data, batch) || ret->rows != h.rows || ret->rows == 0) {
+    if (batch > size || !bh_batch_unpack(ret, data, batch) || ret->rows != h.rows ||
+        ret->rows == 0) {
         return false;
     }
     *ret_head = h;
@@ -51,7 +52,8 @@ message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_he
 }
 
 uint32_t
-message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected, size_t room)
+message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected,
+                    size_t room)
 {
     uint32_t fits = 0, most = BH_LIVE_SNAP;
     if (bh_output_frames_packed_size(frame, rows, selected, most) <= room) {

@@ -84,7 +84,8 @@ put_whole(const struct status *t, struct bh_buf *out)
     label(out, false, "sensor", t->sensor);
     bh_buf_puts(out, "} 1\n");
     head(out, "start_time_seconds", "gauge", "seconds", "When the sensor was started.");
-    bh_buf_printf(out, "beholder_start_time_seconds %.3f\n", ((double)t->now_ns - (double)t->up_ns) * 1e-9);
+    bh_buf_printf(out, "beholder_start_time_seconds %.3f\n",
+                  ((double)t->now_ns - (double)t->up_ns) * 1e-9);
     for (size_t k = 0; k < BH_COUNT(sums); k++) {
         const struct family *f = &sums[k];
         head(out, f->name, f->type, f->unit, f->help);

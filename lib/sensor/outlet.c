@@ -45,13 +45,14 @@ struct outlet_work {
     uint8_t *message;
     uint32_t message_max;
     struct bh_output_frame frame[BH_BATCH_ROWS]; /* in `message` */
-    struct bh_output_run run[2]; /* the host has the one that began last */
+    struct bh_output_run run[2];                 /* the host has the one that began last */
     bool at_run;
     bool has_run, first_batch;
     uint64_t number_end, rows_end; /* of what was handed over, in the run */
-    struct mark *mark; /* ring */
+    struct mark *mark;             /* ring */
     size_t first_mark, marks, mark_cap;
-    uint64_t upto; /* of the queue: messages before are the module's; the one at hand may not be yet */
+    /* of the queue: messages before are the module's; the one at hand may not be yet */
+    uint64_t upto;
     int64_t tick_ns, stop_ns;
     int64_t day_ns; /* time of day as modules see it */
     struct bh_child_end child;
@@ -262,7 +263,8 @@ note_dead(struct outlet_work *w, const struct batch_head *h)
                                         .end_ns = w->batch->ts_ns[0],
                                         .packets = shared->dead_rows,
                                         .kind = BH_GAP_DEAD };
-        shared->number_durable = h->number; /* or they were counted again when this process dies too */
+        /* or they were counted again when this process dies too */
+        shared->number_durable = h->number;
         atomic_store_explicit(&shared->rows_durable, h->row, memory_order_relaxed);
         w->number_end = h->number;
         w->rows_end = h->row;
@@ -377,7 +379,8 @@ static int
 catch_up(struct outlet_work *w)
 {
     const uint64_t unread = bh_queue_used(&w->queue) - bh_queue_held(&w->queue);
-    if (unread > w->queue.size / 2 || (w->stop_ns != 0 && sensor_clock_ns() > w->stop_ns + WAY_NS)) {
+    if (unread > w->queue.size / 2 ||
+        (w->stop_ns != 0 && sensor_clock_ns() > w->stop_ns + WAY_NS)) {
         bh_host_make_way(w->host);
         return 0;
     }
@@ -401,14 +404,16 @@ loop(struct outlet_work *w)
             break;
         }
         /* Asked before the queue is: when capture has said that nothing more comes, what is there is all. */
-        const bool ends = atomic_load_explicit(&w->s->plan->ends[w->o - w->s->output], memory_order_acquire) != 0;
+        const bool ends =
+            atomic_load_explicit(&w->s->plan->ends[w->o - w->s->output], memory_order_acquire) != 0;
         r = take_message(w);
         const int more = r == 0 || r == 1 ? catch_up(w) : 0;
         if (r == 0 && ends) {
             r = THE_END;
         } else if (r == 0 && more != 1) {
             const int64_t tick_ns = w->tick_ns + TICK_NS;
-            sleep_until(w, more == BH_EAGAIN && now_ns + SOON_NS < tick_ns ? now_ns + SOON_NS : tick_ns);
+            sleep_until(w, more == BH_EAGAIN && now_ns + SOON_NS < tick_ns ? now_ns + SOON_NS
+                                                                           : tick_ns);
         }
     }
     return r;
@@ -463,7 +468,8 @@ work_init(struct outlet_work *w, struct bh_error *err)
     const size_t output = (size_t)(w->o - w->s->output);
     const bool connects = (w->o->needs & BH_OUTPUT_NEEDS_CONNECT) != 0;
     w->batch = bh_batch_new();
-    w->message_max = (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
+    w->message_max =
+        (c->module->needs & BH_OUTPUT_NEEDS_FRAMES) != 0 ? MESSAGE_FRAMES_MAX : MESSAGE_MAX;
     w->message = malloc(w->message_max);
     if (w->batch == NULL || w->message == NULL) {
         return bh_error_errno(err, ENOMEM, c->name, "cannot start", "開始できません");

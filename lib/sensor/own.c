@@ -64,8 +64,8 @@ is_of(const struct bh_own_socket *s, const struct bh_batch *b, uint32_t i)
 {
     const bool out = b->ports[i] == ports(s->near_port, s->far_port);
     const bool in = b->ports[i] == ports(s->far_port, s->near_port);
-    if ((!out && !in) || b->proto[i] != s->proto || b->kind[i] != s->far.family || b->ts_ns[i] > s->until_ns ||
-        (b->marks[i] & (BH_MARK_NO_PORTS | BH_MARK_DECAP)) != 0) {
+    if ((!out && !in) || b->proto[i] != s->proto || b->kind[i] != s->far.family ||
+        b->ts_ns[i] > s->until_ns || (b->marks[i] & (BH_MARK_NO_PORTS | BH_MARK_DECAP)) != 0) {
         return false;
     }
     const struct bh_ip src = bh_batch_src(b, i), dst = bh_batch_dst(b, i);
@@ -119,7 +119,8 @@ own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own[BH_BATCH
     memset(ret_own, 0, BH_BATCH_ROWS);
     for (uint32_t k = 0; k < w->count; k++) {
         const struct bh_own_socket *s = &w->socket[k];
-        const uint32_t out = ports(s->near_port, s->far_port), in = ports(s->far_port, s->near_port);
+        const uint32_t out = ports(s->near_port, s->far_port),
+                       in = ports(s->far_port, s->near_port);
         uint32_t any = 0;
         for (uint32_t i = 0; i < b->rows; i++) { /* ports alone: nearly always there are none */
             any |= (uint32_t)(b->ports[i] == out) | (uint32_t)(b->ports[i] == in);

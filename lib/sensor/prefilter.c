@@ -51,7 +51,8 @@ prefilter_add(struct bh_live_test to[PARTS], unsigned count, const struct bh_fil
 
 /* Of all outputs, or of those that take frames. False: one of them may ask for anything. */
 static bool
-gather(const struct sensor *s, bool of_frames, struct bh_live_test to[PARTS], struct bh_live_tests *ret)
+gather(const struct sensor *s, bool of_frames, struct bh_live_test to[PARTS],
+       struct bh_live_tests *ret)
 {
     unsigned count = 0;
     for (size_t k = 0; k < s->output_count; k++) {
@@ -85,11 +86,12 @@ prefilter_choose(struct sensor *s)
         return;
     }
     if (s->kernel_filter) {
-        bh_error_set(&said, 0, "",
-                     "the kernel passes on only what the filter can select, and what its verdicts hang on (ICMP, fragments, "
-                     "broadcasts): frames are counted behind that",
-                     "フィルターが選びうるものと、判定に必要なもの (ICMP、フラグメント、ブロードキャスト) だけをカーネルから受け取ります。"
-                     "フレーム数はその後の数です");
+        bh_error_set(
+            &said, 0, "",
+            "the kernel passes on only what the filter can select, and what its verdicts hang on (ICMP, fragments, "
+            "broadcasts): frames are counted behind that",
+            "フィルターが選びうるものと、判定に必要なもの (ICMP、フラグメント、ブロードキャスト) だけをカーネルから受け取ります。"
+            "フレーム数はその後の数です");
         sensor_say(s, "beholder", BH_SAY_NOTE, &said);
     } else if (chosen == BH_LIVE_CHOSE_SOME) {
         bh_error_set(&said, 0, "", "the filter is too long for the kernel: it is applied behind it",

@@ -19,7 +19,8 @@ join_names(const struct sensor *s, char *to, size_t size)
 
 /* What records mean from now on. Capture sees the number change. */
 int
-runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, struct bh_error *err)
+runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries,
+          struct bh_error *err)
 {
     const uint32_t number = atomic_load(&s->plan->run) + (s->home[0] != '\0');
     struct plan_run *p = &s->plan->runs[number % RUNS];
@@ -116,4 +117,3 @@ runs_look_at_interfaces(struct sensor *s, bool changed)
         }
     }
 }
-

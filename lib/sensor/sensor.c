@@ -103,7 +103,8 @@ sensor_pass_on(struct sensor *s)
 }
 
 void
-sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, const char *en, const char *ja)
+sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, const char *en,
+                 const char *ja)
 {
     struct bh_error e = { 0 };
     bh_error_set(&e, 0, "", "%s%.0s", "%.0s%s", en, ja);
@@ -171,11 +172,12 @@ open_all(struct sensor *s, struct bh_error *err)
     }
     if (r != 0) {
         sensor_say_plain(s, "beholder", BH_SAY_WARNING,
-            "there is no country database: records will have no country",
-            "国データベースがありません。記録に国は付きません");
+                         "there is no country database: records will have no country",
+                         "国データベースがありません。記録に国は付きません");
     }
     if (s->config->with_pcap) {
-        sensor_say_plain(s, "beholder", BH_SAY_NOTE,
+        sensor_say_plain(
+            s, "beholder", BH_SAY_NOTE,
             "by way of libpcap payload leaves the kernel; it is cleared before anything else sees it",
             "libpcap 経由ではペイロードもカーネルから出ます。ほかの処理が見る前に消去します");
     }
@@ -245,8 +247,10 @@ count(const struct sensor *s, struct bh_sensor_counters *ret)
         snprintf(ret->output[n].name, sizeof ret->output[n].name, "%s", o->name);
         ret->output[n].runs = o->pid > 0 && !o->stands_in;
         ret->output[n].queued = get(&c->sent[k].rows);
-        ret->output[n].lost = get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
-        if (s->stopped && o->outlet->run == c->run) { /* what is not the module's now never will be */
+        ret->output[n].lost =
+            get(&c->sent[k].lost_rows) + o->outlet->dead_rows + get(&h->spool_lost_rows);
+        /* what is not the module's now never will be */
+        if (s->stopped && o->outlet->run == c->run) {
             const uint64_t sent = c->sent[k].row, durable = get(&o->outlet->rows_durable);
             ret->output[n].lost += sent > durable ? sent - durable : 0;
         }

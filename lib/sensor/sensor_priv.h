@@ -34,9 +34,11 @@ struct plan_run {
 struct plan {
     _Atomic uint32_t run; /* number of the newest */
     _Atomic uint32_t up[BH_LIVE_INTERFACES];
-    _Atomic uint32_t rings; /* made anew: capture takes what the old ones have, and ends (bh_live_renewed) */
-    _Atomic uint32_t changes;                 /* of the set of outputs, so far (change.c)          */
-    _Atomic uint32_t ends[BH_SENSOR_OUTPUTS]; /* nothing more comes: take what is there, and end   */
+    /* made anew: capture takes what the old ones have, and ends (bh_live_renewed) */
+    _Atomic uint32_t rings;
+    _Atomic uint32_t changes; /* of the set of outputs, so far (change.c)          */
+    _Atomic uint32_t
+        ends[BH_SENSOR_OUTPUTS]; /* nothing more comes: take what is there, and end   */
     struct plan_run runs[RUNS];
 };
 
@@ -57,16 +59,16 @@ struct capture {
     struct {
         _Atomic uint64_t frames, lost;
     } interface[BH_LIVE_INTERFACES];
-    _Atomic uint64_t turn_ns;   /* of the clock that only goes forward: it is not stuck */
-    _Atomic uint32_t confined; /* CONFINED_... */
+    _Atomic uint64_t turn_ns;      /* of the clock that only goes forward: it is not stuck */
+    _Atomic uint32_t confined;     /* CONFINED_... */
     _Atomic uint32_t changes_done; /* of plan->changes */
     /* For who comes after: */
     uint64_t unread; /* with libpcap: frames that died with a process */
     uint32_t run;
-    uint64_t number;     /* of the batch at hand */
-    _Atomic uint64_t own, duplicates;     /* frames of our own exports; records marked as copies */
+    uint64_t number;                  /* of the batch at hand */
+    _Atomic uint64_t own, duplicates; /* frames of our own exports; records marked as copies */
     uint64_t own_before, duplicates_before; /* what these were when the run began */
-    uint64_t own_after, duplicates_after; /* what these are after the batch at hand */
+    uint64_t own_after, duplicates_after;   /* what these are after the batch at hand */
     uint64_t batch_rows; /* its rows: sent to some outputs, when it dies in between */
     bool in_batch;       /* ... which is now */
     struct bh_live_place before, after; /* the ring before and after that batch */
@@ -111,15 +113,17 @@ void message_batch_put(uint8_t *to, const struct batch_head *h, const struct bh_
 bool message_batch_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
                        struct bh_batch *ret);
 /* FRAMES. `frame` (BH_BATCH_ROWS of them) points into `data`. */
-bool message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head, struct bh_batch *ret,
-                        struct bh_output_frame *ret_frame);
+bool message_frames_get(const uint8_t *data, uint32_t size, struct batch_head *ret_head,
+                        struct bh_batch *ret, struct bh_output_frame *ret_frame);
 /* The longest frames may be so that those `selected` take at most `room` octets. */
-uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows, const uint8_t *selected, size_t room);
+uint32_t message_frames_snap(const struct bh_output_frame *frame, uint32_t rows,
+                             const uint8_t *selected, size_t room);
 bool message_health_get(const uint8_t *data, uint32_t size, struct bh_output_health *ret);
 
 /* Adds to a list of gaps: joins with the last of its kind when near, and makes room by joining. */
 static inline void
-gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns, uint64_t packets)
+gap_add(struct bh_output_health *h, unsigned kind, int64_t start_ns, int64_t end_ns,
+        uint64_t packets)
 {
     bh_gap_add(h, kind, start_ns, end_ns, packets);
 }
@@ -134,7 +138,7 @@ struct output {
     enum output_state state;
     char name[64];
     const struct bh_output_module *module;
-    uint32_t needs; /* of the module */
+    uint32_t needs;                        /* of the module */
     const struct bh_sensor_output *config; /* NULL when it leaves */
     uint64_t mark;
     uint32_t generation; /* 1, 2 ...: no two outputs of this sensor have the same */
@@ -145,22 +149,22 @@ struct output {
     bool no_stand_in;    /* one of these failed */
     bool was_stuck;      /* and was killed for it; then how often, the last time in a row */
     unsigned stuck;
-    uint64_t turns;      /* of its process, as they were seen last to change */
-    int64_t turned_ns;   /* and when: monotonic */
-    int64_t kill_ns;     /* ENDS: then it has had its time */
+    uint64_t turns;    /* of its process, as they were seen last to change */
+    int64_t turned_ns; /* and when: monotonic */
+    int64_t kill_ns;   /* ENDS: then it has had its time */
     void *queue;
     size_t queue_size;
     struct outlet *outlet;
     int wake_fd; /* eventfd: capture wakes it */
     struct bh_filter *filter;
     pid_t pid;
-    uint64_t restarts;     /* in a row: how long to wait  */
-    uint64_t all_restarts; /* since the start             */
+    uint64_t restarts;              /* in a row: how long to wait  */
+    uint64_t all_restarts;          /* since the start             */
     int64_t started_ns, restart_ns; /* monotonic */
     int64_t since_ns;               /* the same, of the process that runs */
-    struct bh_child *child; /* NEEDS_CHILD: its program, started by the parent */
-    int child_fd[2];        /* parent's end, output's end                       */
-    char spool[4096];       /* its directory; "": none                          */
+    struct bh_child *child;         /* NEEDS_CHILD: its program, started by the parent */
+    int child_fd[2];                /* parent's end, output's end                       */
+    char spool[4096];               /* its directory; "": none                          */
 };
 
 /* (countries.c) */
@@ -169,7 +173,8 @@ struct countries {
     void *memory;
     size_t size;
 };
-BH_NODISCARD int sensor_countries_open(const char *path, struct countries *ret); /* NULL: the installed one. As kobold_open() */
+/* NULL: the installed one. As kobold_open() */
+BH_NODISCARD int sensor_countries_open(const char *path, struct countries *ret);
 void sensor_countries_close(struct countries *c);
 
 struct sensor {
@@ -186,13 +191,13 @@ struct sensor {
     int64_t started_ns, capture_started_ns; /* monotonic */
     uint64_t capture_restarts;
     int64_t capture_restart_ns;
-    int say_fd[2]; /* what children say: lines, to the parent */
+    int say_fd[2];    /* what children say: lines, to the parent */
     int change_fd[2]; /* changes of outputs: the parent's end, capture's */
     uint32_t generations;
     bool whole_frames;                       /* the rings have them */
     const struct bh_sensor_config *in_force; /* the program's */
     char *fixed;                             /* what does not change while it runs */
-    struct bh_sensor_config own; /* what `config` points to */
+    struct bh_sensor_config own;             /* what `config` points to */
     int netlink_fd;
     uint8_t *sockets;   /* OWN_PAGE for each place of an output: what it sends through */
     bool kernel_filter; /* frames are counted behind it */
@@ -205,7 +210,8 @@ struct sensor {
     struct serve *serve;
     struct bh_ip listener; /* of metrics, on loopback; family 0: none */
     uint16_t listener_port;
-    char run_dir[BH_SENSOR_PATH_MAX]; /* of the status socket, when none is asked for; "": nowhere */
+    /* of the status socket, when none is asked for; "": nowhere */
+    char run_dir[BH_SENSOR_PATH_MAX];
     int notify_fd; /* of the service manager; -1: none */
     int64_t watchdog_ns, watchdog_said_ns, notify_status_ns;
     uint64_t gone_lost; /* records lost by outputs that are no more */
@@ -223,16 +229,19 @@ int64_t sensor_time_ns(void);  /* of day */
 void
 sensor_say(const struct sensor *s, const char *who, enum bh_say level, const struct bh_error *err);
 
-void sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, const char *en, const char *ja);
+void sensor_say_plain(const struct sensor *s, const char *who, enum bh_say level, const char *en,
+                      const char *ja);
 void sensor_pass_on(struct sensor *s); /* what children have said since */
 
 void *sensor_shared_new(size_t size); /* memory for all processes; NULL: none */
 
 /* Outputs (outputs.c): checked, with filter and program; then what capture and the output share. The caller closes what
  * failed. */
-BH_NODISCARD int output_prepare(struct sensor *s, const struct bh_sensor_output *c, struct output *o, struct bh_error *err);
+BH_NODISCARD int output_prepare(struct sensor *s, const struct bh_sensor_output *c,
+                                struct output *o, struct bh_error *err);
 BH_NODISCARD int output_share(struct output *o, bool by_descriptor, struct bh_error *err);
-BH_NODISCARD int output_parse_filter(const struct sensor *s, const struct bh_sensor_output *c, struct bh_filter **ret, struct bh_error *err);
+BH_NODISCARD int output_parse_filter(const struct sensor *s, const struct bh_sensor_output *c,
+                                     struct bh_filter **ret, struct bh_error *err);
 void output_close_program(struct output *o);
 void output_close(struct output *o);
 
@@ -240,13 +249,14 @@ void output_close(struct output *o);
 
 struct change {
     uint32_t slot, generation;
-    bool ends;    /* else it begins */
-    int32_t from; /* whose sums it takes over; -1: nobody's */
+    bool ends;       /* else it begins */
+    int32_t from;    /* whose sums it takes over; -1: nobody's */
     uint32_t frames; /* its module needs them */
     uint64_t queue_size;
     char filter[4096]; /* which frames; "": all */
 };
-BH_NODISCARD int change_send(int socket, const struct change *c, const int fd[2]); /* fd NULL: none */
+/* fd NULL: none */
+BH_NODISCARD int change_send(int socket, const struct change *c, const int fd[2]);
 BH_NODISCARD bool change_receive(int socket, struct change *ret, int ret_fd[2]);
 
 /* ---- a configuration that was read again (reload.c) ------------------------------------------------------------- */
@@ -255,7 +265,8 @@ void reload_turn(struct sensor *s, int64_t now_ns);
 
 /* What records mean (runs.c). */
 #define NO_HOME "127.0.0.1,::1" /* until an interface has an address */
-BH_NODISCARD int runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries, struct bh_error *err);
+BH_NODISCARD int runs_plan(struct sensor *s, const char *home, bool guessed, uint32_t countries,
+                           struct bh_error *err);
 BH_NODISCARD int runs_first(struct sensor *s, struct bh_error *err);
 void runs_look_at_interfaces(struct sensor *s, bool changed);
 
@@ -284,10 +295,12 @@ struct decoders_block {
     struct bh_live_place after; /* where reading goes on behind them          */
 };
 /* As many threads as are configured, the caller among them; the others are confined. */
-BH_NODISCARD int decoders_new(const struct sensor *s, struct decoders **ret_decoders, struct bh_error *err);
+BH_NODISCARD int
+decoders_new(const struct sensor *s, struct decoders **ret_decoders, struct bh_error *err);
 /* The next block, decoded; NULL: no frames are ready. It is who calls' until it is given back. */
 struct decoders_block *decoders_next(struct decoders *c);
-bool decoders_decode_rest(struct decoders *c, struct decoders_block *b); /* another batch of it; false: there is no more */
+/* another batch of it; false: there is no more */
+bool decoders_decode_rest(struct decoders *c, struct decoders_block *b);
 void decoders_give(struct decoders *c);
 
 /* ---- our own exports (own.c) ---------------------------------------------------------------------------------- */
@@ -315,19 +328,21 @@ uint32_t own_mark(const struct own *w, const struct bh_batch *b, uint8_t ret_own
 
 /* ---- copies of frames (duplicates.c) -------------------------------------------------------------------------- */
 
-struct duplicates; /* opaque */
+struct duplicates;                       /* opaque */
 struct duplicates *duplicates_new(void); /* NULL: no memory */
 void duplicates_free(struct duplicates *d);
 /* Marks rows that are copies (BH_MARK_DUPLICATE); returns how many. `interface`: of each row, as the kernel numbers
  * them. Rows come in order of time. */
-uint32_t duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interface[BH_BATCH_ROWS]);
+uint32_t
+duplicates_mark(struct duplicates *d, struct bh_batch *b, const uint16_t interface[BH_BATCH_ROWS]);
 
 /* ---- what the kernel leaves out (prefilter.c) -------------------------------------------------------------------- */
 
 /* By the filters of the outputs; again whenever these change. */
 void prefilter_choose(struct sensor *s);
 /* "Or this filter": behind `count` tests. Returns how many there are; 0: it may select anything, or there is no room. */
-unsigned prefilter_add(struct bh_live_test to[BH_FILTER_PARTS], unsigned count, const struct bh_filter *f);
+unsigned
+prefilter_add(struct bh_live_test to[BH_FILTER_PARTS], unsigned count, const struct bh_filter *f);
 
 /* ---- the service manager (notify.c) ---------------------------------------------------------------------------- */
 
@@ -349,9 +364,8 @@ BH_NODISCARD int confine_find_user(struct sensor *s, struct bh_error *err);
 /* In the parent, when all is open: no root from here on, CAP_NET_RAW stays when there is one to keep. */
 BH_NODISCARD int confine_drop(struct sensor *s, struct bh_error *err);
 /* In a child: no capability, no new one, and the role's system calls and paths. *ret_confined: what is in force. */
-BH_NODISCARD int confine_role(const struct sensor *s, enum role role,
-                              const struct output *output, _Atomic uint32_t *ret_confined,
-                              struct bh_error *err);
+BH_NODISCARD int confine_role(const struct sensor *s, enum role role, const struct output *output,
+                              _Atomic uint32_t *ret_confined, struct bh_error *err);
 /* Make the directories that settings name, and hand them to the user. */
 BH_NODISCARD int
 confine_hand_over(struct sensor *s, const struct bh_sensor_output *output, struct bh_error *err);

@@ -136,8 +136,10 @@ serve_make_folder(struct sensor *s)
         s->run_dir[0] = '\0';
         return;
     }
-    bh_ignore(mkdir(s->run_dir, 0755)); /* it is there, or cannot be made: then the socket says so */
-    const int fd = s->drops ? open(s->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    /* it is there, or cannot be made: then the socket says so */
+    bh_ignore(mkdir(s->run_dir, 0755));
+    const int fd =
+        s->drops ? open(s->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0) {
         bh_ignore(fchown(fd, s->uid, s->gid)); /* the same */
     }

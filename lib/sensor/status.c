@@ -246,7 +246,8 @@ text_decoding(const struct status *t, enum bh_lang lang, struct bh_buf *out)
         bh_buf_printf(out, ja ? "、重複 %" PRIu64 " 件" : ", copies %" PRIu64, t->duplicates);
     }
     if (t->kernel_filter) {
-        bh_buf_puts(out, ja ? "。フレーム数はカーネルでフィルターを通ったもの" : "; frames are what the filter in the kernel passed on");
+        bh_buf_puts(out, ja ? "。フレーム数はカーネルでフィルターを通ったもの"
+                            : "; frames are what the filter in the kernel passed on");
     }
     bh_buf_putc(out, '\n');
 }
@@ -291,12 +292,10 @@ text_outputs(const struct status *t, struct table *table, enum bh_lang lang, str
 static void
 text_processes(const struct status *t, struct table *table, enum bh_lang lang, struct bh_buf *out)
 {
-    static const char *const heads[][BH_LANGS] = { { "process", "プロセス" },
-                                                   { "confined by", "制限" },
-                                                   { "pid", "PID" },
-                                                   { "threads", "スレッド" },
-                                                   { "up", "稼働時間" },
-                                                   { "restarts", "再起動" } };
+    static const char *const heads[][BH_LANGS] = {
+        { "process", "プロセス" }, { "confined by", "制限" }, { "pid", "PID" },
+        { "threads", "スレッド" }, { "up", "稼働時間" },      { "restarts", "再起動" }
+    };
     put_heads(table, heads, BH_COUNT(heads), 2, lang);
     for (size_t k = 0; k < t->processes; k++) {
         const struct status_process *p = &t->process[k];

@@ -81,7 +81,8 @@ struct bh_store_gap {
 struct bh_store_sums {
     uint64_t steps_back, flows_lost, conversations_lost, repeats_lost, held_early;
     uint64_t rows, bad_rows, other_lines, late_rows, input_bytes; /* of imported logs */
-    uint64_t frames, own, lost[BH_STORE_CAUSES]; /* of a sensor: that came, its own exports, that did not get here */
+    /* of a sensor: that came, its own exports, that did not get here */
+    uint64_t frames, own, lost[BH_STORE_CAUSES];
     uint32_t silence_count, note_count, gap_count;
     struct bh_store_silence silence[BH_STORE_SILENCES_MAX];
     struct bh_store_note note[BH_STORE_NOTES_MAX];
@@ -97,13 +98,13 @@ void bh_store_sums_done(struct bh_store_sums *s);
 struct bh_store_writer_config {
     const char *dir; /* made when it is not there                                  */
     const kobold *countries;
-    struct bh_store_run run;      /* id 0: a random one                                         */
-    uint64_t run_key;             /* id 0, not 0: the same run for every writer of this log with this key */
-    uint64_t sync_ns;             /* power loss costs at most this; 0: 10 s                     */
+    struct bh_store_run run; /* id 0: a random one                                         */
+    uint64_t run_key; /* id 0, not 0: the same run for every writer of this log with this key */
+    uint64_t sync_ns; /* power loss costs at most this; 0: 10 s                     */
     uint32_t segment_blocks;      /* of 65,536 records; 0: 16                                   */
     uint64_t keep_ns, keep_bytes; /* as bh_store_retain(), after each segment; 0: all          */
     bool seal_beside;             /* by a thread of its own: twice the memory, half the time    */
-    bool flush_all;               /* each second all that came, also where much of it will be sealed soon   */
+    bool flush_all; /* each second all that came, also where much of it will be sealed soon   */
 };
 
 struct bh_store_writer; /* opaque */
@@ -201,7 +202,8 @@ enum {
     BH_STORE_NEAR = 1 << 2,       /* our end of inbound records               */
     BH_STORE_KNOCK_PORT = 1 << 3, /* the source port of TCP accesses         */
     BH_STORE_QUOTES = 1 << 4,
-    BH_STORE_TIME = 1 << 5, /* when a record came: else, with a judge, it may be any time of its block, in the period */
+    /* when a record came: else, with a judge, it may be any time of its block, in the period */
+    BH_STORE_TIME = 1 << 5,
     BH_STORE_ALL = 63,
 };
 struct bh_store_range {
@@ -214,7 +216,7 @@ struct bh_store_query {
      * borrowed until the next query. */
     const struct bh_store_range *without;
     size_t withouts;
-    uint32_t want;            /* BH_STORE_...                                 */
+    uint32_t want; /* BH_STORE_...                                 */
     /* Records of which it says that they cannot be selected are left out, as far as that saves reading;
      * those of which it says that they are unknown may be counted instead (bh_store_skipped). NULL: all. */
     const struct bh_judge *judge;
@@ -225,7 +227,8 @@ struct bh_store_query {
     enum { BH_STORE_EACH = 0, BH_STORE_ADDED_UP, BH_STORE_ADDED_UP_BY_PORT } accesses;
     int64_t stretch_ns; /* BH_STORE_NO_STRETCH: time tells nothing apart */
     bool explain;       /* say why a block is left out                   */
-    unsigned threads;   /* that unpack blocks, who asks among them; 0: one a processor. Answers do not depend on it */
+    /* that unpack blocks, who asks among them; 0: one a processor. Answers do not depend on it */
+    unsigned threads;
 };
 #define BH_STORE_NO_STRETCH INT64_MAX
 /* Begin to read (again). */
@@ -252,8 +255,8 @@ enum bh_store_why {
 const char *bh_store_why_name(unsigned why); /* "period" ...; never NULL */
 struct bh_store_skipped {
     uint64_t files[BH_STORE_WHYS], blocks[BH_STORE_WHYS]; /* BH_STORE_READ: those that are wanted */
-    uint64_t no_summary;                                  /* files that the judge was not asked about */
-    bool judged;                                          /* there is a judge */
+    uint64_t no_summary; /* files that the judge was not asked about */
+    bool judged;         /* there is a judge */
     /* While reading: blocks of which services and countries said enough, records that are unknown to the
      * judge and were only counted. */
     uint64_t blocks_of_codes, unknown;
@@ -360,23 +363,29 @@ void bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_f
 /* All of these: 0, BH_EDAMAGED or -ENOMEM. Who and services: of a day, but of a joined roll-up who also, services only, of
  * all days together. */
 #define BH_ROLLUP_ALL UINT32_MAX
-BH_NODISCARD int bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
+BH_NODISCARD int
+bh_rollup_get_day(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
 /* The beginning of it: sums, hours, cells and places. */
-BH_NODISCARD int bh_rollup_get_hours(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
+BH_NODISCARD int
+bh_rollup_get_hours(const struct bh_rollup *r, uint32_t day, struct bh_rollup_day *ret);
 void bh_rollup_day_forget(struct bh_rollup_day *d); /* all but who pinged, and bursts */
 void bh_rollup_day_done(struct bh_rollup_day *d);
-BH_NODISCARD int bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
+BH_NODISCARD int
+bh_rollup_get_who(const struct bh_rollup *r, uint32_t day, struct bh_rollup_who *ret);
 void bh_rollup_who_done(struct bh_rollup_who *w);
-BH_NODISCARD int bh_rollup_get_services(const struct bh_rollup *r, uint32_t day, struct bh_rollup_services *ret);
+BH_NODISCARD int
+bh_rollup_get_services(const struct bh_rollup *r, uint32_t day, struct bh_rollup_services *ret);
 void bh_rollup_services_forget(struct bh_rollup_services *s); /* its numbers */
 void bh_rollup_services_done(struct bh_rollup_services *s);
 /* The sources of service `index`, rising; `id` has room for all of them. */
-BH_NODISCARD int bh_rollup_get_sources(const struct bh_rollup_services *s, uint32_t index, uint32_t *id);
+BH_NODISCARD int
+bh_rollup_get_sources(const struct bh_rollup_services *s, uint32_t index, uint32_t *id);
 #define BH_ROLLUP_KEYS (1U << 17)
 /* Accesses of a country to services that are not frequent: none of these has more of them. */
 uint64_t bh_rollup_rare_most(const struct bh_rollup *r, uint32_t country);
 /* The accesses themselves, of all days, by service. */
-BH_NODISCARD int bh_rollup_rares_new(const struct bh_rollup *r, uint32_t country, struct bh_rollup_rares **ret);
+BH_NODISCARD int
+bh_rollup_rares_new(const struct bh_rollup *r, uint32_t country, struct bh_rollup_rares **ret);
 void bh_rollup_rares_free(struct bh_rollup_rares *s);
 /* How many come next, and those, until the next call; 0: no more. */
 BH_NODISCARD int bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **ret);
@@ -402,7 +411,8 @@ BH_NODISCARD int bh_rollup_open(const struct bh_store *s, size_t file, struct bh
 void bh_rollup_close(struct bh_rollup *r);
 /* Of a roll-up of which only some is asked for: hours (bh_rollup_get_hours) and countries; services and rare ones too; all. */
 enum bh_rollup_parts { BH_ROLLUP_HOURS, BH_ROLLUP_SERVICES, BH_ROLLUP_SOURCES };
-BH_NODISCARD int bh_rollup_open_some(const struct bh_store *s, size_t file, enum bh_rollup_parts parts, struct bh_rollup **ret);
+BH_NODISCARD int bh_rollup_open_some(const struct bh_store *s, size_t file,
+                                     enum bh_rollup_parts parts, struct bh_rollup **ret);
 /* Beside the files there may be one roll-up of many of them (docs/format/log.md, "Joined roll-ups"): `file` of the two
  * functions above. Days of it; 0: there is none. */
 #define BH_STORE_JOINED SIZE_MAX

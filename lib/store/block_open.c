@@ -199,7 +199,8 @@ open_shape(struct block_rows *r, const uint8_t *body)
     if (!column_of(r, body, COLUMN_SHAPE, &c)) {
         return false;
     }
-    for (unsigned s = 0; r->streams >> s != 0; s++) { /* one behind the other: up to the last that is wanted */
+    /* one behind the other: up to the last that is wanted */
+    for (unsigned s = 0; r->streams >> s != 0; s++) {
         uint32_t others = 0;
         if (!code_get_octets(&c, r->shape[s], r->stream_rows[s])) {
             return false;
@@ -436,7 +437,8 @@ open_rest(struct block_rows *r, const uint8_t *body)
     ok = ok && (r->no_times || open_time(r, body));
     ok = ok && ((r->streams >> STREAM_KNOCK & 1) == 0 || open_outcome(r, body));
     for (unsigned s = 0; s < STREAMS && ok; s++) {
-        ok = (r->streams >> s & 1) == 0 || (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
+        ok = (r->streams >> s & 1) == 0 ||
+             (s == STREAM_KNOCK && (want & BH_STORE_KNOCK_PORT) == 0) || open_other(r, body, s);
     }
     ok = ok && (r->no_near || open_near(r, body));
     ok = ok && ((want & BH_STORE_SEQ) == 0 || (lacks & BH_LACK_SEQ) != 0 ||
@@ -462,7 +464,8 @@ block_open(struct block_rows *r, const struct dict *d, const struct block_head *
 }
 
 int
-block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h, const uint8_t *body, bool time)
+block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h,
+                 const uint8_t *body, bool time)
 {
     begin(r, d, h, 0);
     if (!open_service(r, body) || !open_country(r, body) || (time && !open_time(r, body))) {
@@ -484,7 +487,8 @@ block_open_codes(struct block_rows *r, const struct dict *d, const struct block_
 
 int
 block_open_some(struct block_rows *r, const struct dict *d, const struct block_head *h,
-                const uint8_t *body, uint32_t want, const struct sieve *s, uint64_t *ret_unknown, bool *ret_more)
+                const uint8_t *body, uint32_t want, const struct sieve *s, uint64_t *ret_unknown,
+                bool *ret_more)
 {
     *ret_unknown = 0;
     *ret_more = true;
@@ -507,6 +511,7 @@ block_open_some(struct block_rows *r, const struct dict *d, const struct block_h
         return 0;
     }
     some_spell(r);
-    r->no_times = (want & BH_STORE_TIME) == 0 && !s->unknown_too; /* that: not all of it is in the period */
+    /* that: not all of it is in the period */
+    r->no_times = (want & BH_STORE_TIME) == 0 && !s->unknown_too;
     return open_symbols(r, body) && open_rest(r, body) ? some_take(r, s) : BH_EDAMAGED;
 }

@@ -148,11 +148,13 @@ put_service(struct put *p)
         has_port[k] = d->service[k].port == PORT_ANY;
     }
     for (uint32_t i = 0; i < c->rows; i++) {
-        __builtin_prefetch(&d->service_code[c->service[i + BLOCK_AHEAD < c->rows ? i + BLOCK_AHEAD : i]]);
+        __builtin_prefetch(
+            &d->service_code[c->service[i + BLOCK_AHEAD < c->rows ? i + BLOCK_AHEAD : i]]);
         const uint32_t id = c->service[i];
         const uint8_t code = d->service_code[id];
         w->service[i] = code;
-        if (BH_UNLIKELY(code == CODE_OTHER)) { /* else its group is not asked for: another cold line */
+        /* else its group is not asked for: another cold line */
+        if (BH_UNLIKELY(code == CODE_OTHER)) {
             w->second[groups++] = d->service_group[id];
         }
         w->number[ports] = c->port[i];

@@ -19,8 +19,9 @@ struct block_some {
     uint64_t *far_hi, *far_lo;
     uint32_t *group, *entry, *form, *len;
     uint16_t *row, *port, *other, *country;
-    uint16_t *rank4, *rank6, *rank_near; /* among IPv4 rows, IPv6 rows, rows with an IPv4 near end; when asked for */
-    uint32_t *all_entries;               /* of all rows, when ports need them */
+    /* among IPv4 rows, IPv6 rows, rows with an IPv4 near end; when asked for */
+    uint16_t *rank4, *rank6, *rank_near;
+    uint32_t *all_entries; /* of all rows, when ports need them */
 };
 
 struct block_rows {
@@ -55,8 +56,8 @@ struct block_rows {
 };
 
 /* Service and country only, and time when it is asked for. */
-BH_NODISCARD int block_open_codes(struct block_rows *r, const struct dict *d, const struct block_head *h,
-                                  const uint8_t *body, bool time);
+BH_NODISCARD int block_open_codes(struct block_rows *r, const struct dict *d,
+                                  const struct block_head *h, const uint8_t *body, bool time);
 
 static inline uint32_t
 group_of_code(const struct dict *d, uint8_t code)

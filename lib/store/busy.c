@@ -33,7 +33,9 @@ bh_busy_free(struct bh_busy *b)
 static struct bh_busy_source *
 slot_of(const struct bh_busy *b, const struct bh_ip *ip)
 {
-    uint32_t at = (uint32_t)bh_mix64(bh_get_be64(ip->octets) ^ 0x9e3779b97f4a7c15ULL, bh_get_be64(ip->octets + 8) + ip->family) & b->mask;
+    uint32_t at = (uint32_t)bh_mix64(bh_get_be64(ip->octets) ^ 0x9e3779b97f4a7c15ULL,
+                                     bh_get_be64(ip->octets + 8) + ip->family) &
+                  b->mask;
     while (b->at[at].ip.family != 0 && bh_ip_cmp(&b->at[at].ip, ip) != 0) {
         at = (at + 1) & b->mask;
     }
@@ -66,15 +68,16 @@ bool
 bh_busy_add(struct bh_busy *b, const struct bh_batch *batch)
 {
     for (uint32_t i = 0; i < batch->rows; i++) {
-        if (batch->cls[i] != BH_CLASS_ACCESS || batch->direction[i] != BH_DIR_IN || batch->ts_ns[i] < b->start_ns ||
-            batch->ts_ns[i] >= b->end_ns) {
+        if (batch->cls[i] != BH_CLASS_ACCESS || batch->direction[i] != BH_DIR_IN ||
+            batch->ts_ns[i] < b->start_ns || batch->ts_ns[i] >= b->end_ns) {
             continue;
         }
         if (!make_room(b)) {
             return false;
         }
         const struct bh_ip ip = bh_batch_src(batch, i);
-        const uint32_t key = (uint32_t)(batch->proto[i] != BH_PROTO_TCP) << 16 | bh_batch_dst_port(batch, i);
+        const uint32_t key =
+            (uint32_t)(batch->proto[i] != BH_PROTO_TCP) << 16 | bh_batch_dst_port(batch, i);
         struct bh_busy_source *s = slot_of(b, &ip);
         if (s->ip.family == 0) {
             *s = (struct bh_busy_source){ ip, key, 0, batch->country[i] };

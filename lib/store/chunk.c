@@ -19,8 +19,10 @@
 #define EACH_COLUMN(X)                                                                             \
     X(ts_ns)                                                                                       \
     X(far)                                                                                         \
-    X(near) X(seq) X(connection) X(service) X(shape) X(port) X(other) X(ip_id) X(window) X(ttl)    \
-        X(outcome) X(kind) X(stream)
+    X(near)                                                                                        \
+    X(seq)                                                                                         \
+    X(connection)                                                                                  \
+    X(service) X(shape) X(port) X(other) X(ip_id) X(window) X(ttl) X(outcome) X(kind) X(stream)
 
 static size_t
 columns_size(void)

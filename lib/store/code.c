@@ -289,7 +289,8 @@ press(struct code_work *w, const uint8_t *v, size_t n)
             return n;
         }
     }
-    if (known != NULL && w->block % WAYS_TRIED != 1 && *known != CODE_WAY_UNKNOWN && n >= PRESS_LEARNT) {
+    if (known != NULL && w->block % WAYS_TRIED != 1 && *known != CODE_WAY_UNKNOWN &&
+        n >= PRESS_LEARNT) {
         return *known == CODE_WAY_SINGLE ? press_single(w, w->pressed, bound, v, n)
                                          : press_repeats(w, w->pressed, bound, v, n);
     }

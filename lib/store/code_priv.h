@@ -61,7 +61,7 @@ struct code_work {
     bool is_block;
     struct code_slot { /* how often a value comes; then its code */
         uint32_t value, count;
-    } *slot; /* twice as many as numbers */
+    } * slot; /* twice as many as numbers */
     uint32_t *place, *used, *rest, used_count;
     uint64_t *chosen;
     uint8_t *plane;
@@ -94,7 +94,8 @@ enum { NUMBERS_SAME = 0, NUMBERS_PACKED = 1, NUMBERS_COMMON = 2, NUMBERS_PLANES 
 
 /* n numbers of `width` bits (up to 32), each more by `least`; the first by what the processor has, the
  * second everywhere the same. v[i] = table[code[i]], of 256 places. */
-void code_unpack(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v, uint32_t n);
+void
+code_unpack(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v, uint32_t n);
 void code_unpack_base(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v,
                       uint32_t n);
 void code_look_up(const uint32_t *table, const uint8_t *code, uint32_t *v, uint32_t n);

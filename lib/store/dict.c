@@ -150,8 +150,7 @@ build_services(struct dict *d, const struct terms *t, const struct census *c)
     const uint32_t n = c->service.used_count;
     struct item *list = malloc((n + 1UL) * sizeof *list),
                 *groups = malloc((n + 1UL) * sizeof *groups);
-    uint32_t *index =
-        bh_pages_new(GROUPS_ALL * sizeof *index, false); /* group -> index + 1 */
+    uint32_t *index = bh_pages_new(GROUPS_ALL * sizeof *index, false); /* group -> index + 1 */
     int r = -ENOMEM;
     d->group = malloc((n + 1UL) * sizeof *d->group);
     d->service_group = malloc((t->service.count + 1UL) * sizeof *d->service_group);

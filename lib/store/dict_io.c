@@ -149,8 +149,8 @@ dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *re
         const uint8_t *code = bh_cur_take(c, 4);
         const uint8_t kind = bh_cur_u8(c), len = bh_cur_u8(c), rfc_len = bh_cur_u8(c);
         const uint8_t *name = bh_cur_take(c, len), *rfc = bh_cur_take(c, rfc_len);
-        if (c->bad || len >= sizeof country[k].class_name ||
-            rfc_len >= sizeof country[k].rfc || code[3] != 0) {
+        if (c->bad || len >= sizeof country[k].class_name || rfc_len >= sizeof country[k].rfc ||
+            code[3] != 0) {
             free(country);
             return BH_EDAMAGED;
         }

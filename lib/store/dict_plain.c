@@ -76,7 +76,8 @@ learn_services(struct dict_plain *p, const struct terms *t)
     }
     for (; p->services < t->service.count; p->services++) {
         const uint32_t packed = (uint32_t)(t->service.key[p->services] >> 16);
-        if (p->group_at[packed] == 0 && (d->group_count == UINT16_MAX || add_group(p, packed) != 0)) {
+        if (p->group_at[packed] == 0 &&
+            (d->group_count == UINT16_MAX || add_group(p, packed) != 0)) {
             return -ENOMEM;
         }
         const uint32_t g = p->group_at[packed] - 1U;
@@ -114,7 +115,8 @@ make_room(struct dict_plain *p, const struct terms *t)
         d->country = calloc(KOBOLD_VALUES_MAX + 1, sizeof *d->country);
         d->country_code = malloc((KOBOLD_VALUES_MAX + 1) * sizeof *d->country_code);
         p->country_used = malloc((KOBOLD_VALUES_MAX + 1) * sizeof *p->country_used);
-        if (p->group_at == NULL || d->country == NULL || d->country_code == NULL || p->country_used == NULL) {
+        if (p->group_at == NULL || d->country == NULL || d->country_code == NULL ||
+            p->country_used == NULL) {
             return -ENOMEM;
         }
         memset(d->country_code, 0xff, (KOBOLD_VALUES_MAX + 1) * sizeof *d->country_code);

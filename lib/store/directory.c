@@ -182,7 +182,8 @@ lock_dir(const char *dir, const char *name, int *ret_fd, struct bh_error *err)
         if (saved != EWOULDBLOCK) {
             return bh_error_errno(err, saved, path, "cannot lock", "ロックできません");
         }
-        return say_locked(dir, strcmp(name, LOCK_OF_WRITER) == 0, n > 0 ? strtol(text, NULL, 10) : 0, err);
+        return say_locked(dir, strcmp(name, LOCK_OF_WRITER) == 0,
+                          n > 0 ? strtol(text, NULL, 10) : 0, err);
     }
     const int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {

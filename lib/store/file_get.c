@@ -225,7 +225,8 @@ add_rollup(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t
 
 /* So here. */
 static void
-add_summary(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at, uint64_t body_size)
+add_summary(struct log_file *f, const uint8_t *head, uint32_t head_size, uint64_t body_at,
+            uint64_t body_size)
 {
     f->summary = (struct summary_head){ 0 };
     f->summary_damaged = segsum_head_get(head, head_size, body_size, &f->summary) != 0 ||
@@ -624,7 +625,8 @@ log_file_open(const char *path, enum file_type type, uint64_t sequence, struct l
 void
 log_file_forget_pages(const struct log_file *f, uint64_t at, uint64_t size)
 {
-    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = at / page * page, to = (at + size) / page * page;
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = at / page * page,
+                   to = (at + size) / page * page;
     if (f->is_mapped && to > from) { /* read only: nothing is lost */
         madvise((char *)(uintptr_t)(f->data + from), to - from, MADV_DONTNEED);
     }
@@ -652,14 +654,16 @@ log_file_close(struct log_file *f)
 static bool
 summary_sum_is_right(const struct log_file *f)
 {
-    return f->summary.blocks == 0 || code_sum(f->data + f->summary_at, f->summary.size) == f->summary.sum;
+    return f->summary.blocks == 0 ||
+           code_sum(f->data + f->summary_at, f->summary.size) == f->summary.sum;
 }
 
 /* What blocks it tells of must be those that are there: not where one could not be found. */
 int
 log_file_summary(const struct log_file *f, struct summary *ret)
 {
-    if (f->summary.blocks == 0 || f->summary.blocks != f->block_count || f->damaged > 0 || !summary_sum_is_right(f)) {
+    if (f->summary.blocks == 0 || f->summary.blocks != f->block_count || f->damaged > 0 ||
+        !summary_sum_is_right(f)) {
         return BH_EDAMAGED;
     }
     return segsum_get(f->data + f->summary_at, f->summary.size, f->summary.blocks, ret);
@@ -728,7 +732,8 @@ repair(const struct dict_ref *d, const uint8_t *body, uint8_t *octets, uint32_t 
 static bool
 piece_is_sound(const struct dict_ref *d, const uint8_t *body, uint32_t piece)
 {
-    return code_sum(body + (uint64_t)piece * PIECE_SIZE, piece_len(d, piece)) == bh_get_le64(d->head + 8 + 8ULL * piece);
+    return code_sum(body + (uint64_t)piece * PIECE_SIZE, piece_len(d, piece)) ==
+           bh_get_le64(d->head + 8 + 8ULL * piece);
 }
 
 int
@@ -818,8 +823,8 @@ log_file_frames_are_sound(const struct log_file *f)
             return false;
         }
     }
-    if (f->rollup_damaged || !rollup_is_sound(&f->rollup, f->data + f->rollup_at) || f->summary_damaged ||
-        !summary_sum_is_right(f)) {
+    if (f->rollup_damaged || !rollup_is_sound(&f->rollup, f->data + f->rollup_at) ||
+        f->summary_damaged || !summary_sum_is_right(f)) {
         return false;
     }
     return at + TRAILER_SIZE == f->size;

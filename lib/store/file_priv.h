@@ -125,7 +125,8 @@ BH_NODISCARD int log_file_countries(const struct log_file *f, size_t index, stru
 /* Of a segment: also what stands twice, and is not looked at as long as its other copy is sound. */
 bool log_file_frames_are_sound(const struct log_file *f);
 /* Its roll-up, opened. */
-BH_NODISCARD int rollup_open(const struct log_file *f, enum bh_rollup_parts parts, struct bh_rollup **ret);
+BH_NODISCARD int
+rollup_open(const struct log_file *f, enum bh_rollup_parts parts, struct bh_rollup **ret);
 /* Its summary; BH_EDAMAGED: there is none that can be used. */
 BH_NODISCARD int log_file_summary(const struct log_file *f, struct summary *ret);
 /* Has it a summary, or blocks so few that it needs none? */
@@ -162,7 +163,8 @@ BH_NODISCARD int segment_block(struct segment_out *o, const struct dict *d, cons
 BH_NODISCARD int segment_end(struct segment_out *o, struct code_work *w, struct bh_error *err);
 /* Into its place: from now on it counts. */
 BH_NODISCARD int segment_place(struct segment_out *o, const char *dir, struct bh_error *err);
-BH_NODISCARD int segment_place_as(struct segment_out *o, const char *dir, const char *name, struct bh_error *err);
+BH_NODISCARD int
+segment_place_as(struct segment_out *o, const char *dir, const char *name, struct bh_error *err);
 /* A roll-up made of others: instead of blocks. */
 void segment_rollup(struct segment_out *o, const struct bh_buf *head, const struct bh_buf *body);
 void segment_drop(struct segment_out *o); /* after an error, or when it is done */

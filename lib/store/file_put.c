@@ -116,7 +116,8 @@ int
 segment_block(struct segment_out *o, const struct dict *d, const struct terms *t,
               const struct chunk *c, struct block_work *w, struct bh_error *err)
 {
-    struct bh_buf *head = &w->head, *body = &w->body; /* kept: their pages cost more than their octets */
+    /* kept: their pages cost more than their octets */
+    struct bh_buf *head = &w->head, *body = &w->body;
     code_empty(head);
     code_empty(body);
     block_put(d, t, c, w, head, body);

@@ -54,7 +54,8 @@ open_parts(struct join *j, const struct log_file *files, size_t count)
 /* ---- octets -------------------------------------------------------------------------------------------------- */
 
 static void
-put_common(const struct join *j, const struct rollup_sets *s, struct code_work *w, struct bh_buf *body)
+put_common(const struct join *j, const struct rollup_sets *s, struct code_work *w,
+           struct bh_buf *body)
 {
     struct bh_buf raw = { 0 };
     for (uint32_t k = 0; k < j->own_count; k++) {
@@ -97,7 +98,8 @@ unite_who(struct join *j, const struct rollup_day *day, struct rollup_sets *s)
 }
 
 static int
-put_days(struct join *j, struct rollup_sets *s, struct code_work *w, struct bh_buf *head, struct bh_buf *body)
+put_days(struct join *j, struct rollup_sets *s, struct code_work *w, struct bh_buf *head,
+         struct bh_buf *body)
 {
     int r = 0;
     for (size_t k = 0, first = 0, end; k < j->days && r == 0; k++, first = end) {
@@ -125,7 +127,8 @@ put_days(struct join *j, struct rollup_sets *s, struct code_work *w, struct bh_b
 }
 
 static int
-put_joined(struct join *j, struct rollup_sets *s, struct code_work *w, struct bh_buf *head, struct bh_buf *body)
+put_joined(struct join *j, struct rollup_sets *s, struct code_work *w, struct bh_buf *head,
+           struct bh_buf *body)
 {
     struct bh_buf days = { 0 }, index = { 0 }, parts = { 0 };
     code_put32(head, ROLLUP_SECOND_FORM | ROLLUP_JOINED);
@@ -187,7 +190,8 @@ write_joined(const char *dir, struct join *j, struct code_work *w, struct bh_err
     const struct bh_store_sums none = { 0 };
     int r = join_all(j, w, &head, &body);
     if (r == 0) {
-        r = segment_begin(&out, dir, first->first_sequence, last->last_sequence, &first->run, &none, &j->dict, w, err);
+        r = segment_begin(&out, dir, first->first_sequence, last->last_sequence, &first->run, &none,
+                          &j->dict, w, err);
         if (r == 0) {
             segment_rollup(&out, &head, &body);
             r = segment_end(&out, w, err);
@@ -208,7 +212,8 @@ may_join(const struct log_file *files, size_t count)
 {
     for (size_t k = 0; k < count; k++) {
         const struct log_file *f = &files[k];
-        if (f->type != FILE_SEGMENT || f->damaged > 0 || f->rollup.days == 0 || f->run.id != files[0].run.id) {
+        if (f->type != FILE_SEGMENT || f->damaged > 0 || f->rollup.days == 0 ||
+            f->run.id != files[0].run.id) {
             return false;
         }
     }
@@ -236,7 +241,10 @@ joined_make(const char *dir, struct code_work *w, struct bh_error *err)
     if (!holds) {
         struct join j = { 0 };
         r = may_join(files, n) ? open_parts(&j, files, n) : 1;
-        r = r == 0 ? write_joined(dir, &j, w, err) : r == -ENOMEM ? bh_error_errno(err, ENOMEM, dir, "cannot join roll-ups", "集計をまとめられません") : 1;
+        r = r == 0 ? write_joined(dir, &j, w, err)
+            : r == -ENOMEM
+                ? bh_error_errno(err, ENOMEM, dir, "cannot join roll-ups", "集計をまとめられません")
+                : 1;
         join_done(&j);
         if (r == 1 && is_there && unlink(path) != 0 && errno != ENOENT) {
             r = bh_error_errno(err, errno, path, "cannot remove", "削除できません");
@@ -250,7 +258,8 @@ joined_make(const char *dir, struct code_work *w, struct bh_error *err)
 bool
 joined_has(const struct log_file *joined, const struct log_file *f)
 {
-    return f->type == FILE_SEGMENT && joined->first_sequence <= f->first_sequence && f->last_sequence <= joined->last_sequence;
+    return f->type == FILE_SEGMENT && joined->first_sequence <= f->first_sequence &&
+           f->last_sequence <= joined->last_sequence;
 }
 
 bool
@@ -259,7 +268,8 @@ joined_holds(const struct log_file *joined, const struct log_file *files, size_t
     uint64_t rows = 0;
     for (size_t k = 0; k < count; k++) {
         const struct log_file *f = &files[k];
-        if (f->last_sequence < joined->first_sequence || f->first_sequence > joined->last_sequence) {
+        if (f->last_sequence < joined->first_sequence ||
+            f->first_sequence > joined->last_sequence) {
             continue;
         }
         if (!joined_has(joined, f) || f->run.id != joined->run.id || f->damaged > 0) {
@@ -267,6 +277,7 @@ joined_holds(const struct log_file *joined, const struct log_file *files, size_t
         }
         rows += f->rows;
     }
-    return joined->damaged == 0 && joined->run_known && joined->block_count == 0 && joined->rollup.days > 0 &&
-           (joined->rollup.flags & ROLLUP_JOINED) != 0 && joined->rollup.rows == rows;
+    return joined->damaged == 0 && joined->run_known && joined->block_count == 0 &&
+           joined->rollup.days > 0 && (joined->rollup.flags & ROLLUP_JOINED) != 0 &&
+           joined->rollup.rows == rows;
 }

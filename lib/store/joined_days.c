@@ -50,13 +50,14 @@ add_sums(struct bh_rollup_sums *to, const struct bh_rollup_sums *from)
 static uint32_t
 busiest_of(uint32_t n)
 {
-    return n >= BH_ROLLUP_BURST_LEAST ? n : BH_ROLLUP_BURST_LEAST - 1; /* up to here it is not noted */
+    /* up to here it is not noted */
+    return n >= BH_ROLLUP_BURST_LEAST ? n : BH_ROLLUP_BURST_LEAST - 1;
 }
 
 /* Hours of a part come in order; its first one may be the last one of the part before. */
 static int
-add_hour(struct join *j, const struct join_part *part, const struct bh_rollup_day *d, const struct bh_rollup_hour *h,
-         size_t first_of_part)
+add_hour(struct join *j, const struct join_part *part, const struct bh_rollup_day *d,
+         const struct bh_rollup_hour *h, size_t first_of_part)
 {
     struct rollup_hour *to = j->hours == 0 ? NULL : &j->hour[j->hours - 1];
     if (to != NULL && h->start_ns < to->start_ns) {
@@ -69,7 +70,8 @@ add_hour(struct join *j, const struct join_part *part, const struct bh_rollup_da
                                     .first_ns = h->first_ns,
                                     .last_ns = h->last_ns,
                                     .busiest = h->busiest,
-                                    .cell = calloc(2UL * j->dict.country_count + 1, sizeof *to->cell) };
+                                    .cell =
+                                        calloc(2UL * j->dict.country_count + 1, sizeof *to->cell) };
         if (to->cell == NULL) {
             return -ENOMEM;
         }
@@ -98,8 +100,8 @@ struct pings {
 };
 
 static int
-add_part_day(struct join *j, const struct join_part *part, const struct bh_rollup_day *d, struct rollup_day *to,
-             struct pings *p, size_t first_hour)
+add_part_day(struct join *j, const struct join_part *part, const struct bh_rollup_day *d,
+             struct rollup_day *to, struct pings *p, size_t first_hour)
 {
     const uint16_t number = (uint16_t)(part - j->part + 1);
     int r = 0;
@@ -128,7 +130,8 @@ add_part_day(struct join *j, const struct join_part *part, const struct bh_rollu
             return -ENOMEM;
         }
         to->burst = list;
-        to->burst[to->bursts++] = (struct bh_rollup_burst){ d->burst[k].hour_ns, id, d->burst[k].key, d->burst[k].count };
+        to->burst[to->bursts++] =
+            (struct bh_rollup_burst){ d->burst[k].hour_ns, id, d->burst[k].key, d->burst[k].count };
         r = id == UINT32_MAX ? BH_ELIMIT : 0;
     }
     return r;
@@ -203,7 +206,8 @@ join_own(struct join *j)
         }
     }
     j->own_count = (uint32_t)kept;
-    for (uint32_t k = 0; k < kept; k++) { /* all of them on the first day: only whole ones are asked for */
+    /* all of them on the first day: only whole ones are asked for */
+    for (uint32_t k = 0; k < kept; k++) {
         if (!rollup_push(&j->day[0].own, k)) {
             return -ENOMEM;
         }
@@ -217,7 +221,8 @@ settle_pings(struct join *j, const struct pings *p)
     for (uint32_t k = 0; k < j->sources; k++) {
         const bool pinged = p->first_ping[k] != 0;
         if ((pinged && !rollup_push(&j->day[0].pinged, k)) ||
-            ((p->then[k] || (pinged && p->last_knock[k] > p->first_ping[k])) && !rollup_push(&j->then, k))) {
+            ((p->then[k] || (pinged && p->last_knock[k] > p->first_ping[k])) &&
+             !rollup_push(&j->then, k))) {
             return -ENOMEM;
         }
     }
@@ -232,11 +237,15 @@ join_days(struct join *j)
         days += j->part[k].u->days;
     }
     hours += days * 200; /* no roll-up has more of them a day */
-    struct pings p = { calloc(j->sources + 1UL, sizeof *p.first_ping), calloc(j->sources + 1UL, sizeof *p.last_knock),
+    struct pings p = { calloc(j->sources + 1UL, sizeof *p.first_ping),
+                       calloc(j->sources + 1UL, sizeof *p.last_knock),
                        calloc(j->sources + 1UL, sizeof *p.then) };
     j->day = calloc(days, sizeof *j->day);
     j->hour = calloc(hours, sizeof *j->hour);
-    int r = p.first_ping == NULL || p.last_knock == NULL || p.then == NULL || j->day == NULL || j->hour == NULL ? -ENOMEM : 0;
+    int r = p.first_ping == NULL || p.last_knock == NULL || p.then == NULL || j->day == NULL ||
+                    j->hour == NULL
+                ? -ENOMEM
+                : 0;
     for (size_t k = 0; k < j->parts && r == 0; k++) {
         r = add_part(j, &j->part[k], &p);
         j->rows += j->part[k].file->rows;
@@ -274,7 +283,8 @@ keep_busy(struct join *j, struct rollup_day *d, struct bh_busy *b, int64_t hour_
 }
 
 static int
-read_blocks(const struct log_file *f, const struct rollup_hour *h, struct bh_batch *batch, struct bh_busy *b)
+read_blocks(const struct log_file *f, const struct rollup_hour *h, struct bh_batch *batch,
+            struct bh_busy *b)
 {
     struct block_rows *rows = block_rows_new();
     struct dict d = { 0 };

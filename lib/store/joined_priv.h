@@ -28,7 +28,7 @@ struct join {
     struct rollup_hour *hour; /* sorted */
     size_t hours;
     uint64_t rows;
-    uint32_t *total;               /* [source]: accesses */
+    uint32_t *total;                 /* [source]: accesses */
     struct rollup_list then, pinged; /* sorted */
     struct bh_ip *own;
     uint32_t own_count;

@@ -28,7 +28,8 @@ frequent_everywhere(const struct join *j)
 
 /* Sources of a service that stays frequent. */
 static void
-add_set(struct rollup_sets *s, const struct join_part *part, uint32_t index, const uint32_t *id, uint32_t n)
+add_set(struct rollup_sets *s, const struct join_part *part, uint32_t index, const uint32_t *id,
+        uint32_t n)
 {
     uint64_t *bits = &s->bits[index * s->words];
     for (uint32_t i = 0; i < n; i++) {
@@ -46,20 +47,24 @@ struct deal {
 };
 
 static bool
-deal_out(struct rollup_sets *s, struct deal *d, uint16_t country, uint32_t key, unsigned outcome, uint32_t accesses)
+deal_out(struct rollup_sets *s, struct deal *d, uint16_t country, uint32_t key, unsigned outcome,
+         uint32_t accesses)
 {
     bool ok = true;
     while (accesses > 0 && d->at + 1 < d->n && ok) {
         ok = rollup_sets_add_rare(s, country, key, outcome, d->id[d->at++], 1);
         accesses--;
     }
-    return ok && (accesses == 0 || rollup_sets_add_rare(s, country, key, outcome, d->n == 0 ? s->sources : d->id[d->at], accesses));
+    return ok &&
+           (accesses == 0 || rollup_sets_add_rare(s, country, key, outcome,
+                                                  d->n == 0 ? s->sources : d->id[d->at], accesses));
 }
 
 /* A service that becomes rare: its numbers, and its sources by country. */
 static int
-add_once_frequent(const struct join *j, struct rollup_sets *s, const struct join_part *part, uint32_t key,
-                  const struct bh_rollup_number *number, uint32_t numbers, const uint32_t *id, uint32_t n)
+add_once_frequent(const struct join *j, struct rollup_sets *s, const struct join_part *part,
+                  uint32_t key, const struct bh_rollup_number *number, uint32_t numbers,
+                  const uint32_t *id, uint32_t n)
 {
     uint32_t *list = malloc((n + 1UL) * sizeof *list);
     struct deal *deal = calloc(j->dict.country_count + 1UL, sizeof *deal);
@@ -111,8 +116,8 @@ add_day(const struct join *j, struct rollup_sets *s, const struct join_part *par
         } else if (r == 0) {
             add_set(s, part, index - 1, id, x->sources);
             for (uint32_t n = 0; n < x->numbers; n++) {
-                s->number[((index - 1) * 8UL + number[n].outcome) * s->countries + part->country[number[n].country]] +=
-                    number[n].accesses;
+                s->number[((index - 1) * 8UL + number[n].outcome) * s->countries +
+                          part->country[number[n].country]] += number[n].accesses;
             }
         }
     }
@@ -133,7 +138,8 @@ add_rares(struct rollup_sets *s, const struct join_part *part, uint32_t country)
     while (r == 0 && (n = bh_rollup_rares_next(rares, &list)) != 0) {
         r = n < 0 ? n : 0;
         for (int i = 0; i < n && r == 0; i++) {
-            const uint32_t source = list[i].source == UINT32_MAX ? UINT32_MAX : part->id[list[i].source];
+            const uint32_t source =
+                list[i].source == UINT32_MAX ? UINT32_MAX : part->id[list[i].source];
             r = rollup_sets_add_rare(s, part->country[country], list[i].key, list[i].outcome,
                                      source == UINT32_MAX ? s->sources : source, list[i].accesses)
                     ? 0
@@ -149,7 +155,8 @@ join_sets(struct join *j, struct rollup_sets *s)
 {
     uint32_t *count = frequent_everywhere(j);
     int r = count == NULL ? -ENOMEM
-                          : rollup_sets_begin(s, j->sources, j->dict.country_count, 1, j->country, count, 0, true);
+                          : rollup_sets_begin(s, j->sources, j->dict.country_count, 1, j->country,
+                                              count, 0, true);
     free(count);
     if (r == 0) {
         rollup_sets_unit(s, 0);

@@ -5,15 +5,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define NUMBER_BITS 20U /* beside 10 of the country and 32 of an address: more, and a report has no room either */
+#define NUMBER_BITS                                                                                \
+    20U /* beside 10 of the country and 32 of an address: more, and a report has no room either */
 
 /* ---- countries ------------------------------------------------------------------------------------------- */
 
 static bool
 same_country(const struct bh_store_country *a, const struct bh_store_country *b)
 {
-    return strcmp(a->code, b->code) == 0 && a->kind == b->kind && strcmp(a->class_name, b->class_name) == 0 &&
-           strcmp(a->rfc, b->rfc) == 0;
+    return strcmp(a->code, b->code) == 0 && a->kind == b->kind &&
+           strcmp(a->class_name, b->class_name) == 0 && strcmp(a->rfc, b->rfc) == 0;
 }
 
 static int
@@ -35,7 +36,8 @@ join_countries(struct join *j)
         }
         for (uint32_t c = 0; c < u->countries; c++) {
             uint32_t at = 0;
-            while (at < j->dict.country_count && !same_country(&j->dict.country[at], &u->country[c])) {
+            while (at < j->dict.country_count &&
+                   !same_country(&j->dict.country[at], &u->country[c])) {
                 at++;
             }
             if (at == j->dict.country_count) {
@@ -121,7 +123,9 @@ static int
 compare_hi_lo(const void *p, const void *q)
 {
     const struct entry *a = p, *b = q;
-    return a->hi != b->hi ? (a->hi < b->hi ? -1 : 1) : a->lo != b->lo ? (a->lo < b->lo ? -1 : 1) : 0;
+    return a->hi != b->hi   ? (a->hi < b->hi ? -1 : 1)
+           : a->lo != b->lo ? (a->lo < b->lo ? -1 : 1)
+                            : 0;
 }
 
 /* Distinct IPv4 addresses get their numbers; BH_ELIMIT when one is of two countries. */
@@ -148,7 +152,8 @@ number_four(struct join *j, struct addresses_of *a)
     j->by_address = malloc((n + 1UL) * sizeof *j->by_address);
     r = r == 0 && (becomes == NULL || j->by_address == NULL) ? -ENOMEM : r;
     for (uint32_t k = 0; r == 0 && k < n; k++) {
-        const uint32_t number = (uint32_t)v[k] & ((1U << NUMBER_BITS) - 1), lo = (uint32_t)(v[k] >> NUMBER_BITS);
+        const uint32_t number = (uint32_t)v[k] & ((1U << NUMBER_BITS) - 1),
+                       lo = (uint32_t)(v[k] >> NUMBER_BITS);
         becomes[number] = k;
         j->by_address[number] = (uint64_t)lo << 32 | k;
         j->dict.entry[k] = (struct entry){ 0, lo, (uint16_t)(v[k] >> 52), 4, 0 };
@@ -207,11 +212,14 @@ make_groups(struct join *j)
     }
     for (uint32_t k = 0, end; k < j->sources; k = end) {
         const struct entry *e = &d->entry[k];
-        for (end = k; end < j->sources && d->entry[end].country == e->country && d->entry[end].family == e->family; end++) {
+        for (end = k; end < j->sources && d->entry[end].country == e->country &&
+                      d->entry[end].family == e->family;
+             end++) {
             j->country[end] = e->country;
         }
         d->far_group[d->far_group_count++] = (struct far_group){ .first = k, .count = end - k };
-        d->group_of[e->country * FAR_SYMBOLS + (e->family == 4 ? FAR_CLASS4 : FAR_CLASS6)] = (uint16_t)d->far_group_count;
+        d->group_of[e->country * FAR_SYMBOLS + (e->family == 4 ? FAR_CLASS4 : FAR_CLASS6)] =
+            (uint16_t)d->far_group_count;
     }
     return 0;
 }
@@ -259,10 +267,13 @@ join_find(const struct join *j, const struct bh_ip *ip)
                 high = middle;
             }
         }
-        return low < j->sources4 && j->by_address[low] >> 32 == wanted ? (uint32_t)j->by_address[low] : UINT32_MAX;
+        return low < j->sources4 && j->by_address[low] >> 32 == wanted
+                   ? (uint32_t)j->by_address[low]
+                   : UINT32_MAX;
     }
     for (uint32_t k = j->sources4; k < j->sources; k++) { /* of a few busy ones */
-        if (j->dict.entry[k].hi == bh_get_be64(ip->octets) && j->dict.entry[k].lo == bh_get_be64(ip->octets + 8)) {
+        if (j->dict.entry[k].hi == bh_get_be64(ip->octets) &&
+            j->dict.entry[k].lo == bh_get_be64(ip->octets + 8)) {
             return k;
         }
     }

@@ -175,7 +175,8 @@ put_all_rows(struct bh_store_writer *w, uint64_t upto, uint64_t *ret_size, struc
         if (from < to) {
             r = put_rows(w, c, (uint32_t)(from - first), (uint32_t)(to - from), from - w->base,
                          &w->journal.out);
-            r = r != 0 ? bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません") : 0;
+            r = r != 0 ? bh_error_errno(err, ENOMEM, w->journal_path, "cannot write", "書けません")
+                       : 0;
         }
         if (r == 0 && w->journal.out.len >= PIECE_WRITTEN) {
             r = give(w, ret_size, err);

@@ -83,16 +83,29 @@ is_key(const struct line *l, const char *key)
 /* ---- the run ----------------------------------------------------------------------------------------- */
 
 /* Texts and numbers, each once for both directions. */
+/* clang-format off: a table */
 #define RUN_TEXTS(X)                                                                               \
     X("sensor", sensor)                                                                            \
-    X("source", source) X("home", home) X("home_en", home_text[BH_EN])                             \
-        X("home_ja", home_text[BH_JA]) X("filter", filter) X("decap", decap) X("zone", zone)                       \
-            X("country_name", country_name) X("country_date", country_date)                        \
-                X("country_licence", country_licence)
+    X("source", source)                                                                            \
+    X("home", home)                                                                                \
+    X("home_en", home_text[BH_EN])                                                                 \
+    X("home_ja", home_text[BH_JA])                                                                 \
+    X("filter", filter)                                                                            \
+    X("decap", decap)                                                                              \
+    X("zone", zone)                                                                                \
+    X("country_name", country_name)                                                                \
+    X("country_date", country_date)                                                                \
+    X("country_licence", country_licence)
+/* clang-format on */
+/* clang-format off: a table */
 #define RUN_FLAGS(X)                                                                               \
     X("home_guessed", home_guessed)                                                                \
-    X("lean", lean) X("two_sided", two_sided) X("all_accesses", all_accesses)                      \
-        X("outcomes", outcomes) X("import", is_import)
+    X("lean", lean)                                                                                \
+    X("two_sided", two_sided)                                                                      \
+    X("all_accesses", all_accesses)                                                                \
+    X("outcomes", outcomes)                                                                        \
+    X("import", is_import)
+/* clang-format on */
 
 void
 run_put(const struct bh_store_run *r, struct bh_buf *out)
@@ -148,15 +161,24 @@ run_get(struct bh_store_run *r, const uint8_t *data, size_t size)
 
 /* ---- sums --------------------------------------------------------------------------------------------- */
 
+/* clang-format off: a table */
 #define SUMS(X)                                                                                    \
     X("steps_back", steps_back)                                                                    \
-    X("connections_lost", flows_lost) X("conversations_lost", conversations_lost)                  \
-        X("repeats_lost", repeats_lost) X("held_early", held_early) X("rows", rows)                \
-            X("bad_rows", bad_rows) X("other_lines", other_lines) X("late_rows", late_rows)        \
-                X("input_bytes", input_bytes) X("frames", frames) X("own", own)                              \
-                    X("lost_kernel", lost[BH_STORE_LOST_KERNEL])                               \
-                        X("lost_queue", lost[BH_STORE_LOST_QUEUE])                             \
-                            X("lost_dead", lost[BH_STORE_LOST_DEAD])
+    X("connections_lost", flows_lost)                                                              \
+    X("conversations_lost", conversations_lost)                                                    \
+    X("repeats_lost", repeats_lost)                                                                \
+    X("held_early", held_early)                                                                    \
+    X("rows", rows)                                                                                \
+    X("bad_rows", bad_rows)                                                                        \
+    X("other_lines", other_lines)                                                                  \
+    X("late_rows", late_rows)                                                                      \
+    X("input_bytes", input_bytes)                                                                  \
+    X("frames", frames)                                                                            \
+    X("own", own)                                                                                  \
+    X("lost_kernel", lost[BH_STORE_LOST_KERNEL])                                                   \
+    X("lost_queue", lost[BH_STORE_LOST_QUEUE])                                                     \
+    X("lost_dead", lost[BH_STORE_LOST_DEAD])
+/* clang-format on */
 
 const char *
 bh_store_cause_name(unsigned cause)
@@ -208,8 +230,8 @@ sums_put(const struct bh_store_sums *s, struct bh_buf *out)
     }
     for (uint32_t k = 0; k < s->gap_count; k++) {
         const struct bh_store_gap *g = &s->gap[k];
-        bh_buf_printf(out, "gap %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu32 "\n", g->start_ns, g->end_ns,
-                      g->packets, g->cause);
+        bh_buf_printf(out, "gap %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu32 "\n", g->start_ns,
+                      g->end_ns, g->packets, g->cause);
     }
     put_served(s, out);
 }

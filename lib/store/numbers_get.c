@@ -14,8 +14,8 @@
 /* ---- packed --------------------------------------------------------------------------------------- */
 
 static void
-unpack_from(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v, uint32_t from,
-            uint32_t n)
+unpack_from(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v,
+            uint32_t from, uint32_t n)
 {
     struct code_bits_in bits = { p, size, (uint64_t)from * width };
     for (uint32_t i = from; i < n; i++) {
@@ -24,7 +24,8 @@ unpack_from(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint3
 }
 
 void
-code_unpack_base(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v, uint32_t n)
+code_unpack_base(const uint8_t *p, size_t size, unsigned width, uint32_t least, uint32_t *v,
+                 uint32_t n)
 {
     if (width == 16) { /* ports */
         for (uint32_t i = 0; i < n; i++) {
@@ -77,7 +78,8 @@ look_up_avx2(const uint32_t *table, const uint8_t *code, uint32_t *v, uint32_t n
 {
     uint32_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(code + i)));
+        const __m256i at =
+            _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(code + i)));
         _mm256_storeu_si256((__m256i *)(void *)(v + i),
                             _mm256_i32gather_epi32((const int *)(const void *)table, at, 4));
     }

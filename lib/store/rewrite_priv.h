@@ -26,6 +26,7 @@ struct rewrite {
 enum { LEFT_DAMAGED = 1, LEFT_GONE = 2 };
 /* The records of files of one run as one segment, that stands for the numbers first to last. Its days are
  * those of the zone it was written in, whatever is set here. */
-BH_NODISCARD int write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files, size_t count, uint64_t first, uint64_t last);
+BH_NODISCARD int write_anew(struct rewrite *x, const char *dir, const struct log_file *const *files,
+                            size_t count, uint64_t first, uint64_t last);
 
 #endif

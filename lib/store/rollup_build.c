@@ -15,7 +15,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define TIME_MOST_NS (INT64_MAX - 7 * 86400 * 1000000000LL) /* so that the days around it are times too */
+#define TIME_MOST_NS                                                                               \
+    (INT64_MAX - 7 * 86400 * 1000000000LL) /* so that the days around it are times too */
 
 enum { SEEN_PING = 1, SEEN_THEN = 2 };
 
@@ -133,13 +134,15 @@ static void
 port_seen(struct rollup_day *d, unsigned proto, unsigned port)
 {
     if (proto == BH_PROTO_TCP || proto == BH_PROTO_UDP) {
-        d->dst_ports[(proto == BH_PROTO_UDP ? 1U << 13 : 0) | port >> 3] |= (uint8_t)(1U << (port & 7));
+        d->dst_ports[(proto == BH_PROTO_UDP ? 1U << 13 : 0) | port >> 3] |=
+            (uint8_t)(1U << (port & 7));
     }
 }
 
 /* As lib/analysis counts a frame that is inside period and filter; what its form says is counted by form first. */
 static bool
-add_sums(struct rollup_out *o, struct rollup_day *d, unsigned kind, unsigned direction, unsigned cls, uint32_t form)
+add_sums(struct rollup_out *o, struct rollup_day *d, unsigned kind, unsigned direction,
+         unsigned cls, uint32_t form)
 {
     struct bh_rollup_sums *s = &d->sums;
     const bool is_ip = kind >= BH_KIND_IP4;
@@ -186,17 +189,22 @@ add_row(struct rollup_out *o, const struct chunk *c, uint32_t i)
     const uint32_t group = (uint32_t)(o->t->service.key[c->service[i]] >> 16);
     const uint32_t form = shape_form(o->t->shape.key[c->shape[i]]);
     const struct form *f = &o->t->form[form];
-    const unsigned kind = group_kind(group), direction = group_direction(group), cls = group_cls(group);
+    const unsigned kind = group_kind(group), direction = group_direction(group),
+                   cls = group_cls(group);
     const unsigned proto = group_proto(group);
     if (BH_UNLIKELY(ts < 0 || ts > TIME_MOST_NS || (f->marks & BH_MARK_BAD_TIME) != 0)) {
         o->reason = ROLLUP_TIMES;
         return false;
     }
     o->rows++;
-    if (BH_UNLIKELY(o->days == 0 || ts < o->day[o->day_at].start_ns || ts >= o->day[o->day_at].end_ns) && !rollup_go_to_day(o, ts)) {
+    if (BH_UNLIKELY(o->days == 0 || ts < o->day[o->day_at].start_ns ||
+                    ts >= o->day[o->day_at].end_ns) &&
+        !rollup_go_to_day(o, ts)) {
         return false;
     }
-    if (BH_UNLIKELY(o->hours == 0 || ts < o->hour[o->hour_at].start_ns || ts >= o->hour[o->hour_at].end_ns) && !rollup_go_to_hour(o, ts)) {
+    if (BH_UNLIKELY(o->hours == 0 || ts < o->hour[o->hour_at].start_ns ||
+                    ts >= o->hour[o->hour_at].end_ns) &&
+        !rollup_go_to_hour(o, ts)) {
         return false;
     }
     struct rollup_day *d = &o->day[o->day_at];
@@ -215,7 +223,8 @@ add_row(struct rollup_out *o, const struct chunk *c, uint32_t i)
     }
     if (direction == BH_DIR_IN) {
         const uint32_t key = (uint32_t)(proto != BH_PROTO_TCP) << 16 | c->port[i];
-        return add_inbound(o, d, c->far[i], cls, key, proto == BH_PROTO_TCP ? c->outcome[i] & 7U : 0, ts);
+        return add_inbound(o, d, c->far[i], cls, key,
+                           proto == BH_PROTO_TCP ? c->outcome[i] & 7U : 0, ts);
     }
     if (direction == BH_DIR_OUT) {
         const struct near *n = &o->t->near[c->near[i]];
@@ -341,4 +350,3 @@ rollup_add(struct rollup_out *o, const struct chunk *c)
     }
     return 0;
 }
-

@@ -27,7 +27,8 @@ get_part(struct bh_cur *c, uint64_t body_size)
 }
 
 int
-rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t rows, struct rollup_head *ret)
+rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t rows,
+                struct rollup_head *ret)
 {
     struct bh_cur c = bh_cur_over(data, size);
     struct rollup_head h = { .flags = code_get32(&c), .reason = code_get32(&c) };
@@ -54,7 +55,9 @@ rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t r
         h.all_who = get_part(&c, body_size);
         h.all_sets = get_part(&c, body_size);
     }
-    if (c.bad || (h.rows != rows && (h.flags & ROLLUP_JOINED) == 0) || h.days == 0 || h.days > DAYS_MOST || h.once4 > h.rows || h.once6 > h.rows || h.own > 65536 || h.entries > 1U << 23) {
+    if (c.bad || (h.rows != rows && (h.flags & ROLLUP_JOINED) == 0) || h.days == 0 ||
+        h.days > DAYS_MOST || h.once4 > h.rows || h.once6 > h.rows || h.own > 65536 ||
+        h.entries > 1U << 23) {
         return BH_EDAMAGED;
     }
     h.day = calloc(h.days, sizeof *h.day);
@@ -71,8 +74,9 @@ rollup_head_get(const uint8_t *data, size_t size, uint64_t body_size, uint64_t r
         d->small = get_part(&c, body_size);
         d->who = get_part(&c, body_size);
         d->sets = get_part(&c, body_size);
-        c.bad |= (k > 0 && d->start_ns < last) || d->start_ns < -86400LL * 1000000000 || d->end_ns <= d->start_ns ||
-                 d->end_ns > INT64_MAX - DAY_NS_MOST || d->end_ns - d->start_ns > DAY_NS_MOST || d->rows > h.rows;
+        c.bad |= (k > 0 && d->start_ns < last) || d->start_ns < -86400LL * 1000000000 ||
+                 d->end_ns <= d->start_ns || d->end_ns > INT64_MAX - DAY_NS_MOST ||
+                 d->end_ns - d->start_ns > DAY_NS_MOST || d->rows > h.rows;
         last = d->end_ns;
         sum += d->rows;
     }
@@ -100,13 +104,16 @@ rollup_part_is_sound(struct rollup_part p, const uint8_t *body)
 bool
 rollup_is_sound(const struct rollup_head *h, const uint8_t *body)
 {
-    bool ok = h->days == 0 || (rollup_part_is_sound(h->common, body) && rollup_part_is_sound(h->rare_index, body) && rollup_part_is_sound(h->rare, body));
+    bool ok = h->days == 0 ||
+              (rollup_part_is_sound(h->common, body) && rollup_part_is_sound(h->rare_index, body) &&
+               rollup_part_is_sound(h->rare, body));
     if (ok && (h->flags & ROLLUP_JOINED) != 0) {
         ok = rollup_part_is_sound(h->all_who, body) && rollup_part_is_sound(h->all_sets, body);
     }
     for (uint32_t k = 0; k < h->days && ok; k++) {
         const struct rollup_day_ref *d = &h->day[k];
-        ok = rollup_part_is_sound(d->small, body) && rollup_part_is_sound(d->who, body) && rollup_part_is_sound(d->sets, body);
+        ok = rollup_part_is_sound(d->small, body) && rollup_part_is_sound(d->who, body) &&
+             rollup_part_is_sound(d->sets, body);
     }
     return ok;
 }
@@ -173,7 +180,8 @@ get_common(struct open_rollup *o)
     const struct rollup_head *h = o->h;
     uint8_t *raw = NULL;
     struct bh_cur c = bh_cur_over(o->body + h->common.at, (size_t)h->common.size), stream;
-    int r = rollup_part_is_sound(h->common, o->body) ? rollup_get_raw(&c, &raw, &stream) : BH_EDAMAGED;
+    int r =
+        rollup_part_is_sound(h->common, o->body) ? rollup_get_raw(&c, &raw, &stream) : BH_EDAMAGED;
     r = r != 0 ? r : get_once(o, &stream);
     r = r != 0 ? r : get_own(o, &stream);
     r = r != 0 ? r : rollup_get_ids(&stream, o->r.sources, &o->r.silent);
@@ -245,8 +253,8 @@ bh_rollup_close(struct bh_rollup *r)
 }
 
 void
-bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family, uint64_t *ret_hi, uint64_t *ret_lo,
-                 uint16_t *ret_country)
+bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family, uint64_t *ret_hi,
+                 uint64_t *ret_lo, uint16_t *ret_country)
 {
     const struct open_rollup *o = r->priv;
     if (BH_LIKELY(source < o->h->entries)) {
@@ -263,4 +271,3 @@ bh_rollup_source(const struct bh_rollup *r, uint32_t source, uint8_t *ret_family
     *ret_lo = x->lo;
     *ret_country = x->country;
 }
-

@@ -86,7 +86,8 @@ get_sums(struct bh_cur *c, struct bh_rollup_sums *ret)
 }
 
 static int
-get_cells(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d, struct bh_rollup_hour *h, size_t *cap)
+get_cells(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d, struct bh_rollup_hour *h,
+          size_t *cap)
 {
     const uint64_t n = rollup_get_varint(c);
     if (c->bad || n > countries) {
@@ -109,7 +110,8 @@ get_cells(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d, struct 
         if (c->bad || country >= countries || tcp > UINT32_MAX || udp > UINT32_MAX) {
             return BH_EDAMAGED;
         }
-        d->cell[d->cells++] = (struct bh_rollup_cell){ (uint16_t)country, (uint32_t)tcp, (uint32_t)udp };
+        d->cell[d->cells++] =
+            (struct bh_rollup_cell){ (uint16_t)country, (uint32_t)tcp, (uint32_t)udp };
     }
     return 0;
 }
@@ -129,9 +131,11 @@ get_hours(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d)
     int64_t start = d->start_ns;
     for (uint64_t k = 0; k < n; k++) {
         const uint64_t step = rollup_get_varint(c), frames = rollup_get_varint(c);
-        const uint64_t first = rollup_get_varint(c), last = rollup_get_varint(c), busiest = rollup_get_varint(c);
-        if (c->bad || step > (uint64_t)(d->end_ns - start) / 1000000000U || first >= (uint64_t)HOUR_NS ||
-            last >= (uint64_t)HOUR_NS - first || busiest > UINT32_MAX || frames == 0 || frames > UINT32_MAX || (step == 0 && k > 0)) {
+        const uint64_t first = rollup_get_varint(c), last = rollup_get_varint(c),
+                       busiest = rollup_get_varint(c);
+        if (c->bad || step > (uint64_t)(d->end_ns - start) / 1000000000U ||
+            first >= (uint64_t)HOUR_NS || last >= (uint64_t)HOUR_NS - first ||
+            busiest > UINT32_MAX || frames == 0 || frames > UINT32_MAX || (step == 0 && k > 0)) {
             return BH_EDAMAGED;
         }
         start += (int64_t)step * 1000000000;
@@ -141,7 +145,8 @@ get_hours(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d)
                                               .frames = frames,
                                               .busiest = (uint32_t)busiest };
         d->hours++;
-        int r = d->hour[k].last_ns >= d->end_ns ? BH_EDAMAGED : get_cells(c, countries, d, &d->hour[k], &cap);
+        int r = d->hour[k].last_ns >= d->end_ns ? BH_EDAMAGED
+                                                : get_cells(c, countries, d, &d->hour[k], &cap);
         if (r != 0) {
             return r;
         }
@@ -168,8 +173,9 @@ get_places(struct bh_cur *c, uint32_t countries, struct bh_rollup_day *d)
         if (c->bad || country >= countries || first >= length || last >= length - first) {
             return BH_EDAMAGED;
         }
-        d->place[d->places++] = (struct bh_rollup_place){ (uint16_t)country, d->start_ns + (int64_t)first,
-                                                          d->start_ns + (int64_t)(first + last) };
+        d->place[d->places++] =
+            (struct bh_rollup_place){ (uint16_t)country, d->start_ns + (int64_t)first,
+                                      d->start_ns + (int64_t)(first + last) };
     }
     return 0;
 }
@@ -186,13 +192,16 @@ get_bursts(struct bh_cur *c, uint32_t sources, struct bh_rollup_day *d)
         return -ENOMEM;
     }
     for (uint64_t k = 0; k < n; k++) {
-        const uint64_t hour = rollup_get_varint(c), source = rollup_get_varint(c), key = rollup_get_varint(c);
+        const uint64_t hour = rollup_get_varint(c), source = rollup_get_varint(c),
+                       key = rollup_get_varint(c);
         const uint64_t count = rollup_get_varint(c);
-        if (c->bad || hour > (uint64_t)(d->end_ns - d->start_ns) / 1000000000U || source >= sources || key >= 1U << 17 || count > UINT32_MAX) {
+        if (c->bad || hour > (uint64_t)(d->end_ns - d->start_ns) / 1000000000U ||
+            source >= sources || key >= 1U << 17 || count > UINT32_MAX) {
             return BH_EDAMAGED;
         }
-        d->burst[d->bursts++] = (struct bh_rollup_burst){ d->start_ns + (int64_t)hour * 1000000000, (uint32_t)source,
-                                                          (uint32_t)key, (uint32_t)count };
+        d->burst[d->bursts++] =
+            (struct bh_rollup_burst){ d->start_ns + (int64_t)hour * 1000000000, (uint32_t)source,
+                                      (uint32_t)key, (uint32_t)count };
     }
     return 0;
 }
@@ -219,7 +228,8 @@ get_ports(struct bh_cur *c, struct bh_cur *body, struct bh_rollup_day *d)
 
 /* Sums, hours and places of a day; `raw` is what `c` goes on in, `body` stands behind it. */
 static int
-open_day(const struct bh_rollup *rollup, uint32_t day, struct bh_cur *body, struct bh_cur *c, uint8_t **raw, struct bh_rollup_day *d)
+open_day(const struct bh_rollup *rollup, uint32_t day, struct bh_cur *body, struct bh_cur *c,
+         uint8_t **raw, struct bh_rollup_day *d)
 {
     const struct open_rollup *o = rollup->priv;
     const struct rollup_day_ref *ref = &o->h->day[day];

@@ -77,9 +77,12 @@ bh_rollup_get_who(const struct bh_rollup *rollup, uint32_t day, struct bh_rollup
     who.id = malloc((who.count + 1UL) * sizeof *who.id);
     who.accesses = malloc((who.count + 1UL) * sizeof *who.accesses);
     times = malloc(who.count + 32UL);
-    int r = who.id == NULL || who.accesses == NULL || times == NULL ? -ENOMEM : list_open(&l, &c, who.count);
+    int r = who.id == NULL || who.accesses == NULL || times == NULL ? -ENOMEM
+                                                                    : list_open(&l, &c, who.count);
     r = r != 0 ? r : list_read(&l, who.count, rollup->sources, who.id);
-    r = r != 0 ? r : !code_get_octets(&c, times, who.count) ? BH_EDAMAGED : rollup_get_raw(&c, &raw, &large);
+    r = r != 0                                   ? r
+        : !code_get_octets(&c, times, who.count) ? BH_EDAMAGED
+                                                 : rollup_get_raw(&c, &raw, &large);
     for (uint32_t i = 0; r == 0 && i < who.count; i++) {
         who.accesses[i] = times[i] + 1U;
         if (BH_UNLIKELY(times[i] == 255)) {
@@ -141,24 +144,28 @@ get_numbers(struct bh_cur *c, uint32_t countries, struct bh_rollup_services *s, 
         for (uint64_t k = 0; k < n; k++) {
             const uint64_t step = rollup_get_varint(c), accesses = rollup_get_varint(c);
             country += step;
-            if (c->bad || step > countries || country >= countries || accesses >= UINT32_MAX || (step == 0 && k > 0)) {
+            if (c->bad || step > countries || country >= countries || accesses >= UINT32_MAX ||
+                (step == 0 && k > 0)) {
                 return BH_EDAMAGED;
             }
             s->number[s->numbers++] =
-                (struct bh_rollup_number){ (uint32_t)accesses + 1, (uint16_t)country, (uint8_t)outcome };
+                (struct bh_rollup_number){ (uint32_t)accesses + 1, (uint16_t)country,
+                                           (uint8_t)outcome };
         }
     }
     return 0;
 }
 
 static int
-get_service(const struct open_rollup *o, struct bh_cur *c, uint64_t *index, struct bh_cur *sets, struct bh_rollup_services *s,
-            size_t *cap)
+get_service(const struct open_rollup *o, struct bh_cur *c, uint64_t *index, struct bh_cur *sets,
+            struct bh_rollup_services *s, size_t *cap)
 {
-    const uint64_t step = rollup_get_varint(c), sources = rollup_get_varint(c), size = rollup_get_varint(c);
+    const uint64_t step = rollup_get_varint(c), sources = rollup_get_varint(c),
+                   size = rollup_get_varint(c);
     *index += step;
-    if (c->bad || step > o->frequent.count || *index >= o->frequent.count || (step == 0 && s->services > 0) ||
-        sources == 0 || sources > o->r.sources || size > UINT32_MAX) {
+    if (c->bad || step > o->frequent.count || *index >= o->frequent.count ||
+        (step == 0 && s->services > 0) || sources == 0 || sources > o->r.sources ||
+        size > UINT32_MAX) {
         return BH_EDAMAGED;
     }
     const uint8_t *p = bh_cur_take(sets, (size_t)size);
@@ -240,7 +247,8 @@ bh_rollup_get_sources(const struct bh_rollup_services *s, uint32_t index, uint32
 int
 rollup_open_rare(struct open_rollup *o)
 {
-    struct bh_cur index = bh_cur_over(o->body + o->h->rare_index.at, (size_t)o->h->rare_index.size), c;
+    struct bh_cur index = bh_cur_over(o->body + o->h->rare_index.at, (size_t)o->h->rare_index.size),
+                  c;
     uint8_t *raw = NULL;
     uint64_t at = 0;
     if (!rollup_part_is_sound(o->h->rare_index, o->body)) {
@@ -250,15 +258,18 @@ rollup_open_rare(struct open_rollup *o)
     int r = o->rare == NULL ? -ENOMEM : rollup_get_raw(&index, &raw, &c);
     for (uint32_t k = 0; r == 0 && k < o->r.countries; k++) {
         struct rare_ref *x = &o->rare[k];
-        const uint64_t keys = rollup_get_varint(&c), entries = keys == 0 ? 0 : rollup_get_varint(&c);
+        const uint64_t keys = rollup_get_varint(&c),
+                       entries = keys == 0 ? 0 : rollup_get_varint(&c);
         if (keys == 0) {
             continue;
         }
         x->told = rollup_get_varint(&c) != 0;
         x->most = rollup_get_varint(&c);
-        x->part = (struct rollup_part){ .at = o->h->rare.at + at, .size = rollup_get_varint(&c), .sum = code_get64(&c) };
-        r = c.bad || keys > ROLLUP_KEYS || entries < keys || entries > ROLLUP_RAW_MAX || entries > o->h->rows ||
-                    x->part.size > o->h->rare.size - at
+        x->part = (struct rollup_part){ .at = o->h->rare.at + at,
+                                        .size = rollup_get_varint(&c),
+                                        .sum = code_get64(&c) };
+        r = c.bad || keys > ROLLUP_KEYS || entries < keys || entries > ROLLUP_RAW_MAX ||
+                    entries > o->h->rows || x->part.size > o->h->rare.size - at
                 ? BH_EDAMAGED
                 : 0;
         x->keys = (uint32_t)keys;
@@ -324,7 +335,7 @@ struct bh_rollup_rares {
     uint32_t entries, at, units;
     uint8_t *times, *what, *low, *high, *raw_many, *raw;
     struct bh_cur many, large; /* what does not fit an octet */
-    const uint32_t *source; /* NULL: not told */
+    const uint32_t *source;    /* NULL: not told */
     uint32_t sources;
     bool joined; /* one more place: not told */
     unsigned source_bits;
@@ -361,15 +372,17 @@ rares_open(struct open_rollup *o, uint32_t country, struct bh_rollup_rares *s)
     s->what = malloc(x->entries + 32UL);
     s->low = calloc(1, x->entries + 32UL);
     s->high = calloc(1, x->entries + 32UL);
-    int r = s->key == NULL || s->times == NULL || s->what == NULL || s->low == NULL || s->high == NULL
-                ? -ENOMEM
-                : rare_open(o, country, &l, &c);
+    int r =
+        s->key == NULL || s->times == NULL || s->what == NULL || s->low == NULL || s->high == NULL
+            ? -ENOMEM
+            : rare_open(o, country, &l, &c);
     r = r != 0 ? r : list_read(&l, x->keys, ROLLUP_KEYS, s->key);
     list_done(&l);
     if (r != 0) {
         return r;
     }
-    const bool ok = code_get_octets(&c, s->times, x->keys) && code_get_octets(&c, s->what, x->entries) &&
+    const bool ok = code_get_octets(&c, s->times, x->keys) &&
+                    code_get_octets(&c, s->what, x->entries) &&
                     (s->units <= 1 || code_get_octets(&c, s->low, x->entries)) &&
                     (s->units <= 256 || code_get_octets(&c, s->high, x->entries));
     r = !ok ? BH_EDAMAGED : rollup_get_raw(&c, &s->raw_many, &s->many);
@@ -437,8 +450,9 @@ bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **re
         }
         const unsigned what = s->what[s->at];
         struct bh_rollup_rare *x = &s->out[n];
-        *x = (struct bh_rollup_rare){ s->key[s->key_at - 1], (uint32_t)s->high[s->at] << 8 | s->low[s->at], (what >> 3) + 1,
-                                      UINT32_MAX, (uint8_t)(what & 7) };
+        *x = (struct bh_rollup_rare){ s->key[s->key_at - 1],
+                                      (uint32_t)s->high[s->at] << 8 | s->low[s->at],
+                                      (what >> 3) + 1, UINT32_MAX, (uint8_t)(what & 7) };
         bool bad = (what & 7) >= BH_OUTCOME_COUNT || x->day >= s->units;
         if (BH_UNLIKELY(x->accesses == 32)) {
             const uint64_t more = rollup_get_varint(&s->large);
@@ -446,7 +460,8 @@ bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **re
             x->accesses = (uint32_t)more + 32;
         }
         if (s->source != NULL) {
-            const uint32_t place = s->source_bits == 0 ? 0 : code_bits_get(&s->bits, s->source_bits);
+            const uint32_t place =
+                s->source_bits == 0 ? 0 : code_bits_get(&s->bits, s->source_bits);
             bad |= place >= s->sources && !(s->joined && place == s->sources);
             x->source = place < s->sources ? s->source[place] : UINT32_MAX;
         }
@@ -455,5 +470,6 @@ bh_rollup_rares_next(struct bh_rollup_rares *s, const struct bh_rollup_rare **re
         }
     }
     *ret = s->out;
-    return (s->at == s->entries && s->key_at != s->keys) || code_bits_over(&s->bits) ? BH_EDAMAGED : (int)n;
+    return (s->at == s->entries && s->key_at != s->keys) || code_bits_over(&s->bits) ? BH_EDAMAGED
+                                                                                     : (int)n;
 }

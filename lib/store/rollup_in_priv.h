@@ -21,22 +21,24 @@ struct open_rollup {
     struct once {
         uint64_t hi, lo;
         uint16_t country;
-    } *once;
+    } * once;
     struct bh_ip *own;
     struct bh_rollup_ids frequent; /* services */
     struct rare_ref {
         uint32_t keys, entries;
-        uint64_t most; /* accesses to one service */
-        bool told;     /* whose they are          */
+        uint64_t most;           /* accesses to one service */
+        bool told;               /* whose they are          */
         struct rollup_part part; /* of the body */
-    } *rare; /* [country] */
-    uint32_t *by_country, *country_at; /* sources, those of a country together; made when they are asked for */
+    } * rare;                    /* [country] */
+    /* sources, those of a country together; made when they are asked for */
+    uint32_t *by_country, *country_at;
 };
 
 static inline uint16_t
 rollup_country(const struct open_rollup *o, uint32_t source)
 {
-    return source < o->h->entries ? o->dict.entry[source].country : o->once[source - o->h->entries].country;
+    return source < o->h->entries ? o->dict.entry[source].country
+                                  : o->once[source - o->h->entries].country;
 }
 /* Most are below 128. */
 static inline uint64_t

@@ -8,8 +8,9 @@
 
 /* Four in a line, as rows ask for them at random. All zero: nothing is known of it. */
 struct source_state {
-    uint32_t hour : 24, seen : 2, ever : 2; /* hour: where its last access was, its serial + 1; seen: in the day */
-    uint32_t key : 17, day : 13;            /* day + 1; 0: it sent nothing to us */
+    /* hour: where its last access was, its serial + 1; seen: in the day */
+    uint32_t hour : 24, seen : 2, ever : 2;
+    uint32_t key : 17, day : 13; /* day + 1; 0: it sent nothing to us */
     uint32_t key_count, hour_count;
 };
 _Static_assert(sizeof(struct source_state) == 16, "four in a line");
@@ -32,8 +33,9 @@ struct rollup_out {
     int64_t *hour_start; /* [serial]: in the order they came */
     size_t hour_start_cap;
 
-    uint32_t *form_rows, form_cap; /* records of the current day that look like it; not added up yet */
-    struct rollup_list forms;      /* those that have some                                          */
+    /* records of the current day that look like it; not added up yet */
+    uint32_t *form_rows, form_cap;
+    struct rollup_list forms; /* those that have some                                          */
 
     struct rollup_list then; /* pinged, and knocked later, on whatever day */
 
@@ -80,19 +82,21 @@ struct rollup_sets {
     size_t rares, rare_cap;
 };
 /* `count`: accesses of each key, `all` of them. BH_ELIMIT: more sources and days than numbers have room for. */
-BH_NODISCARD int rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, uint32_t units,
-                                   const uint16_t *country, const uint32_t *count, uint64_t all, bool joined);
+BH_NODISCARD int
+rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, uint32_t units,
+                  const uint16_t *country, const uint32_t *count, uint64_t all, bool joined);
 void rollup_sets_done(struct rollup_sets *s);
 /* Begins to add up another one. */
 void rollup_sets_unit(struct rollup_sets *s, uint32_t unit);
 /* Accesses: (key << 3 | outcome) << 32 | source. False: no memory. */
 bool rollup_sets_add(struct rollup_sets *s, const uint64_t *access, size_t n);
-bool rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome, uint32_t source,
-                          uint32_t accesses);
+bool rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome,
+                          uint32_t source, uint32_t accesses);
 /* Of the unit: who knocked, and how often; the frequent services. */
 void rollup_sets_put_who(const struct rollup_sets *s, struct code_work *w, struct bh_buf *out);
 void rollup_sets_put(const struct rollup_sets *s, struct code_work *w, struct bh_buf *out);
 /* Of all units; -ENOMEM. */
-BH_NODISCARD int rollup_sets_put_rare(struct rollup_sets *s, struct code_work *w, struct bh_buf *index, struct bh_buf *out);
+BH_NODISCARD int rollup_sets_put_rare(struct rollup_sets *s, struct code_work *w,
+                                      struct bh_buf *index, struct bh_buf *out);
 
 #endif

@@ -29,12 +29,12 @@ void rollup_put_part(struct bh_buf *head, const struct bh_buf *body, size_t at);
 /* Why a segment has none; permanent numbers. */
 enum rollup_reason {
     ROLLUP_WRITTEN = 0,
-    ROLLUP_WEIGHTS = 1,  /* records stand for several packets                     */
-    ROLLUP_TIMES = 2,    /* before 1970, or not known                             */
-    ROLLUP_ORDER = 3,    /* a source steps back into an hour that it had left     */
-    ROLLUP_MANY = 4,     /* days, hours, or addresses of our own                  */
-    ROLLUP_NO_GAIN = 5,  /* it would be large beside the blocks                   */
-    ROLLUP_OLD = 6,      /* of the first form, in no file: read its records       */
+    ROLLUP_WEIGHTS = 1, /* records stand for several packets                     */
+    ROLLUP_TIMES = 2,   /* before 1970, or not known                             */
+    ROLLUP_ORDER = 3,   /* a source steps back into an hour that it had left     */
+    ROLLUP_MANY = 4,    /* days, hours, or addresses of our own                  */
+    ROLLUP_NO_GAIN = 5, /* it would be large beside the blocks                   */
+    ROLLUP_OLD = 6,     /* of the first form, in no file: read its records       */
 };
 enum { ROLLUP_SECOND_FORM = 2, ROLLUP_JOINED = 4 }; /* flags */
 
@@ -57,22 +57,22 @@ struct rollup_list { /* of numbers */
 struct rollup_day {
     int64_t start_ns, end_ns;
     struct bh_rollup_sums sums;
-    int64_t *place;                /* [country]: first, last                   */
-    uint8_t *dst_ports;            /* BH_ROLLUP_PORTS                          */
+    int64_t *place;     /* [country]: first, last                   */
+    uint8_t *dst_ports; /* BH_ROLLUP_PORTS                          */
     struct rollup_list pinged, then, own;
-    struct rollup_list inbound;    /* at the end: who neither knocked nor pinged */
-    uint32_t knocked;              /* how many sources                         */
+    struct rollup_list inbound; /* at the end: who neither knocked nor pinged */
+    uint32_t knocked;           /* how many sources                         */
     struct bh_rollup_burst *burst;
     size_t bursts, burst_cap;
-    uint64_t *access;              /* (key << 3 | outcome) << 32 | source      */
+    uint64_t *access; /* (key << 3 | outcome) << 32 | source      */
     size_t accesses, access_cap;
 };
 struct rollup_hour {
     int64_t start_ns, end_ns, first_ns, last_ns;
     uint64_t frames;
     uint32_t busiest, serial; /* serial: of the builder */
-    bool is_shared; /* joined: of several parts */
-    uint32_t *cell; /* [country]: TCP, UDP */
+    bool is_shared;           /* joined: of several parts */
+    uint32_t *cell;           /* [country]: TCP, UDP */
 };
 void rollup_put_day(struct code_work *w, struct bh_buf *out, const struct rollup_day *d,
                     const struct rollup_hour *hour, size_t hours, uint32_t countries);
@@ -89,7 +89,7 @@ struct rollup_head {
         int64_t start_ns, end_ns;
         uint64_t rows;
         struct rollup_part small, who, sets;
-    } *day;
+    } * day;
 };
 #define ROLLUP_FREQUENT_MOST 256U
 #define ROLLUP_KEYS BH_ROLLUP_KEYS /* of services: UDP << 16 | port */

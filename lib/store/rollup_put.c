@@ -58,7 +58,8 @@ put_sums(struct bh_buf *out, const struct bh_rollup_sums *s)
 }
 
 static void
-put_hours(struct bh_buf *out, const struct rollup_day *d, const struct rollup_hour *hour, size_t hours, uint32_t countries)
+put_hours(struct bh_buf *out, const struct rollup_day *d, const struct rollup_hour *hour,
+          size_t hours, uint32_t countries)
 {
     int64_t last = d->start_ns;
     rollup_put_varint(out, hours);

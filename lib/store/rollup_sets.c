@@ -18,8 +18,8 @@
 #define FREQUENT_SHARE 4096U /* a service is frequent with that part of all accesses, */
 #define FREQUENT_LEAST 64U   /* and so many                                            */
 #define SET_OCTETS_MOST (64ULL << 20)
-#define RARE_SHARE 64U     /* a country with that part of the rare accesses does not tell sources, */
-#define RARE_LEAST 2048U   /* where there are so many                                               */
+#define RARE_SHARE 64U   /* a country with that part of the rare accesses does not tell sources, */
+#define RARE_LEAST 2048U /* where there are so many                                               */
 
 static unsigned
 bits_for(uint64_t below)
@@ -34,7 +34,8 @@ static uint32_t
 choose(struct rollup_sets *s, const uint32_t *count, uint64_t all)
 {
     uint64_t least = all / FREQUENT_SHARE;
-    least = s->joined ? 1 : least < FREQUENT_LEAST ? FREQUENT_LEAST : least; /* joined: 1 for each that is */
+    /* joined: 1 for each that is */
+    least = s->joined ? 1 : least < FREQUENT_LEAST ? FREQUENT_LEAST : least;
     const uint64_t octets = s->sources / 8 + 8;
     uint32_t most = ROLLUP_FREQUENT_MOST, n;
     most = most * octets > SET_OCTETS_MOST ? (uint32_t)(SET_OCTETS_MOST / octets) : most;
@@ -61,7 +62,9 @@ int
 rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, uint32_t units,
                   const uint16_t *country, const uint32_t *count, uint64_t all, bool joined)
 {
-    *s = (struct rollup_sets){ .sources = sources, .countries = countries, .units = units, .country = country };
+    *s = (struct rollup_sets){
+        .sources = sources, .countries = countries, .units = units, .country = country
+    };
     s->words = sources / 64 + 1;
     s->joined = joined;
     s->count_bits = joined ? ROLLUP_COUNT_BITS : 0;
@@ -79,7 +82,9 @@ rollup_sets_begin(struct rollup_sets *s, uint32_t sources, uint32_t countries, u
     if (s->total == NULL || s->number == NULL || s->bits == NULL) {
         return -ENOMEM;
     }
-    return bits_for(countries) + 17 + s->unit_bits + 3 + s->source_bits + s->count_bits > 64 ? BH_ELIMIT : 0;
+    return bits_for(countries) + 17 + s->unit_bits + 3 + s->source_bits + s->count_bits > 64
+               ? BH_ELIMIT
+               : 0;
 }
 
 void
@@ -122,9 +127,13 @@ push_rare(struct rollup_sets *s, uint64_t x)
 }
 
 bool
-rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome, uint32_t source, uint32_t accesses)
+rollup_sets_add_rare(struct rollup_sets *s, uint64_t country, uint32_t key, unsigned outcome,
+                     uint32_t source, uint32_t accesses)
 {
-    const uint64_t x = ((((country << 17 | key) << s->unit_bits | s->unit) << 3 | outcome) << s->source_bits | source) << s->count_bits;
+    const uint64_t x =
+        ((((country << 17 | key) << s->unit_bits | s->unit) << 3 | outcome) << s->source_bits |
+         source)
+        << s->count_bits;
     while (accesses > 0) {
         const uint32_t n = accesses < 1U << s->count_bits ? accesses : 1U << s->count_bits;
         if (!push_rare(s, x | (n - 1))) {
@@ -312,10 +321,11 @@ rollup_sets_put(const struct rollup_sets *s, struct code_work *w, struct bh_buf 
 
 /* Entries of a country by service: an entry is a unit, an outcome, perhaps a source, and how many accesses. */
 struct rare_out {
-    struct list_out keys;              /* services, each once */
-    uint8_t *times, *low, *high, *what; /* entries of a service less one; units; outcome and accesses */
+    struct list_out keys; /* services, each once */
+    /* entries of a service less one; units; outcome and accesses */
+    uint8_t *times, *low, *high, *what;
     size_t entries, entries_before;
-    uint64_t of_key, most; /* accesses of a service */
+    uint64_t of_key, most;              /* accesses of a service */
     struct bh_buf many, large, sources; /* times and accesses that do not fit an octet */
     struct code_bits bits;
     unsigned place_bits;
@@ -348,7 +358,8 @@ rare_key_end(struct rare_out *r)
 }
 
 static void
-rare_add(struct rare_out *r, uint32_t key, uint32_t unit, unsigned outcome, uint32_t source, uint32_t count)
+rare_add(struct rare_out *r, uint32_t key, uint32_t unit, unsigned outcome, uint32_t source,
+         uint32_t count)
 {
     if ((int64_t)key != r->keys.last) {
         rare_key_end(r);
@@ -398,11 +409,12 @@ rare_done(struct rare_out *r)
 /* Rare accesses of one country; `number`: of its sources, which place they have among the `of` of it; NULL: not told.
  * In a joined roll-up one more place says so. */
 static void
-put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint32_t *number, uint32_t of,
-            struct code_work *w, struct bh_buf *index, struct bh_buf *out)
+put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint32_t *number,
+            uint32_t of, struct code_work *w, struct bh_buf *index, struct bh_buf *out)
 {
     const unsigned cut = s->count_bits + (number == NULL ? s->source_bits : 0);
-    const uint64_t unit_mask = (1ULL << s->unit_bits) - 1, source_mask = (1ULL << s->source_bits) - 1,
+    const uint64_t unit_mask = (1ULL << s->unit_bits) - 1,
+                   source_mask = (1ULL << s->source_bits) - 1,
                    count_mask = (1ULL << s->count_bits) - 1;
     const size_t from = out->len;
     struct rare_out r;
@@ -418,9 +430,14 @@ put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint
         for (end = i; end < n && v[end] >> cut == v[i] >> cut; end++) {
             count += (v[end] & count_mask) + 1;
         }
-        const uint64_t rest = v[i] >> s->count_bits >> s->source_bits, source = v[i] >> s->count_bits & source_mask;
-        rare_add(&r, (uint32_t)(rest >> (3 + s->unit_bits)) & (ROLLUP_KEYS - 1), (uint32_t)(rest >> 3 & unit_mask), rest & 7,
-                 number == NULL ? 0 : source < s->sources ? number[source] : of, (uint32_t)count);
+        const uint64_t rest = v[i] >> s->count_bits >> s->source_bits,
+                       source = v[i] >> s->count_bits & source_mask;
+        rare_add(&r, (uint32_t)(rest >> (3 + s->unit_bits)) & (ROLLUP_KEYS - 1),
+                 (uint32_t)(rest >> 3 & unit_mask), rest & 7,
+                 number == NULL        ? 0
+                 : source < s->sources ? number[source]
+                                       : of,
+                 (uint32_t)count);
     }
     const size_t keys = r.keys.n;
     rare_end(&r, s->units, w, out);
@@ -434,13 +451,16 @@ put_country(const struct rollup_sets *s, const uint64_t *v, size_t n, const uint
 }
 
 int
-rollup_sets_put_rare(struct rollup_sets *s, struct code_work *w, struct bh_buf *index, struct bh_buf *out)
+rollup_sets_put_rare(struct rollup_sets *s, struct code_work *w, struct bh_buf *index,
+                     struct bh_buf *out)
 {
     const unsigned country_at = 17 + s->unit_bits + 3 + s->source_bits + s->count_bits;
     uint32_t *number = malloc((s->sources + 1UL) * sizeof *number);
     uint32_t *of = calloc(s->countries + 1UL, sizeof *of);
     struct bh_buf raw = { 0 };
-    int r = number == NULL || of == NULL ? -ENOMEM : bh_sort64(s->rare, s->rares, s->count_bits, country_at + bits_for(s->countries));
+    int r = number == NULL || of == NULL
+                ? -ENOMEM
+                : bh_sort64(s->rare, s->rares, s->count_bits, country_at + bits_for(s->countries));
     for (uint32_t k = 0; r == 0 && k < s->sources; k++) {
         number[k] = of[s->country[k]]++;
     }

@@ -9,7 +9,7 @@
 #include "bh_zone.h"
 
 #define OWN_MOST 65536U
-#define HOUR_ROWS 16U  /* fewer records an hour are not worth it */
+#define HOUR_ROWS 16U /* fewer records an hour are not worth it */
 #define HOURS_LEAST 48U
 #define SECOND_NS 1000000000LL
 
@@ -95,8 +95,8 @@ rollup_go_to_day(struct rollup_out *o, int64_t ts_ns)
     *d = (struct rollup_day){ 0 };
     /* The first and the last day of all times are not whole. */
     if (__builtin_mul_overflow(bh_zone_day_start(number), SECOND_NS, &d->start_ns) ||
-        __builtin_mul_overflow(bh_zone_day_start(number + 1), SECOND_NS, &d->end_ns) || ts_ns < d->start_ns ||
-        ts_ns >= d->end_ns) {
+        __builtin_mul_overflow(bh_zone_day_start(number + 1), SECOND_NS, &d->end_ns) ||
+        ts_ns < d->start_ns || ts_ns >= d->end_ns) {
         o->reason = ROLLUP_TIMES;
         return false;
     }
@@ -212,7 +212,9 @@ own_grow(struct rollup_out *o)
     }
     for (uint32_t k = 0; k < o->own_count; k++) {
         const struct bh_ip *ip = &o->own[k];
-        uint32_t at = (uint32_t)bh_mix64(bh_get_be64(ip->octets) ^ o->t->key, bh_get_be64(ip->octets + 8) ^ ip->family) & (slots - 1);
+        uint32_t at = (uint32_t)bh_mix64(bh_get_be64(ip->octets) ^ o->t->key,
+                                         bh_get_be64(ip->octets + 8) ^ ip->family) &
+                      (slots - 1);
         while (slot[at] != 0) {
             at = (at + 1) & (slots - 1);
         }
@@ -230,7 +232,9 @@ rollup_add_own(struct rollup_out *o, struct rollup_day *d, struct bh_ip ip)
     if ((o->own_slot == NULL || o->own_count > o->own_mask / 2) && !own_grow(o)) {
         return false;
     }
-    uint32_t at = (uint32_t)bh_mix64(bh_get_be64(ip.octets) ^ o->t->key, bh_get_be64(ip.octets + 8) ^ ip.family) & o->own_mask;
+    uint32_t at = (uint32_t)bh_mix64(bh_get_be64(ip.octets) ^ o->t->key,
+                                     bh_get_be64(ip.octets + 8) ^ ip.family) &
+                  o->own_mask;
     while (o->own_slot[at] != 0 && bh_ip_cmp(&o->own[o->own_slot[at] - 1], &ip) != 0) {
         at = (at + 1) & o->own_mask;
     }
@@ -261,4 +265,3 @@ rollup_add_own(struct rollup_out *o, struct rollup_day *d, struct bh_ip ip)
     o->own_day[id] = (uint16_t)(o->day_at + 1);
     return rollup_push(&d->own, id);
 }
-

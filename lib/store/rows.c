@@ -75,7 +75,8 @@ uint32_t
 rows_largest_table(const struct open_rows *o)
 {
     const struct terms *t = &o->terms;
-    const uint32_t counts[] = { t->far_count, t->near_count, t->form_count, t->service.count, t->shape.count };
+    const uint32_t counts[] = { t->far_count, t->near_count, t->form_count, t->service.count,
+                                t->shape.count };
     uint32_t most = 0;
     for (size_t k = 0; k < BH_COUNT(counts); k++) {
         most = counts[k] > most ? counts[k] : most;
@@ -97,7 +98,7 @@ is_far_back(struct open_rows *o, const struct chunk *c, int64_t ts_ns)
         (uint64_t)c->max_ns - (uint64_t)ts_ns <= (uint64_t)STEP_BACK_NS) {
         return false;
     }
-    o->short_blocks = c->rows >= BLOCK_ROWS / 2                ? 0
+    o->short_blocks = c->rows >= BLOCK_ROWS / 2               ? 0
                       : o->short_blocks < STEP_BACK_DOUBLINGS ? o->short_blocks + 1
                                                               : STEP_BACK_DOUBLINGS;
     return true;

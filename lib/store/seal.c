@@ -53,7 +53,8 @@ place(struct bh_store_writer *w, size_t chunks, bool forget, uint64_t rows, stru
     for (size_t k = 0; k < chunks; k++) {
         sealed += w->open.chunk[k]->rows;
     }
-    if (forget && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks, rows - w->base - sealed) != 0) {
+    if (forget && terms_keep(&w->open.terms, w->open.chunk + chunks, w->open.count - chunks,
+                             rows - w->base - sealed) != 0) {
         segment_drop(out);
         return bh_error_errno(err, ENOMEM, w->dir, "cannot write", "書けません");
     }
@@ -230,7 +231,8 @@ hand_over(struct bh_store_writer *w, size_t chunks, struct bh_error *err)
     s->dir = w->dir;
     s->sequence = w->sequence;
     s->run = &w->run;
-    s->forget = shall_forget(w, chunks); /* now: what is sealed must not depend on when it is done */
+    /* now: what is sealed must not depend on when it is done */
+    s->forget = shall_forget(w, chunks);
     s->known = w->rows;
     w->open.terms.is_read = true;
     w->handed_over = chunks;

@@ -71,7 +71,8 @@ is_ambiguous(const struct folders *f, size_t k, unsigned parts)
 
 /* Runs of one log stand side by side. */
 static int
-find_folders(struct folders *f, const struct bh_store_run *run, char *const *dir_of_run, size_t runs)
+find_folders(struct folders *f, const struct bh_store_run *run, char *const *dir_of_run,
+             size_t runs)
 {
     const char *last = NULL;
     f->path = calloc(runs + 1, sizeof *f->path);
@@ -113,7 +114,8 @@ folders_done(struct folders *f)
 
 /* The sensor of each run, as text. */
 static int
-name_runs(const struct bh_store_run *run, char *const *dir_of_run, size_t runs, char (*ret)[SENSOR_NAME_SIZE])
+name_runs(const struct bh_store_run *run, char *const *dir_of_run, size_t runs,
+          char (*ret)[SENSOR_NAME_SIZE])
 {
     struct folders f = { 0 };
     const char *last = NULL;
@@ -160,15 +162,15 @@ list_names(struct sensor_names *s, const char (*all)[SENSOR_NAME_SIZE], size_t r
 }
 
 int
-sensor_names_init(struct sensor_names *s, const struct bh_store_run *run, char *const *dir_of_run, size_t runs,
-             struct bh_error *err)
+sensor_names_init(struct sensor_names *s, const struct bh_store_run *run, char *const *dir_of_run,
+                  size_t runs, struct bh_error *err)
 {
     const size_t most = runs < BH_STORE_SENSORS_MAX ? runs : BH_STORE_SENSORS_MAX;
     char(*all)[SENSOR_NAME_SIZE] = calloc(runs + 1, sizeof *all);
     char(*sorted)[SENSOR_NAME_SIZE] = calloc(runs + 1, sizeof *sorted);
     *s = (struct sensor_names){ .text = calloc(most + 1, sizeof *s->text),
-                           .name = calloc(most + 1, sizeof *s->name),
-                           .of_run = calloc(runs + 1, sizeof *s->of_run) };
+                                .name = calloc(most + 1, sizeof *s->name),
+                                .of_run = calloc(runs + 1, sizeof *s->of_run) };
     int r = 0;
     if (all == NULL || sorted == NULL || s->text == NULL || s->name == NULL || s->of_run == NULL ||
         name_runs(run, dir_of_run, runs, all) != 0) {
@@ -177,8 +179,10 @@ sensor_names_init(struct sensor_names *s, const struct bh_store_run *run, char *
         memcpy(sorted, all, runs * sizeof *all);
         qsort(sorted, runs, sizeof *sorted, by_text);
         if (!list_names(s, (const char(*)[SENSOR_NAME_SIZE])sorted, runs)) {
-            r = bh_error_set(err, BH_ELIMIT, sorted[0], "and others: more than %u sensors at once; name fewer logs",
-                             "など、センサーが %u 台を超えています。ログを減らしてください", BH_STORE_SENSORS_MAX);
+            r = bh_error_set(err, BH_ELIMIT, sorted[0],
+                             "and others: more than %u sensors at once; name fewer logs",
+                             "など、センサーが %u 台を超えています。ログを減らしてください",
+                             BH_STORE_SENSORS_MAX);
         }
     }
     for (size_t k = 0; r == 0 && k < runs; k++) {
@@ -330,8 +334,9 @@ find_below(struct bh_store_paths *p, const char *path, unsigned depth)
     while (r == 0 && (e = readdir(d)) != NULL) {
         char child[4096];
         struct stat st;
-        const int n = snprintf(child, sizeof child, "%s%s%s", path,
-                               path[0] != '\0' && path[strlen(path) - 1] == '/' ? "" : "/", e->d_name);
+        const int n =
+            snprintf(child, sizeof child, "%s%s%s", path,
+                     path[0] != '\0' && path[strlen(path) - 1] == '/' ? "" : "/", e->d_name);
         if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof child && lstat(child, &st) == 0 &&
             (S_ISDIR(st.st_mode) || (S_ISLNK(st.st_mode) && depth == 0))) {
             r = add_path(&below, child);

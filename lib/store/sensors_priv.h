@@ -13,8 +13,8 @@ struct sensor_names {
     size_t count;
     uint16_t *of_run; /* index into the names */
 };
-BH_NODISCARD int sensor_names_init(struct sensor_names *s, const struct bh_store_run *run, char *const *dir_of_run,
-                              size_t runs, struct bh_error *err);
+BH_NODISCARD int sensor_names_init(struct sensor_names *s, const struct bh_store_run *run,
+                                   char *const *dir_of_run, size_t runs, struct bh_error *err);
 void sensor_names_done(struct sensor_names *s);
 
 /* What is known of a run's time. */

@@ -52,7 +52,8 @@ is_in_period(const struct bh_store_query *q, const struct block_head *h)
         return false;
     }
     const size_t k = first_known(q, h->min_ns);
-    return k == q->withouts || q->without[k].start_ns > h->min_ns || q->without[k].end_ns <= h->max_ns;
+    return k == q->withouts || q->without[k].start_ns > h->min_ns ||
+           q->without[k].end_ns <= h->max_ns;
 }
 
 /* All of its records are in the period, and none of them is known already. */
@@ -60,7 +61,8 @@ static inline bool
 is_inside(const struct bh_store_query *q, const struct block_head *h)
 {
     const size_t k = first_known(q, h->min_ns);
-    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns && (k == q->withouts || q->without[k].start_ns > h->max_ns);
+    return h->min_ns >= q->start_ns && h->max_ns < q->end_ns &&
+           (k == q->withouts || q->without[k].start_ns > h->max_ns);
 }
 
 #endif

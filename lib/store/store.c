@@ -1190,7 +1190,8 @@ bh_rollup_open(const struct bh_store *s, size_t file, struct bh_rollup **ret)
 }
 
 int
-bh_rollup_open_some(const struct bh_store *s, size_t file, enum bh_rollup_parts parts, struct bh_rollup **ret)
+bh_rollup_open_some(const struct bh_store *s, size_t file, enum bh_rollup_parts parts,
+                    struct bh_rollup **ret)
 {
     return rollup_open(file == BH_STORE_JOINED ? &s->joined : &s->file[file], parts, ret);
 }

@@ -181,7 +181,8 @@ void terms_release(struct terms *t);
 struct chunk;
 /* Forgets what the rows of these chunks, which are all there are, do not refer to, as if when there were only the first
  * `before` of them: numbers change, in the rows too. After -ENOMEM all is as before. */
-BH_NODISCARD int terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t before);
+BH_NODISCARD int
+terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t before);
 
 /* What a chunk has and what it lacks; one block is all of one kind. */
 enum {
@@ -344,7 +345,8 @@ BH_NODISCARD int dict_build(struct dict *d, const struct terms *t, const struct 
 void dict_put(const struct dict *d, struct code_work *w, struct bh_buf *out);
 /* Its first part alone. */
 void dict_put_countries(const struct dict *d, struct bh_buf *out);
-BH_NODISCARD int dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *ret_count);
+BH_NODISCARD int
+dict_get_countries(struct bh_cur *c, struct bh_store_country **ret, uint32_t *ret_count);
 
 /* A dictionary for rows that are written for a second, made without counting: dict_plain.c. */
 struct dict_plain {
@@ -357,7 +359,8 @@ struct dict_plain {
     size_t group_cap, service_cap, form_cap, shape_cap;
 };
 /* p->dict for the rows of a chunk. All calls with the same tables. */
-BH_NODISCARD int dict_plain_make(struct dict_plain *p, const struct terms *t, const struct chunk *c);
+BH_NODISCARD int
+dict_plain_make(struct dict_plain *p, const struct terms *t, const struct chunk *c);
 void dict_plain_done(struct dict_plain *p);
 
 /* 0, -ENOMEM, or BH_EDAMAGED. */
@@ -405,9 +408,9 @@ struct block_work {
     uint16_t *row; /* rows of a stream after those of another */
     uint32_t stream_at[STREAMS + 1];
     uint8_t *octet, *other, *usual; /* usual TTL of the far end */
-    uint16_t *country; /* of each row: of the dictionary */
-    uint8_t *service;  /* of each row: its code */
-    struct bh_buf bits, head, body;   /* head, body: for who puts blocks */
+    uint16_t *country;              /* of each row: of the dictionary */
+    uint8_t *service;               /* of each row: its code */
+    struct bh_buf bits, head, body; /* head, body: for who puts blocks */
 };
 BH_NODISCARD int block_work_init(struct block_work *w);
 void block_work_done(struct block_work *w);
@@ -429,9 +432,9 @@ BH_NODISCARD int block_open(struct block_rows *r, const struct dict *d, const st
 /* The same, but block_next() gives the rows only that a sieve lets pass. *ret_unknown: how many others are
  * unknown; *ret_more: more than service and country had to be looked at. */
 struct sieve;
-BH_NODISCARD int block_open_some(struct block_rows *r, const struct dict *d, const struct block_head *h,
-                                 const uint8_t *body, uint32_t want, const struct sieve *s, uint64_t *ret_unknown,
-                                 bool *ret_more);
+BH_NODISCARD int block_open_some(struct block_rows *r, const struct dict *d,
+                                 const struct block_head *h, const uint8_t *body, uint32_t want,
+                                 const struct sieve *s, uint64_t *ret_unknown, bool *ret_more);
 /* Up to a batch of rows behind those of the last call; false: no more. */
 bool block_next(struct block_rows *r, const uint16_t *value_of_country, struct bh_batch *b);
 

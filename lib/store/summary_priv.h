@@ -31,7 +31,8 @@ BH_NODISCARD int
 segsum_begin(const struct dict *d, const struct terms *t, struct summary_out **ret);
 void segsum_free(struct summary_out *o);
 /* A chunk, of which `w` has just made a block. */
-BH_NODISCARD int segsum_add(struct summary_out *o, const struct chunk *c, const struct block_work *w);
+BH_NODISCARD int
+segsum_add(struct summary_out *o, const struct chunk *c, const struct block_work *w);
 /* Head and body of the frame; nothing when it would be of no use. */
 BH_NODISCARD int
 segsum_end(struct summary_out *o, struct code_work *w, struct bh_buf *head, struct bh_buf *body);

@@ -55,7 +55,8 @@ mark(struct marks *m, uint32_t id, bool later)
 }
 
 static void
-mark_rows(struct kept *k, const struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t before)
+mark_rows(struct kept *k, const struct terms *t, struct chunk *const *chunk, size_t chunks,
+          uint64_t before)
 {
     uint64_t row = 0;
     for (size_t at = 0; at < chunks; at++) {
@@ -241,7 +242,8 @@ place_shapes(struct terms *t, const struct kept *k)
     clear_keys(&t->shape);
     for (uint32_t id = 0; id < t->shape.count; id++) {
         const uint64_t key = t->shape.key[id];
-        t->shape.key[id] = shape_key(shape_stream(key), k->form.of[shape_form(key)], shape_len(key));
+        t->shape.key[id] =
+            shape_key(shape_stream(key), k->form.of[shape_form(key)], shape_len(key));
         place_key(&t->shape, id);
     }
 }
@@ -256,14 +258,16 @@ terms_keep(struct terms *t, struct chunk *const *chunk, size_t chunks, uint64_t 
     if (ok) {
         mark_rows(&k, t, chunk, chunks, before);
         ok = apart_init(&k.far, sizeof *t->far) && apart_init(&k.near, sizeof *t->near) &&
-             apart_init(&k.form, sizeof *t->form) && apart_init(&k.service, sizeof *t->service.key) &&
+             apart_init(&k.form, sizeof *t->form) &&
+             apart_init(&k.service, sizeof *t->service.key) &&
              apart_init(&k.shape, sizeof *t->shape.key);
     }
     if (ok) {
         t->far_count = move_up(t->far, sizeof *t->far, &k.far, t->far_count);
         t->near_count = move_up(t->near, sizeof *t->near, &k.near, t->near_count);
         t->form_count = move_up(t->form, sizeof *t->form, &k.form, t->form_count);
-        t->service.count = move_up(t->service.key, sizeof *t->service.key, &k.service, t->service.count);
+        t->service.count =
+            move_up(t->service.key, sizeof *t->service.key, &k.service, t->service.count);
         t->shape.count = move_up(t->shape.key, sizeof *t->shape.key, &k.shape, t->shape.count);
         renumber_rows(&k, chunk, chunks);
         place_far(t);

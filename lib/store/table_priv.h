@@ -41,7 +41,8 @@ far_fits(const struct terms *t, uint32_t id, uint32_t country)
 
 /* False: not there; *ret_at is where it would stand. */
 static inline bool
-far_find(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret, uint32_t *ret_at)
+far_find(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret,
+         uint32_t *ret_at)
 {
     const struct addresses *a = &t->far_at;
     uint32_t at = (uint32_t)hash & (x.family == 4 ? a->mask4 : a->mask6);
@@ -69,7 +70,8 @@ far_find(const struct terms *t, struct address x, uint64_t hash, uint32_t countr
 }
 
 static inline bool
-far_is_known(const struct terms *t, struct address x, uint64_t hash, uint32_t country, uint32_t *ret)
+far_is_known(const struct terms *t, struct address x, uint64_t hash, uint32_t country,
+             uint32_t *ret)
 {
     uint32_t at;
     return far_find(t, x, hash, country, ret, &at);
@@ -162,8 +164,9 @@ BH_NODISCARD int form_id(struct terms *t, const struct form *f, uint64_t hash, u
 static inline uint32_t
 look_place(const struct look *x)
 {
-    static const uint64_t odd[LOOK_WORDS] = { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9,
-                                              0xd6e8feb86659fd93, 0xa0761d6478bd642f, 0xe7037ed1a0b428db };
+    static const uint64_t odd[LOOK_WORDS] = { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f,
+                                              0x165667b19e3779f9, 0xd6e8feb86659fd93,
+                                              0xa0761d6478bd642f, 0xe7037ed1a0b428db };
     uint64_t sum = 0;
     for (unsigned k = 0; k < LOOK_WORDS; k++) {
         sum += x->word[k] * odd[k] ^ x->word[k] >> 32;

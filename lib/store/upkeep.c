@@ -68,7 +68,8 @@ recover_journals(const char *dir, bool has_care, struct block_work *work, uint64
     char care[4096];
     snprintf(care, sizeof care, "%s/%s", dir, LOCK_OF_CARE);
     /* Nobody has that lock: then what a killed compaction left goes too. */
-    const bool may_care = has_care || access(care, F_OK) != 0 || lock_dir(dir, LOCK_OF_CARE, &care_fd, NULL) == 0;
+    const bool may_care =
+        has_care || access(care, F_OK) != 0 || lock_dir(dir, LOCK_OF_CARE, &care_fd, NULL) == 0;
     int r = remove_unfinished(dir, true, may_care, err);
     if (care_fd >= 0) {
         close(care_fd);
@@ -133,7 +134,8 @@ is_empty_dir(const char *dir)
 
 /* While somebody writes or removes, a file may go away between listing and opening. */
 static int
-files_open_steadily(const char *dir, struct log_file **ret_files, size_t *ret_count, struct bh_error *err)
+files_open_steadily(const char *dir, struct log_file **ret_files, size_t *ret_count,
+                    struct bh_error *err)
 {
     int r = -ENOENT;
     for (unsigned tries = 0; r == -ENOENT && tries < 20; tries++) {
@@ -177,13 +179,15 @@ care_lock(struct care *c, bool may_be_beside, struct bh_error *err)
 }
 
 static int
-care_begin(struct care *c, const char *dir, bool may_begin, bool may_be_beside, struct bh_error *err)
+care_begin(struct care *c, const char *dir, bool may_begin, bool may_be_beside,
+           struct bh_error *err)
 {
     *c = (struct care){ .dir = dir, .lock_fd = -1, .care_fd = -1 };
     int r = block_work_init(&c->work) != 0
                 ? bh_error_errno(err, ENOMEM, dir, "cannot start", "開始できません")
                 : 0;
-    if (r == 0 && !may_begin && !bh_store_is_log(dir)) { /* no lock is left where somebody mistyped a name */
+    /* no lock is left where somebody mistyped a name */
+    if (r == 0 && !may_begin && !bh_store_is_log(dir)) {
         struct stat st;
         r = stat(dir, &st) != 0
                 ? bh_error_errno(err, errno, dir, "cannot open", "開けません")
@@ -269,12 +273,17 @@ bh_store_compact(const char *dir, uint64_t most, bh_store_progress_fn *progress,
     }
     r = care_begin(&c, dir, false, true, err);
     const struct log_file **group = calloc(c.count + 1, sizeof *group);
-    struct rewrite x = {
-        .work = &c.work, .whole = true, .progress = progress, .arg = arg, .beside = c.beside, .err = err
-    };
+    struct rewrite x = { .work = &c.work,
+                         .whole = true,
+                         .progress = progress,
+                         .arg = arg,
+                         .beside = c.beside,
+                         .err = err };
     uint64_t left = 0;
     *ret_done = (struct bh_store_done){ 0 };
-    most = most != 0 ? most : asked_blocks() != 0 ? (uint64_t)asked_blocks() * BLOCK_ROWS : COMPACT_ROWS;
+    most = most != 0             ? most
+           : asked_blocks() != 0 ? (uint64_t)asked_blocks() * BLOCK_ROWS
+                                 : COMPACT_ROWS;
     for (size_t k = 0; r == 0 && k < c.count; k++) {
         x.total += 2 * c.files[k].block_count;
     }

@@ -13,13 +13,15 @@
 const char *
 bh_store_default_dir(char *ret, size_t size)
 {
-    const char *said = getenv(BH_STORE_DIR_VARIABLE), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const char *said = getenv(BH_STORE_DIR_VARIABLE), *state = getenv("XDG_STATE_HOME"),
+               *home = getenv("HOME");
     int n;
     if (said != NULL && said[0] != '\0') {
         n = snprintf(ret, size, "%s", said);
     } else if (geteuid() == 0) {
         n = snprintf(ret, size, "%s", OF_SYSTEM);
-    } else if (state != NULL && state[0] == '/') { /* relative ones are to be ignored, says its specification */
+    } else if (state != NULL &&
+               state[0] == '/') { /* relative ones are to be ignored, says its specification */
         n = snprintf(ret, size, "%s/beholder", state);
     } else if (home != NULL && home[0] == '/') {
         n = snprintf(ret, size, "%s/.local/state/beholder", home);

@@ -53,7 +53,9 @@ bh_store_writer_open(const struct bh_store_writer_config *cfg, struct bh_store_w
     w->run = cfg->run;
     w->countries = cfg->countries;
     w->sync_ns = cfg->sync_ns != 0 ? cfg->sync_ns : SYNC_NS;
-    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks : asked_blocks() != 0 ? asked_blocks() : SEGMENT_BLOCKS;
+    w->segment_blocks = cfg->segment_blocks != 0 ? cfg->segment_blocks
+                        : asked_blocks() != 0    ? asked_blocks()
+                                                 : SEGMENT_BLOCKS;
     w->flush_all = cfg->flush_all;
     w->keep_ns = cfg->keep_ns;
     w->keep_bytes = cfg->keep_bytes;
@@ -191,7 +193,8 @@ static uint64_t
 rows_to_flush(const struct bh_store_writer *w)
 {
     uint64_t rows = bh_store_flushed(w);
-    if (w->sealer == NULL || w->flush_all || w->rows - rows <= MANY_ROWS) { /* sealing here flushes all before */
+    /* sealing here flushes all before */
+    if (w->sealer == NULL || w->flush_all || w->rows - rows <= MANY_ROWS) {
         return w->rows;
     }
     for (unsigned k = 0; k < MARKS && k < w->marks; k++) {
@@ -238,7 +241,8 @@ bh_store_tick(struct bh_store_writer *w, int64_t now_ns, const struct bh_store_s
         w->any_tick = true;
         w->flush_ns = w->synced_ns = w->checked_ns = now_ns;
     }
-    if (now_ns < w->now_ns) { /* it should only go forward; when it does not, nothing may wait for it */
+    /* it should only go forward; when it does not, nothing may wait for it */
+    if (now_ns < w->now_ns) {
         w->flush_ns = w->checked_ns = now_ns - FLUSH_NS;
         w->synced_ns = now_ns - (int64_t)w->sync_ns;
         w->marks = 0;

@@ -39,8 +39,9 @@ struct bh_store_writer {
     int journal_fd;
     char journal_path[4096];
     uint64_t journal_size, flushed,
-        judged;                          /* judged: rows whose outcomes in the journal are final */
-    int64_t now_ns, flush_ns, synced_ns, checked_ns; /* clock of the last tick, flush, sync, look at the lock */
+        judged; /* judged: rows whose outcomes in the journal are final */
+    /* clock of the last tick, flush, sync, look at the lock */
+    int64_t now_ns, flush_ns, synced_ns, checked_ns;
     bool any_tick, flush_all;
     struct mark {
         int64_t ns;
@@ -72,7 +73,8 @@ BH_NODISCARD int journal_flush(struct bh_store_writer *w, uint64_t upto,
 BH_NODISCARD int journal_sync(struct bh_store_writer *w, struct bh_error *err);
 
 /* seal.c */
-bool chunk_is_complete(const struct bh_store_writer *w, size_t chunk); /* no more rows come into it */
+/* no more rows come into it */
+bool chunk_is_complete(const struct bh_store_writer *w, size_t chunk);
 BH_NODISCARD int sealer_new(struct sealer **ret_sealer);
 void sealer_free(struct sealer *s);
 /* The first chunks, here and now. None must be handed over. */

@@ -64,8 +64,8 @@ struct bh_home_guess *bh_home_guess_new(uint32_t packets);
 void bh_home_guess_free(struct bh_home_guess *g);
 /* False when it has seen enough. */
 bool bh_home_guess_batch(struct bh_home_guess *g, const struct bh_batch *b);
-BH_NODISCARD int bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home,
-                                   struct bh_error *err);
+BH_NODISCARD int
+bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_error *err);
 
 /* ---- tracking -------------------------------------------------------------------------- */
 

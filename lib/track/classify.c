@@ -40,9 +40,13 @@ icmp(enum bh_direction dir, unsigned type)
 {
     switch (type) {
     case 8:
-        return dir == BH_DIR_IN ? BH_CLASS_ICMP_ECHO_REQUEST : dir == BH_DIR_OUT ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_IN    ? BH_CLASS_ICMP_ECHO_REQUEST
+               : dir == BH_DIR_OUT ? (uint8_t)BY_ECHO
+                                   : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 0:
-        return dir == BH_DIR_OUT ? BH_CLASS_ICMP_ECHO_REPLY_SENT : dir == BH_DIR_IN ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_OUT  ? BH_CLASS_ICMP_ECHO_REPLY_SENT
+               : dir == BH_DIR_IN ? (uint8_t)BY_ECHO
+                                  : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 3:
         return BY_QUOTE;
     case 4:
@@ -64,9 +68,13 @@ icmp6(enum bh_direction dir, unsigned type)
 {
     switch (type) {
     case 128:
-        return dir == BH_DIR_IN ? BH_CLASS_ICMP_ECHO_REQUEST : dir == BH_DIR_OUT ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_IN    ? BH_CLASS_ICMP_ECHO_REQUEST
+               : dir == BH_DIR_OUT ? (uint8_t)BY_ECHO
+                                   : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 129:
-        return dir == BH_DIR_OUT ? BH_CLASS_ICMP_ECHO_REPLY_SENT : dir == BH_DIR_IN ? (uint8_t)BY_ECHO : (uint8_t)BH_CLASS_ICMP_OTHER;
+        return dir == BH_DIR_OUT  ? BH_CLASS_ICMP_ECHO_REPLY_SENT
+               : dir == BH_DIR_IN ? (uint8_t)BY_ECHO
+                                  : (uint8_t)BH_CLASS_ICMP_OTHER;
     case 1:
         return BY_QUOTE;
     case 2:
@@ -84,9 +92,11 @@ classify_init(struct bh_track *t)
     memset(t->cls_table, BH_CLASS_NONE, sizeof t->cls_table);
     for (unsigned i = 0; i < 256; i++) {
         t->cls_table[BH_DIR_IN][PC_OTHER][i] = BH_CLASS_OTHER_PROTOCOL;
-        t->cls_table[BH_DIR_IN][PC_TCP][i] = t->cfg.all_accesses ? (uint8_t)BH_CLASS_ACCESS : inbound_tcp(i);
+        t->cls_table[BH_DIR_IN][PC_TCP][i] =
+            t->cfg.all_accesses ? (uint8_t)BH_CLASS_ACCESS : inbound_tcp(i);
         t->cls_table[BH_DIR_OUT][PC_TCP][i] = BY_FLOW;
-        t->cls_table[BH_DIR_IN][PC_UDP][i] = t->cfg.all_accesses ? (uint8_t)BH_CLASS_ACCESS : (uint8_t)BY_TALK;
+        t->cls_table[BH_DIR_IN][PC_UDP][i] =
+            t->cfg.all_accesses ? (uint8_t)BH_CLASS_ACCESS : (uint8_t)BY_TALK;
         t->cls_table[BH_DIR_OUT][PC_UDP][i] = BY_TALK;
         t->cls_table[BH_DIR_IN][PC_ICMP][i] = icmp(BH_DIR_IN, i);
         t->cls_table[BH_DIR_OUT][PC_ICMP][i] = icmp(BH_DIR_OUT, i);
@@ -95,8 +105,10 @@ classify_init(struct bh_track *t)
         for (unsigned pc = 0; pc < 5; pc++) {
             t->cls_table[BH_DIR_LOCAL][pc][i] = BH_CLASS_LOCAL;
         }
-        t->cls_table[BH_DIR_TRANSIT][PC_ICMP][i] = icmp(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
-        t->cls_table[BH_DIR_TRANSIT][PC_ICMP6][i] = icmp6(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
+        t->cls_table[BH_DIR_TRANSIT][PC_ICMP][i] =
+            icmp(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
+        t->cls_table[BH_DIR_TRANSIT][PC_ICMP6][i] =
+            icmp6(BH_DIR_TRANSIT, i) == BY_QUOTE ? (uint8_t)BY_QUOTE : (uint8_t)BH_CLASS_NONE;
     }
     for (unsigned pc = 0; pc < 5; pc++) {
         for (unsigned cls = 0; cls < 256; cls++) {
@@ -142,7 +154,8 @@ direction4(const struct bh_home *h, struct bh_batch *b)
         const uint32_t bcast = h->bcast_count == 1 ? h->bcast[0].first : UINT32_MAX;
         for (uint32_t i = 0; i < n; i++) {
             unsigned from = src[i] - first <= span;
-            unsigned to = (unsigned)(dst[i] - first <= span) | is_group4(dst[i]) | (dst[i] == bcast);
+            unsigned to =
+                (unsigned)(dst[i] - first <= span) | is_group4(dst[i]) | (dst[i] == bcast);
             /* transit 4, out 2, in 1, local 3: by arithmetic, so that it becomes vectors */
             dir[i] = (uint8_t)(from ? (to ? 3 : 2) : (to ? 1 : 4));
         }
@@ -169,7 +182,8 @@ static uint8_t
 direction6(const struct bh_home *h, const struct bh_ip6_pair *p)
 {
     unsigned from = home_in6(h->v6, h->v6_count, p->src_hi, p->src_lo);
-    unsigned to = (unsigned)home_in6(h->v6, h->v6_count, p->dst_hi, p->dst_lo) | (p->dst_hi >> 56 == 0xff);
+    unsigned to =
+        (unsigned)home_in6(h->v6, h->v6_count, p->dst_hi, p->dst_lo) | (p->dst_hi >> 56 == 0xff);
     return dir_of[from | to << 1];
 }
 
@@ -183,7 +197,8 @@ hash4(const struct bh_track *t, uint32_t remote, uint32_t home, uint32_t ports, 
 }
 
 static inline uint64_t
-hash6(const struct bh_track *t, uint64_t rhi, uint64_t rlo, uint64_t hhi, uint64_t hlo, uint32_t ports, unsigned proto)
+hash6(const struct bh_track *t, uint64_t rhi, uint64_t rlo, uint64_t hhi, uint64_t hlo,
+      uint32_t ports, unsigned proto)
 {
     uint64_t x = bh_mix64(rhi ^ t->key1, rlo);
     x = bh_mix64(x ^ hhi, hlo ^ t->key2);
@@ -239,7 +254,9 @@ call_key(const struct bh_batch *b, uint32_t i, bool is_dst)
         return (uint64_t)(is_dst ? b->dst[i] : b->src[i]) << 17 | (uint64_t)port << 1 | 1;
     }
     const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
-    return (is_dst ? bh_mix64(p->dst_hi ^ port, p->dst_lo) : bh_mix64(p->src_hi ^ port, p->src_lo)) | 1;
+    return (is_dst ? bh_mix64(p->dst_hi ^ port, p->dst_lo)
+                   : bh_mix64(p->src_hi ^ port, p->src_lo)) |
+           1;
 }
 
 static inline struct call *
@@ -256,7 +273,8 @@ call_note(struct bh_track *t, uint64_t key, int64_t ts_ns)
     while (k < BUCKET - 1 && bucket[k].key != key) {
         k++;
     }
-    t->bounds.conversations_lost += bucket[k].key != key && bucket[k].key != 0 && within_ns(bucket[k].ts_ns, ts_ns, TALK_NS);
+    t->bounds.conversations_lost +=
+        bucket[k].key != key && bucket[k].key != 0 && within_ns(bucket[k].ts_ns, ts_ns, TALK_NS);
     memmove(bucket + 1, bucket, k * sizeof *bucket);
     bucket[0] = (struct call){ key, ts_ns };
 }
@@ -291,7 +309,8 @@ bh_track_calls(struct bh_track *t, struct bh_batch *const *b, size_t batches)
     for (size_t k = 0; k < batches; k++) {
         for (uint32_t i = 0; i < b[k]->rows && t->coming_count < BH_TRACK_CALLS; i++) {
             if (b[k]->proto[i] == BH_PROTO_UDP && (b[k]->marks[i] & BH_MARK_NO_PORTS) == 0) {
-                t->coming[t->coming_count++] = (struct call){ call_key(b[k], i, false), b[k]->ts_ns[i] };
+                t->coming[t->coming_count++] =
+                    (struct call){ call_key(b[k], i, false), b[k]->ts_ns[i] };
             }
         }
     }
@@ -346,7 +365,8 @@ talk_find(const struct bh_track *t, uint64_t hash, uint32_t now)
 {
     struct talk *bucket = &t->talks[(hash & t->talk_mask) * BUCKET];
     for (unsigned k = 0; k < BUCKET; k++) {
-        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == tag2_of(hash) && bucket[k].opener != 0) {
+        if (bucket[k].tag == (uint32_t)(hash >> 32) && bucket[k].tag2 == tag2_of(hash) &&
+            bucket[k].opener != 0) {
             /* Signed: an error may be judged after later datagrams of its batch. */
             return (int32_t)(now - bucket[k].tick) <= (int32_t)TALK_TICKS ? &bucket[k] : NULL;
         }
@@ -369,7 +389,10 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
     struct talk *hit = talk_find(t, hash, now);
     if (hit != NULL) {
         hit->tick = now;
-        return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : hit->opener == 1 ? BH_CLASS_ACCESS : BH_CLASS_UDP_ANSWER;
+        return echo               ? BH_CLASS_ICMP_OTHER
+               : out              ? BH_CLASS_NONE
+               : hit->opener == 1 ? BH_CLASS_ACCESS
+                                  : BH_CLASS_UDP_ANSWER;
     }
     if (!out && echo) {
         return BH_CLASS_ICMP_BACKSCATTER;
@@ -381,7 +404,8 @@ talk_step(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t has
         return BH_CLASS_UDP_ANSWER;
     }
     /* One that was idle for too long stays where it is and falls out in its turn. */
-    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), tag2_of(hash), now, out ? 2 : 1 }, now);
+    talk_new(t, hash, (struct talk){ (uint32_t)(hash >> 32), tag2_of(hash), now, out ? 2 : 1 },
+             now);
     return echo ? BH_CLASS_ICMP_OTHER : out ? BH_CLASS_NONE : BH_CLASS_ACCESS;
 }
 
@@ -407,17 +431,20 @@ special_class(const struct bh_batch *b, uint32_t i, uint8_t cls)
         if (b->direction[i] != BH_DIR_IN) {
             return BH_CLASS_NONE;
         }
-        return (b->marks[i] & BH_MARK_FRAGMENT) != 0                            ? BH_CLASS_FRAGMENT
-               : (b->marks[i] & (BH_MARK_TRUNCATED | BH_MARK_MALFORMED)) != 0 ? BH_CLASS_CUT
-                                                                                : BH_CLASS_OTHER_PROTOCOL;
+        return (b->marks[i] & BH_MARK_FRAGMENT) != 0 ? BH_CLASS_FRAGMENT
+               : (b->marks[i] & (BH_MARK_TRUNCATED | BH_MARK_MALFORMED)) != 0
+                   ? BH_CLASS_CUT
+                   : BH_CLASS_OTHER_PROTOCOL;
     }
-    if ((b->marks[i] & BH_MARK_NO_FLAGS) != 0 && b->proto[i] == BH_PROTO_TCP && cls != BH_CLASS_ACCESS) {
+    if ((b->marks[i] & BH_MARK_NO_FLAGS) != 0 && b->proto[i] == BH_PROTO_TCP &&
+        cls != BH_CLASS_ACCESS) {
         return BH_CLASS_NONE;
     }
     return cls;
 }
 
-#define SPECIAL_MARKS (BH_MARK_NO_PORTS | BH_MARK_FRAGMENT | BH_MARK_DUPLICATE | BH_MARK_NO_FLAGS | BH_MARK_BAD_TIME)
+#define SPECIAL_MARKS                                                                              \
+    (BH_MARK_NO_PORTS | BH_MARK_FRAGMENT | BH_MARK_DUPLICATE | BH_MARK_NO_FLAGS | BH_MARK_BAD_TIME)
 
 static void
 look_for_ours(struct bh_track *t, const struct bh_batch *b)
@@ -466,7 +493,10 @@ has_special_rows(const struct bh_batch *b)
 static BH_ALWAYS_INLINE void
 find_classes(struct bh_track *t, struct bh_batch *b, bool special)
 {
-    static const uint8_t proto_class[256] = { [BH_PROTO_TCP] = PC_TCP, [BH_PROTO_UDP] = PC_UDP, [BH_PROTO_ICMP] = PC_ICMP, [BH_PROTO_ICMP6] = PC_ICMP6 };
+    static const uint8_t proto_class[256] = { [BH_PROTO_TCP] = PC_TCP,
+                                              [BH_PROTO_UDP] = PC_UDP,
+                                              [BH_PROTO_ICMP] = PC_ICMP,
+                                              [BH_PROTO_ICMP6] = PC_ICMP6 };
     uint32_t flows = 0, talks = 0;
     uint16_t *restrict flow_row = t->flow_row, *restrict talk_row = t->talk_row;
     for (uint32_t i = 0, n = b->rows; i < n; i++) {
@@ -475,9 +505,11 @@ find_classes(struct bh_track *t, struct bh_batch *b, bool special)
         const unsigned flags = b->tcp_flags[i], type = b->ports[i] >> 16 & 0xff;
         const unsigned sub = flags ^ ((flags ^ type) & (0U - (pc > PC_TCP)));
         uint8_t cls = t->cls_table[b->direction[i]][pc][sub];
-        if (special && BH_UNLIKELY((b->marks[i] & SPECIAL_MARKS) != 0 || b->kind[i] < BH_KIND_IP4)) {
+        if (special &&
+            BH_UNLIKELY((b->marks[i] & SPECIAL_MARKS) != 0 || b->kind[i] < BH_KIND_IP4)) {
             if (b->kind[i] < BH_KIND_IP4 || (b->marks[i] & BH_MARK_BAD_TIME) != 0) {
-                b->direction[i] = BH_DIR_UNKNOWN; /* a time that does not fit has no place among the others */
+                /* a time that does not fit has no place among the others */
+                b->direction[i] = BH_DIR_UNKNOWN;
             }
             cls = special_class(b, i, cls);
         }
@@ -518,7 +550,8 @@ bh_track_classify(struct bh_track *t, struct bh_batch *b)
         uint32_t i = talk_row[j];
         if (b->cls[i] == BY_TALK || b->cls[i] == BY_ECHO) {
             b->cls[i] = talk_step(t, b, i, t->talk_hash[j]);
-        } else if (b->direction[i] == BH_DIR_LOCAL && (b->marks[i] & BH_MARK_NO_PORTS) == 0 && is_call(t, b, i)) {
+        } else if (b->direction[i] == BH_DIR_LOCAL && (b->marks[i] & BH_MARK_NO_PORTS) == 0 &&
+                   is_call(t, b, i)) {
             call_note(t, call_key(b, i, false), b->ts_ns[i]);
         }
     }
@@ -540,9 +573,11 @@ shard_errors(const struct bh_home *h, const struct bh_batch *b, unsigned shards,
 {
     for (uint32_t k = 0; k < b->quote_rows; k++) {
         const uint32_t i = b->quotes[k].row;
-        if (b->kind[i] == BH_KIND_IP4 && !home_in4(h->v4, h->v4_count, b->src[i]) && !home_in4(h->v4, h->v4_count, b->dst[i])) {
+        if (b->kind[i] == BH_KIND_IP4 && !home_in4(h->v4, h->v4_count, b->src[i]) &&
+            !home_in4(h->v4, h->v4_count, b->dst[i])) {
             ret_shard[i] = shard_of(b->dst[i], shards);
-        } else if (b->kind[i] == BH_KIND_IP6 && direction6(h, &b->ip6[b->src[i]]) == BH_DIR_TRANSIT) {
+        } else if (b->kind[i] == BH_KIND_IP6 &&
+                   direction6(h, &b->ip6[b->src[i]]) == BH_DIR_TRANSIT) {
             const struct bh_ip6_pair *p = &b->ip6[b->src[i]];
             ret_shard[i] = shard_of(p->dst_hi ^ p->dst_lo * 3, shards);
         }
@@ -550,7 +585,8 @@ shard_errors(const struct bh_home *h, const struct bh_batch *b, unsigned shards,
 }
 
 void
-bh_track_shard(const struct bh_home *h, const struct bh_batch *b, unsigned shards, uint8_t *ret_shard)
+bh_track_shard(const struct bh_home *h, const struct bh_batch *b, unsigned shards,
+               uint8_t *ret_shard)
 {
     const bool one = h->v4_count == 1;
     const uint32_t first = one ? h->v4[0].first : 0, span = one ? h->v4[0].last - first : 0;
@@ -560,7 +596,8 @@ bh_track_shard(const struct bh_home *h, const struct bh_batch *b, unsigned shard
             if (BH_LIKELY(!from)) {
                 ret_shard[i] = shard_of(b->src[i], shards);
             } else {
-                bool to_group = is_group4(b->dst[i]) || home_in4(h->bcast, h->bcast_count, b->dst[i]);
+                bool to_group =
+                    is_group4(b->dst[i]) || home_in4(h->bcast, h->bcast_count, b->dst[i]);
                 ret_shard[i] = to_group ? BH_SHARD_ALL : shard_of(b->dst[i], shards);
             }
         } else if (b->kind[i] == BH_KIND_IP6) {
@@ -568,7 +605,9 @@ bh_track_shard(const struct bh_home *h, const struct bh_batch *b, unsigned shard
             if (!home_in6(h->v6, h->v6_count, p->src_hi, p->src_lo)) {
                 ret_shard[i] = shard_of(p->src_hi ^ p->src_lo * 3, shards);
             } else {
-                ret_shard[i] = p->dst_hi >> 56 == 0xff ? BH_SHARD_ALL : shard_of(p->dst_hi ^ p->dst_lo * 3, shards);
+                ret_shard[i] = p->dst_hi >> 56 == 0xff
+                                   ? BH_SHARD_ALL
+                                   : shard_of(p->dst_hi ^ p->dst_lo * 3, shards);
             }
         } else {
             ret_shard[i] = 0;
@@ -584,8 +623,9 @@ bh_track_first_ours(const struct bh_home *h, const struct bh_batch *b)
     for (uint32_t i = 0; i < b->rows; i++) {
         bool ours = false;
         if (b->kind[i] == BH_KIND_IP4) {
-            ours = home_in4(h->v4, h->v4_count, b->src[i]) && !home_in4(h->v4, h->v4_count, b->dst[i]) &&
-                   !is_group4(b->dst[i]) && !home_in4(h->bcast, h->bcast_count, b->dst[i]);
+            ours = home_in4(h->v4, h->v4_count, b->src[i]) &&
+                   !home_in4(h->v4, h->v4_count, b->dst[i]) && !is_group4(b->dst[i]) &&
+                   !home_in4(h->bcast, h->bcast_count, b->dst[i]);
         } else if (b->kind[i] == BH_KIND_IP6) {
             ours = direction6(h, &b->ip6[b->src[i]]) == BH_DIR_OUT;
         }

@@ -13,10 +13,14 @@
 #include <stdlib.h>
 
 static const uint8_t outcome_of[8] = {
-    [FLOW_NONE] = BH_OUTCOME_NONE,        [FLOW_SYN] = BH_OUTCOME_NONE,
-    [FLOW_HALF] = BH_OUTCOME_HALF_OPEN,   [FLOW_OPEN] = BH_OUTCOME_COMPLETE,
-    [FLOW_DONE] = BH_OUTCOME_COMPLETE,    [FLOW_REFUSED] = BH_OUTCOME_REFUSED,
-    [FLOW_RESET] = BH_OUTCOME_RESET_BY_CLIENT, [FLOW_OTHER] = BH_OUTCOME_NONE,
+    [FLOW_NONE] = BH_OUTCOME_NONE,
+    [FLOW_SYN] = BH_OUTCOME_NONE,
+    [FLOW_HALF] = BH_OUTCOME_HALF_OPEN,
+    [FLOW_OPEN] = BH_OUTCOME_COMPLETE,
+    [FLOW_DONE] = BH_OUTCOME_COMPLETE,
+    [FLOW_REFUSED] = BH_OUTCOME_REFUSED,
+    [FLOW_RESET] = BH_OUTCOME_RESET_BY_CLIENT,
+    [FLOW_OTHER] = BH_OUTCOME_NONE,
 };
 
 static inline unsigned
@@ -62,7 +66,8 @@ seen(struct flow f, uint32_t second)
 }
 
 static void
-move_add(struct bh_track *t, unsigned country, unsigned port, unsigned from, unsigned to, unsigned n)
+move_add(struct bh_track *t, unsigned country, unsigned port, unsigned from, unsigned to,
+         unsigned n)
 {
     if (n == 0 || from == to) {
         return;
@@ -77,7 +82,8 @@ move_add(struct bh_track *t, unsigned country, unsigned port, unsigned from, uns
         t->moves = p;
         t->move_cap = cap;
     }
-    t->moves[t->move_count++] = (struct bh_move){ (uint16_t)country, (uint16_t)port, (uint8_t)from, (uint8_t)to, (uint16_t)n };
+    t->moves[t->move_count++] = (struct bh_move){ (uint16_t)country, (uint16_t)port, (uint8_t)from,
+                                                  (uint8_t)to, (uint16_t)n };
 }
 
 /* A connection goes from one state to another; its accesses move with it. */
@@ -115,7 +121,8 @@ pending_add(struct bh_track *t, struct pending x)
 /* A SYN nobody answered yet, in a view that was one-sided when it came. Its 30 s began at
  * first_ns, with the first SYN of its connection. */
 static BH_NOINLINE void
-one_sided_syn(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t hash, int64_t first_ns)
+one_sided_syn(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t hash,
+              int64_t first_ns)
 {
     const uint16_t country = b->country[i], port = (uint16_t)b->ports[i];
     if (t->cfg.hold || b->counted[i] != 1) {
@@ -125,7 +132,8 @@ one_sided_syn(struct bh_track *t, const struct bh_batch *b, uint32_t i, uint64_t
         if (t->pending != NULL) {
             pending_add(t, (struct pending){ first_ns, country, port, (uint32_t)hash });
         }
-    } else if (!within_ns(first_ns, t->two_sided_ns, VERDICT_NS - 1)) { /* in the batch that made it two-sided */
+    } else if (!within_ns(first_ns, t->two_sided_ns,
+                          VERDICT_NS - 1)) { /* in the batch that made it two-sided */
         move_add(t, country, port, BH_OUTCOME_NONE, BH_OUTCOME_UNKNOWN, 1);
     }
 }
@@ -231,7 +239,8 @@ make_room(struct bh_track *t, uint64_t hash, uint32_t now)
         b = &t->flows[hash & t->flow_mask];
     }
     const unsigned state = b->rest[3] >> 9 & 7;
-    t->bounds.flows_lost += (state - FLOW_SYN <= FLOW_OPEN - FLOW_SYN) & (now - b->syn_tick[3] <= VERDICT_TICKS);
+    t->bounds.flows_lost +=
+        (state - FLOW_SYN <= FLOW_OPEN - FLOW_SYN) & (now - b->syn_tick[3] <= VERDICT_TICKS);
     return b;
 }
 
@@ -270,11 +279,13 @@ first_ns(const struct bh_batch *b, uint32_t i, uint32_t age)
 
 /* The same contact again, or a new one on the same addresses and ports. */
 static BH_NOINLINE bool
-syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uint64_t hash, uint32_t seq_seen)
+syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uint64_t hash,
+          uint32_t seq_seen)
 {
     const unsigned state = state_of(f), counted = b->counted[i] == 1;
     const uint32_t age = age_of(f, tick_of(b->ts_ns[i]));
-    if (state == FLOW_OTHER || (f.in->seq_seen[f.at] ^ seq_seen) >> 16 != 0 || age > VERDICT_TICKS) {
+    if (state == FLOW_OTHER || (f.in->seq_seen[f.at] ^ seq_seen) >> 16 != 0 ||
+        age > VERDICT_TICKS) {
         return false;
     }
     f.in->seq_seen[f.at] = seq_seen;
@@ -290,7 +301,8 @@ syn_again(struct bh_track *t, struct bh_batch *b, uint32_t i, struct flow f, uin
     } else {
         f.in->rest[f.at] += counted << 12;
     }
-    if (counted) { /* the SYN before may have been outside the period, where nobody asks for a country */
+    /* the SYN before may have been outside the period, where nobody asks for a country */
+    if (counted) {
         f.in->rest[f.at] = (f.in->rest[f.at] & ~0x1ffU) | (b->country[i] & 0x1ffU);
     }
     move_add(t, b->country[i], b->ports[i] & 0xffff, BH_OUTCOME_NONE, outcome_of[state], counted);
@@ -329,7 +341,8 @@ on_syn(struct bh_track *t, struct bh_batch *b, uint32_t i, struct bucket *bucket
 
 /* A segment of ours. */
 static void
-on_outbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket, uint64_t hash)
+on_outbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket,
+            uint64_t hash)
 {
     const uint32_t tag8 = tag8_of(hash);
     const uint32_t now = tick_of(b->ts_ns[i]), second = second_of(now);
@@ -366,17 +379,21 @@ on_outbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct buc
 
 /* An inbound segment that is no SYN. Returns its class. */
 static uint8_t
-on_inbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket, uint64_t hash)
+on_inbound(struct bh_track *t, const struct bh_batch *b, uint32_t i, struct bucket *bucket,
+           uint64_t hash)
 {
     const uint32_t now = tick_of(b->ts_ns[i]), second = second_of(now);
     const unsigned flags = b->tcp_flags[i], port = b->ports[i] & 0xffff;
     struct flow f;
-    if (!find(bucket, tag_of(hash), tag8_of(hash), &f) || ((second - f.in->seq_seen[f.at]) & 0xffff) > FLOW_IDLE_S) {
-        if ((flags & BH_TCP_RST) != 0 || (flags & (BH_TCP_SYN | BH_TCP_ACK)) == (BH_TCP_SYN | BH_TCP_ACK)) {
+    if (!find(bucket, tag_of(hash), tag8_of(hash), &f) ||
+        ((second - f.in->seq_seen[f.at]) & 0xffff) > FLOW_IDLE_S) {
+        if ((flags & BH_TCP_RST) != 0 ||
+            (flags & (BH_TCP_SYN | BH_TCP_ACK)) == (BH_TCP_SYN | BH_TCP_ACK)) {
             return BH_CLASS_TCP_BACKSCATTER;
         }
         bool bare_ack = (flags & 0x3f) == BH_TCP_ACK && b->payload_len[i] == 0;
-        return bare_ack && t->two_sided && b->ts_ns[i] >= t->two_sided_ns && !within_ns(t->cfg.start_ns, b->ts_ns[i], ACK_SCAN_AFTER_NS - 1)
+        return bare_ack && t->two_sided && b->ts_ns[i] >= t->two_sided_ns &&
+                       !within_ns(t->cfg.start_ns, b->ts_ns[i], ACK_SCAN_AFTER_NS - 1)
                    ? BH_CLASS_TCP_ACK_SCAN
                    : BH_CLASS_TCP_STRAY;
     }
@@ -416,15 +433,17 @@ tells_sender(const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
 
 /* Is the quoted packet one that we sent? Then the error is part of our own doing. */
 static bool
-quotes_ours(const struct bh_track *t, const struct bh_batch *b, uint32_t i, const struct bh_quote *q)
+quotes_ours(const struct bh_track *t, const struct bh_batch *b, uint32_t i,
+            const struct bh_quote *q)
 {
     if (!q->has_ports || !tells_sender(b, i, q)) {
         return false;
     }
     uint64_t hash = quote_hash_ours(t, q);
     struct flow f;
-    return q->proto == BH_PROTO_TCP ? find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f)
-                                    : talk_is_known(t, hash, b->ts_ns[i]);
+    return q->proto == BH_PROTO_TCP
+               ? find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f)
+               : talk_is_known(t, hash, b->ts_ns[i]);
 }
 
 /* An ICMP error, quoting what it answers. Only "destination unreachable" decides an outcome. */
@@ -433,19 +452,21 @@ on_error(struct bh_track *t, const struct bh_batch *b, uint32_t i, const struct 
 {
     const bool out = b->direction[i] == BH_DIR_OUT, in = b->direction[i] == BH_DIR_IN;
     const bool unreachable = b->ports[i] >> 16 == (b->proto[i] == BH_PROTO_ICMP6 ? 1 : 3);
-    uint8_t cls = in             ? BH_CLASS_ICMP_BACKSCATTER
-                  : !out         ? BH_CLASS_NONE
-                  : unreachable  ? BH_CLASS_ICMP_UNREACHABLE_SENT
-                                 : BH_CLASS_ICMP_OTHER;
+    uint8_t cls = in            ? BH_CLASS_ICMP_BACKSCATTER
+                  : !out        ? BH_CLASS_NONE
+                  : unreachable ? BH_CLASS_ICMP_UNREACHABLE_SENT
+                                : BH_CLASS_ICMP_OTHER;
     if (in && q != NULL && quotes_ours(t, b, i, q)) {
         return BH_CLASS_ICMP_OTHER;
     }
-    if (q == NULL || !unreachable || !q->has_ports || q->proto != BH_PROTO_TCP || in || !tells_sender(b, i, q)) {
+    if (q == NULL || !unreachable || !q->has_ports || q->proto != BH_PROTO_TCP || in ||
+        !tells_sender(b, i, q)) {
         return cls;
     }
     uint64_t hash = quote_hash(t, q);
     struct flow f;
-    if (!find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f) || state_of(f) != FLOW_SYN) {
+    if (!find(&t->flows[hash & t->flow_mask], tag_of(hash), tag8_of(hash), &f) ||
+        state_of(f) != FLOW_SYN) {
         return cls;
     }
     const uint32_t age = age_of(f, tick_of(b->ts_ns[i]));
@@ -500,8 +521,10 @@ bh_track_verdict(const struct bh_track *t, uint32_t connection, int64_t ts_ns)
         return v;
     }
     /* Of its first SYN. */
-    ts_ns = (int64_t)((uint64_t)ts_ns - ((uint64_t)(connection >> CONN_BITS) << (TICK_SHIFT + AGE_SHIFT)));
-    return t->two_sided && within_ns(ts_ns, t->two_sided_ns, VERDICT_NS - 1) ? BH_OUTCOME_SILENT : BH_OUTCOME_UNKNOWN;
+    ts_ns = (int64_t)((uint64_t)ts_ns -
+                      ((uint64_t)(connection >> CONN_BITS) << (TICK_SHIFT + AGE_SHIFT)));
+    return t->two_sided && within_ns(ts_ns, t->two_sided_ns, VERDICT_NS - 1) ? BH_OUTCOME_SILENT
+                                                                             : BH_OUTCOME_UNKNOWN;
 }
 
 /* ---- life --------------------------------------------------------------------------------------- */
@@ -527,8 +550,9 @@ bh_track_new(const struct bh_track_config *cfg, struct bh_track **ret_track)
     t->talk_row = malloc(BH_BATCH_STRIDE * sizeof *t->talk_row);
     t->flow_hash = malloc(BH_BATCH_STRIDE * sizeof *t->flow_hash);
     t->talk_hash = malloc(BH_BATCH_STRIDE * sizeof *t->talk_hash);
-    bool ok = tables_init(t, cfg->flow_slots) == 0 && t->moves != NULL && t->calls != NULL && t->coming != NULL && t->served != NULL &&
-              t->flow_row != NULL && t->talk_row != NULL && t->flow_hash != NULL && t->talk_hash != NULL;
+    bool ok = tables_init(t, cfg->flow_slots) == 0 && t->moves != NULL && t->calls != NULL &&
+              t->coming != NULL && t->served != NULL && t->flow_row != NULL &&
+              t->talk_row != NULL && t->flow_hash != NULL && t->talk_hash != NULL;
     if (ok && cfg->outcomes && !cfg->two_sided && !cfg->hold) {
         t->pending = bh_pages_new(sizeof *t->pending * PENDING_SLOTS, false);
         ok = t->pending != NULL;

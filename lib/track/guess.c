@@ -12,15 +12,15 @@
 #include <stdlib.h>
 
 struct seen {
-    uint64_t hi, lo; /* IPv4: hi = 0, lo = address | 1 << 32 */
-    uint32_t packets; /* as destination */
+    uint64_t hi, lo;     /* IPv4: hi = 0, lo = address | 1 << 32 */
+    uint32_t packets;    /* as destination */
     uint32_t sources[3]; /* hashes of up to three SYN sources */
     uint8_t source_count;
     bool used, is_v6;
     bool answered; /* a SYN           */
     bool replied;  /* to anything else */
     bool told;     /* to be ours, by the log */
-    bool group; /* broadcast or multicast */
+    bool group;    /* broadcast or multicast */
 };
 
 struct bh_home_guess {
@@ -87,7 +87,8 @@ look(struct bh_home_guess *g, uint64_t hi, uint64_t lo, bool is_v6)
 static bool
 asked_known(const struct bh_home_guess *g, uint64_t hash)
 {
-    for (uint32_t at = (uint32_t)(hash >> 32) & g->asked_mask; g->asked[at] != 0; at = (at + 1) & g->asked_mask) {
+    for (uint32_t at = (uint32_t)(hash >> 32) & g->asked_mask; g->asked[at] != 0;
+         at = (at + 1) & g->asked_mask) {
         if (g->asked[at] == hash) {
             return true;
         }
@@ -133,7 +134,8 @@ address_hash(uint64_t hi, uint64_t lo)
 
 /* An error about what the receiver sent to the sender itself: routers speak of others. */
 static bool
-quotes_asker(const struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uint64_t from, uint64_t to)
+quotes_asker(const struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uint64_t from,
+             uint64_t to)
 {
     for (uint32_t k = 0; k < b->quote_rows && b->quotes[k].row <= i; k++) {
         const struct bh_quote *q = &b->quotes[k];
@@ -144,15 +146,16 @@ quotes_asker(const struct bh_home_guess *g, const struct bh_batch *b, uint32_t i
         uint64_t asker = v6 ? address_hash(q->ip6.src_hi, q->ip6.src_lo) : address_hash(0, q->src);
         uint64_t asked = v6 ? address_hash(q->ip6.dst_hi, q->ip6.dst_lo) : address_hash(0, q->dst);
         bool by_port = q->has_ports && (q->proto == BH_PROTO_TCP || q->proto == BH_PROTO_UDP);
-        return asker == to && asked == from && asked_known(g, conversation(to, from, by_port ? q->ports : 0, q->proto));
+        return asker == to && asked == from &&
+               asked_known(g, conversation(to, from, by_port ? q->ports : 0, q->proto));
     }
     return false;
 }
 
 /* Notes what a packet asks for, or whom it answers: a SYN, or anything else. */
 static void
-guess_answers(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uint64_t from, uint64_t to, struct seen *s,
-              struct seen *d)
+guess_answers(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uint64_t from,
+              uint64_t to, struct seen *s, struct seen *d)
 {
     const unsigned proto = b->proto[i], type = b->ports[i] >> 16;
     const uint32_t back = b->ports[i] << 16 | b->ports[i] >> 16;
@@ -163,7 +166,8 @@ guess_answers(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i, uin
             asked_add(g, conversation(from, to, b->ports[i], proto));
         } else if ((flags & BH_TCP_RST) != 0 || flags == (BH_TCP_SYN | BH_TCP_ACK)) {
             s->answered |= asked_known(g, conversation(to, from, back, proto));
-            s->replied |= (flags & BH_TCP_RST) != 0 && asked_known(g, conversation(to, from, back, 0));
+            s->replied |=
+                (flags & BH_TCP_RST) != 0 && asked_known(g, conversation(to, from, back, 0));
         } else if (flags == BH_TCP_ACK || flags == 0 || flags == BH_TCP_FIN) {
             asked_add(g, conversation(from, to, b->ports[i], 0));
         }
@@ -198,7 +202,8 @@ guess_row(struct bh_home_guess *g, const struct bh_batch *b, uint32_t i)
     d->packets++;
     if (b->has_direction) {
         d->told |= b->direction[i] == BH_DIR_IN || b->direction[i] == BH_DIR_LOCAL;
-        look(g, shi, slo, is_v6)->told |= b->direction[i] == BH_DIR_OUT || b->direction[i] == BH_DIR_LOCAL;
+        look(g, shi, slo, is_v6)->told |=
+            b->direction[i] == BH_DIR_OUT || b->direction[i] == BH_DIR_LOCAL;
     }
     if ((b->marks[i] & BH_MARK_NO_PORTS) == 0) {
         struct seen *s = look(g, shi, slo, is_v6); /* never moves d: the table does not grow */
@@ -230,7 +235,8 @@ put_prefixes(struct bh_buf *out, uint32_t first, uint32_t last)
         }
         struct bh_ip ip = bh_ip_from_v4((uint32_t)at);
         bh_ip_format(&ip, text);
-        bh_buf_printf(out, bits == 0 ? "%s%s" : "%s%s/%u", out->len > 0 ? "," : "", text, 32 - bits);
+        bh_buf_printf(out, bits == 0 ? "%s%s" : "%s%s/%u", out->len > 0 ? "," : "", text,
+                      32 - bits);
         at += 1ULL << bits;
     }
 }
@@ -264,8 +270,11 @@ describe(struct bh_home *h)
         }
         shown++;
         for (int lang = 0; lang < BH_LANGS; lang++) {
-            bh_buf_printf(&h->text[lang], "%s%s%s%s", i == 0 ? "" : lang == BH_JA ? "、" : ", ", a,
-                          single ? "" : "-", single ? "" : z);
+            bh_buf_printf(&h->text[lang], "%s%s%s%s",
+                          i == 0          ? ""
+                          : lang == BH_JA ? "、"
+                                          : ", ",
+                          a, single ? "" : "-", single ? "" : z);
         }
     }
     if (total > shown) {
@@ -277,7 +286,8 @@ describe(struct bh_home *h)
 static int
 take(struct bh_home *h, const struct seen *s)
 {
-    return s->is_v6 ? home_add_host6(h, s->hi, s->lo) : home_add_range4(h, (uint32_t)s->lo, (uint32_t)s->lo);
+    return s->is_v6 ? home_add_host6(h, s->hi, s->lo)
+                    : home_add_range4(h, (uint32_t)s->lo, (uint32_t)s->lo);
 }
 
 /* The order of addresses: IPv4 first. What is as good as another must not depend on hashes. */
@@ -317,7 +327,8 @@ bh_home_guess_end(struct bh_home_guess *g, struct bh_home *ret_home, struct bh_e
         if (s->replied) {
             r = take(&h, s);
         }
-        if (s->packets > 0 && (most == NULL || s->packets > most->packets || (s->packets == most->packets && is_before(s, most)))) {
+        if (s->packets > 0 && (most == NULL || s->packets > most->packets ||
+                               (s->packets == most->packets && is_before(s, most)))) {
             most = s;
         }
     }

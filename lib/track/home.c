@@ -173,7 +173,7 @@ describe(struct bh_home *h, struct bh_ip ip, unsigned len, bool is_net)
     char text[BH_IP_TEXT_MAX];
     const char *force = is_net || has_host_bits(&ip, len) ? "" : "host:";
     for (unsigned bit = len; is_net && bit < (ip.family == 6 ? 128U : 32U); bit++) {
-        ip.octets[bit / 8] &= (uint8_t)~(0x80U >> bit % 8);
+        ip.octets[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
     }
     bh_ip_format(&ip, text);
     unsigned max = ip.family == 6 ? 128 : 32;
@@ -219,18 +219,20 @@ parse_one(struct bh_home *h, const char *s, size_t n, struct bh_error *err)
     size_t addr_len = slash == NULL ? n : (size_t)(slash - s);
     struct bh_ip ip;
     if (!bh_ip_parse(s, addr_len, &ip)) {
-        return bh_error_set(err, BH_EUSAGE, word,
-                            "not an address; write it as 203.0.113.60/24, 203.0.113.0/24 or "
-                            "2001:db8::/64, several joined by commas",
-                            "アドレスではありません。203.0.113.60/24、203.0.113.0/24、2001:db8::/64 "
-                            "のように書き、複数はコンマでつなぎます");
+        return bh_error_set(
+            err, BH_EUSAGE, word,
+            "not an address; write it as 203.0.113.60/24, 203.0.113.0/24 or "
+            "2001:db8::/64, several joined by commas",
+            "アドレスではありません。203.0.113.60/24、203.0.113.0/24、2001:db8::/64 "
+            "のように書き、複数はコンマでつなぎます");
     }
     unsigned max = ip.family == 6 ? 128 : 32, len = max;
     if (slash != NULL && !parse_len(slash + 1, n - addr_len - 1, max, &len)) {
         return bh_error_set(err, BH_EUSAGE, word, "the prefix length is a number from 0 to %u",
                             "プレフィックス長は 0 から %u までの数です", max);
     }
-    bool is_net = force_net || (!force_host && slash != NULL && len < max && !has_host_bits(&ip, len));
+    bool is_net =
+        force_net || (!force_host && slash != NULL && len < max && !has_host_bits(&ip, len));
     int r = is_net ? add_network(h, &ip, len) : add_host(h, &ip, len);
     if (r != 0) {
         return bh_error_errno(err, -r, word, "out of memory", "メモリが足りません");
@@ -347,6 +349,6 @@ bh_home_is_near(const struct bh_home *h, const struct bh_ip *ip)
     if (ip->family == 4) {
         return home_in4(h->near4, h->near4_count, bh_get_be32(ip->octets));
     }
-    return ip->family == 6 && home_in6(h->near6, h->near6_count, bh_get_be64(ip->octets),
-                                       bh_get_be64(ip->octets + 8));
+    return ip->family == 6 &&
+           home_in6(h->near6, h->near6_count, bh_get_be64(ip->octets), bh_get_be64(ip->octets + 8));
 }

@@ -61,7 +61,8 @@ bool
 flows_grow(struct bh_track *t)
 {
     const uint32_t old = t->flow_mask + 1;
-    struct bucket *flows = t->flow_mask >= t->flow_most ? NULL : bh_pages_new(sizeof *flows * old * 2UL, true);
+    struct bucket *flows =
+        t->flow_mask >= t->flow_most ? NULL : bh_pages_new(sizeof *flows * old * 2UL, true);
     if (flows == NULL) {
         return false;
     }
@@ -91,7 +92,8 @@ sweep(struct bh_track *t, uint32_t now, bool is_late)
         unsigned at = 0;
         for (unsigned k = 0; k < BUCKET; k++) {
             const unsigned state = b->rest[k] >> 9 & 7;
-            if (state == FLOW_NONE || !is_near(second_of(now) - b->seq_seen[k]) || (is_late && now - b->syn_tick[k] > HOUR_TICKS)) {
+            if (state == FLOW_NONE || !is_near(second_of(now) - b->seq_seen[k]) ||
+                (is_late && now - b->syn_tick[k] > HOUR_TICKS)) {
                 continue;
             }
             if (at != k) {
@@ -113,7 +115,8 @@ flows_sweep(struct bh_track *t, uint32_t now)
     const int32_t since = (int32_t)(now - t->swept_tick);
     t->rows_since_sweep += t->flow_rows;
     /* Not more than a bucket a row, however the time of a file jumps. */
-    if ((since >= (int32_t)SWEEP_TICKS || since <= -(int32_t)SWEEP_TICKS) && t->rows_since_sweep > t->flow_mask) {
+    if ((since >= (int32_t)SWEEP_TICKS || since <= -(int32_t)SWEEP_TICKS) &&
+        t->rows_since_sweep > t->flow_mask) {
         sweep(t, now, since < 0 || since >= 16 * (int32_t)HOUR_TICKS);
     }
 }
@@ -122,7 +125,9 @@ bool
 talks_grow(struct bh_track *t)
 {
     const uint32_t old = t->talk_mask + 1;
-    struct talk *talks = t->talk_mask >= t->talk_most ? NULL : bh_pages_new(sizeof *talks * BUCKET * old * 2UL, true);
+    struct talk *talks = t->talk_mask >= t->talk_most
+                             ? NULL
+                             : bh_pages_new(sizeof *talks * BUCKET * old * 2UL, true);
     if (talks == NULL) {
         return false;
     }

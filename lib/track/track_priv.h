@@ -31,7 +31,16 @@ struct flow {
     unsigned at;
 };
 
-enum flow_state { FLOW_NONE, FLOW_SYN, FLOW_HALF, FLOW_OPEN, FLOW_DONE, FLOW_REFUSED, FLOW_RESET, FLOW_OTHER };
+enum flow_state {
+    FLOW_NONE,
+    FLOW_SYN,
+    FLOW_HALF,
+    FLOW_OPEN,
+    FLOW_DONE,
+    FLOW_REFUSED,
+    FLOW_RESET,
+    FLOW_OTHER
+};
 
 /* Values of a class beyond enum bh_class, while it is open who decides. */
 enum { BY_FLOW = 200, BY_TALK = 201, BY_QUOTE = 202, BY_ECHO = 203 };

@@ -54,7 +54,8 @@ unsigned bh_clock_digits(int64_t ts_ns);
 /* Half-open bounds in ns; INT64_MIN / INT64_MAX when open. */
 struct bh_period {
     int64_t start_ns, end_ns;
-    int64_t last_ns; /* > 0: the length asked for by --last, resolved when the newest record is known */
+    /* > 0: the length asked for by --last, resolved when the newest record is known */
+    int64_t last_ns;
 };
 
 /* --since, --until, --last (each may be NULL). Dates (2007-07-31), times (2007-07-31T12:00,
@@ -62,8 +63,8 @@ struct bh_period {
  * "3 days ago", 7d, 12h, 2w. A day, hour, minute or second given to --until is included whole.
  * A local hour that occurs twice means its first; one that never occurs is an error that
  * names its neighbours. now_ns: for words relative to now. */
-BH_NODISCARD int bh_period_parse(const char *since, const char *until, const char *last,
-                                 int64_t now_ns, struct bh_period *ret_period,
-                                 struct bh_error *err);
+BH_NODISCARD int
+bh_period_parse(const char *since, const char *until, const char *last, int64_t now_ns,
+                struct bh_period *ret_period, struct bh_error *err);
 
 #endif

@@ -387,7 +387,8 @@ scan_table(const char *file_name, const char *sep, const char *name,
     }
     while (!found && fgets(line, sizeof line, file) != NULL) {
         if (strstr(line, name) == NULL) {
-            continue; /* of thousands of lines one or two: splitting all was a fifth of a small report */
+            /* of thousands of lines one or two: splitting all was a fifth of a small report */
+            continue;
         }
         char *field[4];
         int count = 0;

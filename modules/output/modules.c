@@ -84,16 +84,19 @@ check_owner(const char *path, struct bh_error *err)
     if (stat(path, &st) != 0) {
         return bh_error_errno(err, errno, path, "cannot load", "読み込めません");
     }
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH) != 0 || !S_ISREG(st.st_mode)) {
-        return bh_error_set(err, -EPERM, path,
-                            "is not loaded: others may change it (it must be a file of root or of this user)",
-                            "は読み込みません。ほかのユーザーが変更できます (root かこのユーザーのファイルであること)");
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & S_IWOTH) != 0 ||
+        !S_ISREG(st.st_mode)) {
+        return bh_error_set(
+            err, -EPERM, path,
+            "is not loaded: others may change it (it must be a file of root or of this user)",
+            "は読み込みません。ほかのユーザーが変更できます (root かこのユーザーのファイルであること)");
     }
     return 0;
 }
 
 static int
-load_file(const char *path, const char *name, const struct bh_output_module **ret, struct bh_error *err)
+load_file(const char *path, const char *name, const struct bh_output_module **ret,
+          struct bh_error *err)
 {
     char symbol[NAME_MOST + 32];
     int r = check_owner(path, err);
@@ -102,7 +105,8 @@ load_file(const char *path, const char *name, const struct bh_output_module **re
     }
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (object == NULL) {
-        return bh_error_set(err, BH_EFORMAT, path, "cannot load: %s", "読み込めません: %s", dlerror());
+        return bh_error_set(err, BH_EFORMAT, path, "cannot load: %s", "読み込めません: %s",
+                            dlerror());
     }
     snprintf(symbol, sizeof symbol, "bh_output_module_%s", name);
     for (char *p = symbol; *p != '\0'; p++) {
@@ -159,7 +163,8 @@ bh_module_load(const char *name, const struct bh_output_module **ret, struct bh_
     } else if (is_name(name, strlen(name))) {
         return load_named(name, ret, err);
     }
-    return bh_error_set(err, BH_EUSAGE, name, "is no name of a module", "はモジュールの名前ではありません");
+    return bh_error_set(err, BH_EUSAGE, name, "is no name of a module",
+                        "はモジュールの名前ではありません");
 }
 
 const struct bh_output_module *
@@ -224,7 +229,8 @@ bh_module_names(char ***ret_names)
 const struct bh_output_module *const *
 bh_modules(size_t *ret_count)
 {
-    static const struct bh_output_module *all[128]; /* loaded once, for as long as the program runs */
+    /* loaded once, for as long as the program runs */
+    static const struct bh_output_module *all[128];
     static size_t loaded;
     if (loaded == 0) {
         char **names;

@@ -15,7 +15,8 @@ main(int argc, char **argv)
         return 1;
     }
     bh_output_describe(m, BH_DESCRIBE_MAN, BH_EN, &text);
-    const bool good = !text.failed && fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+    const bool good =
+        !text.failed && fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
     bh_buf_done(&text);
     return good ? 0 : 1;
 }

@@ -44,14 +44,17 @@ struct operands {
     size_t word_count;
     char log_dir[4096]; /* the default log, when that is what is read */
 };
-BH_NODISCARD int program_operands(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err);
+BH_NODISCARD int program_operands(const struct bh_args *a, const char *command,
+                                  struct operands *ret, struct bh_error *err);
 /* The same, or what --log-dir names, or the default log when no file is named. */
-BH_NODISCARD int program_operands_or_log(const struct bh_args *a, const char *command, struct operands *ret, struct bh_error *err);
+BH_NODISCARD int program_operands_or_log(const struct bh_args *a, const char *command,
+                                         struct operands *ret, struct bh_error *err);
 /* What is to be said about the input, on stderr; returns the exit code: 1 when something is damaged. */
 int program_notes(const struct bh_capture_note *notes, size_t count, enum bh_lang lang, bool quiet);
 
 /* --keep and --keep-size, as far as they are given. */
-BH_NODISCARD int program_keep(const struct bh_args *a, uint64_t *ret_ns, uint64_t *ret_bytes, struct bh_error *err);
+BH_NODISCARD int
+program_keep(const struct bh_args *a, uint64_t *ret_ns, uint64_t *ret_bytes, struct bh_error *err);
 
 /* Ctrl-C and SIGTERM, after program_catch_stop(): 0, or which one came. What goes on looks at it between two steps. */
 extern volatile sig_atomic_t program_stopped;
@@ -65,11 +68,13 @@ struct asked_records {
     struct bh_anonymize *anonymize; /* NULL: addresses as they are */
 };
 /* Parses; `run` does it and returns the exit code. */
-int program_records(int argc, char **argv, const struct bh_command *command, int (*run)(struct asked_records *q));
+int program_records(int argc, char **argv, const struct bh_command *command,
+                    int (*run)(struct asked_records *q));
 /* bh_records_run() with the bar, notes and Ctrl-C; what lines need of a log is `needs` (BH_NEEDS_...). When
  * 0, *ret_code is the exit code of what was found on the way. */
-BH_NODISCARD int program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs,
-                                      struct bh_records *ret, int *ret_code, struct bh_error *err);
+BH_NODISCARD int
+program_read_records(struct asked_records *q, struct bh_records_config *cfg, uint32_t needs,
+                     struct bh_records *ret, int *ret_code, struct bh_error *err);
 /* Ctrl-C was pressed: what is being done ends at its next step. Only after program_read_records() began. */
 bool program_is_interrupted(void);
 /* What was asked for with Ctrl-C happens now. */

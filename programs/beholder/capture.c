@@ -172,8 +172,8 @@ check_writer(const char *dir, struct bh_error *err)
 #define DEFAULT_CONFIG "/etc/beholder/beholder.conf"
 
 static int
-set(struct bh_config *c, const struct bh_args *a, const char *option, const char *section, const char *key,
-    const char *value, struct bh_error *err)
+set(struct bh_config *c, const struct bh_args *a, const char *option, const char *section,
+    const char *key, const char *value, struct bh_error *err)
 {
     char from[64];
     snprintf(from, sizeof from, "--%s", option);
@@ -205,14 +205,21 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
     static const struct {
         const char *option, *section, *key, *unit;
     } plain[] = {
-        { "sensor", "site", "sensor", "" },       { "home", "site", "home", "" },
-        { "country-db", "site", "country-db", "" }, { "user", "site", "user", "" },
-        { "ring", "capture", "ring", "M" },       { "threads", "capture", "threads", "" },
+        { "sensor", "site", "sensor", "" },
+        { "home", "site", "home", "" },
+        { "country-db", "site", "country-db", "" },
+        { "user", "site", "user", "" },
+        { "ring", "capture", "ring", "M" },
+        { "threads", "capture", "threads", "" },
         { "outcomes", "capture", "outcomes", "" },
-        { "status-socket", "site", "status-socket", "" }, { "metrics-file", "site", "metrics-file", "" },
+        { "status-socket", "site", "status-socket", "" },
+        { "metrics-file", "site", "metrics-file", "" },
         { "metrics-listen", "site", "metrics-listen", "" },
-        { "capture", "capture", "capture", "" },  { "write", "site", "log-dir", "" },       { "queue", "output log", "queue", "M" },
-        { "profile", "output log", "profile", "" }, { "sync", "output log", "sync", "s" },
+        { "capture", "capture", "capture", "" },
+        { "write", "site", "log-dir", "" },
+        { "queue", "output log", "queue", "M" },
+        { "profile", "output log", "profile", "" },
+        { "sync", "output log", "sync", "s" },
     };
     int r = 0;
     for (size_t k = 0; r == 0 && k < BH_COUNT(plain); k++) {
@@ -220,7 +227,8 @@ set_all(struct bh_config *c, const struct bh_args *a, struct bh_error *err)
         const char *text = bh_arg(a, plain[k].option);
         snprintf(value, sizeof value, "%s%s", text != NULL ? text : "", plain[k].unit);
         r = set(c, a, plain[k].option, plain[k].section, plain[k].key, value, err);
-        if (r == 0 && strcmp(plain[k].section, "output log") == 0 && bh_arg_given(a, plain[k].option)) {
+        if (r == 0 && strcmp(plain[k].section, "output log") == 0 &&
+            bh_arg_given(a, plain[k].option)) {
             r = set(c, a, plain[k].option, "output log", "module", "iplog", err);
         }
     }
@@ -251,7 +259,8 @@ read_config(struct bh_config *c, const struct bh_args *a, struct face *f, struct
     int set = set_all(c, a, err);
     if (set == 0 && !bh_config_given(c, BH_CONFIG_SITE, "log-dir")) {
         char dir[4096]; /* where reports look, too */
-        set = bh_config_set(c, "site", "log-dir", bh_store_default_dir(dir, sizeof dir), "default", err);
+        set = bh_config_set(c, "site", "log-dir", bh_store_default_dir(dir, sizeof dir), "default",
+                            err);
     }
     r = r != 0 ? r : set;
     const int whole = set != 0 ? 0 : bh_config_finish(c);
@@ -259,7 +268,8 @@ read_config(struct bh_config *c, const struct bh_args *a, struct face *f, struct
     f->said = bh_config_error_count(c) > 0;
     for (size_t k = 0; k < bh_config_error_count(c); k++) {
         char line[1200];
-        fprintf(stderr, "beholder: %s\n", bh_error_line(bh_config_error(c, k), f->lang, line, sizeof line));
+        fprintf(stderr, "beholder: %s\n",
+                bh_error_line(bh_config_error(c, k), f->lang, line, sizeof line));
     }
     if (set != 0) {
         return set;
@@ -329,7 +339,8 @@ take_outputs(struct loaded *l, struct face *f, struct bh_error *err)
     const struct bh_config *c = l->config;
     const size_t count = bh_config_output_count(c);
     if (count > BH_SENSOR_OUTPUTS) {
-        return bh_error_set(err, BH_ELIMIT, "", "more than %u outputs", "出力は %u 個までです", BH_SENSOR_OUTPUTS);
+        return bh_error_set(err, BH_ELIMIT, "", "more than %u outputs", "出力は %u 個までです",
+                            BH_SENSOR_OUTPUTS);
     }
     for (size_t k = 0; k < count; k++) {
         struct bh_config_output from;
@@ -352,7 +363,8 @@ take_outputs(struct loaded *l, struct face *f, struct bh_error *err)
             .mark = mark_of(c, k, l->filter[k]),
         };
         for (size_t s = 0; s < from.setting_count; s++) {
-            if (strcmp(from.module->name, "iplog") == 0 && strcmp(from.settings[s].name, "directory") == 0) {
+            if (strcmp(from.module->name, "iplog") == 0 &&
+                strcmp(from.settings[s].name, "directory") == 0) {
                 snprintf(f->log, sizeof f->log, "%s", from.settings[s].value);
                 snprintf(f->log_output, sizeof f->log_output, "%s", from.name);
                 int r = check_log(f->log, err);
@@ -390,11 +402,11 @@ put_fixed(const struct bh_config *c, struct bh_buf *out)
     static const struct {
         enum bh_config_section section;
         const char *key;
-    } keys[] = { { BH_CONFIG_CAPTURE, "interface" },   { BH_CONFIG_CAPTURE, "ring" },       { BH_CONFIG_CAPTURE, "promiscuous" },
-                 { BH_CONFIG_CAPTURE, "threads" },
+    } keys[] = { { BH_CONFIG_CAPTURE, "interface" },   { BH_CONFIG_CAPTURE, "ring" },
+                 { BH_CONFIG_CAPTURE, "promiscuous" }, { BH_CONFIG_CAPTURE, "threads" },
                  { BH_CONFIG_CAPTURE, "capture" },     { BH_CONFIG_CAPTURE, "kernel-filter" },
-                 { BH_CONFIG_CAPTURE, "outcomes" },    { BH_CONFIG_SITE, "user" },          { BH_CONFIG_SITE, "status-socket" },
-                 { BH_CONFIG_SITE, "metrics-listen" } };
+                 { BH_CONFIG_CAPTURE, "outcomes" },    { BH_CONFIG_SITE, "user" },
+                 { BH_CONFIG_SITE, "status-socket" },  { BH_CONFIG_SITE, "metrics-listen" } };
     for (size_t k = 0; k < BH_COUNT(keys); k++) {
         const char *value = bh_config_text(c, keys[k].section, keys[k].key);
         bh_buf_printf(out, "%s=%s\n", keys[k].key, value != NULL ? value : "");
@@ -461,9 +473,10 @@ load(struct face *f, struct loaded **ret, struct bh_error *err)
     }
     int r = read_config(l->config, f->args, f, err);
     if (r == 0 && !bh_config_given(l->config, BH_CONFIG_CAPTURE, "interface")) {
-        r = bh_error_set(err, BH_EUSAGE, "beholder capture",
-                         "say what to watch: -i IF (beholder interfaces lists them)",
-                         "監視するインターフェースを -i で指定してください (一覧は beholder interfaces)");
+        r = bh_error_set(
+            err, BH_EUSAGE, "beholder capture",
+            "say what to watch: -i IF (beholder interfaces lists them)",
+            "監視するインターフェースを -i で指定してください (一覧は beholder interfaces)");
     }
     r = r != 0 ? r : take_outputs(l, f, err);
     if (r == 0 && bh_arg_given(f->args, "write") && f->log[0] == '\0') {

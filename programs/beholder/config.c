@@ -42,7 +42,8 @@ say_errors(const struct bh_config *c, enum bh_lang lang)
 static void
 say_summary(const struct bh_config *c, const char *path, enum bh_lang lang)
 {
-    printf(lang == BH_JA ? "%s: 正常です。インターフェース %s、出力 %zu:" : "%s: good; interfaces %s, %zu outputs:",
+    printf(lang == BH_JA ? "%s: 正常です。インターフェース %s、出力 %zu:"
+                         : "%s: good; interfaces %s, %zu outputs:",
            path, bh_config_text(c, BH_CONFIG_CAPTURE, "interface"), bh_config_output_count(c));
     for (size_t k = 0; k < bh_config_output_count(c); k++) {
         struct bh_config_output o;
@@ -71,7 +72,8 @@ on_config(const struct bh_args *a, const char *command, bool print, enum bh_lang
     int r = absent ? 0 : bh_config_read(c, path);
     if (r == 0 && !bh_config_given(c, BH_CONFIG_SITE, "log-dir")) {
         char dir[4096]; /* as the sensor would, and reports do */
-        r = bh_config_set(c, "site", "log-dir", bh_store_default_dir(dir, sizeof dir), "default", &err);
+        r = bh_config_set(c, "site", "log-dir", bh_store_default_dir(dir, sizeof dir), "default",
+                          &err);
     }
     const int whole = bh_config_finish(c);
     r = r != 0 ? r : whole;
@@ -81,7 +83,8 @@ on_config(const struct bh_args *a, const char *command, bool print, enum bh_lang
             printf("{\"good\":true,\"outputs\":%zu}\n", bh_config_output_count(c));
         } else if (absent) {
             printf(lang == BH_JA ? "%s: ありません。センサーは既定値で動きます\n"
-                                 : "%s: is not there; the sensor runs with defaults\n", path);
+                                 : "%s: is not there; the sensor runs with defaults\n",
+                   path);
         } else {
             say_summary(c, path, lang);
         }
@@ -106,11 +109,16 @@ on_config(const struct bh_args *a, const char *command, bool print, enum bh_lang
 /* ---- outputs ----------------------------------------------------------------------------------- */
 
 static const char *const type_names[][BH_LANGS] = {
-    [BH_SETTING_TEXT] = { "text", "文字列" },       [BH_SETTING_UINT] = { "number", "数" },
-    [BH_SETTING_BOOL] = { "yes|no", "yes|no" },     [BH_SETTING_CHOICE] = { "", "" },
-    [BH_SETTING_DURATION] = { "duration", "時間" }, [BH_SETTING_SIZE] = { "size", "大きさ" },
-    [BH_SETTING_DIR] = { "directory", "ディレクトリ" }, [BH_SETTING_FILE_OUT] = { "file", "ファイル" },
-    [BH_SETTING_FILE_IN] = { "file", "ファイル" },  [BH_SETTING_SECRET] = { "file of a secret", "秘密のファイル" },
+    [BH_SETTING_TEXT] = { "text", "文字列" },
+    [BH_SETTING_UINT] = { "number", "数" },
+    [BH_SETTING_BOOL] = { "yes|no", "yes|no" },
+    [BH_SETTING_CHOICE] = { "", "" },
+    [BH_SETTING_DURATION] = { "duration", "時間" },
+    [BH_SETTING_SIZE] = { "size", "大きさ" },
+    [BH_SETTING_DIR] = { "directory", "ディレクトリ" },
+    [BH_SETTING_FILE_OUT] = { "file", "ファイル" },
+    [BH_SETTING_FILE_IN] = { "file", "ファイル" },
+    [BH_SETTING_SECRET] = { "file of a secret", "秘密のファイル" },
     [BH_SETTING_PEER] = { "host:port or socket", "ホスト:ポート かソケット" },
     [BH_SETTING_COMMAND] = { "program", "プログラム" },
     [BH_SETTING_LOOPBACK] = { "loopback address:port", "ループバックアドレス:ポート" },
@@ -134,7 +142,8 @@ list_modules(bool json, enum bh_lang lang)
         const struct bh_output_module *m;
         struct bh_error err = { 0 };
         if (bh_module_load(names[k], &m, &err) != 0) {
-            program_fail(&err, lang); /* one that cannot be loaded is said; the others are still there */
+            /* one that cannot be loaded is said; the others are still there */
+            program_fail(&err, lang);
         } else if (json) {
             bh_buf_puts(&out, any ? ",{\"name\":" : "{\"name\":");
             bh_buf_put_json(&out, m->name, strlen(m->name));
@@ -200,7 +209,8 @@ text_module(const struct bh_output_module *m, enum bh_lang lang, struct bh_buf *
 {
     size_t count;
     const struct bh_setting *own = bh_config_keys(BH_CONFIG_OUTPUT, &count);
-    bh_buf_printf(out, "%s - %s\n\n[output NAME]\nmodule = %s\n", m->name, m->summary[lang], m->name);
+    bh_buf_printf(out, "%s - %s\n\n[output NAME]\nmodule = %s\n", m->name, m->summary[lang],
+                  m->name);
     for (size_t k = 1; k < count; k++) { /* frames do not go to disk on their way */
         if ((m->needs & BH_OUTPUT_NEEDS_FRAMES) == 0 || strncmp(own[k].name, "spool", 5) != 0) {
             text_settings(&own[k], 1, lang, out);
@@ -233,8 +243,13 @@ on_outputs(const struct bh_args *a, const char *command, bool print, enum bh_lan
         const size_t count = bh_module_names(&names);
         const char *near = bh_nearest(operands[0], (const char *const *)names, count);
         bh_error_set(&err, BH_EUNKNOWN, words > 1 ? operands[1] : operands[0],
-                     words > 1 ? "give one name%.0s" : near != NULL ? "no such module; did you mean %s?" : "no such module; beholder outputs lists them%.0s",
-                     words > 1 ? "名前は 1 つです%.0s" : near != NULL ? "そのモジュールはありません。%s のことですか?" : "そのモジュールはありません。beholder outputs で一覧できます%.0s",
+                     words > 1      ? "give one name%.0s"
+                     : near != NULL ? "no such module; did you mean %s?"
+                                    : "no such module; beholder outputs lists them%.0s",
+                     words > 1 ? "名前は 1 つです%.0s"
+                     : near != NULL
+                         ? "そのモジュールはありません。%s のことですか?"
+                         : "そのモジュールはありません。beholder outputs で一覧できます%.0s",
                      near);
         for (size_t k = 0; k < count; k++) {
             free(names[k]);

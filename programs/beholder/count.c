@@ -102,9 +102,12 @@ count(struct asked_records *q)
     struct counting x = { .q = q };
     struct bh_error err = { 0 };
     struct bh_records records = { 0 };
-    struct bh_records_config cfg = {
-        .begin = count_begin, .sums = count_sums, .batch = count_batch, .end = count_end, .asked = &x.asked, .arg = &x
-    };
+    struct bh_records_config cfg = { .begin = count_begin,
+                                     .sums = count_sums,
+                                     .batch = count_batch,
+                                     .end = count_end,
+                                     .asked = &x.asked,
+                                     .arg = &x };
     int code = 0;
     x.cfg = (struct bh_count_config){ .keys = x.keys,
                                       .what = (enum bh_counted)place_in(bh_arg(q->args, "count"),

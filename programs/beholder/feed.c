@@ -56,7 +56,8 @@ hear(void *arg, const char *instance, enum bh_say level, const struct bh_error *
     const struct feed *f = arg;
     char line[1200];
     if (level != BH_SAY_NOTE || !bh_arg_given(f->q.args, "quiet")) {
-        fprintf(stderr, "beholder: %s: %s\n", instance, bh_error_line(err, f->q.lang, line, sizeof line));
+        fprintf(stderr, "beholder: %s: %s\n", instance,
+                bh_error_line(err, f->q.lang, line, sizeof line));
     }
 }
 
@@ -89,7 +90,8 @@ on_begin(void *arg, const struct bh_records *r)
         .countries = r->countries,
     };
     for (int lang = 0; lang < BH_LANGS; lang++) {
-        f->run.home_text[lang] = r->home != NULL && r->home->text[lang].data != NULL ? r->home->text[lang].data : "";
+        f->run.home_text[lang] =
+            r->home != NULL && r->home->text[lang].data != NULL ? r->home->text[lang].data : "";
     }
     return bh_host_run(f->host, &f->run, NULL);
 }
@@ -167,14 +169,16 @@ take_settings(struct feed *f, struct bh_error *err)
     for (size_t k = 0; k < count; k++) {
         const char *equals = strchr(words[k], '=');
         if (equals == NULL || equals == words[k] || k == SETTINGS_MOST) {
-            return bh_error_set(err, BH_EUSAGE, words[k], "must be KEY=VALUE", "キー=値 の形で指定してください");
+            return bh_error_set(err, BH_EUSAGE, words[k], "must be KEY=VALUE",
+                                "キー=値 の形で指定してください");
         }
         f->text[k] = strdup(words[k]);
         if (f->text[k] == NULL) {
             return bh_error_errno(err, ENOMEM, "--set", "cannot start", "開始できません");
         }
         f->text[k][equals - words[k]] = '\0';
-        f->setting[k] = (struct bh_host_setting){ f->text[k], f->text[k] + (equals - words[k]) + 1 };
+        f->setting[k] =
+            (struct bh_host_setting){ f->text[k], f->text[k] + (equals - words[k]) + 1 };
         f->settings++;
     }
     return 0;
@@ -185,15 +189,22 @@ open_child(struct feed *f, struct bh_error *err)
 {
     const char *command = NULL;
     for (uint32_t k = 0; k < f->module->setting_count; k++) {
-        for (size_t g = 0; f->module->settings[k].type == BH_SETTING_COMMAND && g < f->settings; g++) {
-            command = strcmp(f->setting[g].name, f->module->settings[k].name) == 0 ? f->setting[g].value : command;
+        for (size_t g = 0; f->module->settings[k].type == BH_SETTING_COMMAND && g < f->settings;
+             g++) {
+            command = strcmp(f->setting[g].name, f->module->settings[k].name) == 0
+                          ? f->setting[g].value
+                          : command;
         }
     }
     if ((f->module->needs & BH_OUTPUT_NEEDS_CHILD) == 0 || command == NULL) {
         return 0;
     }
-    const struct bh_child_config cfg = { .command = command, .instance = f->module->name, .sensor = bh_arg(f->q.args, "sensor"),
-                                         .hand_to = -1, .say = hear, .say_arg = f };
+    const struct bh_child_config cfg = { .command = command,
+                                         .instance = f->module->name,
+                                         .sensor = bh_arg(f->q.args, "sensor"),
+                                         .hand_to = -1,
+                                         .say = hear,
+                                         .say_arg = f };
     return bh_child_new(&cfg, &f->child, err); /* with the rights of who calls: it is his command */
 }
 
@@ -221,12 +232,17 @@ open_module(struct feed *f, struct bh_error *err)
     if (r != 0) {
         return r;
     }
-    const struct bh_host_config cfg = {
-        .module = f->module, .instance = f->module->name, .settings = f->setting, .setting_count = f->settings, .say = hear,
-        .say_arg = f, .child_fd = f->child != NULL ? child_fd : NULL, .child_arg = f->child
-    };
+    const struct bh_host_config cfg = { .module = f->module,
+                                        .instance = f->module->name,
+                                        .settings = f->setting,
+                                        .setting_count = f->settings,
+                                        .say = hear,
+                                        .say_arg = f,
+                                        .child_fd = f->child != NULL ? child_fd : NULL,
+                                        .child_arg = f->child };
     f->kept = bh_batch_new();
-    return f->kept == NULL ? bh_error_errno(err, ENOMEM, name, "cannot start", "開始できません") : bh_host_new(&cfg, &f->host, err);
+    return f->kept == NULL ? bh_error_errno(err, ENOMEM, name, "cannot start", "開始できません")
+                           : bh_host_new(&cfg, &f->host, err);
 }
 
 static void
@@ -262,19 +278,23 @@ feed(struct feed *f)
     int code = 0;
     int r = open_module(f, &err);
     if (r == 0) {
-        struct bh_records_config cfg = { .begin = on_begin, .batch = on_batch, .end = on_end, .arg = f };
+        struct bh_records_config cfg = {
+            .begin = on_begin, .batch = on_batch, .end = on_end, .arg = f
+        };
         r = program_read_records(&f->q, &cfg, BH_NEEDS_ALL, &records, &code, &err);
         bh_records_done(&records);
     }
     if (r != 0) {
         code = program_fail(&err, f->q.lang);
     } else if (f->gave_up || f->failed > 0) {
-        bh_error_set(&err, -EIO, f->module->name, "%" PRIu64 " records written; not all of them could be",
+        bh_error_set(&err, -EIO, f->module->name,
+                     "%" PRIu64 " records written; not all of them could be",
                      "%" PRIu64 " 件を書きました。書けなかった記録があります", f->written);
         code = program_fail(&err, f->q.lang);
     } else if (!bh_arg_given(f->q.args, "quiet")) {
         char line[1200];
-        bh_error_set(&err, 0, f->module->name, "%" PRIu64 " records", "記録 %" PRIu64 " 件", f->written);
+        bh_error_set(&err, 0, f->module->name, "%" PRIu64 " records", "記録 %" PRIu64 " 件",
+                     f->written);
         fprintf(stderr, "%s\n", bh_error_line(&err, f->q.lang, line, sizeof line));
     }
     return code;

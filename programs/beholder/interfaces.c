@@ -53,9 +53,15 @@ link_name(unsigned link)
         unsigned link;
         const char *name;
     } names[] = {
-        { ARPHRD_ETHER, "ethernet" }, { ARPHRD_LOOPBACK, "loopback" }, { ARPHRD_PPP, "ppp" },
-        { ARPHRD_NONE, "raw-ip" },    { ARPHRD_TUNNEL, "tunnel" },     { ARPHRD_TUNNEL6, "tunnel" },
-        { ARPHRD_SIT, "tunnel" },     { ARPHRD_IPGRE, "gre" },         { ARPHRD_IEEE80211_RADIOTAP, "radiotap" },
+        { ARPHRD_ETHER, "ethernet" },
+        { ARPHRD_LOOPBACK, "loopback" },
+        { ARPHRD_PPP, "ppp" },
+        { ARPHRD_NONE, "raw-ip" },
+        { ARPHRD_TUNNEL, "tunnel" },
+        { ARPHRD_TUNNEL6, "tunnel" },
+        { ARPHRD_SIT, "tunnel" },
+        { ARPHRD_IPGRE, "gre" },
+        { ARPHRD_IEEE80211_RADIOTAP, "radiotap" },
     };
     for (size_t k = 0; k < BH_COUNT(names); k++) {
         if (names[k].link == link) {
@@ -168,7 +174,8 @@ put_text(const struct interface *all, size_t count, struct bh_buf *out)
     for (size_t k = 0; k < count; k++) {
         const struct interface *i = &all[k];
         char text[BH_IP_TEXT_MAX];
-        bh_buf_printf(out, "%-*s  %-10s  %-8s  %-17s", width, i->name, state_of(i), link_name(i->link), i->mac);
+        bh_buf_printf(out, "%-*s  %-10s  %-8s  %-17s", width, i->name, state_of(i),
+                      link_name(i->link), i->mac);
         for (size_t a = 0; a < i->addresses; a++) {
             bh_ip_format(&i->address[a].ip, text);
             if (a > 0) {
@@ -192,8 +199,8 @@ put_json(const struct interface *all, size_t count, struct bh_buf *out)
         char text[BH_IP_TEXT_MAX];
         bh_buf_puts(out, k > 0 ? ",\n {\"name\":" : "{\"name\":");
         bh_buf_put_json(out, i->name, strlen(i->name));
-        bh_buf_printf(out, ",\"state\":\"%s\",\"link\":\"%s\",\"mtu\":%llu", state_of(i), link_name(i->link),
-                      (unsigned long long)i->mtu);
+        bh_buf_printf(out, ",\"state\":\"%s\",\"link\":\"%s\",\"mtu\":%llu", state_of(i),
+                      link_name(i->link), (unsigned long long)i->mtu);
         if (i->mac[0] != '\0') {
             bh_buf_puts(out, ",\"mac\":");
             bh_buf_put_json(out, i->mac, strlen(i->mac));

@@ -55,7 +55,8 @@ program_write(const struct bh_buf *out, struct bh_error *err)
             continue;
         }
         if (n < 0) {
-            return bh_error_errno(err, errno, "stdout", "cannot write the report", "レポートを書けません");
+            return bh_error_errno(err, errno, "stdout", "cannot write the report",
+                                  "レポートを書けません");
         }
         at += (size_t)n;
     }
@@ -88,8 +89,11 @@ main(int argc, char **argv)
     struct bh_error err = { 0 };
     if (argc > 1 && argv[1][0] != '-') {
         const char *near = bh_nearest(argv[1], names, BH_COUNT(names));
-        bh_error_set(&err, BH_EUSAGE, argv[1], near != NULL ? "no such verb; did you mean %s?" : "no such verb; %s is one: try beholder --help",
-                     near != NULL ? "その動詞はありません。%s のことですか?" : "その動詞はありません (例: %s)。beholder --help をご覧ください",
+        bh_error_set(&err, BH_EUSAGE, argv[1],
+                     near != NULL ? "no such verb; did you mean %s?"
+                                  : "no such verb; %s is one: try beholder --help",
+                     near != NULL ? "その動詞はありません。%s のことですか?"
+                                  : "その動詞はありません (例: %s)。beholder --help をご覧ください",
                      near != NULL ? near : names[0]);
         return program_fail(&err, lang);
     }
@@ -110,7 +114,8 @@ main(int argc, char **argv)
                      "動詞を先に書いてください: beholder 動詞 [オプション]...%s", "");
         code = program_fail(&err, lang);
     } else if (program_last_day(lang, &code)) {
-        fputs(lang == BH_JA ? "詳しくは: beholder report\n" : "All of it: beholder report\n", stderr);
+        fputs(lang == BH_JA ? "詳しくは: beholder report\n" : "All of it: beholder report\n",
+              stderr);
     } else {
         bh_command_help(&beholder_command, lang, stderr);
         code = 2;

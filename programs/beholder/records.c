@@ -54,7 +54,9 @@ program_end_interrupted(void)
 static enum bh_plan_choice
 plan_of(const char *word)
 {
-    return strcmp(word, "all") == 0 ? BH_PLAN_ALL : strcmp(word, "blocks") == 0 ? BH_PLAN_BLOCKS : BH_PLAN_AUTO;
+    return strcmp(word, "all") == 0      ? BH_PLAN_ALL
+           : strcmp(word, "blocks") == 0 ? BH_PLAN_BLOCKS
+                                         : BH_PLAN_AUTO;
 }
 
 static void
@@ -141,7 +143,9 @@ explain_columns(const struct bh_records_plan *p, bool read, bool ja)
             read ? (ja ? "読んだ列: " : "columns read: ")
                  : (ja ? "読まなかった列: " : "columns skipped: "),
             time == read ? "time" : "",
-            !read ? "" : time ? ", country, far end, service, shape, outcome" : "country, far end, service, shape, outcome");
+            !read  ? ""
+            : time ? ", country, far end, service, shape, outcome"
+                   : "country, far end, service, shape, outcome");
     for (size_t i = 0; i < BH_COUNT(parts); i++) {
         if (((p->columns & parts[i].column) != 0) == read) {
             fprintf(stderr, "%s%s", any ? ", " : "", parts[i].text);
@@ -158,13 +162,19 @@ explain_rolled(const struct bh_records_plan *p, enum bh_lang lang)
     const bool ja = lang == BH_JA;
     if (p->rolled_rows == 0) {
         if (p->why[0] != '\0') {
-            fprintf(stderr, ja ? "集計は不使用: %s\n" : "roll-ups: not used: %s\n", bh_plan_why(p->why, lang));
+            fprintf(stderr, ja ? "集計は不使用: %s\n" : "roll-ups: not used: %s\n",
+                    bh_plan_why(p->why, lang));
         }
         return;
     }
-    fprintf(stderr, ja ? "集計を使用: 記録 %" PRIu64 " 件分\n" : "roll-ups: used, for %" PRIu64 " records\n", p->rolled_rows);
+    fprintf(stderr,
+            ja ? "集計を使用: 記録 %" PRIu64 " 件分\n"
+               : "roll-ups: used, for %" PRIu64 " records\n",
+            p->rolled_rows);
     if (p->joined_rows > 0) {
-        fprintf(stderr, ja ? "  うち %" PRIu64 " 件はログ全体の集計から\n" : "  %" PRIu64 " of them from the roll-up of the whole log\n",
+        fprintf(stderr,
+                ja ? "  うち %" PRIu64 " 件はログ全体の集計から\n"
+                   : "  %" PRIu64 " of them from the roll-up of the whole log\n",
                 p->joined_rows);
     }
 }
@@ -185,12 +195,13 @@ explain(enum bh_lang lang, const struct bh_records *r)
             return;
         }
         fprintf(stderr,
-                p->rolled_rows > 0 ? (ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
-                                          " 個は期間外か集計にあるので読みませんでした\n"
-                                        : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
-                                          " skipped as outside the period, or known from roll-ups\n")
-                : ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64 " 個) のうち %" PRIu64
-                       " 個は期間外なので読みませんでした\n"
+                p->rolled_rows > 0
+                    ? (ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64
+                            " 個) のうち %" PRIu64 " 個は期間外か集計にあるので読みませんでした\n"
+                          : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
+                            " skipped as outside the period, or known from roll-ups\n")
+                : ja ? "セグメント: %" PRIu64 " 個 (ほかにジャーナル %" PRIu64
+                       " 個) のうち %" PRIu64 " 個は期間外なので読みませんでした\n"
                      : "segments: %" PRIu64 " (and %" PRIu64 " journals), %" PRIu64
                        " skipped as outside the period\n",
                 p->segments, p->journals, p->skipped.files[BH_STORE_BY_PERIOD]);

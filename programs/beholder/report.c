@@ -31,14 +31,17 @@ check_bounds(const struct bh_args *a, struct bh_error *err)
     static const struct {
         const char *name;
         uint64_t least, most;
-    } bounds[] = { { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 }, { "input-year", 0, 2261 } };
+    } bounds[] = {
+        { "top", 1, 300 }, { "ports", 1, 1000 }, { "threads", 0, 64 }, { "input-year", 0, 2261 }
+    };
     for (size_t i = 0; i < BH_COUNT(bounds); i++) {
         uint64_t v = bh_arg_uint(a, bounds[i].name);
         if (v < bounds[i].least || v > bounds[i].most) {
             char where[32];
             snprintf(where, sizeof where, "--%s", bounds[i].name);
-            return bh_error_set(err, BH_EUSAGE, where, "give a number from %u to %u", "%u から %u までの数を指定してください",
-                                (unsigned)bounds[i].least, (unsigned)bounds[i].most);
+            return bh_error_set(err, BH_EUSAGE, where, "give a number from %u to %u",
+                                "%u から %u までの数を指定してください", (unsigned)bounds[i].least,
+                                (unsigned)bounds[i].most);
         }
     }
     return 0;
@@ -53,7 +56,8 @@ use_color(const char *word)
         return strcmp(word, "always") == 0;
     }
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    return (no == NULL || no[0] == '\0') && (term == NULL || strcmp(term, "dumb") != 0) && isatty(STDOUT_FILENO) == 1;
+    return (no == NULL || no[0] == '\0') && (term == NULL || strcmp(term, "dumb") != 0) &&
+           isatty(STDOUT_FILENO) == 1;
 }
 
 static unsigned
@@ -76,7 +80,8 @@ say_age(const struct bh_report *r, const struct bh_report_options *o, enum bh_la
 {
     struct bh_error e;
     char line[1200];
-    if (o->country_db_dir == NULL && !r->storage.is_log && kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
+    if (o->country_db_dir == NULL && !r->storage.is_log &&
+        kobold_is_old(&r->country_data, o->country_db, o->now_ns / 1000000000LL, &e)) {
         fprintf(stderr, "beholder: %s\n", bh_error_line(&e, lang, line, sizeof line));
     }
 }
@@ -132,7 +137,8 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang, boo
     struct bh_report *r = NULL;
     struct bar bar;
     struct bh_anonymize *anonymize = NULL;
-    if (bh_arg_given(a, "anonymize") && bh_anonymize_open(bh_arg(a, "anonymize"), &anonymize, &err) != 0) {
+    if (bh_arg_given(a, "anonymize") &&
+        bh_anonymize_open(bh_arg(a, "anonymize"), &anonymize, &err) != 0) {
         return program_fail(&err, lang);
     }
     fill_options(a, w, &o);
@@ -153,8 +159,12 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang, boo
         fputs(plan.data == NULL ? "" : plan.data, stderr);
         bh_buf_done(&plan);
     }
-    const struct bh_writer *writer = bh_writer_find(bh_arg_given(a, "json") ? "json" : bh_arg(a, "output"));
-    struct bh_write_options wo = { .lang = lang, .columns = terminal_columns(), .color = use_color(bh_arg(a, "color")), .opening_only = opening_only };
+    const struct bh_writer *writer =
+        bh_writer_find(bh_arg_given(a, "json") ? "json" : bh_arg(a, "output"));
+    struct bh_write_options wo = { .lang = lang,
+                                   .columns = terminal_columns(),
+                                   .color = use_color(bh_arg(a, "color")),
+                                   .opening_only = opening_only };
     struct bh_buf out = { 0 };
     writer->write(r, &wo, &out);
     code = program_write(&out, &err);
@@ -176,7 +186,8 @@ report(const struct bh_args *a, const struct operands *w, enum bh_lang lang, boo
 bool
 program_last_day(enum bh_lang lang, int *ret_code)
 {
-    static char verb[] = "report", quiet[] = "--quiet", last[] = "--last=24h", log_dir[] = "--log-dir";
+    static char verb[] = "report", quiet[] = "--quiet", last[] = "--last=24h",
+                log_dir[] = "--log-dir";
     char dir[4096], *argv[] = { verb, quiet, last, log_dir, dir, NULL };
     struct bh_store_paths logs = { 0 };
     struct bh_error err = { 0 };
@@ -216,7 +227,8 @@ verb_report(int argc, char **argv)
     } else if (bh_arg_given(a, "version")) {
         puts("beholder " BH_VERSION);
         code = program_end_stdout(lang);
-    } else if (check_bounds(a, &err) != 0 || program_operands_or_log(a, "beholder report", &w, &err) != 0) {
+    } else if (check_bounds(a, &err) != 0 ||
+               program_operands_or_log(a, "beholder report", &w, &err) != 0) {
         code = program_fail(&err, lang);
     } else {
         code = report(a, &w, lang, false);

@@ -242,14 +242,16 @@ static char *
 column_src_name(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)b;
-    return bh_put_text(at, l->places[l->src_place[row]].name, l->places[l->src_place[row]].name_len);
+    return bh_put_text(at, l->places[l->src_place[row]].name,
+                       l->places[l->src_place[row]].name_len);
 }
 
 static char *
 column_dst_name(char *at, struct lines *l, const struct bh_batch *b, uint32_t row)
 {
     (void)b;
-    return bh_put_text(at, l->places[l->dst_place[row]].name, l->places[l->dst_place[row]].name_len);
+    return bh_put_text(at, l->places[l->dst_place[row]].name,
+                       l->places[l->dst_place[row]].name_len);
 }
 
 static char *

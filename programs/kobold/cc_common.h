@@ -56,8 +56,8 @@ struct cc_answer {
 };
 
 /* What a value means, of no address in particular. */
-void cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value,
-                     struct cc_answer *ret);
+void
+cc_answer_value(const struct cc_program *p, const kobold *k, uint16_t value, struct cc_answer *ret);
 void
 cc_ask(const struct cc_program *p, const kobold *k, const struct bh_ip *ip, struct cc_answer *ret);
 /* The same for a look-up already done. */

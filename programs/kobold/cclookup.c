@@ -272,10 +272,10 @@ main(int argc, char **argv)
     p.wants_as = bh_arg_given(p.args, "asn");
     struct kobold_as_meta as;
     if (p.wants_as && !kobold_as_meta(k, &as)) {
-        cc_complain_text(&p, CC_OK,
-                         "this database has no AS data; kobold compile --asn FILE puts them in",
-                         "このデータベースには AS のデータがありません。kobold compile --asn ファイル "
-                         "で入れられます");
+        cc_complain_text(
+            &p, CC_OK, "this database has no AS data; kobold compile --asn FILE puts them in",
+            "このデータベースには AS のデータがありません。kobold compile --asn ファイル "
+            "で入れられます");
     }
     char *const *operands;
     size_t count = bh_arg_operands(p.args, &operands);

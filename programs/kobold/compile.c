@@ -344,4 +344,3 @@ verb_compile(struct cc_program *p)
     kobold_build_free(c.build);
     return status;
 }
-

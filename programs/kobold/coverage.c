@@ -136,8 +136,7 @@ put_conflicts(const struct cc_program *p, const kobold_build *b, struct bh_buf *
                       is_ja ? "%s を %s より優先: IPv4アドレス %s、IPv6の/64 %s"
                             : "%s wins over %s: %s IPv4 addresses, %s /64s of IPv6",
                       short_name(x.winner), short_name(x.loser),
-                      number(v4, sizeof v4, x.v4_addresses),
-                      number(v6, sizeof v6, x.v6_subnets));
+                      number(v4, sizeof v4, x.v4_addresses), number(v6, sizeof v6, x.v6_subnets));
         put_label(out, line.data == NULL ? "" : line.data, 0);
         bh_buf_putc(out, '\n');
         bh_buf_done(&line);
@@ -193,15 +192,16 @@ put_pair(const struct cc_program *p, const struct kobold_report *r,
         size_t shown = 0;
         for (size_t i = 0; i < x->country_count && shown < COUNTRIES_SHOWN; i++) {
             const struct kobold_agreement *c = &x->countries[i];
-            uint64_t differ = is_v6 ? c->differ_a.v6 + c->differ_b.v6
-                                    : c->differ_a.v4 + c->differ_b.v4;
+            uint64_t differ =
+                is_v6 ? c->differ_a.v6 + c->differ_b.v6 : c->differ_a.v4 + c->differ_b.v4;
             if (differ > 0) {
                 put_cells(out, c->code, c, is_v6 == 1);
                 shown++;
             }
         }
-        bh_buf_printf(out, is_ja ? "  共通の部分のうち一致 %.2f %%\n" : "  %.2f %% of what both list agree\n",
-                      100.0 * (double)(is_v6 ? a->agree.v6 : a->agree.v4) / (double)both);
+        bh_buf_printf(
+            out, is_ja ? "  共通の部分のうち一致 %.2f %%\n" : "  %.2f %% of what both list agree\n",
+            100.0 * (double)(is_v6 ? a->agree.v6 : a->agree.v4) / (double)both);
     }
 }
 
@@ -211,9 +211,10 @@ coverage_text(const struct cc_program *p, const kobold_build *b, const struct ko
 {
     put_coverage(p, r, out);
     put_conflicts(p, b, out);
-    bh_buf_puts(out, p->lang == BH_JA ? "\n入力同士の一致 (特殊用途のアドレスを除く。国は相違の多い順)\n"
-                                      : "\nAgreement of the inputs (special use left out; countries "
-                                        "by how much differs)\n");
+    bh_buf_puts(out, p->lang == BH_JA
+                         ? "\n入力同士の一致 (特殊用途のアドレスを除く。国は相違の多い順)\n"
+                         : "\nAgreement of the inputs (special use left out; countries "
+                           "by how much differs)\n");
     size_t told = 0;
     for (size_t i = 0; i < r->pair_count; i++) {
         const struct kobold_agreement *a = &r->pairs[i].all;
@@ -270,12 +271,13 @@ put_inputs_json(const struct kobold_report *r, struct bh_buf *out)
         const struct kobold_report_input *in = &r->inputs[i];
         bh_buf_puts(out, i > 0 ? ",{\"name\":" : "{\"name\":");
         bh_buf_put_json(out, in->name, strlen(in->name));
-        bh_buf_printf(out,
-                      ",\"layer\":\"%s\",\"format\":\"%s\",\"broken\":%llu,\"without_country\":%llu,"
-                      "\"unknown_codes\":%llu,\"twice\":%llu,\"listed\":",
-                      kobold_layer_name((int)in->layer), kobold_format_name(in->format),
-                      (unsigned long long)in->broken, (unsigned long long)in->unused,
-                      (unsigned long long)in->unknown_codes, (unsigned long long)in->twice);
+        bh_buf_printf(
+            out,
+            ",\"layer\":\"%s\",\"format\":\"%s\",\"broken\":%llu,\"without_country\":%llu,"
+            "\"unknown_codes\":%llu,\"twice\":%llu,\"listed\":",
+            kobold_layer_name((int)in->layer), kobold_format_name(in->format),
+            (unsigned long long)in->broken, (unsigned long long)in->unused,
+            (unsigned long long)in->unknown_codes, (unsigned long long)in->twice);
         put_share_json(out, &in->listed, true);
         bh_buf_putc(out, '}');
     }

@@ -6,8 +6,8 @@
 #include "cc_common.h"
 #include "kobold_report.h"
 
-void coverage_text(const struct cc_program *p, const kobold_build *b,
-                   const struct kobold_report *r, struct bh_buf *out);
+void coverage_text(const struct cc_program *p, const kobold_build *b, const struct kobold_report *r,
+                   struct bh_buf *out);
 void coverage_json(const kobold_build *b, const struct kobold_report *r, struct bh_buf *out);
 
 #endif

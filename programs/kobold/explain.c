@@ -32,9 +32,8 @@ layer_word(const struct explain *x, int layer)
 static const char *
 status_word(const struct explain *x, int status)
 {
-    static const char *const words[] = { "",           "割り振り済み", "割り当て済み",
-                                         "未割り振り", "予約",         "IANAから委任",
-                                         "レガシー" };
+    static const char *const words[] = { "",     "割り振り済み", "割り当て済み", "未割り振り",
+                                         "予約", "IANAから委任", "レガシー" };
     return x->p->lang == BH_JA && status >= 0 && status < (int)BH_COUNT(words)
                ? words[status]
                : kobold_status_name(status);
@@ -84,9 +83,10 @@ put_answer(struct explain *x, const struct cc_answer *a)
         return;
     }
     if (x->is_outside && v->kind == KOBOLD_UNALLOCATED) {
-        bh_buf_puts(out, is_ja ? "  2000::/3 の外。IANA はまだ割り当てに使っていない（未割り当て）\n"
-                               : "  outside of 2000::/3: IANA has given nothing out of it "
-                                 "(unallocated)\n");
+        bh_buf_puts(out, is_ja
+                             ? "  2000::/3 の外。IANA はまだ割り当てに使っていない（未割り当て）\n"
+                             : "  outside of 2000::/3: IANA has given nothing out of it "
+                               "(unallocated)\n");
         return;
     }
     bh_buf_printf(out, is_ja ? "  国データ「" : "  country data \"");
@@ -159,7 +159,8 @@ put_as(struct explain *x, uint32_t number)
     if (number == 0) {
         return;
     }
-    bh_buf_printf(&x->out, x->p->lang == BH_JA ? "  経路を広告する AS: AS%u" : "  announced by: AS%u",
+    bh_buf_printf(&x->out,
+                  x->p->lang == BH_JA ? "  経路を広告する AS: AS%u" : "  announced by: AS%u",
                   number);
     if (kobold_as_name(x->k, number, name, sizeof name)) {
         bh_buf_putc(&x->out, ' ');

@@ -144,7 +144,7 @@ gzip_step(struct unpacker *u)
         /* Members one after the other are one file. */
         return inflateReset(z) == Z_OK ? STEP_MORE : STEP_BROKEN;
     }
-    return r == Z_MEM_ERROR ? STEP_MEMORY
+    return r == Z_MEM_ERROR                                      ? STEP_MEMORY
            : r == Z_OK || (r == Z_BUF_ERROR && u->out_left == 0) ? STEP_MORE
                                                                  : STEP_BROKEN;
 }

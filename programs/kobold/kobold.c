@@ -91,8 +91,7 @@ run_info(struct cc_program *p)
         put_field(&out, "date", m.date);
         put_field(&out, "licence", m.licence);
         put_field(&out, "source", m.source);
-        bh_buf_printf(&out,
-                      ",\"id\":\"%016llx\",\"v4_ranges\":%u,\"v6_ranges\":%u,\"values\":%u",
+        bh_buf_printf(&out, ",\"id\":\"%016llx\",\"v4_ranges\":%u,\"v6_ranges\":%u,\"values\":%u",
                       (unsigned long long)m.id, m.v4_ranges, m.v6_ranges, m.values);
         layers_json(k, &out);
         bh_buf_puts(&out, "}\n");

@@ -20,8 +20,9 @@ put_as(const struct cc_program *p, const struct kobold_as_meta *as, struct bh_bu
             bh_buf_puts(out, is_ja ? "、" : ", ");
         }
     }
-    bh_buf_printf(out, is_ja ? "自律システム %u、範囲 IPv4 %u、IPv6 %u\n"
-                             : "%u systems, ranges IPv4 %u, IPv6 %u\n",
+    bh_buf_printf(out,
+                  is_ja ? "自律システム %u、範囲 IPv4 %u、IPv6 %u\n"
+                        : "%u systems, ranges IPv4 %u, IPv6 %u\n",
                   as->systems, as->v4_runs, as->v6_runs);
 }
 
@@ -41,11 +42,14 @@ layers_text(const struct cc_program *p, const kobold *k, struct bh_buf *out)
     for (unsigned i = 0; kobold_input_info(k, i, &in); i++) {
         put_key(out, is_ja ? "入力" : "input");
         bh_buf_put_safe(out, in.name, strlen(in.name));
-        bh_buf_printf(out, is_ja ? " (%s、%s%s%s、区間 IPv4 %u、IPv6 %u)\n"
-                                 : " (%s, %s%s%s, runs IPv4 %u, IPv6 %u)\n",
+        bh_buf_printf(out,
+                      is_ja ? " (%s、%s%s%s、区間 IPv4 %u、IPv6 %u)\n"
+                            : " (%s, %s%s%s, runs IPv4 %u, IPv6 %u)\n",
                       in.layer < 4 ? layers[p->lang][in.layer] : "?", in.format,
-                      in.date[0] == '\0' ? "" : is_ja ? "、" : ", ", in.date, in.v4_runs,
-                      in.v6_runs);
+                      in.date[0] == '\0' ? ""
+                      : is_ja            ? "、"
+                                         : ", ",
+                      in.date, in.v4_runs, in.v6_runs);
     }
 }
 

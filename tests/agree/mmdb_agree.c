@@ -56,7 +56,8 @@ read_ranges(const char *path, struct ranges *ret)
             }
         }
         struct range *r = &ret->at[ret->count];
-        if (!bh_ip_parse(line, first, &r->first) || !bh_ip_parse(line + first + 1, last, &r->last)) {
+        if (!bh_ip_parse(line, first, &r->first) ||
+            !bh_ip_parse(line + first + 1, last, &r->last)) {
             fail(path, line);
         }
         ret->count++;
@@ -104,7 +105,8 @@ draw_v6(const struct ranges *r, uint64_t *x)
         return bh_ip_from_v6(hi >> 3 | 1ULL << 61, lo);
     }
     const struct range *one = &r->at[next_random(x) % r->count];
-    bh_u128 first = (bh_u128)bh_get_be64(one->first.octets) << 64 | bh_get_be64(one->first.octets + 8);
+    bh_u128 first =
+        (bh_u128)bh_get_be64(one->first.octets) << 64 | bh_get_be64(one->first.octets + 8);
     bh_u128 last = (bh_u128)bh_get_be64(one->last.octets) << 64 | bh_get_be64(one->last.octets + 8);
     bh_u128 size = last - first + 1;
     bh_u128 a = dice % 16 == 1   ? first - (dice >> 32) % 2
@@ -142,10 +144,12 @@ ask_them(MMDB_s *m, const struct bh_ip *ip, char ret[48])
     if (error != MMDB_SUCCESS) {
         fail("libmaxminddb", MMDB_strerror(error));
     }
-    bool is_there = r.found_entry && ((MMDB_aget_value(&r.entry, &data, plain) == MMDB_SUCCESS && data.has_data) ||
-                                      (MMDB_aget_value(&r.entry, &data, nested) == MMDB_SUCCESS && data.has_data));
+    bool is_there = r.found_entry &&
+                    ((MMDB_aget_value(&r.entry, &data, plain) == MMDB_SUCCESS && data.has_data) ||
+                     (MMDB_aget_value(&r.entry, &data, nested) == MMDB_SUCCESS && data.has_data));
     if (is_there && data.type == MMDB_DATA_TYPE_UTF8_STRING) {
-        snprintf(ret, 48, "%.*s", (int)(data.data_size < 40 ? data.data_size : 40), data.utf8_string);
+        snprintf(ret, 48, "%.*s", (int)(data.data_size < 40 ? data.data_size : 40),
+                 data.utf8_string);
     } else {
         snprintf(ret, 48, "-");
     }

@@ -32,12 +32,9 @@ kobold_cpu(void)
 
 /* Results are by value and never grow: a consumer built years ago relies on these. */
 static const size_t sizes[][2] = {
-    { sizeof(struct kobold_result), 8 },
-    { sizeof(struct kobold_value), 78 },
-    { sizeof(struct kobold_meta), 296 },
-    { sizeof(struct kobold_opinion), 16 },
-    { sizeof(struct kobold_input_info), 364 },
-    { sizeof(struct kobold_as_meta), 284 },
+    { sizeof(struct kobold_result), 8 },       { sizeof(struct kobold_value), 78 },
+    { sizeof(struct kobold_meta), 296 },       { sizeof(struct kobold_opinion), 16 },
+    { sizeof(struct kobold_input_info), 364 }, { sizeof(struct kobold_as_meta), 284 },
 };
 
 static void
@@ -74,7 +71,8 @@ look_up(const kobold *k)
     kobold_v4_strided(k, v4, sizeof v4[0], KOBOLD_HOST, values, 2);
     need(values[0] == kobold_v4(k, v4[0]) && values[1] == kobold_v4(k, v4[1]), "v4, strided");
     kobold_v6_strided(k, v6, sizeof v6[0], KOBOLD_HOST, values, 2);
-    need(values[0] == kobold_v6(k, v6[0][0], 1) && values[1] == kobold_v6(k, v6[1][0], 1), "v6, strided");
+    need(values[0] == kobold_v6(k, v6[0][0], 1) && values[1] == kobold_v6(k, v6[1][0], 1),
+         "v6, strided");
     need(kobold_v4_inline(k, v4[0]) == kobold_v4(k, v4[0]), "v4, inline");
     need(kobold_v4_deep(k, v4[1]) == kobold_v4(k, v4[1]), "v4, deep");
     struct kobold_result r = kobold_lookup(k, mapped, 6);
@@ -84,7 +82,9 @@ look_up(const kobold *k)
     uint32_t last4;
     uint64_t last_hi, last_lo;
     need(kobold_v4_span(k, v4[0], &last4) == kobold_v4(k, v4[0]) && last4 >= v4[0], "v4, span");
-    need(kobold_v6_span(k, v6[0][0], 1, &last_hi, &last_lo) == kobold_v6(k, v6[0][0], 1) && last_hi >= v6[0][0], "v6, span");
+    need(kobold_v6_span(k, v6[0][0], 1, &last_hi, &last_lo) == kobold_v6(k, v6[0][0], 1) &&
+             last_hi >= v6[0][0],
+         "v6, span");
 }
 
 /* This database has neither details nor systems. */
@@ -99,10 +99,13 @@ ask_further(const kobold *k)
     need(kobold_opinions(k, octets, 4, opinions, 2) == 0, "no opinions");
     need(kobold_second(k, octets, 4) == KOBOLD_VALUE_UNKNOWN, "no second opinion");
     need(kobold_input_count(k) == 0 && !kobold_input_info(k, 0, &input), "no inputs");
-    need(kobold_as(k, octets, 4) == 0 && kobold_as_v4(k, 0x08080808) == 0 && kobold_as_v6(k, 1, 1) == 0, "no system");
-    need(!kobold_as_name(k, 1, name, sizeof name) && !kobold_as_meta(k, &as), "no name of a system");
-    printf("words: %s, %s, %s\n", kobold_registry_name(KOBOLD_REGISTRY_APNIC), kobold_status_name(KOBOLD_STATUS_ALLOCATED),
-           kobold_layer_name(KOBOLD_LAYER_GEOFEED));
+    need(kobold_as(k, octets, 4) == 0 && kobold_as_v4(k, 0x08080808) == 0 &&
+             kobold_as_v6(k, 1, 1) == 0,
+         "no system");
+    need(!kobold_as_name(k, 1, name, sizeof name) && !kobold_as_meta(k, &as),
+         "no name of a system");
+    printf("words: %s, %s, %s\n", kobold_registry_name(KOBOLD_REGISTRY_APNIC),
+           kobold_status_name(KOBOLD_STATUS_ALLOCATED), kobold_layer_name(KOBOLD_LAYER_GEOFEED));
 }
 
 static void
@@ -129,7 +132,8 @@ open_history(void)
     kobold *k;
     int count = 0;
     need(kobold_open_asof("/nowhere/at all", "2014-06-30", &k) < 0, "no such directory");
-    need(kobold_asof_list("/nowhere/at all", count_days, &count) < 0 && count == 0, "nothing to list");
+    need(kobold_asof_list("/nowhere/at all", count_days, &count) < 0 && count == 0,
+         "nothing to list");
 }
 
 static void

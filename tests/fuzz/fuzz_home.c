@@ -31,13 +31,15 @@ check_sorted(const struct bh_home *h)
 static void
 check_same(const struct bh_home *a, const struct bh_home *b)
 {
-    if (a->v4_count != b->v4_count || a->v6_count != b->v6_count || a->bcast_count != b->bcast_count ||
-        a->near4_count != b->near4_count || a->near6_count != b->near6_count) {
+    if (a->v4_count != b->v4_count || a->v6_count != b->v6_count ||
+        a->bcast_count != b->bcast_count || a->near4_count != b->near4_count ||
+        a->near6_count != b->near6_count) {
         abort();
     }
     if ((a->v4_count > 0 && memcmp(a->v4, b->v4, a->v4_count * sizeof *a->v4) != 0) ||
         (a->v6_count > 0 && memcmp(a->v6, b->v6, a->v6_count * sizeof *a->v6) != 0) ||
-        (a->near4_count > 0 && memcmp(a->near4, b->near4, a->near4_count * sizeof *a->near4) != 0)) {
+        (a->near4_count > 0 &&
+         memcmp(a->near4, b->near4, a->near4_count * sizeof *a->near4) != 0)) {
         abort();
     }
 }
@@ -65,7 +67,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     } else {
         check_sorted(&h);
-        if (h.text[BH_EN].len == 0 || h.text[BH_JA].len == 0 || bh_home_parse(h.networks.data, &again, NULL) != 0) {
+        if (h.text[BH_EN].len == 0 || h.text[BH_JA].len == 0 ||
+            bh_home_parse(h.networks.data, &again, NULL) != 0) {
             abort();
         }
         check_same(&h, &again);

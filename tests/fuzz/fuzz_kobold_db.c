@@ -198,8 +198,7 @@ sound_database(size_t *ret_size)
         static const char as[] = "1.0.2.0,1.200.2.255,64500,One\n2400::,2400::ffff,64501,Two\n"
                                  "2401::,2402::,64500,\n";
         kobold_build *b = kobold_build_new();
-        if (b == NULL ||
-            kobold_build_add_as(b, "as", as, sizeof as - 1, NULL, &err) < 0 ||
+        if (b == NULL || kobold_build_add_as(b, "as", as, sizeof as - 1, NULL, &err) < 0 ||
             kobold_build_add(b, "sound", text.data, text.len, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA,
                              NULL, &err) < 0 ||
             kobold_build_add(b, "second", second, sizeof second - 1, KOBOLD_FORMAT_AUTO,

@@ -31,8 +31,7 @@ ask(const kobold *k, const struct bh_ip *ip)
     size_t n = kobold_opinions(k, ip->octets, ip->family, o, BH_COUNT(o));
     for (size_t i = 0; i < n && i < BH_COUNT(o); i++) {
         if (o[i].value >= kobold_value_count(k) || !kobold_input_info(k, o[i].input, &in) ||
-            (o[i].has_decided &&
-             o[i].value != kobold_lookup(k, ip->octets, ip->family).value)) {
+            (o[i].has_decided && o[i].value != kobold_lookup(k, ip->octets, ip->family).value)) {
             abort();
         }
     }

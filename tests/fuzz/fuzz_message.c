@@ -71,7 +71,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         use_batch(b);
         for (uint32_t row = 0; row < b->rows; row++) {
             if (frame[row].data != NULL && frame[row].cap_len > 0 &&
-                (frame[row].data < octets || frame[row].data + frame[row].cap_len > octets + size)) {
+                (frame[row].data < octets ||
+                 frame[row].data + frame[row].cap_len > octets + size)) {
                 abort();
             }
         }

@@ -65,7 +65,8 @@ read_who(const struct bh_rollup *r, uint32_t day)
     struct bh_rollup_who who;
     if (bh_rollup_get_who(r, day, &who) == 0) {
         for (uint32_t k = 0; k < who.count; k++) {
-            CHECK(who.id[k] < r->sources && who.accesses[k] > 0 && (k == 0 || who.id[k] > who.id[k - 1]));
+            CHECK(who.id[k] < r->sources && who.accesses[k] > 0 &&
+                  (k == 0 || who.id[k] > who.id[k - 1]));
         }
         bh_rollup_who_done(&who);
     }
@@ -82,10 +83,12 @@ read_services(const struct bh_rollup *r, uint32_t day)
     CHECK(id != NULL);
     for (uint32_t k = 0; k < s.services; k++) {
         const struct bh_rollup_service *x = &s.service[k];
-        CHECK(x->key < BH_ROLLUP_KEYS && (k == 0 || x->key > s.service[k - 1].key) && x->sources <= r->sources);
+        CHECK(x->key < BH_ROLLUP_KEYS && (k == 0 || x->key > s.service[k - 1].key) &&
+              x->sources <= r->sources);
         CHECK(x->number_at <= s.numbers && x->numbers <= s.numbers - x->number_at);
         for (uint32_t i = x->number_at; i < x->number_at + x->numbers; i++) {
-            CHECK(s.number[i].country < r->countries && s.number[i].outcome < BH_OUTCOME_COUNT && s.number[i].accesses > 0);
+            CHECK(s.number[i].country < r->countries && s.number[i].outcome < BH_OUTCOME_COUNT &&
+                  s.number[i].accesses > 0);
         }
         if (bh_rollup_get_sources(&s, k, id) == 0) {
             for (uint32_t i = 0; i < x->sources; i++) {
@@ -108,8 +111,10 @@ read_rares(const struct bh_rollup *r, uint32_t country)
     }
     for (int n; (n = bh_rollup_rares_next(rares, &list)) > 0;) {
         for (int i = 0; i < n; i++) {
-            CHECK(list[i].key >= last && list[i].key < BH_ROLLUP_KEYS && list[i].day < r->days && list[i].accesses > 0);
-            CHECK((list[i].source == UINT32_MAX || list[i].source < r->sources) && list[i].outcome < BH_OUTCOME_COUNT);
+            CHECK(list[i].key >= last && list[i].key < BH_ROLLUP_KEYS && list[i].day < r->days &&
+                  list[i].accesses > 0);
+            CHECK((list[i].source == UINT32_MAX || list[i].source < r->sources) &&
+                  list[i].outcome < BH_OUTCOME_COUNT);
             last = list[i].key;
         }
     }
@@ -203,7 +208,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bh_buf parts = { 0 };
     code_put32(&head, days);
     const bool joined = (flags & ROLLUP_JOINED) != 0; /* who, and what, of all days too */
-    for (unsigned k = 0; k < (joined ? 5 : 3); k++) { /* what is common; rare accesses, and where they stand */
+    /* what is common; rare accesses, and where they stand */
+    for (unsigned k = 0; k < (joined ? 5 : 3); k++) {
         put_part(&c, &head, &parts);
     }
     for (unsigned k = 0; k < days; k++) {

@@ -24,7 +24,8 @@ check(const struct bh_served *s)
             abort();
         }
     }
-    if (memchr(s->offered_to, '\0', sizeof s->offered_to) == NULL || (s->to_all && s->offered_to[0] != '\0')) {
+    if (memchr(s->offered_to, '\0', sizeof s->offered_to) == NULL ||
+        (s->to_all && s->offered_to[0] != '\0')) {
         abort();
     }
 }

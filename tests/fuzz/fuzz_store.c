@@ -51,7 +51,8 @@ read_block(const struct dict *d, const struct block_head *h, const uint8_t *body
 
 /* Accesses added up, of a block that comes three times: as many as there are, whether times are looked at or not. */
 static uint64_t
-sum_cells(const struct dict *d, const struct block_head *h, const uint8_t *body, bool by_service, int64_t span)
+sum_cells(const struct dict *d, const struct block_head *h, const uint8_t *body, bool by_service,
+          int64_t span)
 {
     static uint16_t values[KOBOLD_VALUES_MAX + 2];
     const struct log_file file = { .type = FILE_SEGMENT, .data = body, .size = h->body_size };
@@ -91,8 +92,12 @@ static unsigned
 any_truths(void *arg, const struct bh_facts *x)
 {
     (void)arg;
-    const uint64_t h = bh_mix64(x->service_ports ^ x->far_countries << 8, (uint64_t)x->proto << 8 | x->cls);
-    return h % 5 == 0 ? BH_MAY_ALL : h % 5 == 1 ? BH_MAY_UNKNOWN : h % 5 == 2 ? BH_MAY_YES : BH_MAY_NO;
+    const uint64_t h =
+        bh_mix64(x->service_ports ^ x->far_countries << 8, (uint64_t)x->proto << 8 | x->cls);
+    return h % 5 == 0   ? BH_MAY_ALL
+           : h % 5 == 1 ? BH_MAY_UNKNOWN
+           : h % 5 == 2 ? BH_MAY_YES
+                        : BH_MAY_NO;
 }
 
 /* Some of the rows: each is one that comes when all are read. */
@@ -102,8 +107,11 @@ read_some(const struct dict *d, const struct block_head *h, const uint8_t *body,
     static uint16_t values[KOBOLD_VALUES_MAX + 2];
     static uint8_t port_class[65536], country_class[65536], bits[SUMMARY_TERMS_MAX / 8 + 256];
     static struct summary_block block;
-    struct bh_judge judge = { .country_class = country_class, .port_class = port_class, .country_classes = 1,
-                              .port_classes = 2, .truths = any_truths };
+    struct bh_judge judge = { .country_class = country_class,
+                              .port_class = port_class,
+                              .country_classes = 1,
+                              .port_classes = 2,
+                              .truths = any_truths };
     uint32_t group[SUMMARY_TERMS_MAX], port[SUMMARY_TERMS_MAX];
     struct file_plan plan = { .has_summary = true, .country_class = country_class };
     struct summary *s = &plan.summary;

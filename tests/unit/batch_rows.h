@@ -29,24 +29,38 @@ ip_of(const char *text)
 }
 
 BH_UNUSED static struct row
-tcp_row(int64_t ts_ns, const char *src, unsigned sport, const char *dst, unsigned dport, unsigned flags)
+tcp_row(int64_t ts_ns, const char *src, unsigned sport, const char *dst, unsigned dport,
+        unsigned flags)
 {
-    return (struct row){ .ts_ns = ts_ns, .src = ip_of(src), .dst = ip_of(dst), .proto = BH_PROTO_TCP,
-                         .flags = (uint8_t)flags, .sport = (uint16_t)sport, .dport = (uint16_t)dport };
+    return (struct row){ .ts_ns = ts_ns,
+                         .src = ip_of(src),
+                         .dst = ip_of(dst),
+                         .proto = BH_PROTO_TCP,
+                         .flags = (uint8_t)flags,
+                         .sport = (uint16_t)sport,
+                         .dport = (uint16_t)dport };
 }
 
 BH_UNUSED static struct row
 udp_row(int64_t ts_ns, const char *src, unsigned sport, const char *dst, unsigned dport)
 {
-    return (struct row){ .ts_ns = ts_ns, .src = ip_of(src), .dst = ip_of(dst), .proto = BH_PROTO_UDP,
-                         .sport = (uint16_t)sport, .dport = (uint16_t)dport, .payload = 20 };
+    return (struct row){ .ts_ns = ts_ns,
+                         .src = ip_of(src),
+                         .dst = ip_of(dst),
+                         .proto = BH_PROTO_UDP,
+                         .sport = (uint16_t)sport,
+                         .dport = (uint16_t)dport,
+                         .payload = 20 };
 }
 
 BH_UNUSED static struct row
 icmp_row(int64_t ts_ns, const char *src, const char *dst, unsigned type, unsigned code)
 {
-    struct row r = { .ts_ns = ts_ns, .src = ip_of(src), .dst = ip_of(dst),
-                     .sport = (uint16_t)type, .dport = (uint16_t)code };
+    struct row r = { .ts_ns = ts_ns,
+                     .src = ip_of(src),
+                     .dst = ip_of(dst),
+                     .sport = (uint16_t)type,
+                     .dport = (uint16_t)code };
     r.proto = r.src.family == 6 ? BH_PROTO_ICMP6 : BH_PROTO_ICMP;
     return r;
 }
@@ -72,8 +86,9 @@ row_add(struct bh_batch *b, const struct row *r)
     const bool v6 = r->src.family == 6;
     b->ts_ns[i] = r->ts_ns;
     if (v6) {
-        b->ip6[b->v6_rows] = (struct bh_ip6_pair){ bh_get_be64(r->src.octets), bh_get_be64(r->src.octets + 8),
-                                                   bh_get_be64(r->dst.octets), bh_get_be64(r->dst.octets + 8) };
+        b->ip6[b->v6_rows] =
+            (struct bh_ip6_pair){ bh_get_be64(r->src.octets), bh_get_be64(r->src.octets + 8),
+                                  bh_get_be64(r->dst.octets), bh_get_be64(r->dst.octets + 8) };
         b->src[i] = b->dst[i] = b->v6_rows++;
     } else {
         b->src[i] = bh_get_be32(r->src.octets);
@@ -102,7 +117,9 @@ row_add(struct bh_batch *b, const struct row *r)
 BH_UNUSED static uint32_t
 row_add_frame(struct bh_batch *b, int64_t ts_ns, bool is_arp)
 {
-    struct row r = { .ts_ns = ts_ns, .src = bh_ip_from_v4(0xcb00713c), .dst = bh_ip_from_v4(0xcb007101) };
+    struct row r = { .ts_ns = ts_ns,
+                     .src = bh_ip_from_v4(0xcb00713c),
+                     .dst = bh_ip_from_v4(0xcb007101) };
     uint32_t i = row_add(b, &r);
     b->kind[i] = is_arp ? BH_KIND_ARP : BH_KIND_NONE;
     b->reason[i] = is_arp ? BH_REASON_NONE : BH_REASON_NOT_IP;
@@ -116,12 +133,16 @@ row_add_frame(struct bh_batch *b, int64_t ts_ns, bool is_arp)
 BH_UNUSED static void
 row_quote(struct bh_batch *b, uint32_t icmp, const struct row *quoted)
 {
-    struct bh_quote q = { .row = (uint16_t)icmp, .proto = quoted->proto, .has_ports = true,
+    struct bh_quote q = { .row = (uint16_t)icmp,
+                          .proto = quoted->proto,
+                          .has_ports = true,
                           .kind = quoted->src.family == 6 ? BH_KIND_IP6 : BH_KIND_IP4,
                           .ports = (uint32_t)quoted->sport << 16 | quoted->dport };
     if (q.kind == BH_KIND_IP6) {
-        q.ip6 = (struct bh_ip6_pair){ bh_get_be64(quoted->src.octets), bh_get_be64(quoted->src.octets + 8),
-                                      bh_get_be64(quoted->dst.octets), bh_get_be64(quoted->dst.octets + 8) };
+        q.ip6 = (struct bh_ip6_pair){ bh_get_be64(quoted->src.octets),
+                                      bh_get_be64(quoted->src.octets + 8),
+                                      bh_get_be64(quoted->dst.octets),
+                                      bh_get_be64(quoted->dst.octets + 8) };
     } else {
         q.src = bh_get_be32(quoted->src.octets);
         q.dst = bh_get_be32(quoted->dst.octets);

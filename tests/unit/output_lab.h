@@ -23,10 +23,13 @@
 #define LAB_START 1796000400000000000LL /* 2026-11-30T01:00:00Z, begin of an hour */
 #define LAB_SECOND 1000000000LL
 
-static struct bh_output_run lab_run = {
-    .size = sizeof lab_run, .sensor = "lab", .start_ns = LAB_START, .source = "eth0", .home = "192.0.2.1",
-    .filter = "", .outcomes = true
-};
+static struct bh_output_run lab_run = { .size = sizeof lab_run,
+                                        .sensor = "lab",
+                                        .start_ns = LAB_START,
+                                        .source = "eth0",
+                                        .home = "192.0.2.1",
+                                        .filter = "",
+                                        .outcomes = true };
 static char lab_said[8][512]; /* the last ones; [0] the newest */
 static char lab_folder[64];
 
@@ -115,10 +118,15 @@ lab_try(const char *module, const char *const *words, struct bh_child *child, st
         print_message("# %s\n", bh_error_line(&err, BH_EN, line, sizeof line));
         return BH_EUNKNOWN;
     }
-    const struct bh_host_config cfg = {
-        .module = m, .instance = "out", .settings = set, .setting_count = n, .say = lab_hear,
-        .child_fd = child != NULL ? (int (*)(void *, bool))bh_child_fd : NULL, .child_arg = child
-    };
+    const struct bh_host_config cfg = { .module = m,
+                                        .instance = "out",
+                                        .settings = set,
+                                        .setting_count = n,
+                                        .say = lab_hear,
+                                        .child_fd = child != NULL
+                                                        ? (int (*)(void *, bool))bh_child_fd
+                                                        : NULL,
+                                        .child_arg = child };
     const int r = bh_host_new(&cfg, ret, &err);
     if (r != 0) {
         lab_hear(NULL, "", BH_SAY_ERROR, &err);
@@ -154,7 +162,8 @@ lab_batch(uint64_t number, uint32_t rows, int64_t first_ns)
         b->src[i] = 0xcb007100 + (uint32_t)(number % 100);
         b->dst[i] = 0xc0000201;
         if (udp) {
-            b->ip6[b->v6_rows] = (struct bh_ip6_pair){ 0x20010db800000000, number, 0x20010db800010000, 1 };
+            b->ip6[b->v6_rows] =
+                (struct bh_ip6_pair){ 0x20010db800000000, number, 0x20010db800010000, 1 };
             b->src[i] = b->dst[i] = b->v6_rows++;
         }
         b->proto[i] = udp ? BH_PROTO_UDP : BH_PROTO_TCP;

@@ -83,7 +83,8 @@ model_country(const struct bh_ip *ip)
 {
     struct kobold_value v = { .kind = KOBOLD_UNKNOWN };
     uint16_t value = kobold_lookup(world.countries, ip->octets, ip->family).value;
-    bool known = kobold_value_info(world.countries, value, &v) && (v.kind == KOBOLD_COUNTRY || v.kind == KOBOLD_REGION);
+    bool known = kobold_value_info(world.countries, value, &v) &&
+                 (v.kind == KOBOLD_COUNTRY || v.kind == KOBOLD_REGION);
     return known ? v : (struct kobold_value){ .kind = KOBOLD_UNKNOWN };
 }
 

@@ -21,7 +21,8 @@ an_error_speaks_both_languages(void **state)
     (void)state;
     struct bh_error e;
     char line[1200];
-    assert_int_equal(bh_error_set(&e, BH_EFORMAT, "a.pcap", "%s is %d", "%2$d は %1$s", "x", 7), BH_EFORMAT);
+    assert_int_equal(bh_error_set(&e, BH_EFORMAT, "a.pcap", "%s is %d", "%2$d は %1$s", "x", 7),
+                     BH_EFORMAT);
     assert_string_equal(bh_error_line(&e, BH_EN, line, sizeof line), "a.pcap: x is 7");
     assert_string_equal(bh_error_line(&e, BH_JA, line, sizeof line), "a.pcap: 7 は x");
     e.has_offset = true;
@@ -41,7 +42,8 @@ errno_becomes_the_reason(void **state)
     struct bh_error e;
     char line[1200];
     assert_int_equal(bh_error_errno(&e, ENOENT, "a", "cannot open", "開けません"), -ENOENT);
-    assert_string_equal(bh_error_line(&e, BH_EN, line, sizeof line), "a: cannot open: No such file or directory");
+    assert_string_equal(bh_error_line(&e, BH_EN, line, sizeof line),
+                        "a: cannot open: No such file or directory");
     assert_string_equal(bh_error_line(&e, BH_JA, line, sizeof line),
                         "a: 開けません: ファイルまたはディレクトリがありません");
     static const int known[] = { EACCES, EISDIR, ENOSPC, ENOMEM, EBADF, EIO };
@@ -112,9 +114,9 @@ language_is_that_of_the_locale(void **state)
         const char *lc_all, *lc_messages, *lang;
         enum bh_lang expected;
     } cases[] = {
-        { NULL, NULL, "ja_JP.UTF-8", BH_JA },     { NULL, NULL, "C.UTF-8", BH_EN },
-        { "C", NULL, "ja_JP.UTF-8", BH_EN },      { "", "", "ja", BH_JA },
-        { NULL, "ja_JP.UTF-8", "en_GB", BH_JA },  { NULL, NULL, NULL, BH_EN },
+        { NULL, NULL, "ja_JP.UTF-8", BH_JA },    { NULL, NULL, "C.UTF-8", BH_EN },
+        { "C", NULL, "ja_JP.UTF-8", BH_EN },     { "", "", "ja", BH_JA },
+        { NULL, "ja_JP.UTF-8", "en_GB", BH_JA }, { NULL, NULL, NULL, BH_EN },
         { "ja_JP.eucJP", "C", "C", BH_JA },
     };
     static const char *const names[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
@@ -259,7 +261,7 @@ addresses_order_by_family_and_octets(void **state)
 {
     (void)state;
     struct bh_ip sorted[] = {
-        bh_ip_from_v4(0), bh_ip_from_v4(0x7fffffff), bh_ip_from_v4(0x80000000),
+        bh_ip_from_v4(0),    bh_ip_from_v4(0x7fffffff),    bh_ip_from_v4(0x80000000),
         bh_ip_from_v6(0, 0), bh_ip_from_v6(0, UINT64_MAX), bh_ip_from_v6(1, 0),
     };
     for (size_t i = 0; i < BH_COUNT(sorted); i++) {
@@ -308,18 +310,25 @@ what_moves_a_terminal_is_escaped(void **state)
         { "\x1b[31m", "\\x1b[31m" },
         { "a\nb\tc\r", "a\\x0ab\\x09c\\x0d" },
         { "\x7f", "\\x7f" },
-        { "\xc2\x9b" "31m", "\\xc2\\x9b31m" },          /* C1: CSI in one character */
-        { "\xe2\x80\xae" "abc", "\\xe2\\x80\\xaeabc" }, /* right-to-left override    */
-        { "\xef\xbb\xbf", "\\xef\\xbb\\xbf" },          /* byte order mark           */
+        { "\xc2\x9b"
+          "31m",
+          "\\xc2\\x9b31m" }, /* C1: CSI in one character */
+        { "\xe2\x80\xae"
+          "abc",
+          "\\xe2\\x80\\xaeabc" },              /* right-to-left override    */
+        { "\xef\xbb\xbf", "\\xef\\xbb\\xbf" }, /* byte order mark           */
         { "\xff\xfe", "\\xff\\xfe" },
-        { "\xc0\x80", "\\xc0\\x80" },         /* overlong NUL                 */
-        { "\xc1\x81", "\\xc1\\x81" },         /* overlong A                   */
-        { "\xe0\x9f\xbf", "\\xe0\\x9f\\xbf" }, /* two octets would do          */
-        { "\xe0\xa0\x80", "\xe0\xa0\x80" },  /* and here not                 */
-        { "\xed\xa0\x80", "\\xed\\xa0\\x80" }, /* a surrogate                  */
+        { "\xc0\x80", "\\xc0\\x80" },                   /* overlong NUL                 */
+        { "\xc1\x81", "\\xc1\\x81" },                   /* overlong A                   */
+        { "\xe0\x9f\xbf", "\\xe0\\x9f\\xbf" },          /* two octets would do          */
+        { "\xe0\xa0\x80", "\xe0\xa0\x80" },             /* and here not                 */
+        { "\xed\xa0\x80", "\\xed\\xa0\\x80" },          /* a surrogate                  */
         { "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, /* above U+10FFFF       */
-        { "\xe6\x97", "\\xe6\\x97" },         /* cut in the middle            */
-        { "\xe6" "a", "\\xe6" "a" },
+        { "\xe6\x97", "\\xe6\\x97" },                   /* cut in the middle            */
+        { "\xe6"
+          "a",
+          "\\xe6"
+          "a" },
         { "\xf3\xa0\x81\x81", "\\xf3\\xa0\\x81\\x81" }, /* a tag character      */
         { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
     };
@@ -346,7 +355,10 @@ json_strings_are_json(void **state)
         { "a\"b\\c/", "\"a\\\"b\\\\c/\"" },
         { "\n\x01", "\"\\u000a\\u0001\"" },
         { "日本", "\"日本\"" },
-        { "\xff" "a", "\"\xef\xbf\xbd" "a\"" },
+        { "\xff"
+          "a",
+          "\"\xef\xbf\xbd"
+          "a\"" },
         { "\xe2\x80\xa8", "\"\\u2028\"" },
         { "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
     };
@@ -461,7 +473,8 @@ files_that_cannot_be_say_why(void **state)
     assert_int_equal(bh_map_open(path, &map, &err), -ENOENT);
     snprintf(path, sizeof path, "%s/none/x", folder);
     assert_int_equal(bh_file_replace(path, "x", 1, &err), -ENOENT);
-    assert_int_equal(bh_file_replace(folder, "x", 1, &err), -EISDIR); /* and no temporary file stays */
+    /* and no temporary file stays */
+    assert_int_equal(bh_file_replace(folder, "x", 1, &err), -EISDIR);
     char lost[96];
     snprintf(lost, sizeof lost, "%s.tmp.%ld", folder, (long)getpid());
     assert_int_equal(access(lost, F_OK), -1);
@@ -518,7 +531,8 @@ static void
 check_sort64(size_t n, unsigned first, unsigned end, uint64_t shape)
 {
     uint64_t *v = calloc(n + 1, sizeof *v), *plain = calloc(n + 1, sizeof *plain);
-    const uint64_t mask = first >= end ? 0 : (end - first == 64 ? UINT64_MAX : (1ULL << (end - first)) - 1) << first;
+    const uint64_t mask =
+        first >= end ? 0 : (end - first == 64 ? UINT64_MAX : (1ULL << (end - first)) - 1) << first;
     assert_true(v != NULL && plain != NULL);
     for (size_t i = 0; i < n; i++) {
         v[i] = bh_mix64(i, n) & shape;
@@ -543,11 +557,13 @@ numbers_are_sorted_by_some_of_their_bits(void **state)
     static const size_t sizes[] = { 0, 1, 2, 63, 64, 65, 2047, 3000 };
     static const struct {
         unsigned first, end;
-    } bits[] = { { 0, 64 }, { 0, 1 }, { 63, 64 }, { 0, 11 }, { 0, 12 }, { 5, 5 }, { 42, 64 }, { 3, 26 }, { 20, 53 } };
+    } bits[] = { { 0, 64 }, { 0, 1 },   { 63, 64 }, { 0, 11 }, { 0, 12 },
+                 { 5, 5 },  { 42, 64 }, { 3, 26 },  { 20, 53 } };
     for (size_t s = 0; s < BH_COUNT(sizes); s++) {
         for (size_t b = 0; b < BH_COUNT(bits); b++) {
             check_sort64(sizes[s], bits[b].first, bits[b].end, UINT64_MAX);
-            check_sort64(sizes[s], bits[b].first, bits[b].end, 0xf0f0f0f0f0f0f0f0ULL); /* many equal ones */
+            /* many equal ones */
+            check_sort64(sizes[s], bits[b].first, bits[b].end, 0xf0f0f0f0f0f0f0f0ULL);
         }
     }
 }

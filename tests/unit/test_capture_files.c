@@ -141,8 +141,7 @@ drain_path(const char *path, uint32_t len)
 static const struct {
     const char *name;
     void (*pack)(struct mc *m, const uint8_t *data, size_t size);
-} packers[] = { { "gzip", mc_gzip }, { "zstd", mc_zstd }, { "lz4", mc_lz4 },
-                { "xz", mc_xz } };
+} packers[] = { { "gzip", mc_gzip }, { "zstd", mc_zstd }, { "lz4", mc_lz4 }, { "xz", mc_xz } };
 
 /* Not built with this library: then the text says so, and there is nothing more to test. */
 static bool

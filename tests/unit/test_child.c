@@ -89,7 +89,9 @@ static void
 test_pauses(void **state)
 {
     (void)state;
-    const struct bh_child_config cfg = { .command = "sh -c 'exit 3'", .instance = "p", .hand_to = -1, .say = hear };
+    const struct bh_child_config cfg = {
+        .command = "sh -c 'exit 3'", .instance = "p", .hand_to = -1, .say = hear
+    };
     struct bh_child *c;
     int64_t now = 1000 * SECOND;
     assert_int_equal(bh_child_new(&cfg, &c, NULL), 0);
@@ -117,7 +119,9 @@ static void
 test_missing_program(void **state)
 {
     (void)state;
-    const struct bh_child_config cfg = { .command = "/nowhere/at/all x", .instance = "p", .hand_to = -1, .say = hear };
+    const struct bh_child_config cfg = {
+        .command = "/nowhere/at/all x", .instance = "p", .hand_to = -1, .say = hear
+    };
     struct bh_child *c;
     assert_int_equal(bh_child_new(&cfg, &c, NULL), 0);
     bh_child_tick(c, SECOND);
@@ -136,11 +140,18 @@ test_unprivileged(void **state)
     const bool root = geteuid() == 0;
     assert_true(fd >= 0);
     setenv("SECRET", "1", 1);
-    snprintf(command, sizeof command,
-             "sh -c 'read x; { id -u; id -G; ls /proc/self/fd | wc -w; echo ${SECRET-none} $BEHOLDER_OUTPUT $BEHOLDER_SENSOR; "
-             "grep NoNewPrivs /proc/self/status; pwd; } >&2'");
-    const struct bh_child_config cfg = { .command = command, .instance = "p", .sensor = "s", .hand_to = -1, .drop = root,
-                                         .uid = 65534, .gid = 65534, .say = hear };
+    snprintf(
+        command, sizeof command,
+        "sh -c 'read x; { id -u; id -G; ls /proc/self/fd | wc -w; echo ${SECRET-none} $BEHOLDER_OUTPUT $BEHOLDER_SENSOR; "
+        "grep NoNewPrivs /proc/self/status; pwd; } >&2'");
+    const struct bh_child_config cfg = { .command = command,
+                                         .instance = "p",
+                                         .sensor = "s",
+                                         .hand_to = -1,
+                                         .drop = root,
+                                         .uid = 65534,
+                                         .gid = 65534,
+                                         .say = hear };
     struct bh_child *c;
     const int old = dup(STDERR_FILENO);
     assert_int_equal(bh_child_new(&cfg, &c, NULL), 0);
@@ -170,7 +181,9 @@ test_handed_over(void **state)
     int pair[2];
     signal(SIGPIPE, SIG_IGN);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-    const struct bh_child_config cfg = { .command = "sh -c 'read x'", .instance = "p", .hand_to = pair[0], .say = hear };
+    const struct bh_child_config cfg = {
+        .command = "sh -c 'read x'", .instance = "p", .hand_to = pair[0], .say = hear
+    };
     struct bh_child_end end = { pair[1], -1 };
     struct bh_child *c;
     int64_t now = SECOND;
@@ -198,8 +211,11 @@ static void
 test_stubborn(void **state)
 {
     (void)state;
-    const struct bh_child_config cfg = { .command = "sh -c 'trap \"\" TERM; while :; do sleep 0.05; done'", .instance = "p",
-                                         .hand_to = -1, .say = hear };
+    const struct bh_child_config cfg = { .command =
+                                             "sh -c 'trap \"\" TERM; while :; do sleep 0.05; done'",
+                                         .instance = "p",
+                                         .hand_to = -1,
+                                         .say = hear };
     struct bh_child *c;
     assert_int_equal(bh_child_new(&cfg, &c, NULL), 0);
     bh_child_tick(c, SECOND);
@@ -213,9 +229,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),        cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_words),           cmocka_unit_test(test_pauses),
         cmocka_unit_test(test_missing_program), cmocka_unit_test(test_unprivileged),
-        cmocka_unit_test(test_handed_over),  cmocka_unit_test(test_stubborn),
+        cmocka_unit_test(test_handed_over),     cmocka_unit_test(test_stubborn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,11 @@
 
 static const struct bh_setting settings[] = {
     { .name = "directory", .type = BH_SETTING_DIR, .required = true, .text = { "where", "場所" } },
-    { .name = "size", .type = BH_SETTING_SIZE, .default_text = "1M", .least = 1024, .most = 1U << 30,
+    { .name = "size",
+      .type = BH_SETTING_SIZE,
+      .default_text = "1M",
+      .least = 1024,
+      .most = 1U << 30,
       .text = { "how large", "大きさ" } },
     { .name = "key", .type = BH_SETTING_SECRET, .text = { "a secret", "秘密" } },
 };
@@ -46,11 +50,13 @@ never_close(struct bh_output *o)
     fail();
 }
 
-#define MODULE(module_name)                                                                          \
-    { .abi_major = BH_OUTPUT_ABI, .size = sizeof(struct bh_output_module), .name = module_name,        \
-      .summary = { "a module", "モジュール" }, .settings = settings,                                   \
-      .setting_count = BH_COUNT(settings), .open = never_open, .write = never_write,                  \
-      .close = never_close }
+#define MODULE(module_name)                                                                        \
+    {                                                                                              \
+        .abi_major = BH_OUTPUT_ABI, .size = sizeof(struct bh_output_module), .name = module_name,  \
+        .summary = { "a module", "モジュール" }, .settings = settings,                             \
+        .setting_count = BH_COUNT(settings), .open = never_open, .write = never_write,             \
+        .close = never_close                                                                       \
+    }
 static const struct bh_output_module iplog = MODULE("iplog"), paper = MODULE("paper");
 static const struct bh_output_module *const all_modules[] = { &iplog, &paper };
 
@@ -151,7 +157,8 @@ test_long_line(void **state)
         assert_int_equal(bh_config_error_count(c), more);
         assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "sensor"), "s");
         if (more == 0) {
-            assert_int_equal(strlen(bh_config_text(c, BH_CONFIG_SITE, "home")), 198 - strlen("home = "));
+            assert_int_equal(strlen(bh_config_text(c, BH_CONFIG_SITE, "home")),
+                             198 - strlen("home = "));
         } else {
             assert_int_equal(bh_config_error(c, 0)->line, 2);
         }
@@ -177,10 +184,11 @@ static void
 test_values(void **state)
 {
     (void)state;
-    struct bh_config *c = read_text("; comment\n[site]\nhome = 10.0.0.0/8,\n  192.0.2.0/24 ; more\n"
-                                    "[capture]\nring = 2M\ninterface = eth0, eth1\npromiscuous=no\n"
-                                    "[output one]\nmodule = paper\ndirectory = /a\nqueue = 1M\nfilter = port 22\n"
-                                    "[output two]\nmodule=paper\ndirectory=/b\nsize = 4k\n");
+    struct bh_config *c =
+        read_text("; comment\n[site]\nhome = 10.0.0.0/8,\n  192.0.2.0/24 ; more\n"
+                  "[capture]\nring = 2M\ninterface = eth0, eth1\npromiscuous=no\n"
+                  "[output one]\nmodule = paper\ndirectory = /a\nqueue = 1M\nfilter = port 22\n"
+                  "[output two]\nmodule=paper\ndirectory=/b\nsize = 4k\n");
     struct bh_config_output o;
     assert_int_equal(bh_config_error_count(c), 0);
     assert_string_equal(bh_config_text(c, BH_CONFIG_SITE, "home"), "10.0.0.0/8, 192.0.2.0/24");
@@ -257,7 +265,8 @@ test_command_line_wins(void **state)
 static void
 test_marks(void **state)
 {
-    static const char a[] = "[output one]\nmodule = paper\ndirectory = /a\n[output two]\nmodule = paper\ndirectory = /b\n";
+    static const char a[] =
+        "[output one]\nmodule = paper\ndirectory = /a\n[output two]\nmodule = paper\ndirectory = /b\n";
     static const char b[] = "[capture]\nring = 2M\n[output one]\nmodule = paper\ndirectory = /a\n"
                             "[output two]\nmodule = paper\ndirectory = /b\nfilter = port 1\n";
     (void)state;

@@ -128,7 +128,8 @@ test_pairs(void **state)
                 put(1, k, &cases[k].by);
                 n = duplicates_mark(d, b, interface);
                 assert_int_equal(b->marks[0], cases[k].marks);
-                assert_int_equal(b->marks[1], cases[k].marks | (cases[k].copy ? BH_MARK_DUPLICATE : 0));
+                assert_int_equal(b->marks[1],
+                                 cases[k].marks | (cases[k].copy ? BH_MARK_DUPLICATE : 0));
             } else {
                 assert_int_equal(duplicates_mark(d, b, interface), 0);
                 bh_batch_reset(b);
@@ -145,7 +146,8 @@ static void
 test_many(void **state)
 {
     (void)state;
-    const struct other here = { 0 }, there = { .other_interface = 1 }, far = { .other_interface = 2 };
+    const struct other here = { 0 }, there = { .other_interface = 1 },
+                       far = { .other_interface = 2 };
     const struct other *order[] = { &here, &there, &far, &here, &here, &there, &there };
     const bool copy[] = { false, true, true, true, false, true, false };
     for (uint32_t i = 0; i < BH_COUNT(order); i++) {
@@ -175,7 +177,9 @@ test_crowd(void **state)
         for (uint32_t turn = 0; turn < 2; turn++) {
             bh_batch_reset(b);
             for (uint32_t i = 0; i < BH_BATCH_ROWS; i++) {
-                put(i, 0, &(const struct other){ .seq = round * BH_BATCH_ROWS + i, .after_ns = round * 200 * US });
+                put(i, 0,
+                    &(const struct other){ .seq = round * BH_BATCH_ROWS + i,
+                                           .after_ns = round * 200 * US });
             }
             found += duplicates_mark(d, b, interface);
         }

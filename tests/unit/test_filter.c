@@ -758,8 +758,8 @@ needs(void **state)
         { "ipid 3", BH_FILTER_NEEDS_COLD },
         { "vlan", BH_FILTER_NEEDS_COLD },
         { "vlan 3", BH_FILTER_NEEDS_COLD },
-        { "in and (access or country jp)",
-          BH_FILTER_NEEDS_DIRECTION | BH_FILTER_NEEDS_CLASS | BH_FILTER_NEEDS_COUNTRY | BH_FILTER_NEEDS_NEAR },
+        { "in and (access or country jp)", BH_FILTER_NEEDS_DIRECTION | BH_FILTER_NEEDS_CLASS |
+                                               BH_FILTER_NEEDS_COUNTRY | BH_FILTER_NEEDS_NEAR },
     };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         struct bh_filter *f = parse(cases[i].text);
@@ -1219,14 +1219,15 @@ may_be_stored(const struct row *r)
 
 /* What is known of a row, added to what is known of others. */
 static void
-add_facts(struct bh_facts *x, const struct row *r, const struct bh_judge *j, struct bh_range4 *near4,
-          struct bh_range6 *near6)
+add_facts(struct bh_facts *x, const struct row *r, const struct bh_judge *j,
+          struct bh_range4 *near4, struct bh_range6 *near6)
 {
     const bool out = r->direction == BH_DIR_OUT, six = r->kind == BH_KIND_IP6;
     const uint32_t far4 = out ? r->dst : r->src;
     const uint64_t far6 = out ? r->ip6.dst_hi : r->ip6.src_hi;
     const uint16_t far = six ? kobold_v6(NULL, far6, 0) : kobold_v4(NULL, far4);
-    const uint16_t near = six ? kobold_v6(NULL, out ? r->ip6.src_hi : r->ip6.dst_hi, 0) : kobold_v4(NULL, out ? r->src : r->dst);
+    const uint16_t near = six ? kobold_v6(NULL, out ? r->ip6.src_hi : r->ip6.dst_hi, 0)
+                              : kobold_v4(NULL, out ? r->src : r->dst);
     const uint32_t service = x->in_front ? r->ports >> 16 : r->ports & 0xffff;
     const uint32_t other = x->in_front ? r->ports & 0xffff : r->ports >> 16;
     x->outcomes |= (uint8_t)(1U << r->outcome);
@@ -1250,9 +1251,16 @@ asked(const struct bh_judge *j, const struct row *a, const struct row *b)
 {
     struct bh_range4 near4[2];
     struct bh_range6 near6[2];
-    struct bh_facts x = { .cls = a->cls, .direction = a->direction, .kind = a->kind, .proto = a->proto,
-                          .odd = ((a->marks | b->marks) & BH_MARK_NO_PORTS) != 0, .in_front = below(2) != 0,
-                          .far4 = { UINT32_MAX, 0 }, .far6 = { UINT32_MAX, 0 }, .near4 = near4, .near6 = near6 };
+    struct bh_facts x = { .cls = a->cls,
+                          .direction = a->direction,
+                          .kind = a->kind,
+                          .proto = a->proto,
+                          .odd = ((a->marks | b->marks) & BH_MARK_NO_PORTS) != 0,
+                          .in_front = below(2) != 0,
+                          .far4 = { UINT32_MAX, 0 },
+                          .far6 = { UINT32_MAX, 0 },
+                          .near4 = near4,
+                          .near6 = near6 };
     add_facts(&x, a, j, near4, near6);
     add_facts(&x, b, j, near4, near6);
     return j->truths(j->arg, &x);
@@ -1276,18 +1284,23 @@ judged(void **state)
         random_filter(4, r, COUNT, &text, want);
         struct bh_filter *f = parse(text.data);
         assert_int_equal(bh_filter_judge_new(f, true, &j), 0);
-        const bool all_known = strstr(text.data, "flags") == NULL && strstr(text.data, "len") == NULL &&
-                               strstr(text.data, "vlan") == NULL && strstr(text.data, "asn") == NULL;
+        const bool all_known =
+            strstr(text.data, "flags") == NULL && strstr(text.data, "len") == NULL &&
+            strstr(text.data, "vlan") == NULL && strstr(text.data, "asn") == NULL;
         for (int i = 0; i < COUNT; i++) {
             const int k = (int)below(COUNT);
-            const bool alike = r[i].cls == r[k].cls && r[i].direction == r[k].direction && r[i].kind == r[k].kind &&
-                               r[i].proto == r[k].proto && may_be_stored(&r[k]);
+            const bool alike = r[i].cls == r[k].cls && r[i].direction == r[k].direction &&
+                               r[i].kind == r[k].kind && r[i].proto == r[k].proto &&
+                               may_be_stored(&r[k]);
             if (!may_be_stored(&r[i])) {
                 continue;
             }
-            const unsigned alone = asked(j, &r[i], &r[i]), pair = alike ? asked(j, &r[i], &r[k]) : BH_MAY_ALL;
-            if ((alone >> want[i] & 1) == 0 || (pair >> want[i] & 1) == 0 || (alike && (pair >> want[k] & 1) == 0)) {
-                fail_msg("%s: row %d of round %d: %u, %u of %d", text.data, i, round, alone, pair, want[i]);
+            const unsigned alone = asked(j, &r[i], &r[i]),
+                           pair = alike ? asked(j, &r[i], &r[k]) : BH_MAY_ALL;
+            if ((alone >> want[i] & 1) == 0 || (pair >> want[i] & 1) == 0 ||
+                (alike && (pair >> want[k] & 1) == 0)) {
+                fail_msg("%s: row %d of round %d: %u, %u of %d", text.data, i, round, alone, pair,
+                         want[i]);
             }
             if (all_known && r[i].kind != BH_KIND_NONE && (r[i].marks & BH_MARK_NO_PORTS) == 0) {
                 assert_int_equal(alone, 1U << want[i]);
@@ -1307,7 +1320,9 @@ static void
 judges_have_bounds(void **state)
 {
     (void)state;
-    struct bh_facts x = { .kind = BH_KIND_IP4, .proto = BH_PROTO_TCP, .service_ports = 1, .other_ports = 1 };
+    struct bh_facts x = {
+        .kind = BH_KIND_IP4, .proto = BH_PROTO_TCP, .service_ports = 1, .other_ports = 1
+    };
     for (unsigned ports = 31; ports <= 34; ports++) {
         struct bh_buf text = { 0 };
         struct bh_judge *j;
@@ -1399,9 +1414,9 @@ sensors(void **state)
     static const struct {
         const char *text, *rows; /* of the sensors 0 1 1 2 0 */
     } cases[] = {
-        { "sensor osaka", "01100" },        { "sensor kyoto,osaka/2", "10011" },
-        { "not sensor osaka", "10011" },    { "sensor osak", "00000" },
-        { "sensor OSAKA", "00000" },        { "sensor osaka and sensor kyoto", "00000" },
+        { "sensor osaka", "01100" },          { "sensor kyoto,osaka/2", "10011" },
+        { "not sensor osaka", "10011" },      { "sensor osak", "00000" },
+        { "sensor OSAKA", "00000" },          { "sensor osaka and sensor kyoto", "00000" },
         { "sensor osaka or kyoto", "11101" },
     };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
@@ -1436,17 +1451,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_word),         cmocka_unit_test(autonomous_systems),
-        cmocka_unit_test(truth_tables),
-        cmocka_unit_test(columns_not_filled), cmocka_unit_test(no_filter),
-        cmocka_unit_test(words_joined),       cmocka_unit_test(own_text),
-        cmocka_unit_test(every_protocol),     cmocka_unit_test(needs),
-        cmocka_unit_test(every_error),        cmocka_unit_test(bounds),
-        cmocka_unit_test(random_filters),
-        cmocka_unit_test(judged),
-        cmocka_unit_test(judges_have_bounds),
-        cmocka_unit_test(full_batch),
-        cmocka_unit_test(narrowed),           cmocka_unit_test(sensors),
+        cmocka_unit_test(every_word),   cmocka_unit_test(autonomous_systems),
+        cmocka_unit_test(truth_tables), cmocka_unit_test(columns_not_filled),
+        cmocka_unit_test(no_filter),    cmocka_unit_test(words_joined),
+        cmocka_unit_test(own_text),     cmocka_unit_test(every_protocol),
+        cmocka_unit_test(needs),        cmocka_unit_test(every_error),
+        cmocka_unit_test(bounds),       cmocka_unit_test(random_filters),
+        cmocka_unit_test(judged),       cmocka_unit_test(judges_have_bounds),
+        cmocka_unit_test(full_batch),   cmocka_unit_test(narrowed),
+        cmocka_unit_test(sensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

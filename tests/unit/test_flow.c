@@ -652,11 +652,17 @@ own(const struct bh_host_counters *c, const char *name)
 static struct bh_host *
 flow_process(const char *path, struct bh_host_counters *counters)
 {
-    static const struct bh_output_run run = { .size = sizeof run, .sensor = "a", .start_ns = 1, .outcomes = true };
-    const struct bh_host_setting set[] = { { "format", "csv" }, { "path", path }, { "idle-other", "1s" } };
-    const struct bh_host_config cfg = {
-        .module = bh_module_find("flow"), .instance = "f", .settings = set, .setting_count = 3, .say = hear
+    static const struct bh_output_run run = {
+        .size = sizeof run, .sensor = "a", .start_ns = 1, .outcomes = true
     };
+    const struct bh_host_setting set[] = { { "format", "csv" },
+                                           { "path", path },
+                                           { "idle-other", "1s" } };
+    const struct bh_host_config cfg = { .module = bh_module_find("flow"),
+                                        .instance = "f",
+                                        .settings = set,
+                                        .setting_count = 3,
+                                        .say = hear };
     struct bh_host *h;
     assert_int_equal(bh_host_new(&cfg, &h, NULL), 0);
     bh_host_count_in(h, counters);
@@ -673,13 +679,15 @@ test_killed(void **state)
     int status;
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/f.csv", dir);
-    struct bh_host_counters *c = mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct bh_host_counters *c =
+        mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(c, MAP_FAILED);
     const pid_t pid = fork();
     if (pid == 0) {
         struct bh_host *h = flow_process(path, c);
         for (uint64_t k = 0; k < 7; k++) { /* three end when the fourth comes, four stay open */
-            const struct row r = udp_row((int64_t)(k < 3 ? 10 : 100) * SEC, "198.51.100.1", (uint16_t)(4000 + k), "10.0.0.2", 53);
+            const struct row r = udp_row((int64_t)(k < 3 ? 10 : 100) * SEC, "198.51.100.1",
+                                         (uint16_t)(4000 + k), "10.0.0.2", 53);
             bh_batch_reset(batch);
             row_add(batch, &r);
             bh_ignore(bh_host_offer(h, batch, k, 0));

@@ -51,7 +51,10 @@ forms_of_tables(void **state)
         { "# iptoasn\n9.9.0.0\t9.9.0.255\t64500\tUS\tEXAMPLE - An Example\n"
           "9.9.1.0\t9.9.1.255\t0\tNone\tNot routed\n2a00:9::\t2a00:9::ffff\t64500\tUS\t\n",
           2, 0, 1, "EXAMPLE - An Example" },
-        { "\xef\xbb\xbf" "9.9.0.0,9.9.0.255,64500,\x01" "A\x7f\x1b" "B\nrubbish\n1.0.0.0,0.0.0.0,1,x\n"
+        { "\xef\xbb\xbf"
+          "9.9.0.0,9.9.0.255,64500,\x01"
+          "A\x7f\x1b"
+          "B\nrubbish\n1.0.0.0,0.0.0.0,1,x\n"
           "1.0.0.0,1.0.0.1,4294967296,x\n1.0.0.0,::1,5,x\n1.0.0.0,1.0.0.1,ASx,y\n"
           "2a00:9::,2a00:9::ffff,64500,C\n",
           2, 5, 0, "AB" },
@@ -219,8 +222,9 @@ damage_is_survived(void **state)
     (void)state;
     static const char table[] = "9.9.0.0/24,64500,Example\n9.9.3.0/24,64501,Two\n"
                                 "2a00::/32,64500,\n2a01::/127,7,Seven\n";
-    static const char *const addresses[] = { "9.9.0.1", "9.9.255.255", "255.255.255.255", "::",
-                                             "2a00::1", "2a01::", "2a01::2", "ffff::" };
+    static const char *const addresses[] = {
+        "9.9.0.1", "9.9.255.255", "255.255.255.255", "::", "2a00::1", "2a01::", "2a01::2", "ffff::"
+    };
     struct made m = with_as(table, NULL);
     size_t at = (size_t)(m.k->as.header - m.k->data);
     uint8_t *file = malloc(m.size);

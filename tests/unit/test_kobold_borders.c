@@ -75,7 +75,8 @@ order_spans(struct spans *s)
     assert_non_null(s->reach);
     for (size_t i = 0; i < s->count; i++) {
         const uint64_t *before = i == 0 ? s->at[0].end : s->reach[i - 1];
-        memcpy(s->reach[i], compare(s->at[i].end, before) > 0 ? s->at[i].end : before, sizeof s->reach[i]);
+        memcpy(s->reach[i], compare(s->at[i].end, before) > 0 ? s->at[i].end : before,
+               sizeof s->reach[i]);
     }
 }
 
@@ -153,8 +154,8 @@ expect_answer(struct probes *p, int family, const uint64_t a[2], uint16_t value)
     if (want == NULL || is_outside) {
         assert_int_equal(v.kind, KOBOLD_UNALLOCATED);
     } else if (strcmp(v.code, want) != 0) {
-        fail_msg("%016llx %016llx: %s, not %s", (unsigned long long)a[0], (unsigned long long)a[1], v.code,
-                 want);
+        fail_msg("%016llx %016llx: %s, not %s", (unsigned long long)a[0], (unsigned long long)a[1],
+                 v.code, want);
     }
 }
 
@@ -202,7 +203,8 @@ compare_probes(struct probes *p, bool is_v6)
     for (int cpu = 0; cpu <= kobold_cpu(); cpu++) {
         kobold_set_cpu(p->k, cpu);
         for (size_t i = 0; i < n; i++) {
-            uint16_t value = is_v6 ? kobold_v6(p->k, p->v6[i][0], p->v6[i][1]) : kobold_v4(p->k, p->v4[i]);
+            uint16_t value =
+                is_v6 ? kobold_v6(p->k, p->v6[i][0], p->v6[i][1]) : kobold_v4(p->k, p->v4[i]);
             if (cpu == 0) {
                 const uint64_t v4[2] = { 0, p->v4[i] };
                 want[i] = value;
@@ -259,8 +261,8 @@ compare_all(kobold *k, struct spans spans[2])
         }
         compare_probes(p, f == 1);
     }
-    print_message("# %zu addresses compared with the plain ranges, %zu of them special\n", p->compared,
-                  p->special);
+    print_message("# %zu addresses compared with the plain ranges, %zu of them special\n",
+                  p->compared, p->special);
     free(p);
     for (int f = 0; f < 2; f++) {
         free(spans[f].at);
@@ -282,7 +284,8 @@ next_random(void)
 }
 
 static void
-add_line(struct bh_buf *text, struct spans spans[2], const struct bh_ip *start, const struct bh_ip *end)
+add_line(struct bh_buf *text, struct spans spans[2], const struct bh_ip *start,
+         const struct bh_ip *end)
 {
     char first[BH_IP_TEXT_MAX];
     char last[BH_IP_TEXT_MAX];
@@ -360,7 +363,8 @@ add_table(kobold_build *b, struct spans *spans, const char *path)
     const char *at = (const char *)map.data;
     const char *end = at + map.size;
     assert_int_equal(
-        kobold_build_add(b, path, at, map.size, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA, NULL, &err), 0);
+        kobold_build_add(b, path, at, map.size, KOBOLD_FORMAT_AUTO, KOBOLD_LAYER_DATA, NULL, &err),
+        0);
     while (at < end) {
         const char *c1 = memchr(at, ',', (size_t)(end - at));
         const char *c2 = c1 == NULL ? NULL : memchr(c1 + 1, ',', (size_t)(end - c1 - 1));

@@ -54,8 +54,8 @@ add_range(struct list lists[2], int family, bh_u128 start, bh_u128 end, const ch
         memcpy(r->code, "GB", 2); /* an exceptional reservation of the same country */
     }
     /* "??", and letters that are no country's, are "unknown". */
-    bool is_user = (code[0] == 'A' && code[1] == 'A') || (code[0] == 'Q' && code[1] >= 'M') ||
-                   code[0] == 'X';
+    bool is_user =
+        (code[0] == 'A' && code[1] == 'A') || (code[0] == 'Q' && code[1] >= 'M') || code[0] == 'X';
     if (kobold_country_name(r->code, 0) == NULL && !is_user) {
         memcpy(r->code, "ZZ", 2);
     }
@@ -107,8 +107,7 @@ read_range_table(const char *text, size_t size, struct list lists[2])
     char line[256];
     const char *stop = text + size;
     while (copy_line(&text, stop, line)) {
-        if (line[0] != '#' &&
-            sscanf(line, "%63[^,],%63[^,],%7[^\r\n]", start, end, code) == 3) {
+        if (line[0] != '#' && sscanf(line, "%63[^,],%63[^,],%7[^\r\n]", start, end, code) == 3) {
             bh_u128 a;
             bh_u128 b;
             int family = read_address(start, &a);
@@ -135,9 +134,7 @@ read_registry(const char *text, size_t size, struct list lists[2])
             type[0] == 'i') {
             bh_u128 a;
             int family = read_address(start, &a);
-            bh_u128 span = family == 4   ? value
-                           : value == 0 ? 0
-                                        : (bh_u128)1 << (128 - value);
+            bh_u128 span = family == 4 ? value : value == 0 ? 0 : (bh_u128)1 << (128 - value);
             add_range(lists, family, a, a + span - 1, code);
         }
     }
@@ -277,17 +274,15 @@ special_of(int family, bh_u128 address)
             best = s;
         }
     }
-    return best != NULL                               ? best->class_name
-           : family == 6 && (address >> 125) != 1 ? ""
-                                                      : NULL;
+    return best != NULL ? best->class_name : family == 6 && (address >> 125) != 1 ? "" : NULL;
 }
 
 static bool
 is_embedded(int family, bh_u128 address)
 {
     uint32_t v4;
-    return family == 6 && kobold_carrier((uint64_t)(address >> 64), (uint64_t)address, &v4) !=
-                              KOBOLD_CARRIER_NONE;
+    return family == 6 &&
+           kobold_carrier((uint64_t)(address >> 64), (uint64_t)address, &v4) != KOBOLD_CARRIER_NONE;
 }
 
 /* Sanitizers make a tenth of the speed; the plain build asks for every border. */
@@ -311,12 +306,10 @@ ask(const kobold *k, const struct map *m, int family, bh_u128 address)
     const char *code = special != NULL ? "" : m->codes[stretch_of(m, address)];
     const char *class_name = special != NULL ? special : "";
     bool is_right = strcmp(v.code, code) == 0 && strcmp(v.class_name, class_name) == 0 &&
-                    (code[0] != '\0' || class_name[0] != '\0') ==
-                        (v.kind != KOBOLD_UNALLOCATED);
+                    (code[0] != '\0' || class_name[0] != '\0') == (v.kind != KOBOLD_UNALLOCATED);
     if (!is_right) {
-        struct bh_ip ip = family == 4
-                              ? bh_ip_from_v4((uint32_t)address)
-                              : bh_ip_from_v6((uint64_t)(address >> 64), (uint64_t)address);
+        struct bh_ip ip = family == 4 ? bh_ip_from_v4((uint32_t)address)
+                                      : bh_ip_from_v6((uint64_t)(address >> 64), (uint64_t)address);
         char text[BH_IP_TEXT_MAX];
         bh_ip_format(&ip, text);
         fail_msg("%s: \"%s%s\", not \"%s%s\"", text, v.code, v.class_name, code, class_name);
@@ -520,8 +513,7 @@ tables_of_systems(void **state)
         for (const char *at = s.text; copy_line(&at, s.text + s.size, line);) {
             bh_u128 a;
             bh_u128 z;
-            assert_int_equal(
-                sscanf(line, "%63[^,],%63[^,],%u", ends[0], ends[1], &number), 3);
+            assert_int_equal(sscanf(line, "%63[^,],%63[^,],%u", ends[0], ends[1], &number), 3);
             read_address(ends[0], &a);
             read_address(ends[1], &z);
             struct range *r = new_range(lists, family, a, z);
@@ -577,10 +569,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_small_table),
-        cmocka_unit_test(tables_of_npm),
-        cmocka_unit_test(geoip_files_of_tor),
-        cmocka_unit_test(registry_files),
+        cmocka_unit_test(a_small_table),      cmocka_unit_test(tables_of_npm),
+        cmocka_unit_test(geoip_files_of_tor), cmocka_unit_test(registry_files),
         cmocka_unit_test(tables_of_systems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

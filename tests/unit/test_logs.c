@@ -446,14 +446,16 @@ test_years(void **state)
 }
 
 #define ENTRY(transport, message)                                                                  \
-    "__CURSOR=s=0;i=1\n__REALTIME_TIMESTAMP=1426106111251762\n_TRANSPORT=" transport "\nMESSAGE=" message "\n\n"
+    "__CURSOR=s=0;i=1\n__REALTIME_TIMESTAMP=1426106111251762\n_TRANSPORT=" transport               \
+    "\nMESSAGE=" message "\n\n"
 
 /* An entry whose message stands as octets, `size` of them claimed, behind `before`. */
 static uint32_t
 rows_of_octets(const char *before, const char *message, uint64_t size, const char *behind)
 {
     static char text[8192];
-    size_t at = (size_t)snprintf(text, sizeof text, "__REALTIME_TIMESTAMP=1426106111251762\n_TRANSPORT=kernel\n%s", before);
+    size_t at = (size_t)snprintf(
+        text, sizeof text, "__REALTIME_TIMESTAMP=1426106111251762\n_TRANSPORT=kernel\n%s", before);
     bh_put_le64((uint8_t *)text + at, size);
     at += 8;
     at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", message, behind);
@@ -468,24 +470,34 @@ test_journal_export(void **state)
     assert_int_equal(batch->ts_ns[0], INT64_C(1426106111251762000));
     assert_int_equal(stats.zoneless_rows, 0);
     /* What a process says is passed over, whatever it calls itself; so is a kernel's other word. */
-    assert_int_equal(rows_of(ENTRY("kernel", SYN_WORDS) ENTRY("syslog\nSYSLOG_IDENTIFIER=kernel", SYN_WORDS)
-                                 ENTRY("kernel", "usb 1-1: new device")),
+    assert_int_equal(rows_of(ENTRY("kernel", SYN_WORDS)
+                                 ENTRY("syslog\nSYSLOG_IDENTIFIER=kernel", SYN_WORDS)
+                                     ENTRY("kernel", "usb 1-1: new device")),
                      1);
     assert_int_equal(stats.other_lines, 2);
     /* The first value of a name counts; an old journal may not know the transport. */
-    assert_int_equal(rows_of(ENTRY("syslog\n_TRANSPORT=kernel", SYN_WORDS) ENTRY("kernel", SYN_WORDS)), 1);
-    assert_int_equal(rows_of("__REALTIME_TIMESTAMP=1426106111251762\nSYSLOG_IDENTIFIER=kernel\nMESSAGE=" SYN_WORDS "\n"), 1);
+    assert_int_equal(
+        rows_of(ENTRY("syslog\n_TRANSPORT=kernel", SYN_WORDS) ENTRY("kernel", SYN_WORDS)), 1);
+    assert_int_equal(
+        rows_of(
+            "__REALTIME_TIMESTAMP=1426106111251762\nSYSLOG_IDENTIFIER=kernel\nMESSAGE=" SYN_WORDS
+            "\n"),
+        1);
     /* Several ends, no end, no time. */
-    assert_int_equal(rows_of("\n\n" ENTRY("kernel", SYN_WORDS) "\n\n" ENTRY("kernel", SYN_WORDS)), 0);
+    assert_int_equal(rows_of("\n\n" ENTRY("kernel", SYN_WORDS) "\n\n" ENTRY("kernel", SYN_WORDS)),
+                     0);
     assert_int_equal(rows_of(ENTRY("kernel", SYN_WORDS) "\n\n" ENTRY("kernel", SYN_WORDS)), 2);
-    assert_int_equal(rows_of(ENTRY("kernel", SYN_WORDS) "_TRANSPORT=kernel\nMESSAGE=" SYN_WORDS "\n"), 1);
+    assert_int_equal(
+        rows_of(ENTRY("kernel", SYN_WORDS) "_TRANSPORT=kernel\nMESSAGE=" SYN_WORDS "\n"), 1);
     assert_int_equal(stats.bad_rows, 1);
     /* Octets: as many as are said, and no fewer. */
     const uint64_t size = strlen(SYN_WORDS);
     assert_int_equal(rows_of_octets("MESSAGE\n", SYN_WORDS, size, "\nPRIORITY=4\n\n"), 1);
     assert_int_equal(rows_of_octets("MESSAGE\n", SYN_WORDS, size, ""), 1);
-    assert_int_equal(rows_of_octets("MESSAGE\n", SYN_WORDS, UINT64_MAX, "\n\n" ENTRY("kernel", SYN_WORDS)), 0);
-    assert_int_equal(rows_of_octets("OTHER\n", ENTRY("kernel", SYN_WORDS), strlen(ENTRY("kernel", SYN_WORDS)),
+    assert_int_equal(
+        rows_of_octets("MESSAGE\n", SYN_WORDS, UINT64_MAX, "\n\n" ENTRY("kernel", SYN_WORDS)), 0);
+    assert_int_equal(rows_of_octets("OTHER\n", ENTRY("kernel", SYN_WORDS),
+                                    strlen(ENTRY("kernel", SYN_WORDS)),
                                     "\nMESSAGE=" SYN_WORDS "\n\n"),
                      1);
     assert_int_equal(rows_of_octets("OTHER\n", "", 0, "\nMESSAGE=" SYN_WORDS "\n\n"), 1);
@@ -928,15 +940,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packets),      cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_quotes),       cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_stamps),       cmocka_unit_test(test_others),
-        cmocka_unit_test(test_years),        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_journal_export),
-        cmocka_unit_test(test_zeek_states),  cmocka_unit_test(test_zeek_rows),
-        cmocka_unit_test(test_zeek_json),    cmocka_unit_test(test_nfdump),
-        cmocka_unit_test(test_nfdump_forms), cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_packets),        cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_quotes),         cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_stamps),         cmocka_unit_test(test_others),
+        cmocka_unit_test(test_years),          cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_journal_export), cmocka_unit_test(test_zeek_states),
+        cmocka_unit_test(test_zeek_rows),      cmocka_unit_test(test_zeek_json),
+        cmocka_unit_test(test_nfdump),         cmocka_unit_test(test_nfdump_forms),
+        cmocka_unit_test(test_choice),         cmocka_unit_test(test_merge),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

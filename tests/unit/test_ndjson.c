@@ -25,7 +25,8 @@ check_ids(const char *text, uint64_t batches, uint32_t rows, bool once)
     for (uint64_t b = 0; b < batches; b++) {
         for (uint32_t r = 0; r < rows; r++) {
             char id[96];
-            snprintf(id, sizeof id, "{\"id\":\"lab/%lld/%llu/%u\"", (long long)LAB_START, (unsigned long long)b, r);
+            snprintf(id, sizeof id, "{\"id\":\"lab/%lld/%llu/%u\"", (long long)LAB_START,
+                     (unsigned long long)b, r);
             const size_t n = lab_count(text, id);
             if (n != 1 && (once || n == 0)) {
                 fail_msg("%s: %zu times", id, n);
@@ -39,16 +40,22 @@ test_lines(void **state)
 {
     (void)state;
     name_file();
-    struct bh_host *h = lab_host("ndjson", LAB_WORDS(to_file, "fields=time,sensor,src,dst,proto,dst_port,tcp_flags,outcome,vlan,ttl"), NULL);
+    struct bh_host *h = lab_host(
+        "ndjson",
+        LAB_WORDS(to_file, "fields=time,sensor,src,dst,proto,dst_port,tcp_flags,outcome,vlan,ttl"),
+        NULL);
     assert_int_equal(lab_offer(h, 0, 2, 4), 0);
     bh_host_free(h);
     const char *text = lab_read(file);
     assert_int_equal(lab_count(text, "\n"), 8);
-    static const char first[] = "{\"sensor\":\"lab\",\"time\":\"2026-11-30T01:00:00Z\",\"src\":\"203.0.113.0\",\"dst\":\"192.0.2.1\","
-                                "\"proto\":\"tcp\",\"dst_port\":23,\"tcp_flags\":\"S\",\"outcome\":\"refused\",\"vlan\":5,\"ttl\":55}\n";
+    static const char first[] =
+        "{\"sensor\":\"lab\",\"time\":\"2026-11-30T01:00:00Z\",\"src\":\"203.0.113.0\",\"dst\":\"192.0.2.1\","
+        "\"proto\":\"tcp\",\"dst_port\":23,\"tcp_flags\":\"S\",\"outcome\":\"refused\",\"vlan\":5,\"ttl\":55}\n";
     assert_memory_equal(text, first, sizeof first - 1);
-    assert_non_null(strstr(text, "\"time\":\"2026-11-30T01:00:00.003Z\",\"src\":\"2001:db8::\",\"dst\":\"2001:db8:1::1\",\"proto\":\"udp\","
-                                 "\"dst_port\":53,\"vlan\":5,\"ttl\":55}"));
+    assert_non_null(strstr(
+        text,
+        "\"time\":\"2026-11-30T01:00:00.003Z\",\"src\":\"2001:db8::\",\"dst\":\"2001:db8:1::1\",\"proto\":\"udp\","
+        "\"dst_port\":53,\"vlan\":5,\"ttl\":55}"));
 }
 
 static void
@@ -64,7 +71,8 @@ test_all_fields_are_json(void **state)
     assert_int_equal(lab_offer(h, 0, 1, 8), 0);
     bh_host_free(h);
     char command[512];
-    snprintf(command, sizeof command, "jq -rc '[.src,.dst_port,.access,.src_mac]|@csv' %s | head -n 1", file);
+    snprintf(command, sizeof command,
+             "jq -rc '[.src,.dst_port,.access,.src_mac]|@csv' %s | head -n 1", file);
     assert_string_equal(lab_shell(command), "\"203.0.113.0\",23,true,\"00:00:5e:00:53:01\"");
     snprintf(command, sizeof command, "jq -s 'length' %s", file);
     assert_string_equal(lab_shell(command), "8");
@@ -83,13 +91,16 @@ test_ecs(void **state)
     assert_int_equal(lab_offer(h, 0, 1, 4), 0);
     bh_host_free(h);
     char command[512];
-    snprintf(command, sizeof command,
-             "jq -c '[.\"@timestamp\",.source.ip,.source.port,.source.mac,.destination.ip,.network.transport,.network.type,"
-             ".network.direction,.network.vlan.id,.event.outcome,.beholder.outcome,.event.action,.observer.name,.ecs.version]' %s | "
-             "head -n 1", file);
-    assert_string_equal(lab_shell(command),
-                        "[\"2026-11-30T01:00:00Z\",\"203.0.113.0\",40000,\"00-00-5E-00-53-01\",\"192.0.2.1\",\"tcp\",\"ipv4\","
-                        "\"inbound\",\"5\",\"failure\",\"refused\",\"access\",\"lab\",\"8.11.0\"]");
+    snprintf(
+        command, sizeof command,
+        "jq -c '[.\"@timestamp\",.source.ip,.source.port,.source.mac,.destination.ip,.network.transport,.network.type,"
+        ".network.direction,.network.vlan.id,.event.outcome,.beholder.outcome,.event.action,.observer.name,.ecs.version]' %s | "
+        "head -n 1",
+        file);
+    assert_string_equal(
+        lab_shell(command),
+        "[\"2026-11-30T01:00:00Z\",\"203.0.113.0\",40000,\"00-00-5E-00-53-01\",\"192.0.2.1\",\"tcp\",\"ipv4\","
+        "\"inbound\",\"5\",\"failure\",\"refused\",\"access\",\"lab\",\"8.11.0\"]");
     /* No object stands twice in one line: jq would take the last. */
     const char *text = lab_read(file);
     assert_int_equal(lab_count(text, "\"source\":{"), 4);
@@ -246,7 +257,8 @@ test_put_aside(void **state)
     snprintf(command, sizeof command, "ls %s | grep -c 'out.ndjson.2026.*Z'", lab_folder);
     assert_string_equal(lab_shell(command), "2");
     h = lab_host("ndjson", LAB_WORDS(to_file, IDS, "max-size=4k", "keep=2"), NULL);
-    assert_int_equal(lab_offer(h, 5, 9, 100), 0); /* repeats are known by number, wherever their lines are */
+    /* repeats are known by number, wherever their lines are */
+    assert_int_equal(lab_offer(h, 5, 9, 100), 0);
     bh_host_free(h);
     snprintf(command, sizeof command, "cat %s/out.ndjson* | grep -c '/8/'", lab_folder);
     assert_string_equal(lab_shell(command), "100");
@@ -290,7 +302,8 @@ static void
 count_and_die(void)
 {
     struct bh_host *h = lab_host("ndjson", LAB_WORDS(to_file, COUNTS), NULL);
-    assert_int_equal(lab_offer(h, 0, 90, 40), 0); /* a minute was written, of the next one half is noted */
+    /* a minute was written, of the next one half is noted */
+    assert_int_equal(lab_offer(h, 0, 90, 40), 0);
     uint64_t number;
     assert_int_equal(bh_host_tick(h, LAB_START + 93 * LAB_SECOND), 0);
     assert_int_equal(bh_host_flush(h, &number), 0);
@@ -305,7 +318,8 @@ test_counts(void **state)
     (void)state;
     name_file();
     lab_killed(count_and_die);
-    assert_int_equal(sum_of(lab_read(file), "\"records\":"), 66 * 40); /* up to 5 s after the minute, whole batches */
+    /* up to 5 s after the minute, whole batches */
+    assert_int_equal(sum_of(lab_read(file), "\"records\":"), 66 * 40);
     struct bh_host *h = lab_host("ndjson", LAB_WORDS(to_file, COUNTS), NULL);
     assert_int_equal(lab_offer(h, 88, 200, 40), 0);
     bh_host_free(h);
@@ -314,7 +328,9 @@ test_counts(void **state)
     assert_int_equal(sum_of(text, "\"accesses\":"), 200 * 40);
     assert_int_equal(sum_of(text, "\"bytes\":"), 200 * 40 * 60);
     assert_int_equal(sum_of(text, "\"dst_port\":53,\"records\":"), 200 * 10);
-    assert_non_null(strstr(text, "{\"time\":\"2026-11-30T01:01:00Z\",\"sensor\":\"lab\",\"proto\":\"tcp\",\"dst_port\":23,"));
+    assert_non_null(strstr(
+        text,
+        "{\"time\":\"2026-11-30T01:01:00Z\",\"sensor\":\"lab\",\"proto\":\"tcp\",\"dst_port\":23,"));
 }
 
 /* The run after the next: what was noted is not lost either. */
@@ -447,11 +463,20 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, lab_begin, lab_end)
     /* clang-format off: a table */
     const struct CMUnitTest tests[] = {
-        CASE(test_lines),        CASE(test_all_fields_are_json), CASE(test_ecs),
-        CASE(test_bad_settings), CASE(test_killed),              CASE(test_killed_and_new_run),
-        CASE(test_damaged_state), CASE(test_full),               CASE(test_put_aside),
-        CASE(test_moved_away),   CASE(test_counts),              CASE(test_counts_new_run),
-        CASE(test_counts_half_written), CASE(test_socket),
+        CASE(test_lines),
+        CASE(test_all_fields_are_json),
+        CASE(test_ecs),
+        CASE(test_bad_settings),
+        CASE(test_killed),
+        CASE(test_killed_and_new_run),
+        CASE(test_damaged_state),
+        CASE(test_full),
+        CASE(test_put_aside),
+        CASE(test_moved_away),
+        CASE(test_counts),
+        CASE(test_counts_new_run),
+        CASE(test_counts_half_written),
+        CASE(test_socket),
     };
     /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);

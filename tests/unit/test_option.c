@@ -10,12 +10,25 @@
 #include "bh_option.h"
 
 static const struct bh_opt options[] = {
-    { "help", 'h', BH_OPT_FLAG, NULL, NULL, NULL, false, { "print this help", "この説明を表示する" } },
+    { "help",
+      'h',
+      BH_OPT_FLAG,
+      NULL,
+      NULL,
+      NULL,
+      false,
+      { "print this help", "この説明を表示する" } },
     { "quiet", 'q', BH_OPT_FLAG, NULL, NULL, NULL, false, { "say less", "静かに" } },
     { "top", 'n', BH_OPT_UINT, "N", NULL, "10", false, { "countries listed", "国の表示数" } },
     { "output", 'o', BH_OPT_CHOICE, NULL, "text|json|csv", "text", false, { "form", "形式" } },
     { "read", 'r', BH_OPT_FILE, "FILE", NULL, NULL, true, { "read FILE", "読む" } },
-    { "home", 0, BH_OPT_TEXT, "ADDR", NULL, NULL, false,
+    { "home",
+      0,
+      BH_OPT_TEXT,
+      "ADDR",
+      NULL,
+      NULL,
+      false,
       { "what is watched, in more words than fit on what is left of one line of eighty columns",
         "監視対象。一行の八十桁に入りきらないほど長い説明文をここに書いておくと折り返されるはずである。" } },
     { "home-country", 0, BH_OPT_TEXT, "CC", NULL, NULL, false, { "country", "国" } },
@@ -68,8 +81,9 @@ every_way_to_write_a_value(void **state)
 {
     (void)state;
     static const char *const ways[][3] = {
-        { "-n", "7", NULL }, { "-n7", NULL, NULL }, { "--top", "7", NULL }, { "--top=7", NULL, NULL },
-        { "--to=7", NULL, NULL }, { "-qn7", NULL, NULL }, { "-n9", "-n7", NULL },
+        { "-n", "7", NULL },       { "-n7", NULL, NULL },    { "--top", "7", NULL },
+        { "--top=7", NULL, NULL }, { "--to=7", NULL, NULL }, { "-qn7", NULL, NULL },
+        { "-n9", "-n7", NULL },
     };
     for (size_t i = 0; i < BH_COUNT(ways); i++) {
         struct bh_args *a = parse(ARGV(W(ways[i][0]), W(ways[i][1]), W(ways[i][2])));
@@ -83,7 +97,8 @@ static void
 operands_stand_anywhere(void **state)
 {
     (void)state;
-    struct bh_args *a = parse(ARGV(W("one"), W("-q"), W("-"), W("--output=csv"), W("--"), W("-n"), W("--x")));
+    struct bh_args *a =
+        parse(ARGV(W("one"), W("-q"), W("-"), W("--output=csv"), W("--"), W("-n"), W("--x")));
     char *const *operands;
     assert_int_equal(bh_arg_operands(a, &operands), 4);
     assert_string_equal(operands[0], "one");
@@ -194,7 +209,8 @@ help_fits_eighty_columns(void **state)
     for (int lang = 0; lang < BH_LANGS; lang++) {
         char *text = help_text((enum bh_lang)lang);
         char *rest = NULL;
-        for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+             line = strtok_r(NULL, "\n", &rest)) {
             assert_in_range(bh_text_width(line), 1, 80);
         }
         free(text);

@@ -580,7 +580,8 @@ test_own_counters(void **state)
     } wanted[BH_OUTPUT_OWN] = { { "flows", "flows", 3 },
                                 { "a\"b\\c\n\x1b\xe3\x81\x82", "a_b_c_____", 7 },
                                 { "9lives", "_lives", 1 },
-                                { "as_long_as_it_may_be_and_longer_than_that", "as_long_as_it_may_be_and_longer", 5 },
+                                { "as_long_as_it_may_be_and_longer_than_that",
+                                  "as_long_as_it_may_be_and_longer", 5 },
                                 { "e", "e", 2 },
                                 { "f", "f", 2 },
                                 { "g", "g", 2 },
@@ -598,7 +599,8 @@ test_own_counters(void **state)
     bh_output_count(o, NULL, 1);
     bh_output_count(o, "", 1);
     for (unsigned k = 0; k < BH_OUTPUT_OWN; k++) {
-        snprintf(buffer, sizeof buffer, "%s", wanted[k].said); /* it is not there any more afterwards */
+        /* it is not there any more afterwards */
+        snprintf(buffer, sizeof buffer, "%s", wanted[k].said);
         bh_output_count(o, buffer, wanted[k].sum - 1);
         bh_output_count(o, buffer, 1);
         memset(buffer, 'x', sizeof buffer);
@@ -620,11 +622,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings), cmocka_unit_test(test_bad_modules),
-        cmocka_unit_test(test_decided),  cmocka_unit_test(test_hold_bound),
-        cmocka_unit_test(test_at_once),  cmocka_unit_test(test_board),
-        cmocka_unit_test(test_filter),   cmocka_unit_test(test_template),
-        cmocka_unit_test(test_pack),     cmocka_unit_test(test_unpack_refuses),
+        cmocka_unit_test(test_settings),     cmocka_unit_test(test_bad_modules),
+        cmocka_unit_test(test_decided),      cmocka_unit_test(test_hold_bound),
+        cmocka_unit_test(test_at_once),      cmocka_unit_test(test_board),
+        cmocka_unit_test(test_filter),       cmocka_unit_test(test_template),
+        cmocka_unit_test(test_pack),         cmocka_unit_test(test_unpack_refuses),
         cmocka_unit_test(test_own_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

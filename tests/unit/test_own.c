@@ -122,7 +122,8 @@ test_board_full(void **state)
     const int server = listen_at(SOCK_DGRAM, &at, AF_INET);
     for (size_t k = 0; k <= BH_OWN_SOCKETS; k++) {
         fd[k] = socket(AF_INET, SOCK_DGRAM, 0);
-        assert_int_equal(bh_output_connect(o, fd[k], (const struct sockaddr *)&at, size_of(&at)), 0);
+        assert_int_equal(bh_output_connect(o, fd[k], (const struct sockaddr *)&at, size_of(&at)),
+                         0);
         size_t open = 0;
         assert_true(bh_own_read(&board, &turn, s));
         for (size_t i = 0; i < BH_OWN_SOCKETS; i++) {
@@ -137,7 +138,8 @@ test_board_full(void **state)
     for (size_t i = 0; i < BH_OWN_SOCKETS; i++) {
         assert_true(s[i].until_ns == INT64_MAX); /* the one that was closed made room */
     }
-    board.socket[(board.turn + 1) % 2][0].proto = 99; /* killed while it wrote: what stands is what there is */
+    /* killed while it wrote: what stands is what there is */
+    board.socket[(board.turn + 1) % 2][0].proto = 99;
     turn--;
     assert_true(bh_own_read(&board, &turn, s));
     assert_true(s[0].proto == BH_PROTO_UDP && s[0].until_ns == INT64_MAX);
@@ -163,7 +165,9 @@ test_board_not(void **state)
     uint32_t turn = 0;
     const struct sockaddr_storage nowhere = { .ss_family = AF_UNIX };
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bh_output_connect(bh_host_output(h), fd, (const struct sockaddr *)&nowhere, sizeof nowhere), -1);
+    assert_int_equal(
+        bh_output_connect(bh_host_output(h), fd, (const struct sockaddr *)&nowhere, sizeof nowhere),
+        -1);
     assert_false(bh_own_read(&board, &turn, s));
     bh_output_disconnect(bh_host_output(h), fd);
     bh_host_free(h);
@@ -221,7 +225,7 @@ test_rows(void **state)
         { BH_PROTO_UDP, us, there, 40000, 4739, INT64_MAX },
         { BH_PROTO_TCP, us, there, 40002, 514, 20 },
         { BH_PROTO_TCP, { .family = 0 }, there, 40003, 514, INT64_MAX },
-        { BH_PROTO_ICMP, us, there, 0, 0, INT64_MAX },        /* nobody has such a socket */
+        { BH_PROTO_ICMP, us, there, 0, 0, INT64_MAX }, /* nobody has such a socket */
         { BH_PROTO_UDP, us, { .family = 9 }, 1, 2, INT64_MAX },
     };
     _Alignas(64) static uint8_t pages[BH_SENSOR_OUTPUTS * OWN_PAGE];
@@ -259,8 +263,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_board),     cmocka_unit_test(test_board_v6), cmocka_unit_test(test_board_full),
-        cmocka_unit_test(test_board_not), cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_board),      cmocka_unit_test(test_board_v6),
+        cmocka_unit_test(test_board_full), cmocka_unit_test(test_board_not),
+        cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -425,7 +425,8 @@ check_same(const char *name, const struct bh_batch *a, const struct bh_batch *b)
                 a->wire_len[0] == b->wire_len[0] && a->quote_rows == b->quote_rows &&
                 a->seen_rows == b->seen_rows && a->fragment_rows == b->fragment_rows &&
                 a->v6_rows == b->v6_rows;
-    if (!same || (a->kind[0] == BH_KIND_IP6 && memcmp(&a->ip6[0], &b->ip6[0], sizeof a->ip6[0]) != 0)) {
+    if (!same ||
+        (a->kind[0] == BH_KIND_IP6 && memcmp(&a->ip6[0], &b->ip6[0], sizeof a->ip6[0]) != 0)) {
         fail_msg("%s: the short way and the general way differ", name);
     }
 }
@@ -437,8 +438,12 @@ static void
 test_nearly_right(void **state)
 {
     static const char *const hex[] = {
-        ETH4_SYN "0102030405060708", ETH4_DNS "0102", MACS "0800 " IP4_PING, MACS "86dd " IP6_SYN "0102",
-        MACS "86dd " IP6_DNS "0102", MACS "0800 4500 003c 0007 4000 40 06 0000 0a000001 0a000002 " SYN_OPTIONS,
+        ETH4_SYN "0102030405060708",
+        ETH4_DNS "0102",
+        MACS "0800 " IP4_PING,
+        MACS "86dd " IP6_SYN "0102",
+        MACS "86dd " IP6_DNS "0102",
+        MACS "0800 4500 003c 0007 4000 40 06 0000 0a000001 0a000002 " SYN_OPTIONS,
         MACS "86dd 60000000 0008 3a ff " A1 A2 "8700 0000 00000000 0102",
     };
     static struct bh_batch general, peeked;
@@ -452,10 +457,14 @@ test_nearly_right(void **state)
                 octets[at] = (uint8_t)value;
                 for (size_t cut = 0; cut <= 3; cut++) {
                     struct bh_frames one = { .count = 1 };
-                    const uint32_t there = (uint32_t)(cut < 3 ? len - cut * 7 : (value * 5 + at) % len);
+                    const uint32_t there =
+                        (uint32_t)(cut < 3 ? len - cut * 7 : (value * 5 + at) % len);
                     uint32_t next = 0;
-                    one.frame[0] = (struct bh_frame){ .data = octets, .cap_len = there, .wire_len = (uint32_t)len,
-                                                      .link_type = 1, .flags = BH_FRAME_BAD_TIME };
+                    one.frame[0] = (struct bh_frame){ .data = octets,
+                                                      .cap_len = there,
+                                                      .wire_len = (uint32_t)len,
+                                                      .link_type = 1,
+                                                      .flags = BH_FRAME_BAD_TIME };
                     bh_batch_reset(&general);
                     bh_packet_decode(&with_cold, &one, &next, &general);
                     general.marks[0] &= (uint8_t)~BH_MARK_BAD_TIME;
@@ -685,7 +694,8 @@ test_batch_ends(void **state)
     assert_int_equal(batch.quote_rows, BH_BATCH_QUOTES);
     assert_int_equal(batch.quotes[BH_BATCH_QUOTES - 1].row, 2 * BH_BATCH_QUOTES - 1);
     assert_int_equal(at, 2 * BH_BATCH_QUOTES + 1);
-    while (at < BH_FRAMES_MAX) { /* a batch that is full or has all the quotes it can hold is never left empty */
+    /* a batch that is full or has all the quotes it can hold is never left empty */
+    while (at < BH_FRAMES_MAX) {
         bh_batch_reset(&batch);
         assert_true(bh_packet_decode(&plain, &many, &at, &batch) > 0);
     }
@@ -879,24 +889,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_cut_everywhere),
-        cmocka_unit_test(test_both_ways),
-        cmocka_unit_test(test_nearly_right),
-        cmocka_unit_test(test_cold),
-        cmocka_unit_test(test_header_lengths),
-        cmocka_unit_test(test_udp_lengths),
-        cmocka_unit_test(test_cut_transport),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_extension_chain),
-        cmocka_unit_test(test_quotes),
-        cmocka_unit_test(test_batch_ends),
-        cmocka_unit_test(test_decap),
-        cmocka_unit_test(test_decap_parse),
-        cmocka_unit_test(test_fragments),
-        cmocka_unit_test(test_options_signature),
-        cmocka_unit_test(test_tunnel_ports),
-        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_cut_everywhere),
+        cmocka_unit_test(test_both_ways),    cmocka_unit_test(test_nearly_right),
+        cmocka_unit_test(test_cold),         cmocka_unit_test(test_header_lengths),
+        cmocka_unit_test(test_udp_lengths),  cmocka_unit_test(test_cut_transport),
+        cmocka_unit_test(test_depth),        cmocka_unit_test(test_extension_chain),
+        cmocka_unit_test(test_quotes),       cmocka_unit_test(test_batch_ends),
+        cmocka_unit_test(test_decap),        cmocka_unit_test(test_decap_parse),
+        cmocka_unit_test(test_fragments),    cmocka_unit_test(test_options_signature),
+        cmocka_unit_test(test_tunnel_ports), cmocka_unit_test(test_links),
         cmocka_unit_test(test_bad_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,13 @@ test_program_that_dies(void **state)
     char command[512], setting[600], out[128];
     snprintf(out, sizeof out, "%s", lab_path("got"));
     /* The shell reads octet by octet, so it has read what it has written, and no more. */
-    snprintf(command, sizeof command,
-             "sh -c 'n=0; while [ $n -lt 150 ] && IFS= read -r line; do echo \"$line\" >> %s; n=$((n+1)); done; exit 3'", out);
-    const struct bh_child_config cfg = { .command = command, .instance = "out", .hand_to = -1, .say = lab_hear };
+    snprintf(
+        command, sizeof command,
+        "sh -c 'n=0; while [ $n -lt 150 ] && IFS= read -r line; do echo \"$line\" >> %s; n=$((n+1)); done; exit 3'",
+        out);
+    const struct bh_child_config cfg = {
+        .command = command, .instance = "out", .hand_to = -1, .say = lab_hear
+    };
     struct bh_child *c;
     assert_int_equal(bh_child_new(&cfg, &c, NULL), 0);
     snprintf(setting, sizeof setting, "command=%s", command);
@@ -39,7 +43,8 @@ test_program_that_dies(void **state)
     for (uint64_t b = 0; b < 10; b++) {
         for (unsigned r = 0; r < 64; r++) {
             char id[96];
-            snprintf(id, sizeof id, "{\"id\":\"lab/%lld/%" PRIu64 "/%u\"", (long long)LAB_START, b, r);
+            snprintf(id, sizeof id, "{\"id\":\"lab/%lld/%" PRIu64 "/%u\"", (long long)LAB_START, b,
+                     r);
             if (lab_count(text, id) == 0) {
                 fail_msg("%s is missing", id);
             }
@@ -55,7 +60,9 @@ static void
 test_program_that_hangs(void **state)
 {
     (void)state;
-    const struct bh_child_config cfg = { .command = "sleep 600", .instance = "out", .hand_to = -1, .say = lab_hear };
+    const struct bh_child_config cfg = {
+        .command = "sleep 600", .instance = "out", .hand_to = -1, .say = lab_hear
+    };
     struct bh_child *c;
     assert_int_equal(bh_child_new(&cfg, &c, NULL), 0);
     struct bh_host *h = lab_host("pipe", LAB_WORDS("command=sleep 600", "fields=all"), c);

@@ -71,7 +71,8 @@ take(const char *path)
         f->count = f->count < FRAMES_MAX - frames ? f->count : FRAMES_MAX - frames;
         for (uint32_t k = 0; k < f->count; k++) {
             const struct bh_frame *from = &f->frame[k];
-            frame[frames + k] = (struct octets){ malloc(from->cap_len + 1), from->cap_len, from->link_type };
+            frame[frames + k] =
+                (struct octets){ malloc(from->cap_len + 1), from->cap_len, from->link_type };
             memcpy(frame[frames + k].data, from->data, from->cap_len);
         }
         frames += f->count;
@@ -124,8 +125,12 @@ judge(const struct bh_filter *f, const uint8_t *kept, struct judged *ret)
     struct bh_batch *b = bh_batch_new();
     const struct bh_move *moves;
     uint32_t n = 0, base = 0;
-    const struct bh_track_config cfg = { .home = &home, .two_sided = true, .outcomes = true, .hold = true,
-                                         .start_ns = all[0]->ts_ns[0], .key = 7 };
+    const struct bh_track_config cfg = { .home = &home,
+                                         .two_sided = true,
+                                         .outcomes = true,
+                                         .hold = true,
+                                         .start_ns = all[0]->ts_ns[0],
+                                         .key = 7 };
     assert_int_equal(bh_track_new(&cfg, &t), 0);
     memset(ret, 0, frames * sizeof *ret);
     for (size_t k = 0; k < batches; k++) {
@@ -166,8 +171,10 @@ static void
 put_leaf(struct bh_buf *to)
 {
     static const char *const ends[] = { "", "src ", "dst ", "src and dst " };
-    static const char *const words[] = { "tcp", "udp", "ip6", "ip", "arp", "icmp", "in", "out", "access", "flags S", "len > 100",
-                                         "proto 47", "vlan", "ttl < 60", "ping", "class special" };
+    static const char *const words[] = { "tcp",    "udp",      "ip6",       "ip",
+                                         "arp",    "icmp",     "in",        "out",
+                                         "access", "flags S",  "len > 100", "proto 47",
+                                         "vlan",   "ttl < 60", "ping",      "class special" };
     const struct bh_batch *b = all[pick((uint32_t)batches)];
     const uint32_t i = pick(b->rows);
     char text[BH_IP_TEXT_MAX] = "192.0.2.1";
@@ -188,7 +195,8 @@ put_leaf(struct bh_buf *to)
         bh_buf_printf(to, "%s%sport %u", pick(3) == 0 ? "tcp " : "", ends[pick(4)], port);
         break;
     case 3:
-        bh_buf_printf(to, "%sportrange %u-%u", ends[pick(4)], port, port + reach > 65535 ? 65535 : port + reach);
+        bh_buf_printf(to, "%sportrange %u-%u", ends[pick(4)], port,
+                      port + reach > 65535 ? 65535 : port + reach);
         break;
     default: {
         struct bh_ip net = ip;
@@ -259,13 +267,15 @@ try_filter(const char *path, const char *text)
     }
     judge(f, keep, second);
     for (uint32_t k = 0; k < frames; k++) {
-        const bool same = first[k].selected == 0 ||
-                          (second[k].there != 0 && second[k].selected != 0 && first[k].cls == second[k].cls &&
-                           first[k].direction == second[k].direction && first[k].outcome == second[k].outcome);
+        const bool same =
+            first[k].selected == 0 ||
+            (second[k].there != 0 && second[k].selected != 0 && first[k].cls == second[k].cls &&
+             first[k].direction == second[k].direction && first[k].outcome == second[k].outcome);
         if (!same) {
             fail_msg("%s, frame %u: %s, outcome %s; with all frames %s, %s, for '%s'", path, k,
-                     second[k].there == 0 ? "left out" : bh_class_name(second[k].cls), bh_outcome_name(second[k].outcome),
-                     bh_class_name(first[k].cls), bh_outcome_name(first[k].outcome), text);
+                     second[k].there == 0 ? "left out" : bh_class_name(second[k].cls),
+                     bh_outcome_name(second[k].outcome), bh_class_name(first[k].cls),
+                     bh_outcome_name(first[k].outcome), text);
         }
     }
     bh_filter_free(f);
@@ -317,9 +327,11 @@ test_labelled(void **unused)
     const char *data = getenv("BH_TEST_DATA");
     snprintf(path, sizeof path, "%s/labelled", data != NULL ? data : "tests");
     try_folder(path, 0);
-    print_message("# %llu frames dropped, %llu selected, %llu cut to headers\n", (unsigned long long)dropped_all,
-                  (unsigned long long)selected_all, (unsigned long long)headers_all);
-    assert_true(dropped_all > 1000 && selected_all > 1000 && headers_all > 100 && too_long == 0); /* it was tried at all */
+    print_message("# %llu frames dropped, %llu selected, %llu cut to headers\n",
+                  (unsigned long long)dropped_all, (unsigned long long)selected_all,
+                  (unsigned long long)headers_all);
+    /* it was tried at all */
+    assert_true(dropped_all > 1000 && selected_all > 1000 && headers_all > 100 && too_long == 0);
 }
 
 static void
@@ -359,7 +371,8 @@ choose(const char *text, const char *frame_text, bool expected)
 
 #define MAC "02 00 00 00 00 01 02 00 00 00 00 02 "
 #define GROUP "ff ff ff ff ff ff 02 00 00 00 00 02 "
-#define IP(fragment, proto, to) "45 00 00 28 00 01 " fragment " 40 " proto " 00 00 c0 00 02 01 " to " "
+#define IP(fragment, proto, to)                                                                    \
+    "45 00 00 28 00 01 " fragment " 40 " proto " 00 00 c0 00 02 01 " to " "
 #define PORTS "00 35 00 50 00 00 00 00 00 00 00 00 50 00 00 00 00 00 00 00 "
 
 static void
@@ -371,11 +384,13 @@ test_never_left_out(void **unused)
         bool kept;
     } cases[] = {
         { "port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
-        { "src port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true }, /* its answer may be it */
+        { "src port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS,
+          true }, /* its answer may be it */
         { "port 81", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "port 81", MAC "08 00 " IP("00 00", "01", "c0 00 02 02") PORTS, true },
         { "port 81", MAC "08 00 " IP("00 00", "2f", "c0 00 02 02") PORTS, true },
-        { "port 81", MAC "08 00 " IP("20 00", "06", "c0 00 02 02") PORTS, true }, /* the first fragment */
+        { "port 81", MAC "08 00 " IP("20 00", "06", "c0 00 02 02") PORTS,
+          true }, /* the first fragment */
         { "port 81", MAC "08 00 " IP("00 01", "06", "c0 00 02 02") PORTS, true }, /* a later one */
         { "port 81", GROUP "08 00 " IP("00 00", "11", "c0 00 02 ff") PORTS, true },
         { "port 81", MAC "08 00 " IP("00 00", "11", "e0 00 00 01") PORTS, true },
@@ -389,13 +404,18 @@ test_never_left_out(void **unused)
         { "port 81 and in", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "not port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "not src port 80", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
-        { "udp and not host 192.0.2.2", MAC "08 00 " IP("00 00", "11", "c0 00 02 02") PORTS, false },
-        { "not (tcp and host 192.0.2.2)", MAC "08 00 " IP("00 00", "11", "c0 00 02 02") PORTS, true },
-        { "src and dst net 192.0.2.0/24", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
-        { "tcp and src and dst net 192.0.2.0/24", MAC "08 00 " IP("00 00", "06", "c0 00 03 02") PORTS, false },
+        { "udp and not host 192.0.2.2", MAC "08 00 " IP("00 00", "11", "c0 00 02 02") PORTS,
+          false },
+        { "not (tcp and host 192.0.2.2)", MAC "08 00 " IP("00 00", "11", "c0 00 02 02") PORTS,
+          true },
+        { "src and dst net 192.0.2.0/24", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS,
+          true },
+        { "tcp and src and dst net 192.0.2.0/24",
+          MAC "08 00 " IP("00 00", "06", "c0 00 03 02") PORTS, false },
         { "ip6", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "not ip6", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
-        { "host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true }, /* it may be a router */
+        { "host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS,
+          true }, /* it may be a router */
         { "tcp and host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "dst host 192.0.2.9", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, false },
         { "dst host 192.0.2.1", MAC "08 00 " IP("00 00", "06", "c0 00 02 02") PORTS, true },
@@ -432,7 +452,8 @@ test_long(void **unused)
         any_too_long |= n == 0;
         if (n > 0) {
             const int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-            struct sock_fprog program = { .len = (unsigned short)n, .filter = (struct sock_filter *)(void *)code };
+            struct sock_fprog program = { .len = (unsigned short)n,
+                                          .filter = (struct sock_filter *)(void *)code };
             const int r = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
             assert_true(r == 0 || errno == ENOMEM); /* its bound on the memory of options */
             close(fd);

@@ -51,13 +51,17 @@ test_rows(void **state)
     struct bh_host *h = lab_host("sqlite", LAB_WORDS(to_file), NULL);
     assert_int_equal(lab_offer(h, 0, 3, 40), 0);
     /* While it is open. */
-    assert_string_equal(ask("SELECT count(*), sum(proto = 'tcp'), min(time), max(dst_port) FROM records"),
-                        "120|90|1796000400000000000|53");
-    assert_string_equal(ask("SELECT src, dst, src_port, tcp_flags, outcome, access, vlan, src_mac, weight FROM records LIMIT 1"),
-                        "203.0.113.0|192.0.2.1|40000|S|refused|1|5|00:00:5e:00:53:01|1");
-    assert_string_equal(ask("SELECT quote(outcome), src, quote(tcp_flags) FROM records WHERE dst_port = 53 LIMIT 1"),
-                        "NULL|2001:db8::|NULL");
-    assert_string_equal(ask("SELECT sensor, start, kind, next FROM runs"), "lab|1796000400000000000|records|3");
+    assert_string_equal(
+        ask("SELECT count(*), sum(proto = 'tcp'), min(time), max(dst_port) FROM records"),
+        "120|90|1796000400000000000|53");
+    assert_string_equal(
+        ask("SELECT src, dst, src_port, tcp_flags, outcome, access, vlan, src_mac, weight FROM records LIMIT 1"),
+        "203.0.113.0|192.0.2.1|40000|S|refused|1|5|00:00:5e:00:53:01|1");
+    assert_string_equal(
+        ask("SELECT quote(outcome), src, quote(tcp_flags) FROM records WHERE dst_port = 53 LIMIT 1"),
+        "NULL|2001:db8::|NULL");
+    assert_string_equal(ask("SELECT sensor, start, kind, next FROM runs"),
+                        "lab|1796000400000000000|records|3");
     assert_string_equal(ask("PRAGMA journal_mode"), "wal");
     uint64_t number;
     assert_int_equal(bh_host_flush(h, &number), 0);
@@ -96,7 +100,8 @@ test_hours(void **state)
     if (is_missing()) {
         skip();
     }
-    struct bh_host *h = lab_host("sqlite", LAB_WORDS(to_file, "what=hours", "by=proto,dst_port,outcome"), NULL);
+    struct bh_host *h =
+        lab_host("sqlite", LAB_WORDS(to_file, "what=hours", "by=proto,dst_port,outcome"), NULL);
     for (uint64_t k = 0; k < 4; k++) { /* half an hour apart */
         const struct bh_batch *b = lab_batch(k, 40, LAB_START + (int64_t)k * 1800 * LAB_SECOND);
         assert_int_equal(bh_host_offer(h, (struct bh_batch *)(uintptr_t)b, k, 0), 0);
@@ -106,10 +111,11 @@ test_hours(void **state)
     h = lab_host("sqlite", LAB_WORDS(to_file, "what=hours", "by=proto,dst_port,outcome"), NULL);
     assert_int_equal(bh_host_offer(h, lab_batch(3, 40, LAB_START + 5400 * LAB_SECOND), 3, 0), 0);
     bh_host_free(h);
-    assert_string_equal(ask("SELECT datetime(hour,'unixepoch'), proto, dst_port, quote(outcome), records, accesses, bytes FROM hours "
-                            "ORDER BY 1,2"),
-                        "2026-11-30 01:00:00|tcp|23|'refused'|60|60|3600\n2026-11-30 01:00:00|udp|53|NULL|20|20|1200\n"
-                        "2026-11-30 02:00:00|tcp|23|'refused'|60|60|3600\n2026-11-30 02:00:00|udp|53|NULL|20|20|1200");
+    assert_string_equal(
+        ask("SELECT datetime(hour,'unixepoch'), proto, dst_port, quote(outcome), records, accesses, bytes FROM hours "
+            "ORDER BY 1,2"),
+        "2026-11-30 01:00:00|tcp|23|'refused'|60|60|3600\n2026-11-30 01:00:00|udp|53|NULL|20|20|1200\n"
+        "2026-11-30 02:00:00|tcp|23|'refused'|60|60|3600\n2026-11-30 02:00:00|udp|53|NULL|20|20|1200");
 }
 
 static void
@@ -123,7 +129,8 @@ test_keep(void **state)
     assert_int_equal(lab_offer(h, 0, 31, 40), 0);
     assert_int_equal(bh_host_tick(h, LAB_START + 300 * LAB_SECOND), 0);
     /* 10 s back from the newest, which is 30.039 s. */
-    assert_string_equal(ask("SELECT count(*), min(time) - 1796000400000000000 FROM records"), "401|20039000000");
+    assert_string_equal(ask("SELECT count(*), min(time) - 1796000400000000000 FROM records"),
+                        "401|20039000000");
     bh_host_free(h);
 }
 
@@ -160,9 +167,11 @@ test_damaged(void **state)
     lab_killed(write_and_die);
     char command[1024];
     struct bh_host *h = NULL;
-    snprintf(command, sizeof command,
-             "sqlite3 %s 'PRAGMA wal_checkpoint(TRUNCATE)' && rm -f %s-wal %s-shm && dd if=/dev/zero of=%s bs=1 seek=100 count=4000 "
-             "conv=notrunc 2>/dev/null", file, file, file, file);
+    snprintf(
+        command, sizeof command,
+        "sqlite3 %s 'PRAGMA wal_checkpoint(TRUNCATE)' && rm -f %s-wal %s-shm && dd if=/dev/zero of=%s bs=1 seek=100 count=4000 "
+        "conv=notrunc 2>/dev/null",
+        file, file, file, file);
     lab_shell(command);
     int r = lab_try("sqlite", LAB_WORDS(to_file), NULL, &h);
     if (r == 0) {
@@ -188,7 +197,8 @@ test_busy(void **state)
     assert_non_null(shell);
     fprintf(shell, "BEGIN IMMEDIATE; SELECT 'begun';\n");
     fflush(shell);
-    for (unsigned turn = 0; turn < 2000 && strstr(lab_read(lab_path("shell")), "begun") == NULL; turn++) {
+    for (unsigned turn = 0; turn < 2000 && strstr(lab_read(lab_path("shell")), "begun") == NULL;
+         turn++) {
         lab_nap();
     }
     assert_int_equal(lab_offer(h, 1, 2, 40), BH_EAGAIN);

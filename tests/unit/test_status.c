@@ -192,12 +192,12 @@ worst_status(void)
     snprintf(t->country_date, sizeof t->country_date, "%s", BAD);
     memset(t->reason, 0xff, sizeof t->reason);
     for (size_t k = 0; k < BH_LIVE_INTERFACES; k++) {
-        t->interface[k] =
-            (struct status_interface){ BAD, k % 2 == 0, UINT32_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
+        t->interface[k] = (struct status_interface){ BAD,        k % 2 == 0, UINT32_MAX,
+                                                     UINT64_MAX, UINT64_MAX, UINT64_MAX };
     }
     for (size_t k = 0; k < t->processes; k++) {
-        t->process[k] =
-            (struct status_process){ BAD, INT32_MAX, INT64_MAX, UINT64_MAX, UINT32_MAX, 2, UINT32_MAX };
+        t->process[k] = (struct status_process){ BAD,        INT32_MAX, INT64_MAX, UINT64_MAX,
+                                                 UINT32_MAX, 2,         UINT32_MAX };
     }
     for (size_t k = 0; k < BH_SENSOR_OUTPUTS; k++) {
         struct status_output *o = &t->output[k];

@@ -434,7 +434,8 @@ same_row(const struct bh_batch *a, uint32_t i, const struct bh_batch *b, uint32_
         if (left_out) {
             bh_fields[k].get(b, j, &v);
             assert_true(v.absent);
-        } else if (strcmp(n, "outcome") != 0 && strcmp(n, "sensor") != 0) { /* the reader names it */
+        } else if (strcmp(n, "outcome") != 0 &&
+                   strcmp(n, "sensor") != 0) { /* the reader names it */
             same_value(&bh_fields[k], a, i, b, j);
         }
     }
@@ -668,7 +669,8 @@ sealed_beside(void **state)
             for (size_t k = 0; k < r.count; k++) {
                 write_batches(w, &r, k, k + 1);
                 if (k % 7 == 0) {
-                    assert_int_equal(bh_store_tick(w, (int64_t)k * 300000000, &no_sums, NULL, NULL, &err), 0);
+                    assert_int_equal(
+                        bh_store_tick(w, (int64_t)k * 300000000, &no_sums, NULL, NULL, &err), 0);
                 }
             }
             assert_int_equal(bh_store_writer_close(w, &no_sums, &err), 0);
@@ -701,17 +703,19 @@ static struct said
 said_by(const struct terms *t, const struct chunk *c, uint32_t i)
 {
     const uint64_t shape = t->shape.key[c->shape[i]];
-    return (struct said){ t->far[c->far[i]],          t->near[c->near[i]], t->form[shape_form(shape)],
-                          t->service.key[c->service[i]], shape_stream(shape), shape_len(shape) };
+    return (struct said){ t->far[c->far[i]],          t->near[c->near[i]],
+                          t->form[shape_form(shape)], t->service.key[c->service[i]],
+                          shape_stream(shape),        shape_len(shape) };
 }
 
 static bool
 is_same(const struct said *a, const struct said *b)
 {
     return a->far.hi == b->far.hi && a->far.lo == b->far.lo && a->far.family == b->far.family &&
-           a->far.country == b->far.country && a->near.hi == b->near.hi && a->near.lo == b->near.lo &&
-           a->near.family == b->near.family && form_same(&a->form, &b->form) && a->service == b->service &&
-           a->stream == b->stream && a->len == b->len;
+           a->far.country == b->far.country && a->near.hi == b->near.hi &&
+           a->near.lo == b->near.lo && a->near.family == b->near.family &&
+           form_same(&a->form, &b->form) && a->service == b->service && a->stream == b->stream &&
+           a->len == b->len;
 }
 
 /* What the row says has the numbers it has, and no others are given. */
@@ -721,14 +725,15 @@ is_found(struct terms *t, const struct chunk *c, uint32_t i)
     const struct said s = said_by(t, c, i);
     const uint32_t group = (uint32_t)(s.service >> 16);
     uint32_t far, near, form, service, shape;
-    return far_id(t, (struct address){ s.far.hi, s.far.lo, s.far.family }, address_hash(t->key, s.far.family, s.far.hi, s.far.lo),
-                  COUNTRY_ASK, &far) == 0 &&
+    return far_id(t, (struct address){ s.far.hi, s.far.lo, s.far.family },
+                  address_hash(t->key, s.far.family, s.far.hi, s.far.lo), COUNTRY_ASK, &far) == 0 &&
            near_id(t, (struct address){ s.near.hi, s.near.lo, s.near.family },
                    address_hash(t->key, s.near.family, s.near.hi, s.near.lo), &near) == 0 &&
            form_id(t, &s.form, form_hash(t->key, &s.form), &form) == 0 &&
            service_id(t, port_table(t, group), group, s.service & 0xffff, &service) == 0 &&
-           key_id(t, &t->shape, shape_key(s.stream, form, s.len), &shape) == 0 && far == c->far[i] && near == c->near[i] &&
-           service == c->service[i] && shape == c->shape[i];
+           key_id(t, &t->shape, shape_key(s.stream, form, s.len), &shape) == 0 &&
+           far == c->far[i] && near == c->near[i] && service == c->service[i] &&
+           shape == c->shape[i];
 }
 
 /* Tables that forget the rows of some chunks: those of the others say what they said, and are found again. */
@@ -778,7 +783,9 @@ tables_forget(void **state)
             free(said);
         }
         assert_int_equal(terms_keep(&o.terms, NULL, 0, 0), 0); /* nothing is left */
-        assert_int_equal(o.terms.far_count | o.terms.near_count | o.terms.form_count | o.terms.service.count | o.terms.shape.count, 0);
+        assert_int_equal(o.terms.far_count | o.terms.near_count | o.terms.form_count |
+                             o.terms.service.count | o.terms.shape.count,
+                         0);
         rows_done(&o);
         rows_free(&r);
     }
@@ -794,12 +801,16 @@ journalled_rows(void **state)
         enum mood mood;
         size_t batches, flush_every;
         bool lean;
-    } cases[] = { { MOOD_PLAIN, 20, 1, false }, { MOOD_ODD, 70, 3, false },    { MOOD_ODD, 70, 70, true },
-                  { MOOD_FLOOD, 70, 7, false }, { MOOD_PLAIN, 150, 150, true } };
+    } cases[] = { { MOOD_PLAIN, 20, 1, false },
+                  { MOOD_ODD, 70, 3, false },
+                  { MOOD_ODD, 70, 70, true },
+                  { MOOD_FLOOD, 70, 7, false },
+                  { MOOD_PLAIN, 150, 150, true } };
     for (size_t k = 0; k < BH_COUNT(cases); k++) {
         struct rows r = make_rows(1000 + k, cases[k].batches, cases[k].mood);
         struct bh_error err = { 0 };
-        const uint32_t lacks = cases[k].lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
+        const uint32_t lacks =
+            cases[k].lean ? BH_LACK_SEQ | BH_LACK_IP_ID | BH_LACK_WINDOW | BH_LACK_OPTIONS : 0;
         remove_dir(dir);
         assert_int_equal(mkdir(dir, 0777), 0);
         struct bh_store_writer *w = open_writer(64, cases[k].lean);
@@ -807,7 +818,8 @@ journalled_rows(void **state)
         for (size_t b = 0; b < r.count; b++) {
             write_batches(w, &r, b, b + 1);
             if ((b + 1) % cases[k].flush_every == 0 || b + 1 == r.count) {
-                assert_int_equal(bh_store_tick(w, (int64_t)(b + 1) * 1000000000, &no_sums, NULL, NULL, &err), 0);
+                assert_int_equal(
+                    bh_store_tick(w, (int64_t)(b + 1) * 1000000000, &no_sums, NULL, NULL, &err), 0);
             }
         }
         assert_int_equal(bh_store_flushed(w), r.rows);
@@ -983,10 +995,13 @@ sums_of_a_sensor(void **state)
         const char *dirs[] = { folder };
         for (size_t n = 0; n < 3; n++) {
             struct rows r = make_rows(90 + n, 2, MOOD_PLAIN);
-            struct bh_store_writer_config cfg = { .dir = folder,
-                                                  .run_key = cases[k].key[n],
-                                                  .run = { .sensor = "s", .source = "eth0", .first_ns = cases[k].first_ns[n] } };
-            const struct bh_store_sums sums = { .frames = cases[k].frames[n], .lost = { cases[k].lost[n] } };
+            struct bh_store_writer_config cfg = {
+                .dir = folder,
+                .run_key = cases[k].key[n],
+                .run = { .sensor = "s", .source = "eth0", .first_ns = cases[k].first_ns[n] }
+            };
+            const struct bh_store_sums sums = { .frames = cases[k].frames[n],
+                                                .lost = { cases[k].lost[n] } };
             struct bh_store_writer *w;
             assert_int_equal(bh_store_writer_open(&cfg, &w, &err), 0);
             write_batches(w, &r, 0, r.count);

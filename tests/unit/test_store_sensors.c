@@ -31,19 +31,32 @@ static const struct {
     size_t count;
     struct span expected[4];
 } cases[] = {
-    { "one run keeps its own", { { 0, 100, false, { { 10, 20 }, { 50, 52 } } } }, 1, { { 10, 20 }, { 50, 52 } } },
+    { "one run keeps its own",
+      { { 0, 100, false, { { 10, 20 }, { 50, 52 } } } },
+      1,
+      { { 10, 20 }, { 50, 52 } } },
     { "shorter than two hours", { { 0, 100, false, { { 10, 11 } } } }, 1, { { 0, 0 } } },
-    { "another one was there", { { 0, 100, false, { { 10, 20 } } }, { 0, 100, false, { { 0, 0 } } } }, 2, { { 0, 0 } } },
+    { "another one was there",
+      { { 0, 100, false, { { 10, 20 } } }, { 0, 100, false, { { 0, 0 } } } },
+      2,
+      { { 0, 0 } } },
     { "both were silent for a while",
       { { 0, 100, false, { { 10, 20 } } }, { 0, 100, false, { { 15, 30 } } } },
       2,
       { { 15, 20 } } },
-    { "both, but too short", { { 0, 100, false, { { 10, 20 } } }, { 0, 100, false, { { 19, 30 } } } }, 2, { { 0, 0 } } },
+    { "both, but too short",
+      { { 0, 100, false, { { 10, 20 } } }, { 0, 100, false, { { 19, 30 } } } },
+      2,
+      { { 0, 0 } } },
     { "one long, several short ones in it",
-      { { 0, 100, false, { { 10, 50 } } }, { 0, 100, false, { { 12, 14 }, { 20, 30 }, { 45, 60 } } } },
+      { { 0, 100, false, { { 10, 50 } } },
+        { 0, 100, false, { { 12, 14 }, { 20, 30 }, { 45, 60 } } } },
       2,
       { { 12, 14 }, { 20, 30 }, { 45, 50 } } },
-    { "one after the other", { { 0, 10, false, { { 0, 0 } } }, { 50, 60, false, { { 0, 0 } } } }, 2, { { 10, 50 } } },
+    { "one after the other",
+      { { 0, 10, false, { { 0, 0 } } }, { 50, 60, false, { { 0, 0 } } } },
+      2,
+      { { 10, 50 } } },
     { "a silence while the other has not begun",
       { { 0, 100, false, { { 10, 20 } } }, { 50, 60, false, { { 0, 0 } } } },
       2,
@@ -52,9 +65,14 @@ static const struct {
       { { 0, 100, false, { { 10, 20 } } }, { 50, 60, true, { { 0, 0 } } } },
       2,
       { { 0, 0 } } },
-    { "what is before the first record is none", { { 30, 100, false, { { 10, 35 } } } }, 1, { { 0, 0 } } },
+    { "what is before the first record is none",
+      { { 30, 100, false, { { 10, 35 } } } },
+      1,
+      { { 0, 0 } } },
     { "three",
-      { { 0, 100, false, { { 10, 40 } } }, { 0, 100, false, { { 15, 30 } } }, { 25, 100, false, { { 26, 35 } } } },
+      { { 0, 100, false, { { 10, 40 } } },
+        { 0, 100, false, { { 15, 30 } } },
+        { 25, 100, false, { { 26, 35 } } } },
       3,
       { { 15, 25 }, { 26, 30 } } },
 };
@@ -69,10 +87,12 @@ silences(void **state)
         size_t expected = 0;
         for (size_t r = 0; r < cases[k].count; r++) {
             const struct run_case *c = &cases[k].runs[r];
-            runs[r] = (struct run_silences){ spans[r], 0, c->first * HOUR, c->last * HOUR, !c->no_edges };
+            runs[r] =
+                (struct run_silences){ spans[r], 0, c->first * HOUR, c->last * HOUR, !c->no_edges };
             for (; runs[r].count < 3 && c->silence[runs[r].count].end > 0; runs[r].count++) {
                 const struct span *s = &c->silence[runs[r].count];
-                spans[r][runs[r].count] = (struct bh_store_silence){ s->start * HOUR, s->end * HOUR };
+                spans[r][runs[r].count] =
+                    (struct bh_store_silence){ s->start * HOUR, s->end * HOUR };
             }
         }
         while (cases[k].expected[expected].end > 0) {
@@ -83,8 +103,10 @@ silences(void **state)
             fail_msg("%s: %u silences", cases[k].name, n);
         }
         for (uint32_t i = 0; i < n; i++) {
-            if (got[i].start_ns != cases[k].expected[i].start * HOUR || got[i].end_ns != cases[k].expected[i].end * HOUR) {
-                fail_msg("%s: %lld to %lld", cases[k].name, (long long)(got[i].start_ns / HOUR), (long long)(got[i].end_ns / HOUR));
+            if (got[i].start_ns != cases[k].expected[i].start * HOUR ||
+                got[i].end_ns != cases[k].expected[i].end * HOUR) {
+                fail_msg("%s: %lld to %lld", cases[k].name, (long long)(got[i].start_ns / HOUR),
+                         (long long)(got[i].end_ns / HOUR));
             }
         }
         assert_int_equal(silences_meet(runs, cases[k].count, 2 * HOUR, got, 0), 0);
@@ -106,7 +128,9 @@ names(void **state)
         { { "tokyo1" }, { "/no/log" }, { "tokyo1" } },
         { { "" }, { "/no/such/osaka" }, { "osaka" } },
         { { "", "" }, { "/no/a/log", "/no/b/log" }, { "a/log", "b/log" } },
-        { { "", "", "" }, { "/no/a/log", "/no/b/log", "/no/b/other" }, { "a/log", "b/log", "other" } },
+        { { "", "", "" },
+          { "/no/a/log", "/no/b/log", "/no/b/other" },
+          { "a/log", "b/log", "other" } },
         { { "", "" }, { "/no/a/log", "/no/a/log" }, { "log", "log" } },
         { { "x", "" }, { "/no/a/log", "/no/a/log" }, { "x", "log" } },
         { { "", "x", "" }, { "/no/a", "/no/a", "/no/c" }, { "a", "x", "c" } },
@@ -149,7 +173,8 @@ too_many(void **state)
     for (size_t more = 0; more < 2; more++) {
         struct sensor_names s;
         struct bh_error err = { 0 };
-        assert_int_equal(sensor_names_init(&s, runs, dirs, BH_STORE_SENSORS_MAX + more, &err), more == 0 ? 0 : BH_ELIMIT);
+        assert_int_equal(sensor_names_init(&s, runs, dirs, BH_STORE_SENSORS_MAX + more, &err),
+                         more == 0 ? 0 : BH_ELIMIT);
         sensor_names_done(&s);
     }
     free(runs);
@@ -195,7 +220,8 @@ write_log(const char *name, const char *sensor, int first, int step, uint32_t co
         b->src[i] = 0x01020300 + i;
         b->rows++;
         if (i > 0 && step >= 2) {
-            sums.silence[sums.silence_count++] = (struct bh_store_silence){ b->ts_ns[i - 1], b->ts_ns[i] };
+            sums.silence[sums.silence_count++] =
+                (struct bh_store_silence){ b->ts_ns[i - 1], b->ts_ns[i] };
         }
     }
     assert_int_equal(bh_store_write(w, b, &err), 0);

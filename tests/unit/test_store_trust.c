@@ -318,7 +318,8 @@ late_verdicts(void **state)
         write_thousand(w, rows, START_NS);
         rows += 1000;
         known = k == 40 ? rows : known;
-        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err),
+                         0);
     }
     struct found f = read_log(START_NS); /* turn 40: of the last 8 flushes */
     assert_true(f.rows == rows && f.wrong == 0 && f.undecided == rows - 8000);
@@ -329,7 +330,8 @@ late_verdicts(void **state)
     for (uint32_t k = 42; k <= 64; k++) {
         write_thousand(w, rows, START_NS);
         rows += 1000;
-        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err), 0);
+        assert_int_equal(bh_store_tick(w, k * 1000000000LL, &no_sums, verdict_so_far, &known, &err),
+                         0);
     }
     f = read_log(START_NS); /* turn 64: of the last 32; what came after the 40th is not known */
     assert_true(f.rows == rows && f.wrong == 0 && f.undecided == 12000 + 23000);

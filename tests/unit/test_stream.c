@@ -107,7 +107,8 @@ test_bound(void **state)
     (void)state;
     char *a = batch_of('a');
     struct stream *s = stream_new(BATCH - 1);
-    assert_int_equal(stream_add(s, 0, a, BATCH), 0); /* larger than the bound, when nothing else waits */
+    /* larger than the bound, when nothing else waits */
+    assert_int_equal(stream_add(s, 0, a, BATCH), 0);
     assert_int_equal(stream_add(s, 1, a, 1), BH_EAGAIN);
     assert_int_equal(stream_waiting(s), BATCH);
     assert_int_equal(stream_read_upto(s, 1), 0);

@@ -41,7 +41,11 @@ receive(int fd)
 static void
 one_hour(struct bh_host *h, uint64_t number, int64_t hour)
 {
-    assert_int_equal(bh_host_offer(h, lab_batch(number, 40, LAB_START + hour * 3600 * LAB_SECOND + 10 * LAB_SECOND), number, 0), 0);
+    assert_int_equal(
+        bh_host_offer(h,
+                      lab_batch(number, 40, LAB_START + hour * 3600 * LAB_SECOND + 10 * LAB_SECOND),
+                      number, 0),
+        0);
     assert_int_equal(bh_host_tick(h, LAB_START + hour * 3600 * LAB_SECOND + 20 * LAB_SECOND), 0);
 }
 
@@ -57,12 +61,16 @@ test_udp(void **state)
     const char *text = receive(fd);
     static const char health[] = "<158>1 2026-11-30T01:00:00Z lab beholder ";
     assert_memory_equal(text, health, sizeof health - 1);
-    assert_non_null(strstr(text, " HEALTH [health@32473 frames=\"0\" own=\"0\" duplicates=\"0\" lost-kernel=\"0\" lost-queue=\"0\""));
+    assert_non_null(strstr(
+        text,
+        " HEALTH [health@32473 frames=\"0\" own=\"0\" duplicates=\"0\" lost-kernel=\"0\" lost-queue=\"0\""));
     one_hour(h, 0, 0);
     one_hour(h, 1, 1);
     text = receive(fd);
-    assert_non_null(strstr(text, " SUMMARY [summary@32473 from=\"2026-11-30T01:00:10Z\" to=\"2026-11-30T01:00:10.039Z\" records=\"40\" "
-                                 "packets=\"40\" bytes=\"2400\" accesses=\"40\" sources=\"2\" complete=\"0\" refused=\"30\" pings=\"0\""));
+    assert_non_null(strstr(
+        text,
+        " SUMMARY [summary@32473 from=\"2026-11-30T01:00:10Z\" to=\"2026-11-30T01:00:10.039Z\" records=\"40\" "
+        "packets=\"40\" bytes=\"2400\" accesses=\"40\" sources=\"2\" complete=\"0\" refused=\"30\" pings=\"0\""));
     assert_non_null(strstr(text, "ports=\"23/tcp:30,53/udp:10\"] 40 accesses of 2 sources"));
     /* Loss is said at once, as a warning: 19 * 8 + 4. */
     struct bh_output_health lost = { .size = sizeof lost, .frames = 1000, .gap_count = 1 };
@@ -181,7 +189,8 @@ test_bad_peers(void **state)
 {
     (void)state;
     struct bh_host *h;
-    static const char *const peers[] = { "to=nowhere", "to=:514", "to=127.0.0.1:", "to=::1:514", "to=[::1:514" };
+    static const char *const peers[] = { "to=nowhere", "to=:514", "to=127.0.0.1:", "to=::1:514",
+                                         "to=[::1:514" };
     for (size_t k = 0; k < BH_COUNT(peers); k++) {
         memset(lab_said, 0, sizeof lab_said);
         assert_int_not_equal(lab_try("syslog", LAB_WORDS(peers[k]), NULL, &h), 0);

@@ -93,7 +93,8 @@ test_cells_carry(void **state)
                                     : k == 1 ? 65535
                                              : k * 3000);
             assert_int_equal(cell_get(c, cell, CELL_COUNT), sizes[i]);
-            assert_int_equal(cell_get(c, cell, CELL_SOURCES), sizes[i] < sizes[k] ? sizes[i] : sizes[k]);
+            assert_int_equal(cell_get(c, cell, CELL_SOURCES),
+                             sizes[i] < sizes[k] ? sizes[i] : sizes[k]);
             assert_int_equal(cell_get(c, cell ^ 1, CELL_COUNT), 0);
             assert_int_equal(cell_get(c, cell, CELL_COMPLETE), 0);
         }
@@ -108,7 +109,9 @@ static void
 test_digits_wide(void **state)
 {
     (void)state;
-    static const uint64_t parts[] = { 0, 1, 255, 256, 1500, 65535, 65536, 0x100000000ULL, 0x7fffffffffffffffULL };
+    static const uint64_t parts[] = {
+        0, 1, 255, 256, 1500, 65535, 65536, 0x100000000ULL, 0x7fffffffffffffffULL
+    };
     struct slabs slabs = { 0 };
     struct digits d;
     assert_int_equal(digits_init(&d, &slabs, 9), 0);
@@ -142,7 +145,8 @@ test_digits_few_and_many(void **state)
         struct digits d;
         assert_int_equal(digits_init(&d, &slabs, k), 0);
         for (uint32_t i = 0; i < n; i++) {
-            const uint32_t key = i * 37U % DIGIT_KEYS; /* the first one, too; each once, as 37 is odd */
+            /* the first one, too; each once, as 37 is odd */
+            const uint32_t key = i * 37U % DIGIT_KEYS;
             digits_add(&d, place << 17 | key, i & 1, 1 + key % 15);
             digits_add(&d, place << 17 | key, 1 - (i & 1), 16); /* no digit on the first level */
         }
@@ -161,7 +165,8 @@ test_digits_few_and_many(void **state)
         }
         for (uint32_t i = 0; i < n; i++) {
             const uint32_t key = i * 37U % DIGIT_KEYS;
-            if (digits_get(&d, place << 17 | key, i & 1) != 1 + key % 15 || digits_get(&d, place << 17 | key, 1 - (i & 1)) != 16) {
+            if (digits_get(&d, place << 17 | key, i & 1) != 1 + key % 15 ||
+                digits_get(&d, place << 17 | key, 1 - (i & 1)) != 16) {
                 fail_msg("%u keys: key %u", (unsigned)n, (unsigned)key);
             }
         }
@@ -301,7 +306,8 @@ test_cells_unknown(void **state)
         assert_int_equal(cell_get(c, 0, CELL_UNKNOWN), 0); /* 2 accesses, both known */
         for (uint32_t i = 0; i < n; i++) {
             const uint32_t cell = i * 37 + (i % 3 << 17), count = i % 40 + 2, sources = i % 23 + 1;
-            if (cell_get(c, cell, CELL_COUNT) != count || cell_get(c, cell, CELL_SOURCES) != sources ||
+            if (cell_get(c, cell, CELL_COUNT) != count ||
+                cell_get(c, cell, CELL_SOURCES) != sources ||
                 (i > 0 && cell_get(c, cell, CELL_UNKNOWN) != ((cell >> 16 & 1) == 0 ? count : 0))) {
                 fail_msg("%u cells: cell %u", (unsigned)n, (unsigned)i);
             }
@@ -528,7 +534,11 @@ test_sketches(void **state)
 {
     (void)state;
     static const uint64_t sizes[] = { 1, 50, 1000, 4000, 20000, 300000 };
-    static const uint32_t keys[] = { 0, CELLS - 1, PAIR_KEY_PLACE(0), PAIR_KEY_PLACE(BH_PLACES_MAX - 1), PAIR_KEY_VISIT(0),
+    static const uint32_t keys[] = { 0,
+                                     CELLS - 1,
+                                     PAIR_KEY_PLACE(0),
+                                     PAIR_KEY_PLACE(BH_PLACES_MAX - 1),
+                                     PAIR_KEY_VISIT(0),
                                      PAIR_KEY_VISIT(BH_SERVED_MAX - 1) };
     struct sketches s;
     assert_int_equal(sketches_init(&s), 0);
@@ -869,7 +879,8 @@ test_layers(void **state)
     struct bh_tally_config cfg = lab_config();
     struct lab l;
     lab_open(&l, &cfg, false);
-    static const unsigned bits[] = { 0, 1, 3, 8, 9, 0x1ff, BH_LAYER_CUT | 2, 0x8000 | 1 | 4, 0x10, 0x40 };
+    static const unsigned bits[] = { 0,    1,   3, 8, 9, 0x1ff, BH_LAYER_CUT | 2, 0x8000 | 1 | 4,
+                                     0x10, 0x40 };
     uint64_t want[BH_LAYER_COUNT] = { 0 }, cut = 0, frames = 0;
     for (unsigned k = 0; k < 3000; k++) {
         struct row r = tcp_row(START + k, "20.0.0.1", 1, US, 22, BH_TCP_SYN);
@@ -1106,7 +1117,7 @@ test_filter(void **state)
         { "country cn", 1, 1, 0 },
         { "not country cn", 2, 3, 0 },
         { "dst port 22", 2, 2, 1 }, /* a ping has no port */
-        { "ttl > 5", 0, 0, 4 }, /* a column that was not asked for: absent, not zero */
+        { "ttl > 5", 0, 0, 4 },     /* a column that was not asked for: absent, not zero */
         { "not ttl > 5", 0, 0, 4 },
         { "tcp or ttl > 5", 2, 2, 2 },
         { "tcp and ttl > 5", 0, 0, 2 },

@@ -95,7 +95,8 @@ lab_flush(struct lab *l)
         }
     }
     for (uint32_t i = 0; i < b->rows; i++) {
-        l->accesses += b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP && b->counted[i] == 1;
+        l->accesses +=
+            b->cls[i] == BH_CLASS_ACCESS && b->proto[i] == BH_PROTO_TCP && b->counted[i] == 1;
         if (l->rows < BH_COUNT(l->cls)) {
             l->cls[l->rows++] = b->cls[i];
         }
@@ -131,7 +132,8 @@ static unsigned
 class_alone(const struct row *r, bool two_sided)
 {
     struct lab l;
-    lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = two_sided, .flow_slots = 64 });
+    lab_open(
+        &l, (struct bh_track_config){ .outcomes = true, .two_sided = two_sided, .flow_slots = 64 });
     lab_add(&l, r);
     lab_flush(&l);
     unsigned cls = l.cls[0];
@@ -183,9 +185,12 @@ test_flags(void **state)
 {
     (void)state;
     for (unsigned flags = 0; flags < 256; flags++) {
-        struct row r = tcp_row(START, THEM, 40000, US, 80, flags), r6 = tcp_row(START, THEM6, 40000, US6, 80, flags);
-        if (class_alone(&r, true) != class_of_flags(flags) || class_alone(&r6, true) != class_of_flags(flags)) {
-            fail_msg("flags %02x: %s, not %s", flags, bh_class_name(class_alone(&r, true)), bh_class_name(class_of_flags(flags)));
+        struct row r = tcp_row(START, THEM, 40000, US, 80, flags),
+                   r6 = tcp_row(START, THEM6, 40000, US6, 80, flags);
+        if (class_alone(&r, true) != class_of_flags(flags) ||
+            class_alone(&r6, true) != class_of_flags(flags)) {
+            fail_msg("flags %02x: %s, not %s", flags, bh_class_name(class_alone(&r, true)),
+                     bh_class_name(class_of_flags(flags)));
         }
         struct row out = tcp_row(START, US, 80, THEM, 40000, flags);
         assert_int_equal(class_alone(&out, true), BH_CLASS_NONE);
@@ -202,35 +207,48 @@ static const struct {
     const char *name, *src, *dst;
     unsigned proto, sport, dport, marks;
     unsigned want;
-/* clang-format off: a table */
+    /* clang-format off: a table */
 } singles[] = {
     { "UDP from outside", THEM, US, BH_PROTO_UDP, 5000, 138, 0, BH_CLASS_ACCESS },
     { "UDP from outside, IPv6", THEM6, US6, BH_PROTO_UDP, 5000, 138, 0, BH_CLASS_ACCESS },
     { "UDP of a neighbour", "203.0.113.61", US, BH_PROTO_UDP, 5000, 138, 0, BH_CLASS_ACCESS },
-    { "UDP to our broadcast", "203.0.113.61", "203.0.113.255", BH_PROTO_UDP, 138, 138, 0, BH_CLASS_ACCESS },
+    { "UDP to our broadcast", "203.0.113.61", "203.0.113.255", BH_PROTO_UDP, 138, 138, 0,
+      BH_CLASS_ACCESS },
     { "UDP to all", "0.0.0.0", "255.255.255.255", BH_PROTO_UDP, 68, 67, 0, BH_CLASS_ACCESS },
-    { "UDP to multicast", "203.0.113.61", "239.255.255.250", BH_PROTO_UDP, 5000, 1900, 0, BH_CLASS_ACCESS },
-    { "UDP to IPv6 multicast", "fe80::1", "ff02::fb", BH_PROTO_UDP, 5353, 5353, 0, BH_CLASS_ACCESS },
-    { "UDP from port 53 without a query", THEM, US, BH_PROTO_UDP, 53, 40000, 0, BH_CLASS_UDP_BACKSCATTER },
+    { "UDP to multicast", "203.0.113.61", "239.255.255.250", BH_PROTO_UDP, 5000, 1900, 0,
+      BH_CLASS_ACCESS },
+    { "UDP to IPv6 multicast", "fe80::1", "ff02::fb", BH_PROTO_UDP, 5353, 5353, 0,
+      BH_CLASS_ACCESS },
+    { "UDP from port 53 without a query", THEM, US, BH_PROTO_UDP, 53, 40000, 0,
+      BH_CLASS_UDP_BACKSCATTER },
     { "UDP to port 53", THEM, US, BH_PROTO_UDP, 40000, 53, 0, BH_CLASS_ACCESS },
     { "UDP of ours", US, THEM, BH_PROTO_UDP, 40000, 53, 0, BH_CLASS_NONE },
     { "UDP at home", "198.51.100.9", "198.51.100.10", BH_PROTO_UDP, 40000, 53, 0, BH_CLASS_LOCAL },
     { "UDP of ours to all", US, "255.255.255.255", BH_PROTO_UDP, 68, 67, 0, BH_CLASS_LOCAL },
     { "UDP passing by", THEM, "192.0.2.9", BH_PROTO_UDP, 40000, 53, 0, BH_CLASS_NONE },
-    { "a later fragment of UDP", THEM, US, BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_FRAGMENT },
-    { "a later fragment of TCP", THEM, US, BH_PROTO_TCP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_FRAGMENT },
-    { "a later fragment of ICMP", THEM, US, BH_PROTO_ICMP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_FRAGMENT },
-    { "a later fragment of ours", US, THEM, BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_NONE },
-    { "a later fragment at home", "198.51.100.9", "198.51.100.10", BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_LOCAL },
-    { "a cut UDP header", THEM, US, BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_TRUNCATED, BH_CLASS_CUT },
-    { "a cut TCP header", THEM, US, BH_PROTO_TCP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_TRUNCATED, BH_CLASS_CUT },
-    { "a malformed TCP header", THEM, US, BH_PROTO_TCP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_MALFORMED, BH_CLASS_CUT },
+    { "a later fragment of UDP", THEM, US, BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT,
+      BH_CLASS_FRAGMENT },
+    { "a later fragment of TCP", THEM, US, BH_PROTO_TCP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT,
+      BH_CLASS_FRAGMENT },
+    { "a later fragment of ICMP", THEM, US, BH_PROTO_ICMP, 0, 0,
+      BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_FRAGMENT },
+    { "a later fragment of ours", US, THEM, BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_FRAGMENT,
+      BH_CLASS_NONE },
+    { "a later fragment at home", "198.51.100.9", "198.51.100.10", BH_PROTO_UDP, 0, 0,
+      BH_MARK_NO_PORTS | BH_MARK_FRAGMENT, BH_CLASS_LOCAL },
+    { "a cut UDP header", THEM, US, BH_PROTO_UDP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_TRUNCATED,
+      BH_CLASS_CUT },
+    { "a cut TCP header", THEM, US, BH_PROTO_TCP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_TRUNCATED,
+      BH_CLASS_CUT },
+    { "a malformed TCP header", THEM, US, BH_PROTO_TCP, 0, 0, BH_MARK_NO_PORTS | BH_MARK_MALFORMED,
+      BH_CLASS_CUT },
     { "a duplicate", THEM, US, BH_PROTO_UDP, 5000, 138, BH_MARK_DUPLICATE, BH_CLASS_NONE },
     { "GRE", THEM, US, 47, 0, 0, BH_MARK_NO_PORTS, BH_CLASS_OTHER_PROTOCOL },
     { "SCTP", THEM, US, 132, 1, 1, 0, BH_CLASS_OTHER_PROTOCOL },
     { "GRE of ours", US, THEM, 47, 0, 0, BH_MARK_NO_PORTS, BH_CLASS_NONE },
     { "ping", THEM, US, BH_PROTO_ICMP, 8, 0, 0, BH_CLASS_ICMP_ECHO_REQUEST },
-    { "ping to our broadcast", THEM, "203.0.113.255", BH_PROTO_ICMP, 8, 0, 0, BH_CLASS_ICMP_ECHO_REQUEST },
+    { "ping to our broadcast", THEM, "203.0.113.255", BH_PROTO_ICMP, 8, 0, 0,
+      BH_CLASS_ICMP_ECHO_REQUEST },
     { "our ping", US, THEM, BH_PROTO_ICMP, 8, 0, 0, BH_CLASS_ICMP_OTHER },
     { "ping at home", "198.51.100.9", "198.51.100.10", BH_PROTO_ICMP, 8, 0, 0, BH_CLASS_LOCAL },
     { "echo reply of ours", US, THEM, BH_PROTO_ICMP, 0, 0, 0, BH_CLASS_ICMP_ECHO_REPLY_SENT },
@@ -248,14 +266,19 @@ static const struct {
     { "mask reply to us", THEM, US, BH_PROTO_ICMP, 18, 0, 0, BH_CLASS_ICMP_BACKSCATTER },
     { "unreachable passing by", "192.0.2.1", THEM, BH_PROTO_ICMP, 3, 1, 0, BH_CLASS_NONE },
     { "ping, IPv6", THEM6, US6, BH_PROTO_ICMP6, 128, 0, 0, BH_CLASS_ICMP_ECHO_REQUEST },
-    { "echo reply of ours, IPv6", US6, THEM6, BH_PROTO_ICMP6, 129, 0, 0, BH_CLASS_ICMP_ECHO_REPLY_SENT },
+    { "echo reply of ours, IPv6", US6, THEM6, BH_PROTO_ICMP6, 129, 0, 0,
+      BH_CLASS_ICMP_ECHO_REPLY_SENT },
     { "echo reply to us, IPv6", THEM6, US6, BH_PROTO_ICMP6, 129, 0, 0, BH_CLASS_ICMP_BACKSCATTER },
-    { "unreachable of ours, IPv6", US6, THEM6, BH_PROTO_ICMP6, 1, 4, 0, BH_CLASS_ICMP_UNREACHABLE_SENT },
+    { "unreachable of ours, IPv6", US6, THEM6, BH_PROTO_ICMP6, 1, 4, 0,
+      BH_CLASS_ICMP_UNREACHABLE_SENT },
     { "packet too big to us", THEM6, US6, BH_PROTO_ICMP6, 2, 0, 0, BH_CLASS_ICMP_BACKSCATTER },
-    { "router solicitation", THEM6, "ff02::2", BH_PROTO_ICMP6, 133, 0, 0, BH_CLASS_NEIGHBOUR_DISCOVERY },
+    { "router solicitation", THEM6, "ff02::2", BH_PROTO_ICMP6, 133, 0, 0,
+      BH_CLASS_NEIGHBOUR_DISCOVERY },
     { "redirect, IPv6", THEM6, US6, BH_PROTO_ICMP6, 137, 0, 0, BH_CLASS_NEIGHBOUR_DISCOVERY },
-    { "multicast listener query", THEM6, "ff02::1", BH_PROTO_ICMP6, 130, 0, 0, BH_CLASS_ICMP_OTHER },
-    { "neighbour solicitation of ours", US6, "2001:db8::1", BH_PROTO_ICMP6, 135, 0, 0, BH_CLASS_NEIGHBOUR_DISCOVERY },
+    { "multicast listener query", THEM6, "ff02::1", BH_PROTO_ICMP6, 130, 0, 0,
+      BH_CLASS_ICMP_OTHER },
+    { "neighbour solicitation of ours", US6, "2001:db8::1", BH_PROTO_ICMP6, 135, 0, 0,
+      BH_CLASS_NEIGHBOUR_DISCOVERY },
 };
 /* clang-format on */
 
@@ -264,12 +287,14 @@ test_singles(void **state)
 {
     (void)state;
     for (size_t i = 0; i < BH_COUNT(singles); i++) {
-        struct row r = udp_row(START, singles[i].src, singles[i].sport, singles[i].dst, singles[i].dport);
+        struct row r =
+            udp_row(START, singles[i].src, singles[i].sport, singles[i].dst, singles[i].dport);
         r.proto = (uint8_t)singles[i].proto;
         r.marks = (uint8_t)singles[i].marks;
         unsigned got = class_alone(&r, false);
         if (got != singles[i].want) {
-            fail_msg("%s: %s, not %s", singles[i].name, bh_class_name(got), bh_class_name(singles[i].want));
+            fail_msg("%s: %s, not %s", singles[i].name, bh_class_name(got),
+                     bh_class_name(singles[i].want));
         }
     }
 }
@@ -300,7 +325,8 @@ test_imports(void **state)
     /* Without flags nobody knows ... */
     assert_int_equal(class_alone(&syn, false), BH_CLASS_NONE);
     /* ... but --all-accesses says so. Without destinations all came to us. */
-    lab_open(&l, (struct bh_track_config){ .all_accesses = true, .outcomes = true, .flow_slots = 64 });
+    lab_open(&l,
+             (struct bh_track_config){ .all_accesses = true, .outcomes = true, .flow_slots = 64 });
     l.batch->all_inbound = true;
     syn.dst = udp.dst = ip_of("0.0.0.0");
     lab_add(&l, &syn);
@@ -318,44 +344,81 @@ enum { IN, OUT, BC, MC, LOC, CALLED }; /* BC, MC: we to broadcast, multicast; LO
 #define STEPS 8
 struct talk_case {
     const char *name;
-    struct { int ms; uint8_t dir; unsigned remote, sport, dport; int want; } step[STEPS]; /* ports as sent; want + 1 */
+    /* ports as sent; want + 1 */
+    struct {
+        int ms;
+        uint8_t dir;
+        unsigned remote, sport, dport;
+        int want;
+    } step[STEPS];
 };
 #define W(cls) ((cls) + 1)
 
 /* clang-format off: a table */
 static const struct talk_case talks[] = {
     { "opened outside: every datagram of the opener",
-      { { 0, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) }, { 1, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 2, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) } } },
+      { { 0, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) },
+        { 1, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 2, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) } } },
     { "opened by us: answers",
-      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 1, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) }, { 2, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
+      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 1, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) },
+        { 2, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
     { "other ports are another conversation",
-      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 1, IN, 7, 5001, 138, W(BH_CLASS_ACCESS) }, { 2, IN, 7, 5000, 139, W(BH_CLASS_ACCESS) } } },
-    { "another address is another conversation", { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 1, IN, 8, 5000, 138, W(BH_CLASS_ACCESS) } } },
-    { "idle 59.9 s: still answers", { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 59900, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
+      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 1, IN, 7, 5001, 138, W(BH_CLASS_ACCESS) },
+        { 2, IN, 7, 5000, 139, W(BH_CLASS_ACCESS) } } },
+    { "another address is another conversation",
+      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 1, IN, 8, 5000, 138, W(BH_CLASS_ACCESS) } } },
+    { "idle 59.9 s: still answers",
+      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 59900, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
     { "idle 60.1 s: a new conversation, opened outside",
-      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 60100, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) }, { 60200, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 60100, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) },
+        { 60200, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
         { 60300, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) } } },
     { "idle 60.1 s: a new conversation, opened by us",
-      { { 0, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) }, { 60100, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 60200, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
+      { { 0, IN, 7, 5000, 138, W(BH_CLASS_ACCESS) },
+        { 60100, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 60200, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
     { "each datagram of either side keeps it alive",
-      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) }, { 50000, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) }, { 100000, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+      { { 0, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
+        { 50000, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) },
+        { 100000, OUT, 7, 138, 5000, W(BH_CLASS_NONE) },
         { 150000, IN, 7, 5000, 138, W(BH_CLASS_UDP_ANSWER) } } },
     { "from port 53 with a query of ours",
-      { { 0, OUT, 7, 40000, 53, W(BH_CLASS_NONE) }, { 10, IN, 7, 53, 40000, W(BH_CLASS_UDP_ANSWER) }, { 60200, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) } } },
+      { { 0, OUT, 7, 40000, 53, W(BH_CLASS_NONE) },
+        { 10, IN, 7, 53, 40000, W(BH_CLASS_UDP_ANSWER) },
+        { 60200, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) } } },
     { "from port 53 without one, however often",
-      { { 0, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) }, { 10, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) },
+      { { 0, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) },
+        { 10, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) },
         { 20, IN, 7, 53, 53, W(BH_CLASS_UDP_BACKSCATTER) } } },
     { "from port 53, the query went to another",
-      { { 0, OUT, 8, 40000, 53, W(BH_CLASS_NONE) }, { 10, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) } } },
+      { { 0, OUT, 8, 40000, 53, W(BH_CLASS_NONE) },
+        { 10, IN, 7, 53, 40000, W(BH_CLASS_UDP_BACKSCATTER) } } },
     { "answers to a broadcast call within 60 s, from anywhere",
-      { { 0, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) }, { 100, IN, 7, 137, 5000, W(BH_CLASS_UDP_ANSWER) }, { 59900, IN, 8, 999, 5000, W(BH_CLASS_UDP_ANSWER) },
+      { { 0, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) },
+        { 100, IN, 7, 137, 5000, W(BH_CLASS_UDP_ANSWER) },
+        { 59900, IN, 8, 999, 5000, W(BH_CLASS_UDP_ANSWER) },
         { 60100, IN, 9, 137, 5000, W(BH_CLASS_ACCESS) } } },
-    { "a call again", { { 0, MC, 0, 5000, 5353, W(BH_CLASS_LOCAL) }, { 50000, MC, 0, 5000, 5353, W(BH_CLASS_LOCAL) }, { 100000, IN, 7, 5353, 5000, W(BH_CLASS_UDP_ANSWER) },
-                        { 110100, IN, 8, 5353, 5000, W(BH_CLASS_ACCESS) } } },
-    { "a call from another port excuses nothing", { { 0, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) }, { 100, IN, 7, 137, 5001, W(BH_CLASS_ACCESS) } } },
-    { "what we send to one host at home is no call", { { 0, LOC, 0, 5000, 137, W(BH_CLASS_LOCAL) }, { 100, CALLED, 7, 137, 5000, W(BH_CLASS_ACCESS) } } },
-    { "an access before the call stays one", { { 0, IN, 7, 137, 5000, W(BH_CLASS_ACCESS) }, { 10, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) },
-                                               { 20, IN, 7, 137, 5000, W(BH_CLASS_ACCESS) }, { 30, IN, 8, 137, 5000, W(BH_CLASS_UDP_ANSWER) } } },
+    { "a call again",
+      { { 0, MC, 0, 5000, 5353, W(BH_CLASS_LOCAL) },
+        { 50000, MC, 0, 5000, 5353, W(BH_CLASS_LOCAL) },
+        { 100000, IN, 7, 5353, 5000, W(BH_CLASS_UDP_ANSWER) },
+        { 110100, IN, 8, 5353, 5000, W(BH_CLASS_ACCESS) } } },
+    { "a call from another port excuses nothing",
+      { { 0, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) },
+        { 100, IN, 7, 137, 5001, W(BH_CLASS_ACCESS) } } },
+    { "what we send to one host at home is no call",
+      { { 0, LOC, 0, 5000, 137, W(BH_CLASS_LOCAL) },
+        { 100, CALLED, 7, 137, 5000, W(BH_CLASS_ACCESS) } } },
+    { "an access before the call stays one",
+      { { 0, IN, 7, 137, 5000, W(BH_CLASS_ACCESS) },
+        { 10, BC, 0, 5000, 137, W(BH_CLASS_LOCAL) },
+        { 20, IN, 7, 137, 5000, W(BH_CLASS_ACCESS) },
+        { 30, IN, 8, 137, 5000, W(BH_CLASS_UDP_ANSWER) } } },
 };
 /* clang-format on */
 
@@ -388,7 +451,8 @@ test_talks(void **state)
 {
     (void)state;
     for (size_t i = 0; i < BH_COUNT(talks); i++) {
-        for (int how = 0; how < 4; how++) { /* both families; in one batch, and each packet in its own */
+        /* both families; in one batch, and each packet in its own */
+        for (int how = 0; how < 4; how++) {
             struct lab l;
             lab_open(&l, (struct bh_track_config){ .flow_slots = 1U << 12 });
             for (unsigned k = 0; k < STEPS && talks[i].step[k].want != 0; k++) {
@@ -415,7 +479,13 @@ enum { SRV = 100, GATE }; /* an ICMP unreachable, quoting: sent by us, or by som
 
 struct flow_case {
     const char *name;
-    struct { int ms; uint8_t dir, flags; uint32_t seq; uint16_t payload; } step[STEPS]; /* flags 0: the end */
+    /* flags 0: the end */
+    struct {
+        int ms;
+        uint8_t dir, flags;
+        uint32_t seq;
+        uint16_t payload;
+    } step[STEPS];
     int64_t complete, reset, half, refused, silent, unknown;
     bool one_sided;
 };
@@ -423,59 +493,162 @@ struct flow_case {
 /* clang-format off: a table */
 static const struct flow_case flow_cases[] = {
     { .name = "no answer, both sides seen", .step = { { 0, IN, SYN, 1, 0 } }, .silent = 1 },
-    { .name = "no answer, one side seen", .step = { { 0, IN, SYN, 1, 0 } }, .unknown = 1, .one_sided = true },
-    { .name = "complete", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 } }, .complete = 1 },
-    { .name = "complete with the first payload", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK | PSH, 2, 10 } }, .complete = 1 },
-    { .name = "complete by FIN-ACK", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK | FIN, 2, 0 } }, .complete = 1 },
-    { .name = "half open", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 } }, .half = 1 },
-    { .name = "half open, our own RST after", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 9000, OUT, RST, 9, 0 } }, .half = 1 },
+    { .name = "no answer, one side seen",
+      .step = { { 0, IN, SYN, 1, 0 } },
+      .unknown = 1,
+      .one_sided = true },
+    { .name = "complete",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 } },
+      .complete = 1 },
+    { .name = "complete with the first payload",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK | PSH, 2, 10 } },
+      .complete = 1 },
+    { .name = "complete by FIN-ACK",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK | FIN, 2, 0 } },
+      .complete = 1 },
+    { .name = "half open",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 } },
+      .half = 1 },
+    { .name = "half open, our own RST after",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 9000, OUT, RST, 9, 0 } },
+      .half = 1 },
     { .name = "reset by client in place of the ACK",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, RST, 2, 0 } }, .reset = 1 },
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, RST, 2, 0 } },
+      .reset = 1 },
     { .name = "reset by client after the ACK, before payload",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 }, { 3, IN, RST | ACK, 2, 0 } }, .reset = 1 },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 2, IN, ACK, 2, 0 },
+                { 3, IN, RST | ACK, 2, 0 } },
+      .reset = 1 },
     { .name = "RST after payload of theirs is complete",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 }, { 3, IN, ACK | PSH, 2, 5 }, { 4, IN, RST, 2, 0 } },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 2, IN, ACK, 2, 0 },
+                { 3, IN, ACK | PSH, 2, 5 },
+                { 4, IN, RST, 2, 0 } },
       .complete = 1 },
     { .name = "RST after payload of ours is complete",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 }, { 3, OUT, ACK | PSH, 2, 5 }, { 4, IN, RST, 2, 0 } },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 2, IN, ACK, 2, 0 },
+                { 3, OUT, ACK | PSH, 2, 5 },
+                { 4, IN, RST, 2, 0 } },
       .complete = 1 },
-    { .name = "refused by RST", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, RST | ACK, 0, 0 } }, .refused = 1 },
-    { .name = "refused by ICMP of ours", .step = { { 0, IN, SYN, 1, 0 }, { 1, SRV, 1, 0, 0 } }, .refused = 1 },
-    { .name = "refused by ICMP of a router, which does not show our side", .step = { { 0, IN, SYN, 1, 0 }, { 1, GATE, 1, 0, 0 } }, .refused = 1, .one_sided = true },
-    { .name = "refused by a router, then both sides are seen", .one_sided = true,
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, GATE, 1, 0, 0 }, { 100000, OUT, ACK, 0, 0 } }, .refused = 1 },
-    { .name = "refused and asked again, each time", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, RST | ACK, 0, 0 }, { 500, IN, SYN, 1, 0 }, { 501, OUT, RST | ACK, 0, 0 } },
+    { .name = "refused by RST",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, RST | ACK, 0, 0 } },
+      .refused = 1 },
+    { .name = "refused by ICMP of ours",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, SRV, 1, 0, 0 } },
+      .refused = 1 },
+    { .name = "refused by ICMP of a router, which does not show our side",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, GATE, 1, 0, 0 } },
+      .refused = 1,
+      .one_sided = true },
+    { .name = "refused by a router, then both sides are seen",
+      .one_sided = true,
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, GATE, 1, 0, 0 }, { 100000, OUT, ACK, 0, 0 } },
+      .refused = 1 },
+    { .name = "refused and asked again, each time",
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, RST | ACK, 0, 0 },
+                { 500, IN, SYN, 1, 0 },
+                { 501, OUT, RST | ACK, 0, 0 } },
       .refused = 2 },
-    { .name = "their RST without an answer is silence", .step = { { 0, IN, SYN, 1, 0 }, { 1, IN, RST, 1, 0 } }, .silent = 1 },
-    { .name = "their ACK without an answer is silence", .step = { { 0, IN, SYN, 1, 0 }, { 1, IN, ACK, 1, 0 } }, .silent = 1 },
+    { .name = "their RST without an answer is silence",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, IN, RST, 1, 0 } },
+      .silent = 1 },
+    { .name = "their ACK without an answer is silence",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, IN, ACK, 1, 0 } },
+      .silent = 1 },
     { .name = "a repeated SYN has its connection's outcome",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1000, IN, SYN, 1, 0 }, { 3000, IN, SYN, 1, 0 }, { 3001, OUT, SYN | ACK, 9, 0 }, { 3002, IN, ACK, 2, 0 } }, .complete = 3 },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1000, IN, SYN, 1, 0 },
+                { 3000, IN, SYN, 1, 0 },
+                { 3001, OUT, SYN | ACK, 9, 0 },
+                { 3002, IN, ACK, 2, 0 } },
+      .complete = 3 },
     { .name = "a repeated SYN after the answer, too",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 1000, IN, SYN, 1, 0 }, { 1001, OUT, SYN | ACK, 9, 0 } }, .half = 2 },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 1000, IN, SYN, 1, 0 },
+                { 1001, OUT, SYN | ACK, 9, 0 } },
+      .half = 2 },
     { .name = "another sequence number opens a new one and settles the old",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1000, IN, SYN, 77, 0 }, { 1001, OUT, SYN | ACK, 9, 0 }, { 1002, IN, ACK, 78, 0 } }, .complete = 1, .silent = 1 },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1000, IN, SYN, 77, 0 },
+                { 1001, OUT, SYN | ACK, 9, 0 },
+                { 1002, IN, ACK, 78, 0 } },
+      .complete = 1,
+      .silent = 1 },
     { .name = "another sequence number, the old one half open",
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 1000, IN, SYN, 77, 0 }, { 1001, OUT, RST, 9, 0 } }, .half = 1, .refused = 1 },
-    { .name = "answered after 29.9 s", .step = { { 0, IN, SYN, 1, 0 }, { 29900, OUT, RST, 9, 0 } }, .refused = 1 },
-    { .name = "answered after 30.1 s", .step = { { 0, IN, SYN, 1, 0 }, { 30100, OUT, RST, 9, 0 } }, .silent = 1 },
-    { .name = "acknowledged after 29.9 s", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 29900, IN, ACK, 2, 0 } }, .complete = 1 },
-    { .name = "acknowledged after 30.1 s", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 30100, IN, ACK, 2, 0 } }, .half = 1 },
-    { .name = "reset after 30.1 s", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 }, { 30100, IN, RST, 2, 0 } }, .complete = 1 },
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 1000, IN, SYN, 77, 0 },
+                { 1001, OUT, RST, 9, 0 } },
+      .half = 1,
+      .refused = 1 },
+    { .name = "answered after 29.9 s",
+      .step = { { 0, IN, SYN, 1, 0 }, { 29900, OUT, RST, 9, 0 } },
+      .refused = 1 },
+    { .name = "answered after 30.1 s",
+      .step = { { 0, IN, SYN, 1, 0 }, { 30100, OUT, RST, 9, 0 } },
+      .silent = 1 },
+    { .name = "acknowledged after 29.9 s",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 29900, IN, ACK, 2, 0 } },
+      .complete = 1 },
+    { .name = "acknowledged after 30.1 s",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 30100, IN, ACK, 2, 0 } },
+      .half = 1 },
+    { .name = "reset after 30.1 s",
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 2, IN, ACK, 2, 0 },
+                { 30100, IN, RST, 2, 0 } },
+      .complete = 1 },
     { .name = "the window begins with the first SYN",
-      .step = { { 0, IN, SYN, 1, 0 }, { 29900, IN, SYN, 1, 0 }, { 30100, OUT, RST, 9, 0 } }, .silent = 2 },
+      .step = { { 0, IN, SYN, 1, 0 }, { 29900, IN, SYN, 1, 0 }, { 30100, OUT, RST, 9, 0 } },
+      .silent = 2 },
     { .name = "a SYN after the window is a new connection",
-      .step = { { 0, IN, SYN, 1, 0 }, { 30100, IN, SYN, 1, 0 }, { 30200, OUT, RST, 9, 0 } }, .silent = 1, .refused = 1 },
-    { .name = "odd flags change nothing", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, FIN, 2, 0 }, { 3, IN, SYN | RST, 2, 0 } }, .half = 1 },
-    { .name = "simultaneous open is no handshake", .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN, 9, 0 }, { 2, IN, SYN | ACK, 2, 0 } }, .silent = 1 },
-    { .name = "our own connection first, then theirs", .step = { { 0, OUT, SYN, 9, 0 }, { 5, IN, SYN, 1, 0 }, { 6, OUT, SYN | ACK, 9, 0 } }, .half = 1 },
-    { .name = "two-sided before the verdict", .one_sided = true, .step = { { 0, IN, SYN, 1, 0 }, { 29900, OUT, ACK, 0, 0 } }, .silent = 1 },
-    { .name = "two-sided after the verdict", .one_sided = true, .step = { { 0, IN, SYN, 1, 0 }, { 30100, OUT, ACK, 0, 0 } }, .unknown = 1 },
-    { .name = "two-sided in the middle", .one_sided = true,
-      .step = { { 0, IN, SYN, 1, 0 }, { 20000, IN, SYN, 5, 0 }, { 40000, OUT, ACK, 0, 0 }, { 50000, IN, SYN, 9, 0 } }, .unknown = 1, .silent = 2 },
-    { .name = "a repeated SYN does not lengthen the window of a one-sided view", .one_sided = true,
-      .step = { { 0, IN, SYN, 1, 0 }, { 20000, IN, SYN, 1, 0 }, { 40000, OUT, ACK, 0, 0 } }, .unknown = 2 },
-    { .name = "a complete one shows the other side", .one_sided = true,
-      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 } }, .complete = 1 },
+      .step = { { 0, IN, SYN, 1, 0 }, { 30100, IN, SYN, 1, 0 }, { 30200, OUT, RST, 9, 0 } },
+      .silent = 1,
+      .refused = 1 },
+    { .name = "odd flags change nothing",
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 1, OUT, SYN | ACK, 9, 0 },
+                { 2, IN, FIN, 2, 0 },
+                { 3, IN, SYN | RST, 2, 0 } },
+      .half = 1 },
+    { .name = "simultaneous open is no handshake",
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN, 9, 0 }, { 2, IN, SYN | ACK, 2, 0 } },
+      .silent = 1 },
+    { .name = "our own connection first, then theirs",
+      .step = { { 0, OUT, SYN, 9, 0 }, { 5, IN, SYN, 1, 0 }, { 6, OUT, SYN | ACK, 9, 0 } },
+      .half = 1 },
+    { .name = "two-sided before the verdict",
+      .one_sided = true,
+      .step = { { 0, IN, SYN, 1, 0 }, { 29900, OUT, ACK, 0, 0 } },
+      .silent = 1 },
+    { .name = "two-sided after the verdict",
+      .one_sided = true,
+      .step = { { 0, IN, SYN, 1, 0 }, { 30100, OUT, ACK, 0, 0 } },
+      .unknown = 1 },
+    { .name = "two-sided in the middle",
+      .one_sided = true,
+      .step = { { 0, IN, SYN, 1, 0 },
+                { 20000, IN, SYN, 5, 0 },
+                { 40000, OUT, ACK, 0, 0 },
+                { 50000, IN, SYN, 9, 0 } },
+      .unknown = 1,
+      .silent = 2 },
+    { .name = "a repeated SYN does not lengthen the window of a one-sided view",
+      .one_sided = true,
+      .step = { { 0, IN, SYN, 1, 0 }, { 20000, IN, SYN, 1, 0 }, { 40000, OUT, ACK, 0, 0 } },
+      .unknown = 2 },
+    { .name = "a complete one shows the other side",
+      .one_sided = true,
+      .step = { { 0, IN, SYN, 1, 0 }, { 1, OUT, SYN | ACK, 9, 0 }, { 2, IN, ACK, 2, 0 } },
+      .complete = 1 },
 };
 /* clang-format on */
 
@@ -483,8 +656,10 @@ static const struct flow_case flow_cases[] = {
 static void
 add_unreachable(struct lab *l, int64_t ts, bool by_us, bool v6)
 {
-    struct row quoted = v6 ? tcp_row(ts, THEM6, 40000, US6, 80, 0) : tcp_row(ts, THEM, 40000, US, 80, 0);
-    struct row r = icmp_row(ts, v6 ? (by_us ? US6 : "2001:db8::1") : (by_us ? US : "203.0.113.1"), v6 ? THEM6 : THEM, v6 ? 1 : 3, v6 ? 4 : 3);
+    struct row quoted =
+        v6 ? tcp_row(ts, THEM6, 40000, US6, 80, 0) : tcp_row(ts, THEM, 40000, US, 80, 0);
+    struct row r = icmp_row(ts, v6 ? (by_us ? US6 : "2001:db8::1") : (by_us ? US : "203.0.113.1"),
+                            v6 ? THEM6 : THEM, v6 ? 1 : 3, v6 ? 4 : 3);
     uint32_t at = row_add(l->batch, &r);
     row_quote(l->batch, at, &quoted);
 }
@@ -499,7 +674,8 @@ run_flow(struct lab *l, const struct flow_case *c, bool v6, bool apart)
             add_unreachable(l, ts, c->step[k].dir == SRV, v6);
         } else {
             bool in = c->step[k].dir == IN;
-            struct row r = tcp_row(ts, in ? them : us, in ? 40000 : 80, in ? us : them, in ? 80 : 40000, c->step[k].flags);
+            struct row r = tcp_row(ts, in ? them : us, in ? 40000 : 80, in ? us : them,
+                                   in ? 80 : 40000, c->step[k].flags);
             r.seq = c->step[k].seq;
             r.payload = c->step[k].payload;
             lab_add(l, &r);
@@ -516,16 +692,19 @@ test_outcomes(void **state)
     (void)state;
     for (size_t i = 0; i < BH_COUNT(flow_cases); i++) {
         const struct flow_case *c = &flow_cases[i];
-        const int64_t want[BH_OUTCOME_COUNT] = { 0, c->complete, c->reset, c->half, c->refused, c->silent, c->unknown };
+        const int64_t want[BH_OUTCOME_COUNT] = { 0,          c->complete, c->reset,  c->half,
+                                                 c->refused, c->silent,   c->unknown };
         for (int how = 0; how < 4; how++) {
             struct lab l;
-            lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = !c->one_sided, .flow_slots = 64 });
+            lab_open(&l, (struct bh_track_config){
+                             .outcomes = true, .two_sided = !c->one_sided, .flow_slots = 64 });
             run_flow(&l, c, (how & 1) != 0, (how & 2) != 0);
             lab_end(&l);
             for (unsigned o = 1; o < BH_OUTCOME_COUNT; o++) {
                 if (l.outcome[o] != want[o]) {
-                    fail_msg("%s%s%s: %d %s, not %d", c->name, how & 1 ? ", IPv6" : "", how & 2 ? ", batch by batch" : "",
-                             (int)l.outcome[o], bh_outcome_name(o), (int)want[o]);
+                    fail_msg("%s%s%s: %d %s, not %d", c->name, how & 1 ? ", IPv6" : "",
+                             how & 2 ? ", batch by batch" : "", (int)l.outcome[o],
+                             bh_outcome_name(o), (int)want[o]);
                 }
             }
             lab_close(&l);
@@ -540,11 +719,14 @@ test_hold(void **state)
     (void)state;
     for (size_t i = 0; i < BH_COUNT(flow_cases); i++) {
         const struct flow_case *c = &flow_cases[i];
-        const int64_t want[BH_OUTCOME_COUNT] = { 0, c->complete, c->reset, c->half, c->refused, c->silent, c->unknown };
+        const int64_t want[BH_OUTCOME_COUNT] = { 0,          c->complete, c->reset,  c->half,
+                                                 c->refused, c->silent,   c->unknown };
         struct lab l;
         const struct bh_move *moves;
         int64_t got[BH_OUTCOME_COUNT] = { 0 };
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .hold = true, .two_sided = !c->one_sided, .flow_slots = 64 });
+        lab_open(
+            &l, (struct bh_track_config){
+                    .outcomes = true, .hold = true, .two_sided = !c->one_sided, .flow_slots = 64 });
         run_flow(&l, c, false, false);
         bh_track_classify(l.track, l.batch);
         assert_int_equal(bh_track_flows(l.track, l.batch, &moves), 0);
@@ -555,7 +737,8 @@ test_hold(void **state)
         }
         for (unsigned o = 0; o < BH_OUTCOME_COUNT; o++) {
             if (got[o] != want[o]) {
-                fail_msg("%s, held: %d %s, not %d", c->name, (int)got[o], bh_outcome_name(o), (int)want[o]);
+                fail_msg("%s, held: %d %s, not %d", c->name, (int)got[o], bh_outcome_name(o),
+                         (int)want[o]);
             }
         }
         lab_close(&l);
@@ -569,7 +752,8 @@ test_not_counted(void **state)
     (void)state;
     struct lab l;
     lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
-    struct row syn = tcp_row(START, THEM, 40000, US, 80, SYN), synack = tcp_row(START + 1, US, 80, THEM, 40000, SYN | ACK);
+    struct row syn = tcp_row(START, THEM, 40000, US, 80, SYN),
+               synack = tcp_row(START + 1, US, 80, THEM, 40000, SYN | ACK);
     l.batch->counted[row_add(l.batch, &syn)] = 0;
     row_add(l.batch, &syn); /* repeated: counted */
     l.batch->counted[1] = 1;
@@ -586,9 +770,12 @@ test_outcomes_no(void **state)
 {
     (void)state;
     struct lab l;
-    lab_open(&l, (struct bh_track_config){ .outcomes = false, .two_sided = true, .flow_slots = 64 });
-    struct row row[] = { tcp_row(START, THEM, 40000, US, 80, SYN), tcp_row(START + 1, US, 80, THEM, 40000, SYN | ACK),
-                         tcp_row(START + 2, THEM, 40000, US, 80, ACK), tcp_row(START + 3, THEM, 40001, US, 80, SYN | ACK) };
+    lab_open(&l,
+             (struct bh_track_config){ .outcomes = false, .two_sided = true, .flow_slots = 64 });
+    struct row row[] = { tcp_row(START, THEM, 40000, US, 80, SYN),
+                         tcp_row(START + 1, US, 80, THEM, 40000, SYN | ACK),
+                         tcp_row(START + 2, THEM, 40000, US, 80, ACK),
+                         tcp_row(START + 3, THEM, 40001, US, 80, SYN | ACK) };
     for (size_t i = 0; i < BH_COUNT(row); i++) {
         lab_add(&l, &row[i]);
     }
@@ -626,7 +813,8 @@ test_strays(void **state)
     };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         struct lab l;
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = cases[i].two_sided, .flow_slots = 64 });
+        lab_open(&l, (struct bh_track_config){
+                         .outcomes = true, .two_sided = cases[i].two_sided, .flow_slots = 64 });
         if (cases[i].ours_ms >= 0) {
             struct row ours = tcp_row(START + cases[i].ours_ms * MS, US, 1, "192.0.2.200", 2, SYN);
             lab_add(&l, &ours);
@@ -658,7 +846,8 @@ test_idle(void **state)
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         struct lab l;
         lab_open(&l, (struct bh_track_config){ .outcomes = true, .flow_slots = 64 });
-        struct row open = cases[i].opener == IN ? tcp_row(START, THEM, 40000, US, 80, SYN) : tcp_row(START, US, 80, THEM, 40000, ACK);
+        struct row open = cases[i].opener == IN ? tcp_row(START, THEM, 40000, US, 80, SYN)
+                                                : tcp_row(START, US, 80, THEM, 40000, ACK);
         struct row a = tcp_row(START + cases[i].first_ms * MS, THEM, 40000, US, 80, ACK | PSH);
         struct row b = tcp_row(START + cases[i].second_ms * MS, THEM, 40000, US, 80, ACK | PSH);
         lab_add(&l, &open);
@@ -689,10 +878,13 @@ test_quotes(void **state)
     };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         struct lab l;
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
-        struct row syn = tcp_row(START, THEM, 40000, US, 80, SYN), other = icmp_row(START + 1, US, THEM, 3, 3);
+        lab_open(&l,
+                 (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
+        struct row syn = tcp_row(START, THEM, 40000, US, 80, SYN),
+                   other = icmp_row(START + 1, US, THEM, 3, 3);
         struct row r = icmp_row(START + MS, cases[i].from, cases[i].to, 3, 3);
-        struct row quoted = tcp_row(START, cases[i].quoted_src, cases[i].sport, cases[i].quoted_dst, cases[i].dport, 0);
+        struct row quoted = tcp_row(START, cases[i].quoted_src, cases[i].sport, cases[i].quoted_dst,
+                                    cases[i].dport, 0);
         quoted.proto = (uint8_t)cases[i].quoted_proto;
         row_add(l.batch, &syn);
         row_add(l.batch, &other); /* one without a quote before it */
@@ -716,29 +908,41 @@ test_our_own_doing(void **state)
         unsigned type;                /* of what comes back from `from`         */
         int64_t after_ns;
         unsigned cls;
-    /* clang-format off: a table */
+        /* clang-format off: a table */
     } cases[] = {
         { "an echo reply", US, THEM, THEM, BH_PROTO_ICMP, 8, 0, 0, SEC, BH_CLASS_ICMP_OTHER },
-        { "an echo reply, IPv6", US6, THEM6, THEM6, BH_PROTO_ICMP6, 128, 0, 129, SEC, BH_CLASS_ICMP_OTHER },
-        { "after a minute", US, THEM, THEM, BH_PROTO_ICMP, 8, 0, 0, 61 * SEC, BH_CLASS_ICMP_BACKSCATTER },
-        { "from another", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 0, SEC, BH_CLASS_ICMP_BACKSCATTER },
-        { "time exceeded, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, SEC, BH_CLASS_ICMP_OTHER },
-        { "unreachable, UDP", US, THEM, THEM, BH_PROTO_UDP, 40000, 33434, 3, SEC, BH_CLASS_ICMP_OTHER },
-        { "time exceeded, TCP", US, THEM, "192.0.2.99", BH_PROTO_TCP, 40000, 80, 11, SEC, BH_CLASS_ICMP_OTHER },
-        { "too big, IPv6 and UDP", US6, THEM6, THEM6, BH_PROTO_UDP, 40000, 443, 2, SEC, BH_CLASS_ICMP_OTHER },
-        { "time exceeded, ping", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 11, SEC, BH_CLASS_ICMP_OTHER },
-        { "after a minute, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, 61 * SEC, BH_CLASS_ICMP_BACKSCATTER },
+        { "an echo reply, IPv6", US6, THEM6, THEM6, BH_PROTO_ICMP6, 128, 0, 129, SEC,
+          BH_CLASS_ICMP_OTHER },
+        { "after a minute", US, THEM, THEM, BH_PROTO_ICMP, 8, 0, 0, 61 * SEC,
+          BH_CLASS_ICMP_BACKSCATTER },
+        { "from another", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 0, SEC,
+          BH_CLASS_ICMP_BACKSCATTER },
+        { "time exceeded, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, SEC,
+          BH_CLASS_ICMP_OTHER },
+        { "unreachable, UDP", US, THEM, THEM, BH_PROTO_UDP, 40000, 33434, 3, SEC,
+          BH_CLASS_ICMP_OTHER },
+        { "time exceeded, TCP", US, THEM, "192.0.2.99", BH_PROTO_TCP, 40000, 80, 11, SEC,
+          BH_CLASS_ICMP_OTHER },
+        { "too big, IPv6 and UDP", US6, THEM6, THEM6, BH_PROTO_UDP, 40000, 443, 2, SEC,
+          BH_CLASS_ICMP_OTHER },
+        { "time exceeded, ping", US, THEM, "192.0.2.99", BH_PROTO_ICMP, 8, 0, 11, SEC,
+          BH_CLASS_ICMP_OTHER },
+        { "after a minute, UDP", US, THEM, "192.0.2.99", BH_PROTO_UDP, 40000, 33434, 11, 61 * SEC,
+          BH_CLASS_ICMP_BACKSCATTER },
     };
     /* clang-format on */
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         const bool icmp = cases[i].proto == BH_PROTO_ICMP || cases[i].proto == BH_PROTO_ICMP6;
         struct lab l;
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
-        struct row sent = icmp ? icmp_row(START, cases[i].us, cases[i].them, cases[i].sport, 0)
-                               : tcp_row(START, cases[i].us, cases[i].sport, cases[i].them, cases[i].dport, SYN);
+        lab_open(&l,
+                 (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
+        struct row sent =
+            icmp ? icmp_row(START, cases[i].us, cases[i].them, cases[i].sport, 0)
+                 : tcp_row(START, cases[i].us, cases[i].sport, cases[i].them, cases[i].dport, SYN);
         sent.proto = (uint8_t)cases[i].proto;
         sent.flags = cases[i].proto == BH_PROTO_TCP ? SYN : 0;
-        struct row back = icmp_row(START + cases[i].after_ns, cases[i].from, cases[i].us, cases[i].type, 0);
+        struct row back =
+            icmp_row(START + cases[i].after_ns, cases[i].from, cases[i].us, cases[i].type, 0);
         lab_add(&l, &sent);
         uint32_t at = row_add(l.batch, &back);
         if (cases[i].type != 0 && cases[i].type != 129) {
@@ -760,9 +964,11 @@ test_far_times(void **state)
     static const int64_t times[] = { INT64_MIN, INT64_MIN + 1, -1, 0, INT64_MAX - 1, INT64_MAX };
     for (unsigned hold = 0; hold < 2; hold++) {
         struct lab l;
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .hold = hold != 0, .flow_slots = 64 });
+        lab_open(&l,
+                 (struct bh_track_config){ .outcomes = true, .hold = hold != 0, .flow_slots = 64 });
         for (size_t i = 0; i < BH_COUNT(times); i++) {
-            struct row in = tcp_row(times[i], THEM, 40000, US, 80, SYN), out = tcp_row(times[i], US, 80, THEM, 40000, SYN | ACK);
+            struct row in = tcp_row(times[i], THEM, 40000, US, 80, SYN),
+                       out = tcp_row(times[i], US, 80, THEM, 40000, SYN | ACK);
             struct row bad = udp_row(0, THEM, 40000, US, 80);
             bad.marks = BH_MARK_BAD_TIME;
             struct row *const rows[] = { &in, &bad, &out };
@@ -774,7 +980,8 @@ test_far_times(void **state)
                 bh_track_flows(l.track, l.batch, &moves);
                 assert_int_equal(l.batch->cls[0], k == 0 ? BH_CLASS_ACCESS : BH_CLASS_NONE);
                 if (hold != 0) {
-                    assert_true(bh_track_verdict(l.track, l.batch->connection[0], times[i]) < BH_OUTCOME_COUNT);
+                    assert_true(bh_track_verdict(l.track, l.batch->connection[0], times[i]) <
+                                BH_OUTCOME_COUNT);
                 }
             }
         }
@@ -806,9 +1013,11 @@ test_bounds(void **state)
     }
     lab_flush(&l);
     bh_track_get_bounds(l.track, &bounds);
-    assert_int_equal(bounds.flows_lost, 1064 - 64); /* each but the last 64 fell out inside its 30 s */
+    /* each but the last 64 fell out inside its 30 s */
+    assert_int_equal(bounds.flows_lost, 1064 - 64);
     for (unsigned i = 0; i < 1000; i++) { /* a minute later what falls out was decided */
-        struct row r = tcp_row(START + 60 * SEC + (int64_t)i * 40 * SEC, THEM, 4000 + i, US, 80, SYN);
+        struct row r =
+            tcp_row(START + 60 * SEC + (int64_t)i * 40 * SEC, THEM, 4000 + i, US, 80, SYN);
         lab_add(&l, &r);
     }
     lab_flush(&l);
@@ -840,12 +1049,15 @@ test_tables_grow(void **state)
     for (size_t c = 0; c < BH_COUNT(cases); c++) {
         struct lab l;
         struct bh_track_bounds bounds;
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = cases[c].slots });
+        lab_open(&l, (struct bh_track_config){
+                         .outcomes = true, .two_sided = true, .flow_slots = cases[c].slots });
         for (unsigned step = 0; step < 3; step++) {
             for (unsigned i = 0; i < N; i += step == 0 ? 1 : 2) {
                 const int64_t ts = START + step * 10 * SEC + i * 1000;
-                struct row r = step == 1 ? tcp_row(ts, US, 80 + i / 10000, THEM, 1000 + i % 10000, SYN | ACK)
-                                         : tcp_row(ts, THEM, 1000 + i % 10000, US, 80 + i / 10000, step == 0 ? SYN : ACK);
+                struct row r =
+                    step == 1 ? tcp_row(ts, US, 80 + i / 10000, THEM, 1000 + i % 10000, SYN | ACK)
+                              : tcp_row(ts, THEM, 1000 + i % 10000, US, 80 + i / 10000,
+                                        step == 0 ? SYN : ACK);
                 lab_add(&l, &r);
             }
         }
@@ -880,7 +1092,8 @@ test_conversations_grow(void **state)
         l.rows = 0;
         for (unsigned i = 0; i < N; i++) {
             const int64_t ts = START + step * 50 * SEC + i * 1000;
-            struct row r = step == 1 ? udp_row(ts, US, 5000 + i, THEM, 9) : udp_row(ts, THEM, 9, US, 5000 + i);
+            struct row r =
+                step == 1 ? udp_row(ts, US, 5000 + i, THEM, 9) : udp_row(ts, THEM, 9, US, 5000 + i);
             lab_add(&l, &r);
         }
         lab_flush(&l);
@@ -902,7 +1115,8 @@ test_second_comes_round(void **state)
     const int64_t round_ns = 65536LL * 954 << 20, step_ns = 50 * SEC;
     struct lab l;
     lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 0 });
-    struct row idle = tcp_row(START, THEM, 1000, US, 80, SYN), busy = tcp_row(START, THEM, 1001, US, 80, SYN);
+    struct row idle = tcp_row(START, THEM, 1000, US, 80, SYN),
+               busy = tcp_row(START, THEM, 1001, US, 80, SYN);
     lab_add(&l, &idle);
     lab_add(&l, &busy);
     for (int64_t at = step_ns; at < round_ns; at += step_ns) {
@@ -934,7 +1148,8 @@ test_repeats(void **state)
     for (unsigned n = 4094; n <= 4097; n++) {
         struct lab l;
         struct bh_track_bounds bounds;
-        lab_open(&l, (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
+        lab_open(&l,
+                 (struct bh_track_config){ .outcomes = true, .two_sided = true, .flow_slots = 64 });
         for (unsigned i = 0; i < n; i++) {
             struct row r = tcp_row(START + i, THEM, 1000, US, 80, SYN);
             lab_add(&l, &r);
@@ -961,7 +1176,8 @@ test_pending(void **state)
     const unsigned slots = 1U << 18, more = 1000;
     lab_open(&l, (struct bh_track_config){ .outcomes = true, .flow_slots = 1U << 20 });
     for (unsigned i = 0; i < slots + more; i++) {
-        struct row r = tcp_row(START + (int64_t)i * 1000, THEM, i & 0xffff, US, 80 + (i >> 16), SYN);
+        struct row r =
+            tcp_row(START + (int64_t)i * 1000, THEM, i & 0xffff, US, 80 + (i >> 16), SYN);
         lab_add(&l, &r);
     }
     lab_flush(&l); /* inside one batch with a packet of ours nothing has to be remembered */
@@ -985,8 +1201,10 @@ test_served_ports(void **state)
         unsigned port, in_payload, out_payload;
     } cases[] = { { 22, 0, 30 }, { 80, 10, 0 }, { 81, 0, 0 }, { 443, 10, 10 } };
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
-        struct row row[] = { tcp_row(START, THEM, 4000, US, cases[i].port, SYN), tcp_row(START, US, cases[i].port, THEM, 4000, SYN | ACK),
-                             tcp_row(START, THEM, 4000, US, cases[i].port, ACK), tcp_row(START, THEM, 4000, US, cases[i].port, ACK | PSH),
+        struct row row[] = { tcp_row(START, THEM, 4000, US, cases[i].port, SYN),
+                             tcp_row(START, US, cases[i].port, THEM, 4000, SYN | ACK),
+                             tcp_row(START, THEM, 4000, US, cases[i].port, ACK),
+                             tcp_row(START, THEM, 4000, US, cases[i].port, ACK | PSH),
                              tcp_row(START, US, cases[i].port, THEM, 4000, ACK | PSH) };
         row[3].payload = (uint16_t)cases[i].in_payload;
         row[4].payload = (uint16_t)cases[i].out_payload;
@@ -1037,7 +1255,8 @@ is_group(const struct bh_ip *ip)
 static enum bh_direction
 slow_direction(const struct scene *s, const struct row *r)
 {
-    bool from = bh_home_has(&s->home, &r->src), to = bh_home_has(&s->home, &r->dst) || is_group(&r->dst);
+    bool from = bh_home_has(&s->home, &r->src),
+         to = bh_home_has(&s->home, &r->dst) || is_group(&r->dst);
     return from ? (to ? BH_DIR_LOCAL : BH_DIR_OUT) : to ? BH_DIR_IN : BH_DIR_TRANSIT;
 }
 
@@ -1045,8 +1264,10 @@ slow_direction(const struct scene *s, const struct row *r)
 static bool
 same_ends(const struct row *a, const struct row *b)
 {
-    bool along = same_ip(&a->src, &b->src) && same_ip(&a->dst, &b->dst) && a->sport == b->sport && a->dport == b->dport;
-    bool back = same_ip(&a->src, &b->dst) && same_ip(&a->dst, &b->src) && a->sport == b->dport && a->dport == b->sport;
+    bool along = same_ip(&a->src, &b->src) && same_ip(&a->dst, &b->dst) && a->sport == b->sport &&
+                 a->dport == b->dport;
+    bool back = same_ip(&a->src, &b->dst) && same_ip(&a->dst, &b->src) && a->sport == b->dport &&
+                a->dport == b->sport;
     return a->proto == b->proto && (along || back);
 }
 
@@ -1056,7 +1277,8 @@ slow_called(const struct scene *s, unsigned i)
     for (unsigned k = 0; k < i; k++) {
         const struct row *c = &s->row[k];
         if (c->proto == BH_PROTO_UDP && slow_direction(s, c) == BH_DIR_LOCAL && is_group(&c->dst) &&
-            same_ip(&c->src, &s->row[i].dst) && c->sport == s->row[i].dport && s->row[i].ts_ns - c->ts_ns <= 60 * SEC) {
+            same_ip(&c->src, &s->row[i].dst) && c->sport == s->row[i].dport &&
+            s->row[i].ts_ns - c->ts_ns <= 60 * SEC) {
             return true;
         }
     }
@@ -1113,10 +1335,12 @@ slow_in_flow(const struct scene *s, unsigned i)
         }
         known = known && r->ts_ns - last <= 300 * SEC;
         if (slow_direction(s, r) == BH_DIR_OUT) {
-            known = known || ever || (r->flags & RST) == 0; /* what we send is of a connection of ours */
+            /* what we send is of a connection of ours */
+            known = known || ever || (r->flags & RST) == 0;
         } else if (is_access_syn(r)) {
             known = true;
-        } else if (class_of_flags(r->flags) != BH_CLASS_TCP_BACKSCATTER && class_of_flags(r->flags) != BH_CLASS_TCP_STRAY) {
+        } else if (class_of_flags(r->flags) != BH_CLASS_TCP_BACKSCATTER &&
+                   class_of_flags(r->flags) != BH_CLASS_TCP_STRAY) {
             continue; /* odd flags keep nothing alive */
         }
         ever = ever || known;
@@ -1161,8 +1385,10 @@ slow_outcome(const struct scene *s, unsigned i)
     bool open = false;
     for (unsigned k = 0; k <= i; k++) { /* its first SYN */
         const struct row *r = &s->row[k];
-        if (r->proto == BH_PROTO_TCP && same_ends(r, me) && slow_direction(s, r) == BH_DIR_IN && is_access_syn(r)) {
-            bool again = open && r->seq == s->row[first].seq && r->ts_ns - s->row[first].ts_ns <= 30 * SEC;
+        if (r->proto == BH_PROTO_TCP && same_ends(r, me) && slow_direction(s, r) == BH_DIR_IN &&
+            is_access_syn(r)) {
+            bool again =
+                open && r->seq == s->row[first].seq && r->ts_ns - s->row[first].ts_ns <= 30 * SEC;
             first = again ? first : k;
             open = true;
         }
@@ -1172,10 +1398,12 @@ slow_outcome(const struct scene *s, unsigned i)
     for (unsigned k = first + 1; k < s->n && s->row[k].ts_ns - syn->ts_ns <= 30 * SEC; k++) {
         const struct row *r = &s->row[k];
         if (s->has_quote[k]) {
-            bool ours = slow_direction(s, r) == BH_DIR_OUT || slow_direction(s, r) == BH_DIR_TRANSIT;
+            bool ours =
+                slow_direction(s, r) == BH_DIR_OUT || slow_direction(s, r) == BH_DIR_TRANSIT;
             const struct row *q = &s->quoted[k];
-            bool quotes = q->proto == BH_PROTO_TCP && same_ip(&q->src, &syn->src) && same_ip(&q->dst, &syn->dst) &&
-                          q->sport == syn->sport && q->dport == syn->dport;
+            bool quotes = q->proto == BH_PROTO_TCP && same_ip(&q->src, &syn->src) &&
+                          same_ip(&q->dst, &syn->dst) && q->sport == syn->sport &&
+                          q->dport == syn->dport;
             if (ours && quotes && same_ip(&r->dst, &syn->src) && !synack) {
                 return BH_OUTCOME_REFUSED;
             }
@@ -1197,7 +1425,8 @@ slow_outcome(const struct scene *s, unsigned i)
             synack = (r->flags & (SYN | ACK)) == (SYN | ACK);
         } else if (out && ack) {
             payload = payload || r->payload > 0;
-        } else if (!out && synack && (cls == BH_CLASS_TCP_BACKSCATTER || cls == BH_CLASS_TCP_STRAY)) {
+        } else if (!out && synack &&
+                   (cls == BH_CLASS_TCP_BACKSCATTER || cls == BH_CLASS_TCP_STRAY)) {
             if ((r->flags & RST) != 0) {
                 if (!payload) {
                     return BH_OUTCOME_RESET_BY_CLIENT;
@@ -1230,7 +1459,9 @@ slow_judge(struct scene *s)
         if (dir == BH_DIR_LOCAL) {
             s->cls[i] = BH_CLASS_LOCAL;
         } else if (tcp || udp) {
-            s->cls[i] = dir == BH_DIR_TRANSIT || (tcp && dir == BH_DIR_OUT) ? BH_CLASS_NONE : udp ? slow_udp(s, i) : slow_tcp(s, i);
+            s->cls[i] = dir == BH_DIR_TRANSIT || (tcp && dir == BH_DIR_OUT) ? BH_CLASS_NONE
+                        : udp                                               ? slow_udp(s, i)
+                                                                            : slow_tcp(s, i);
             if (tcp && s->cls[i] == BH_CLASS_ACCESS) {
                 s->outcome[i] = slow_outcome(s, i);
             }
@@ -1244,21 +1475,33 @@ slow_judge(struct scene *s)
 
 /* ---- random scenes -------------------------------------------------------------------------------------------------- */
 
-static const char *const remotes[] = { "192.0.2.7", "192.0.2.8", "203.0.113.61", "2a00:1::7", "2a00:1::8" };
+static const char *const remotes[] = { "192.0.2.7", "192.0.2.8", "203.0.113.61", "2a00:1::7",
+                                       "2a00:1::8" };
 static const char *const homes[] = { "203.0.113.60", "198.51.100.9", "2001:db8::5" };
-static const char *const groups[] = { "203.0.113.255", "255.255.255.255", "224.0.0.251", "ff02::fb" };
+static const char *const groups[] = { "203.0.113.255", "255.255.255.255", "224.0.0.251",
+                                      "ff02::fb" };
 
 static struct row
 scene_tcp(uint64_t *rnd, const char *them, const char *us)
 {
-    static const uint8_t in_flags[] = { SYN, SYN, SYN, SYN, ACK, ACK, ACK | PSH, RST, RST | ACK, FIN | ACK, SYN | ACK, 0, FIN, FIN | PSH | URG,
-                                        SYN | FIN, SYN | RST, RST | FIN, SYN | BH_TCP_ECE | BH_TCP_CWR, PSH };
-    static const uint8_t out_flags[] = { SYN | ACK, SYN | ACK, SYN | ACK, RST | ACK, ACK, ACK | PSH, SYN, FIN | ACK, RST };
+    static const uint8_t in_flags[] = { SYN,       SYN,
+                                        SYN,       SYN,
+                                        ACK,       ACK,
+                                        ACK | PSH, RST,
+                                        RST | ACK, FIN | ACK,
+                                        SYN | ACK, 0,
+                                        FIN,       FIN | PSH | URG,
+                                        SYN | FIN, SYN | RST,
+                                        RST | FIN, SYN | BH_TCP_ECE | BH_TCP_CWR,
+                                        PSH };
+    static const uint8_t out_flags[] = { SYN | ACK, SYN | ACK, SYN | ACK, RST | ACK, ACK,
+                                         ACK | PSH, SYN,       FIN | ACK, RST };
     static const uint16_t ports[] = { 1000, 53 }, services[] = { 80, 53 };
     bool in = random_below(rnd, 3) > 0;
     unsigned theirs = ports[random_below(rnd, 2)], ours = services[random_below(rnd, 2)];
-    struct row r = in ? tcp_row(0, them, theirs, us, ours, in_flags[random_below(rnd, BH_COUNT(in_flags))])
-                      : tcp_row(0, us, ours, them, theirs, out_flags[random_below(rnd, BH_COUNT(out_flags))]);
+    struct row r =
+        in ? tcp_row(0, them, theirs, us, ours, in_flags[random_below(rnd, BH_COUNT(in_flags))])
+           : tcp_row(0, us, ours, them, theirs, out_flags[random_below(rnd, BH_COUNT(out_flags))]);
     r.seq = 100 + 7 * random_below(rnd, 2);
     r.payload = (uint16_t)((r.flags & PSH) != 0 ? random_below(rnd, 3) : 0);
     return r;
@@ -1329,7 +1572,8 @@ scene_make(struct scene *s, uint64_t *rnd)
             static const char *const routers[] = { "203.0.113.1", "2001:db8::1" };
             bool by_us = random_below(rnd, 2) == 0, forged = random_below(rnd, 5) == 0;
             s->quoted[i] = tcp_row(0, them, 1000, us, 80, 0);
-            r = icmp_row(0, by_us ? us : routers[v6], forged ? (by_us ? remotes[v6 ? 3 : 1] : us) : them, v6 ? 1 : 3, 1);
+            r = icmp_row(0, by_us ? us : routers[v6],
+                         forged ? (by_us ? remotes[v6 ? 3 : 1] : us) : them, v6 ? 1 : 3, 1);
             s->has_quote[i] = true;
         } else {
             r = kind < 8 ? scene_tcp(rnd, them, us) : scene_udp(rnd, them, us);
@@ -1342,24 +1586,30 @@ scene_make(struct scene *s, uint64_t *rnd)
             }
         }
         /* Steps of 4.1 s: no two packets are near 30, 60 or 300 s apart. */
-        slot += random_below(rnd, calm) > 0 ? 0 : random_below(rnd, 40) == 0 ? 74 : random_below(rnd, 9);
+        slot += random_below(rnd, calm) > 0  ? 0
+                : random_below(rnd, 40) == 0 ? 74
+                                             : random_below(rnd, 9);
         r.ts_ns = START + slot * 4100 * MS + i * 1000;
         s->row[i] = r;
     }
 }
 
 static void
-scene_fail(const struct scene *s, uint64_t seed, unsigned how, unsigned i, const char *what, const char *got, const char *want)
+scene_fail(const struct scene *s, uint64_t seed, unsigned how, unsigned i, const char *what,
+           const char *got, const char *want)
 {
     for (unsigned k = 0; k <= i && k < s->n; k++) {
         char a[BH_IP_TEXT_MAX], z[BH_IP_TEXT_MAX];
         const struct row *r = &s->row[k];
         bh_ip_format(&r->src, a);
         bh_ip_format(&r->dst, z);
-        print_error("%3u %9.3f %s.%u > %s.%u proto %u flags %02x seq %u payload %u %s %s\n", k, (double)(r->ts_ns - START) * 1e-9, a, r->sport, z,
-                    r->dport, r->proto, r->flags, (unsigned)r->seq, r->payload, bh_class_name(s->cls[k]), bh_outcome_name(s->outcome[k]));
+        print_error("%3u %9.3f %s.%u > %s.%u proto %u flags %02x seq %u payload %u %s %s\n", k,
+                    (double)(r->ts_ns - START) * 1e-9, a, r->sport, z, r->dport, r->proto, r->flags,
+                    (unsigned)r->seq, r->payload, bh_class_name(s->cls[k]),
+                    bh_outcome_name(s->outcome[k]));
     }
-    fail_msg("scene %llu, shards %u, packet %u: %s %s, the rules say %s", (unsigned long long)seed, how, i, what, got, want);
+    fail_msg("scene %llu, shards %u, packet %u: %s %s, the rules say %s", (unsigned long long)seed,
+             how, i, what, got, want);
 }
 
 #define SHARDS 3U
@@ -1380,7 +1630,11 @@ scene_run_one(const struct scene *s, uint64_t seed, bool hold, uint64_t *rnd)
     struct lab l;
     uint8_t cls[SCENE_MAX];
     uint32_t connection[SCENE_MAX];
-    lab_open(&l, (struct bh_track_config){ .outcomes = true, .hold = hold, .two_sided = s->two_sided, .flow_slots = 1U << 12, .key = seed + 1 });
+    lab_open(&l, (struct bh_track_config){ .outcomes = true,
+                                           .hold = hold,
+                                           .two_sided = s->two_sided,
+                                           .flow_slots = 1U << 12,
+                                           .key = seed + 1 });
     for (unsigned i = 0; i < s->n;) {
         unsigned end = i + 1 + random_below(rnd, 60), from = i;
         for (; i < s->n && i < end; i++) {
@@ -1407,12 +1661,14 @@ scene_run_one(const struct scene *s, uint64_t seed, bool hold, uint64_t *rnd)
     for (unsigned i = 0; i < s->n; i++) {
         unsigned got = hold ? cls[i] : l.cls[i];
         if (got != s->cls[i]) {
-            scene_fail(s, seed, hold ? 0 : 1, i, "class", bh_class_name(got), bh_class_name(s->cls[i]));
+            scene_fail(s, seed, hold ? 0 : 1, i, "class", bh_class_name(got),
+                       bh_class_name(s->cls[i]));
         }
         if (hold && s->outcome[i] != BH_OUTCOME_NONE) {
             unsigned o = bh_track_verdict(l.track, connection[i], s->row[i].ts_ns);
             if (o != s->outcome[i]) {
-                scene_fail(s, seed, 0, i, "outcome", bh_outcome_name(o), bh_outcome_name(s->outcome[i]));
+                scene_fail(s, seed, 0, i, "outcome", bh_outcome_name(o),
+                           bh_outcome_name(s->outcome[i]));
             }
         }
         want[s->outcome[i]] += s->outcome[i] != BH_OUTCOME_NONE;
@@ -1441,7 +1697,10 @@ scene_run_shards(const struct scene *s, uint64_t seed, unsigned shards, uint64_t
     uint16_t origin[SHARDS][SCENE_MAX];
     int64_t sum[BH_OUTCOME_COUNT] = { 0 }, want[BH_OUTCOME_COUNT] = { 0 };
     for (unsigned k = 0; k < shards; k++) {
-        lab_open(&l[k], (struct bh_track_config){ .outcomes = true, .two_sided = s->two_sided, .flow_slots = 1U << 12, .key = seed + 1 });
+        lab_open(&l[k], (struct bh_track_config){ .outcomes = true,
+                                                  .two_sided = s->two_sided,
+                                                  .flow_slots = 1U << 12,
+                                                  .key = seed + 1 });
     }
     uint32_t dealt[SHARDS] = { 0 };
     for (unsigned i = 0; i < s->n;) {
@@ -1481,7 +1740,8 @@ scene_run_shards(const struct scene *s, uint64_t seed, unsigned shards, uint64_t
         for (unsigned i = 0; i < l[k].rows; i++) {
             unsigned at = origin[k][i];
             if (l[k].cls[i] != s->cls[at]) {
-                scene_fail(s, seed, shards, at, "class", bh_class_name(l[k].cls[i]), bh_class_name(s->cls[at]));
+                scene_fail(s, seed, shards, at, "class", bh_class_name(l[k].cls[i]),
+                           bh_class_name(s->cls[at]));
             }
         }
         for (unsigned o = 1; o < BH_OUTCOME_COUNT; o++) {
@@ -1531,8 +1791,10 @@ test_scenes(void **state)
             fail_msg("only %u %s", seen[o], bh_outcome_name(o));
         }
     }
-    static const uint8_t expected[] = { BH_CLASS_ACCESS, BH_CLASS_UDP_ANSWER, BH_CLASS_UDP_BACKSCATTER, BH_CLASS_TCP_BACKSCATTER,
-                                        BH_CLASS_TCP_STRAY, BH_CLASS_TCP_IN_FLOW, BH_CLASS_TCP_ACK_SCAN, BH_CLASS_LOCAL };
+    static const uint8_t expected[] = { BH_CLASS_ACCESS,          BH_CLASS_UDP_ANSWER,
+                                        BH_CLASS_UDP_BACKSCATTER, BH_CLASS_TCP_BACKSCATTER,
+                                        BH_CLASS_TCP_STRAY,       BH_CLASS_TCP_IN_FLOW,
+                                        BH_CLASS_TCP_ACK_SCAN,    BH_CLASS_LOCAL };
     for (size_t i = 0; i < BH_COUNT(expected) && only == NULL; i++) {
         assert_true(classes[expected[i]] > 100);
     }
@@ -1545,13 +1807,28 @@ main(void)
 {
     /* clang-format off: a table */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flags),       cmocka_unit_test(test_singles), cmocka_unit_test(test_frames),
-        cmocka_unit_test(test_imports),     cmocka_unit_test(test_talks),   cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_hold),        cmocka_unit_test(test_not_counted),
-        cmocka_unit_test(test_outcomes_no), cmocka_unit_test(test_strays),  cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_quotes),      cmocka_unit_test(test_our_own_doing), cmocka_unit_test(test_far_times),      cmocka_unit_test(test_bounds),  cmocka_unit_test(test_repeats),
-        cmocka_unit_test(test_tables_grow), cmocka_unit_test(test_conversations_grow), cmocka_unit_test(test_second_comes_round),
-        cmocka_unit_test(test_pending),     cmocka_unit_test(test_served_ports), cmocka_unit_test(test_scenes),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_singles),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_imports),
+        cmocka_unit_test(test_talks),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_not_counted),
+        cmocka_unit_test(test_outcomes_no),
+        cmocka_unit_test(test_strays),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_our_own_doing),
+        cmocka_unit_test(test_far_times),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_tables_grow),
+        cmocka_unit_test(test_conversations_grow),
+        cmocka_unit_test(test_second_comes_round),
+        cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_served_ports),
+        cmocka_unit_test(test_scenes),
     };
     /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);

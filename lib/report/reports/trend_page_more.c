@@ -319,7 +319,8 @@ say_losses(const struct bh_page *p, struct bh_buf *out)
         const struct bh_store_gap *gap = &g->gap[k];
         size_t larger = 0;
         for (size_t i = 0; i < g->gap_count; i++) {
-            larger += g->gap[i].packets > gap->packets || (i < k && g->gap[i].packets == gap->packets);
+            larger +=
+                g->gap[i].packets > gap->packets || (i < k && g->gap[i].packets == gap->packets);
         }
         if (larger >= 3) {
             continue;
@@ -327,10 +328,12 @@ say_losses(const struct bh_page *p, struct bh_buf *out)
         told++;
         between(p, out);
         if (gap->cause == BH_STORE_LOST_DOWN) {
-            bh_say(out, p->lang, LOST_DOWN, bh_time_words(gap->start_ns).s, bh_time_words(gap->end_ns).s);
+            bh_say(out, p->lang, LOST_DOWN, bh_time_words(gap->start_ns).s,
+                   bh_time_words(gap->end_ns).s);
         } else {
-            bh_say(out, p->lang, LOST_GAP, bh_time_words(gap->start_ns).s, bh_time_words(gap->end_ns).s,
-                   bh_num(gap->packets).s, bh_word(causes[gap->cause], p->lang));
+            bh_say(out, p->lang, LOST_GAP, bh_time_words(gap->start_ns).s,
+                   bh_time_words(gap->end_ns).s, bh_num(gap->packets).s,
+                   bh_word(causes[gap->cause], p->lang));
         }
     }
     if (told < g->gap_count) {
@@ -349,7 +352,9 @@ say_storage(const struct bh_page *p, struct bh_buf *out)
     bh_say(out, p->lang, HEALTH_LOG, bh_num(g->records).s, bh_num(g->bytes).s);
     if (g->filter[0] != '\0') {
         between(p, out);
-        bh_say_args(out, bh_word(g->filter_of_all ? BH_W_HEALTH_LOG_FILTER : BH_W_HEALTH_LOG_FILTER_PART, p->lang),
+        bh_say_args(out,
+                    bh_word(g->filter_of_all ? BH_W_HEALTH_LOG_FILTER : BH_W_HEALTH_LOG_FILTER_PART,
+                            p->lang),
                     (const char *const[]){ g->filter }, 1);
     }
     say_losses(p, out);
@@ -359,7 +364,8 @@ say_storage(const struct bh_page *p, struct bh_buf *out)
     }
     if (g->judged_again) {
         between(p, out);
-        bh_say_args(out, bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang),
+        bh_say_args(out,
+                    bh_word(g->lean ? BH_W_HEALTH_LOG_AGAIN_LEAN : BH_W_HEALTH_LOG_AGAIN, p->lang),
                     (const char *const[]){ g->home }, 1);
     }
 }
@@ -367,7 +373,8 @@ say_storage(const struct bh_page *p, struct bh_buf *out)
 void
 bh_page_health(struct bh_page *p)
 {
-    static void (*const parts[])(const struct bh_page *, struct bh_buf *) = { say_home, say_data, say_storage };
+    static void (*const parts[])(const struct bh_page *, struct bh_buf *) = { say_home, say_data,
+                                                                              say_storage };
     struct bh_buf text = { 0 };
     bh_page_heading(p, bh_word(BH_W_HEAD_HEALTH, p->lang));
     say_frames(p, &text);

@@ -19,7 +19,8 @@ silent_ns(const struct bh_report *r, const struct bh_report_sensor *s)
     const struct bh_trend *t = r->trend;
     int64_t sum = 0;
     for (uint32_t i = 0; i < s->silence_count; i++) {
-        const int64_t start = s->silence[i].start_ns > t->start_ns ? s->silence[i].start_ns : t->start_ns;
+        const int64_t start =
+            s->silence[i].start_ns > t->start_ns ? s->silence[i].start_ns : t->start_ns;
         const int64_t end = s->silence[i].end_ns < t->end_ns ? s->silence[i].end_ns : t->end_ns;
         sum += end > start ? end - start : 0;
     }
@@ -150,7 +151,8 @@ put_ports(struct bh_page *p, const struct chosen *chosen, size_t count)
     for (size_t k = 0; k < count; k++) {
         const struct bh_trend_row *row = &t->sensor_ports[chosen[k].row];
         label[k] = short_port(row->port, row->proto);
-        columns[k + 1] = (struct bh_column){ .text = label[k].s, .flags = BH_COLUMN_RIGHT, .gap = 1 };
+        columns[k + 1] =
+            (struct bh_column){ .text = label[k].s, .flags = BH_COLUMN_RIGHT, .gap = 1 };
     }
     bh_table_begin(p, columns, count + 1, 0);
     for (size_t i = 0; i < t->sensor_count; i++) {
@@ -239,10 +241,12 @@ list_silences(struct bh_page *p)
         const struct bh_report_silence *s = all[told].silence;
         text.len = 0;
         if (s->end_ns == INT64_MAX) {
-            bh_say(&text, p->lang, SENSOR_ENDS, all[told].sensor->name, bh_time_words(s->start_ns).s);
+            bh_say(&text, p->lang, SENSOR_ENDS, all[told].sensor->name,
+                   bh_time_words(s->start_ns).s);
         } else {
-            bh_say(&text, p->lang, SENSOR_GAPS, all[told].sensor->name, bh_time_words(s->start_ns).s,
-                   bh_time_words(s->end_ns).s, bh_duration_words(s->end_ns - s->start_ns, p->lang).s);
+            bh_say(&text, p->lang, SENSOR_GAPS, all[told].sensor->name,
+                   bh_time_words(s->start_ns).s, bh_time_words(s->end_ns).s,
+                   bh_duration_words(s->end_ns - s->start_ns, p->lang).s);
         }
         bh_page_list_item(p, text.data == NULL ? "" : text.data);
     }

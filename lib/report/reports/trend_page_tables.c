@@ -321,7 +321,8 @@ bh_page_networks(struct bh_page *p)
     if (!is_of_sources) { /* else the count says it already */
         columns[n++] = (struct bh_column){ .label = BH_W_COL_SOURCES, .flags = BH_COLUMN_RIGHT };
     }
-    columns[n++] = (struct bh_column){ .label = BH_W_COL_NETWORK, .flags = BH_COLUMN_FLEX, .least = 10 };
+    columns[n++] =
+        (struct bh_column){ .label = BH_W_COL_NETWORK, .flags = BH_COLUMN_FLEX, .least = 10 };
     bh_page_heading(p, bh_word(BH_W_HEAD_NETWORKS, p->lang));
     bh_table_begin(p, columns, n, 0);
     for (size_t i = 0; i < t->network_count; i++) {

@@ -29,11 +29,11 @@ static const struct {
     const char *key;
     int column;
 } columns[] = {
-    { "code", CODE },    { "country", CODE }, { "name", NAME },       { "class", NAME },
-    { "address", NAME }, { "sensor", CODE }, { "id", NAME },      { "offered_to", NAME }, { "bound", NAME },
-    { "file", NAME },    { "port", PORT },    { "proto", PROTO },     { "service", SERVICE },
-    { "count", COUNT },  { "share", SHARE },  { "sources", SOURCES }, { "first", FIRST },
-    { "last", LAST },    { "start", FIRST },  { "end", LAST },
+    { "code", CODE },       { "country", CODE }, { "name", NAME },   { "class", NAME },
+    { "address", NAME },    { "sensor", CODE },  { "id", NAME },     { "offered_to", NAME },
+    { "bound", NAME },      { "file", NAME },    { "port", PORT },   { "proto", PROTO },
+    { "service", SERVICE }, { "count", COUNT },  { "share", SHARE }, { "sources", SOURCES },
+    { "first", FIRST },     { "last", LAST },    { "start", FIRST }, { "end", LAST },
 };
 
 #define DEPTH_MAX 16U

@@ -164,7 +164,8 @@ connect_to(struct flow_module *m, const char *peer, struct bh_error *err)
 {
     char text[300], *host, *port;
     struct addrinfo want = { .ai_socktype = SOCK_DGRAM }, *found = NULL;
-    if (snprintf(text, sizeof text, "%s", peer) >= (int)sizeof text || !split_peer(text, &host, &port)) {
+    if (snprintf(text, sizeof text, "%s", peer) >= (int)sizeof text ||
+        !split_peer(text, &host, &port)) {
         return bh_error_set(err, BH_EUSAGE, "collector", "%s: must be HOST:PORT or [ADDRESS]:PORT",
                             "%s: ホスト:ポート または [アドレス]:ポート の形で指定してください",
                             peer);

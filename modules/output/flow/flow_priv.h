@@ -119,7 +119,7 @@ void flow_table_pass(struct flow_table *t, int64_t ns);
 /* All end. True: none is left; `most` at once. */
 bool flow_table_end_all(struct flow_table *t, enum flow_end end, uint32_t most);
 uint32_t flow_table_count(const struct flow_table *t);
-uint64_t flow_table_begun(const struct flow_table *t); /* so far */
+uint64_t flow_table_begun(const struct flow_table *t);       /* so far */
 uint64_t flow_table_ended_early(const struct flow_table *t); /* by a full table, so far */
 int64_t flow_table_now(const struct flow_table *t);          /* time of the newest packet */
 size_t flow_table_bytes(const struct flow_config *cfg);

@@ -62,10 +62,11 @@ static void
 make_head(const struct state *s, char head[HEAD_SIZE + 1])
 {
     char tail[32];
-    const int n = snprintf(head, HEAD_SIZE + 1,
-                           "beholder ndjson 1\nstart %" PRId64 "\nsensor %" PRIx64 "\nnext %" PRIu64
-                           "\nbegin %" PRIu64 "\nend %" PRIu64 "\nnoted %" PRIu64 " %" PRIx64 "\n",
-                           s->start_ns, s->sensor, s->next, s->begin, s->end, s->noted, s->noted_sum);
+    const int n =
+        snprintf(head, HEAD_SIZE + 1,
+                 "beholder ndjson 1\nstart %" PRId64 "\nsensor %" PRIx64 "\nnext %" PRIu64
+                 "\nbegin %" PRIu64 "\nend %" PRIu64 "\nnoted %" PRIu64 " %" PRIx64 "\n",
+                 s->start_ns, s->sensor, s->next, s->begin, s->end, s->noted, s->noted_sum);
     memset(head + n, ' ', HEAD_SIZE - (size_t)n);
     snprintf(tail, sizeof tail, "\nsum %016" PRIx64 "\n", sum_of(head, HEAD_SIZE - 22));
     memcpy(head + HEAD_SIZE - 22, tail, 22);
@@ -113,8 +114,7 @@ load_state(struct lines_file *f)
         return false; /* the first time */
     }
     bool good = (uint64_t)st.st_size >= HEAD_SIZE && read_all(f->state_fd, head, HEAD_SIZE) == 0 &&
-                read_head(head, &f->state) &&
-                (uint64_t)st.st_size >= HEAD_SIZE + f->state.noted;
+                read_head(head, &f->state) && (uint64_t)st.st_size >= HEAD_SIZE + f->state.noted;
     if (good && f->state.noted > 0) {
         char *all = malloc(HEAD_SIZE + f->state.noted);
         good = all != NULL && read_all(f->state_fd, all, HEAD_SIZE + f->state.noted) == 0 &&
@@ -389,7 +389,8 @@ lines_file_open(struct bh_output *o, const struct lines_file_config *cfg, struct
     f->cfg = *cfg;
     f->fd = f->state_fd = -1;
     if (snprintf(f->path, sizeof f->path, "%s", cfg->path) >= (int)sizeof f->path - 64 ||
-        snprintf(f->state_path, sizeof f->state_path, "%s.state", cfg->path) >= (int)sizeof f->state_path) {
+        snprintf(f->state_path, sizeof f->state_path, "%s.state", cfg->path) >=
+            (int)sizeof f->state_path) {
         r = fail(f, ENAMETOOLONG, cfg->path, "cannot open", "開けません");
     }
     r = r != 0 ? r : open_file(f);

@@ -23,18 +23,20 @@ struct lines_file_config {
     uint64_t keep;      /* files put aside that stay, the newest; 0: all */
 };
 struct lines_file; /* opaque */
-BH_NODISCARD int lines_file_open(struct bh_output *o, const struct lines_file_config *cfg,
-                                 struct lines_file **ret);
+BH_NODISCARD int
+lines_file_open(struct bh_output *o, const struct lines_file_config *cfg, struct lines_file **ret);
 void lines_file_close(struct lines_file *f);
 /* A run begins. *ret_next: its first batch that is not here yet. */
-BH_NODISCARD int lines_file_run(struct lines_file *f, const struct bh_output_run *run,
-                                uint64_t *ret_next);
+BH_NODISCARD int
+lines_file_run(struct lines_file *f, const struct bh_output_run *run, uint64_t *ret_next);
 /* All of `text` or nothing; then `next` is what comes next. BH_EAGAIN: no room on the disk. */
-BH_NODISCARD int lines_file_append(struct lines_file *f, const char *text, size_t len, uint64_t next);
+BH_NODISCARD int
+lines_file_append(struct lines_file *f, const char *text, size_t len, uint64_t next);
 /* Counts: `text` is what they would be as lines; it replaces what was noted before. Durable. */
 BH_NODISCARD int lines_file_note(struct lines_file *f, const char *text, size_t len, uint64_t next);
 /* Counts become lines, and nothing is noted any more. */
-BH_NODISCARD int lines_file_settle(struct lines_file *f, const char *text, size_t len, uint64_t next);
+BH_NODISCARD int
+lines_file_settle(struct lines_file *f, const char *text, size_t len, uint64_t next);
 /* What was noted when the process before died, once: the caller's lines now. */
 void lines_file_take_noted(struct lines_file *f, struct bh_buf *ret);
 BH_NODISCARD int lines_file_sync(struct lines_file *f);

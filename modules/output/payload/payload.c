@@ -34,8 +34,8 @@ struct payload {
         file_ns; /* packet time: of the buckets, the newest, the file's first */
     bool any_frame;
     const struct bh_output_run *run;
-    uint64_t next; /* batch to come, or at hand */
-    uint32_t row;  /* of it: rows below are done */
+    uint64_t next;           /* batch to come, or at hand */
+    uint32_t row;            /* of it: rows below are done */
     struct pcapng_mark left; /* the last mark of the file that was there at open */
     struct pcapng_interface interface[INTERFACES_MAX];
     uint32_t interface_count; /* described in this file */

@@ -37,10 +37,9 @@ void pcapng_description(struct bh_buf *out, const struct pcapng_interface *i, ui
 void pcapng_frame(struct bh_buf *out, uint32_t index, int64_t ts_ns,
                   const struct bh_output_frame *f, uint32_t snap, unsigned direction);
 /* `mark`: NULL, or it becomes one. */
-void pcapng_interface_statistics(struct bh_buf *out, uint32_t index,
-                                 const struct pcapng_interface *i,
-                                 const struct pcapng_statistics *s,
-                                 const struct pcapng_mark *mark);
+void
+pcapng_interface_statistics(struct bh_buf *out, uint32_t index, const struct pcapng_interface *i,
+                            const struct pcapng_statistics *s, const struct pcapng_mark *mark);
 /* How many octets of a file are there up to and with the last mark, which goes to `mark`, a struct pcapng_mark. A file
  * that is not of ours: all of it; 0: nothing in it is worth keeping; in both cases `mark` stays as it was. */
 uint64_t pcapng_mend(void *mark, int fd, uint64_t size);

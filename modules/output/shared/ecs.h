@@ -10,7 +10,7 @@
 
 #include "lines.h"
 
-struct ecs; /* opaque */
+struct ecs;                                             /* opaque */
 struct ecs *ecs_new(const struct lines_fields *fields); /* NULL: no memory; fields are borrowed */
 void ecs_free(struct ecs *e);
 /* A line. `sensor` and `id` are JSON strings. */

@@ -16,23 +16,23 @@
       .default_text = (max_size),                                                                  \
       .text = { "begin another file at so many octets; 0: never",                                  \
                 "ファイルを替える大きさ。0: 替えない" } },                                         \
-    { .name = "rotate",                                                                            \
-      .type = BH_SETTING_DURATION,                                                                 \
-      .unit = "",                                                                                  \
-      .default_text = (rotate),                                                                    \
-      .text = { "begin another file after so long; 0s: never",                                     \
-                "ファイルを替える時間。0s: 替えない" } },                                          \
-    { .name = "keep",                                                                              \
-      .type = BH_SETTING_UINT,                                                                     \
-      .unit = "files",                                                                             \
-      .default_text = "0",                                                                         \
-      .text = { "remove the oldest files beyond so many; 0: keep all",                             \
-                "これを超えた古いファイルを消す。0: すべて残す" } },                               \
+        { .name = "rotate",                                                                        \
+          .type = BH_SETTING_DURATION,                                                             \
+          .unit = "",                                                                              \
+          .default_text = (rotate),                                                                \
+          .text = { "begin another file after so long; 0s: never",                                 \
+                    "ファイルを替える時間。0s: 替えない" } },                                      \
+        { .name = "keep",                                                                          \
+          .type = BH_SETTING_UINT,                                                                 \
+          .unit = "files",                                                                         \
+          .default_text = "0",                                                                     \
+          .text = { "remove the oldest files beyond so many; 0: keep all",                         \
+                    "これを超えた古いファイルを消す。0: すべて残す" } },                           \
     {                                                                                              \
         .name = "keep-size", .type = BH_SETTING_SIZE, .unit = "octets",                            \
         .default_text = (keep_size), .text = {                                                     \
             "remove the oldest files beyond so many octets together; 0: keep all",                 \
-            "合計がこれを超えたら古いファイルを消す。0: すべて残す"                                \
+            "合計がこれを超えたら古いファイルを消す。0: すべて残す"       \
         }                                                                                          \
     }
 

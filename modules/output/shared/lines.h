@@ -14,21 +14,21 @@
 #include "bh_output.h"
 #include "bh_rows.h"
 
-#define LINES_SETTINGS                                                                             \
-    { .name = "fields",                                                                            \
-      .type = BH_SETTING_TEXT,                                                                     \
-      .unit = "",                                                                                  \
-      .default_text = "all",                                                                       \
-      .text = { "fields of a record, comma-joined: those that \"beholder fields\" lists, sensor, " \
-                "and id, which is the same for a record that comes twice",                         \
-                "記録の項目 (コンマ区切り): beholder fields の項目、sensor、および id "            \
-                "(重複して届いた記録では同じ値)" } },                                              \
-    {                                                                                              \
-        .name = "form", .type = BH_SETTING_CHOICE, .unit = "", .default_text = "plain",            \
-        .choices = "plain|ecs", .text = {                                                          \
-            "names of the fields: Beholder's own, or those of the Elastic Common Schema",          \
-            "項目の名前: Beholder のもの (plain)、または Elastic Common Schema (ecs)"              \
-        }                                                                                          \
+#define LINES_SETTINGS                                                                                     \
+    { .name = "fields",                                                                                    \
+      .type = BH_SETTING_TEXT,                                                                             \
+      .unit = "",                                                                                          \
+      .default_text = "all",                                                                               \
+      .text = { "fields of a record, comma-joined: those that \"beholder fields\" lists, sensor, "         \
+                "and id, which is the same for a record that comes twice",                                 \
+                "記録の項目 (コンマ区切り): beholder fields の項目、sensor、および id " \
+                "(重複して届いた記録では同じ値)" } },                                                      \
+    {                                                                                                      \
+        .name = "form", .type = BH_SETTING_CHOICE, .unit = "", .default_text = "plain",                    \
+        .choices = "plain|ecs", .text = {                                                                  \
+            "names of the fields: Beholder's own, or those of the Elastic Common Schema",                  \
+            "項目の名前: Beholder のもの (plain)、または Elastic Common Schema (ecs)"          \
+        }                                                                                                  \
     }
 
 /* "time,src,dst" as columns; `sensor` and `id` are told apart. Says what is wrong with a field. */

@@ -13,7 +13,7 @@
 
 #include "bh_output.h"
 
-struct stream; /* opaque */
+struct stream;                          /* opaque */
 struct stream *stream_new(size_t most); /* NULL: no memory */
 void stream_free(struct stream *s);     /* the descriptor is its owner's */
 /* A reader is there: an open pipe, Unix or TCP socket, terminal or file. */

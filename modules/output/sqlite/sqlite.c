@@ -78,18 +78,22 @@ said(struct bh_output *o, const struct sqlite_output *q, int rc)
         enum bh_say level;
         const char *en, *ja;
     } cases[] = {
-        { SQLITE_BUSY, BH_EAGAIN, BH_SAY_WARNING, "another program writes to it and does not stop; waiting",
+        { SQLITE_BUSY, BH_EAGAIN, BH_SAY_WARNING,
+          "another program writes to it and does not stop; waiting",
           "別のプログラムが書き込み中です。待っています" },
-        { SQLITE_LOCKED, BH_EAGAIN, BH_SAY_WARNING, "it is locked; waiting", "ロックされています。待っています" },
+        { SQLITE_LOCKED, BH_EAGAIN, BH_SAY_WARNING, "it is locked; waiting",
+          "ロックされています。待っています" },
         { SQLITE_FULL, BH_EAGAIN, BH_SAY_ERROR, "the disk is full; free some space, or set keep",
           "空き容量がありません。領域を空けるか keep を設定してください" },
-        { SQLITE_IOERR, BH_EAGAIN, BH_SAY_ERROR, "cannot be written: input/output error, or the disk is full",
+        { SQLITE_IOERR, BH_EAGAIN, BH_SAY_ERROR,
+          "cannot be written: input/output error, or the disk is full",
           "書けません (入出力エラーまたは空き容量不足)" },
         { SQLITE_READONLY, BH_EAGAIN, BH_SAY_ERROR, "is read-only", "読み出し専用です" },
         { SQLITE_CORRUPT, BH_EDAMAGED, BH_SAY_ERROR,
           "is damaged; move it away, and save what is in it with: sqlite3 FILE .recover",
           "壊れています。別の場所に移し、sqlite3 FILE .recover で内容を取り出してください" },
-        { SQLITE_NOTADB, BH_EFORMAT, BH_SAY_ERROR, "is no SQLite database", "SQLite のデータベースではありません" },
+        { SQLITE_NOTADB, BH_EFORMAT, BH_SAY_ERROR, "is no SQLite database",
+          "SQLite のデータベースではありません" },
         { SQLITE_CANTOPEN, -EACCES, BH_SAY_ERROR, "cannot open", "開けません" },
         { SQLITE_NOMEM, BH_EAGAIN, BH_SAY_ERROR, "no memory", "メモリが足りません" },
     };
@@ -126,7 +130,8 @@ ask_number(const struct sqlite_output *q, const char *sql)
 {
     sqlite3_stmt *s = NULL;
     int64_t n = 0;
-    if (sqlite3_prepare_v2(q->db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(q->db, sql, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW) {
         n = sqlite3_column_int64(s, 0);
     }
     sqlite3_finalize(s);
@@ -138,7 +143,8 @@ ask_number(const struct sqlite_output *q, const char *sql)
 static const char *
 sql_type(enum bh_type type)
 {
-    return type == BH_TYPE_TIME || type == BH_TYPE_UINT || type == BH_TYPE_BOOL ? "INTEGER" : "TEXT";
+    return type == BH_TYPE_TIME || type == BH_TYPE_UINT || type == BH_TYPE_BOOL ? "INTEGER"
+                                                                                : "TEXT";
 }
 
 static bool
@@ -146,7 +152,8 @@ has_column(const struct sqlite_output *q, const char *table, const char *column)
 {
     char sql[256];
     /* Names are the schema's: small letters and underscores. */
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM pragma_table_info('%s') WHERE name = '%s'", table, column);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM pragma_table_info('%s') WHERE name = '%s'",
+             table, column);
     return ask_number(q, sql) > 0;
 }
 
@@ -159,7 +166,8 @@ add_columns(const struct sqlite_output *q, const char *table)
         const struct bh_column *c = &q->fields.column[k];
         if (!has_column(q, table, c->name)) {
             char sql[256];
-            snprintf(sql, sizeof sql, "ALTER TABLE %s ADD COLUMN %s %s", table, c->name, sql_type(c->type));
+            snprintf(sql, sizeof sql, "ALTER TABLE %s ADD COLUMN %s %s", table, c->name,
+                     sql_type(c->type));
             rc = run_sql(q, sql);
         }
     }
@@ -171,23 +179,30 @@ make_tables(struct bh_output *o, struct sqlite_output *q)
 {
     int rc = run_sql(q, "BEGIN IMMEDIATE");
     const int64_t id = rc == SQLITE_OK ? ask_number(q, "PRAGMA application_id") : 0;
-    if (rc == SQLITE_OK && id != APPLICATION_ID && ask_number(q, "SELECT count(*) FROM sqlite_schema") > 0) {
+    if (rc == SQLITE_OK && id != APPLICATION_ID &&
+        ask_number(q, "SELECT count(*) FROM sqlite_schema") > 0) {
         struct bh_error err = { 0 };
         bh_ignore(run_sql(q, "ROLLBACK"));
-        bh_error_set(&err, BH_EUSAGE, q->file, "is the database of another program; name another file",
+        bh_error_set(&err, BH_EUSAGE, q->file,
+                     "is the database of another program; name another file",
                      "は別のプログラムのデータベースです。別のファイルを指定してください");
         bh_output_say(o, BH_SAY_ERROR, &err);
         return BH_EUSAGE;
     }
-    rc = rc != SQLITE_OK ? rc
-                         : run_sql(q, "PRAGMA application_id = 1112043372;" /* APPLICATION_ID */
-                                      "CREATE TABLE IF NOT EXISTS runs (run INTEGER PRIMARY KEY, sensor TEXT NOT NULL,"
-                                      " start INTEGER NOT NULL, kind TEXT NOT NULL, next INTEGER NOT NULL DEFAULT 0,"
-                                      " synced INTEGER NOT NULL DEFAULT 0, source TEXT, home TEXT, filter TEXT,"
-                                      " UNIQUE (sensor, start, kind))");
+    rc = rc != SQLITE_OK
+             ? rc
+             : run_sql(
+                   q,
+                   "PRAGMA application_id = 1112043372;" /* APPLICATION_ID */
+                   "CREATE TABLE IF NOT EXISTS runs (run INTEGER PRIMARY KEY, sensor TEXT NOT NULL,"
+                   " start INTEGER NOT NULL, kind TEXT NOT NULL, next INTEGER NOT NULL DEFAULT 0,"
+                   " synced INTEGER NOT NULL DEFAULT 0, source TEXT, home TEXT, filter TEXT,"
+                   " UNIQUE (sensor, start, kind))");
     if (rc == SQLITE_OK && !q->hours) {
-        rc = run_sql(q, "CREATE TABLE IF NOT EXISTS records (run INTEGER NOT NULL REFERENCES runs, time INTEGER);"
-                        "CREATE INDEX IF NOT EXISTS records_time ON records (time)");
+        rc = run_sql(
+            q,
+            "CREATE TABLE IF NOT EXISTS records (run INTEGER NOT NULL REFERENCES runs, time INTEGER);"
+            "CREATE INDEX IF NOT EXISTS records_time ON records (time)");
         rc = rc != SQLITE_OK ? rc : add_columns(q, "records");
     } else if (rc == SQLITE_OK) {
         rc = sqlite_hours_make(q->db, &q->fields);
@@ -224,9 +239,15 @@ prepare_all(struct sqlite_output *q)
     rc = rc != SQLITE_OK ? rc : prepare(q, "UPDATE runs SET next = ?2 WHERE run = ?1", &q->note);
     rc = rc != SQLITE_OK ? rc : prepare(q, "UPDATE runs SET synced = ?2 WHERE run = ?1", &q->sync);
     if (rc == SQLITE_OK && !q->hours) {
-        rc = prepare(q, "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE time < ?1 LIMIT ?2)", &q->retain);
+        rc = prepare(
+            q,
+            "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE time < ?1 LIMIT ?2)",
+            &q->retain);
     } else if (rc == SQLITE_OK) {
-        rc = prepare(q, "DELETE FROM hours WHERE rowid IN (SELECT rowid FROM hours WHERE hour < ?1 LIMIT ?2)", &q->retain);
+        rc = prepare(
+            q,
+            "DELETE FROM hours WHERE rowid IN (SELECT rowid FROM hours WHERE hour < ?1 LIMIT ?2)",
+            &q->retain);
     }
     return rc;
 }
@@ -242,17 +263,22 @@ sqlite_open(struct bh_output *o)
     snprintf(q->file, sizeof q->file, "%s", bh_output_text(o, "file"));
     q->hours = strcmp(bh_output_text(o, "what"), "hours") == 0;
     q->newest_ns = INT64_MIN;
-    int r = lines_fields_parse(o, q->hours ? "by" : "fields", bh_output_text(o, q->hours ? "by" : "fields"), &q->fields);
+    int r = lines_fields_parse(o, q->hours ? "by" : "fields",
+                               bh_output_text(o, q->hours ? "by" : "fields"), &q->fields);
     if (r != 0) {
         return r;
     }
-    int rc = sqlite3_open_v2(q->file, &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int rc = sqlite3_open_v2(q->file, &q->db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                                 SQLITE_OPEN_EXRESCODE,
+                             NULL);
     if (rc == SQLITE_OK) {
         sqlite3_busy_timeout(q->db, 400);
         sqlite3_db_config(q->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
         sqlite3_db_config(q->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-        rc = run_sql(q, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;"
-                        "PRAGMA journal_size_limit = 67108864");
+        rc = run_sql(
+            q, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;"
+               "PRAGMA journal_size_limit = 67108864");
     }
     if (rc != SQLITE_OK) {
         r = said(o, q, rc);
@@ -271,8 +297,11 @@ static int
 find_run(struct sqlite_output *q, const struct bh_output_run *run)
 {
     sqlite3_stmt *s = NULL;
-    int rc = prepare(q, "INSERT INTO runs (sensor, start, kind, source, home, filter) VALUES (?1,?2,?3,?4,?5,?6)"
-                        " ON CONFLICT DO UPDATE SET source = excluded.source RETURNING run, next", &s);
+    int rc = prepare(
+        q,
+        "INSERT INTO runs (sensor, start, kind, source, home, filter) VALUES (?1,?2,?3,?4,?5,?6)"
+        " ON CONFLICT DO UPDATE SET source = excluded.source RETURNING run, next",
+        &s);
     if (rc == SQLITE_OK) {
         sqlite3_bind_text(s, 1, run->sensor, -1, SQLITE_STATIC);
         sqlite3_bind_int64(s, 2, run->start_ns);
@@ -355,10 +384,12 @@ sqlite_write(struct bh_output *o, const struct bh_output_batch *batch)
         bh_output_count(o, "repeats", 1);
         return 0;
     }
-    bh_sight_set(q->sight, (struct bh_batch *)(uintptr_t)batch->records); /* not changed without an anonymizer */
+    /* not changed without an anonymizer */
+    bh_sight_set(q->sight, (struct bh_batch *)(uintptr_t)batch->records);
     int rc = run_sql(q, "BEGIN IMMEDIATE");
     for (uint32_t row = 0; rc == SQLITE_OK && row < batch->rows; row++) {
-        rc = q->hours ? sqlite_hours_add(q->insert, &q->fields, q->sight, bh_output_run(o)->sensor, batch->records, row)
+        rc = q->hours ? sqlite_hours_add(q->insert, &q->fields, q->sight, bh_output_run(o)->sensor,
+                                         batch->records, row)
                       : insert_row(q, batch, row);
     }
     rc = rc != SQLITE_OK ? rc : step_two(q->note, q->run_id, (int64_t)batch->number + 1);

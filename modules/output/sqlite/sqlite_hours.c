@@ -21,11 +21,13 @@ sqlite_hours_make(sqlite3 *db, const struct lines_fields *by)
     for (size_t k = 0; k < by->count; k++) {
         const enum bh_type t = by->column[k].type;
         bh_buf_printf(&sql, ",%s %s", by->column[k].name,
-                      t == BH_TYPE_TIME || t == BH_TYPE_UINT || t == BH_TYPE_BOOL ? "INTEGER" : "TEXT");
+                      t == BH_TYPE_TIME || t == BH_TYPE_UINT || t == BH_TYPE_BOOL ? "INTEGER"
+                                                                                  : "TEXT");
     }
-    bh_buf_puts(&sql, ", records INTEGER NOT NULL, accesses INTEGER NOT NULL, packets INTEGER NOT NULL,"
-                      " bytes INTEGER NOT NULL);"
-                      "CREATE UNIQUE INDEX IF NOT EXISTS hours_keys ON hours (sensor, ifnull(hour,'')");
+    bh_buf_puts(&sql,
+                ", records INTEGER NOT NULL, accesses INTEGER NOT NULL, packets INTEGER NOT NULL,"
+                " bytes INTEGER NOT NULL);"
+                "CREATE UNIQUE INDEX IF NOT EXISTS hours_keys ON hours (sensor, ifnull(hour,'')");
     put_keys(by, ",ifnull(%s,'')", &sql);
     bh_buf_puts(&sql, "); CREATE INDEX IF NOT EXISTS hours_hour ON hours (hour)");
     const int rc = sql.failed ? SQLITE_NOMEM : sqlite3_exec(db, sql.data, NULL, NULL, NULL);
@@ -42,8 +44,9 @@ sqlite_hours_upsert(const struct lines_fields *by, struct bh_buf *sql)
     put_keys(by, ",?%.0s", sql);
     bh_buf_puts(sql, ",1,?,?,?) ON CONFLICT (sensor, ifnull(hour,'')");
     put_keys(by, ",ifnull(%s,'')", sql);
-    bh_buf_puts(sql, ") DO UPDATE SET records = records + 1, accesses = accesses + excluded.accesses,"
-                     " packets = packets + excluded.packets, bytes = bytes + excluded.bytes");
+    bh_buf_puts(sql,
+                ") DO UPDATE SET records = records + 1, accesses = accesses + excluded.accesses,"
+                " packets = packets + excluded.packets, bytes = bytes + excluded.bytes");
 }
 
 int

@@ -12,9 +12,9 @@
 struct summary {
     const kobold *countries;
     unsigned value_count;
-    uint64_t *by_value;              /* accesses by value of the country data  */
-    uint32_t *by_port[2];            /* TCP, UDP                               */
-    uint64_t *source;                /* hashes, open addressing; 0: free       */
+    uint64_t *by_value;   /* accesses by value of the country data  */
+    uint32_t *by_port[2]; /* TCP, UDP                               */
+    uint64_t *source;     /* hashes, open addressing; 0: free       */
     uint32_t source_mask, sources;
     bool sources_full;
     uint64_t seed, records, accesses, pings, packets, bytes, complete, refused;
@@ -112,7 +112,9 @@ grow_sources(struct summary *s)
 static void
 add_source(struct summary *s, const struct bh_ip *ip)
 {
-    const uint64_t h = bh_mix64(bh_mix64(s->seed ^ ip->family, bh_get_le64(ip->octets)), bh_get_le64(ip->octets + 8)) | 1;
+    const uint64_t h = bh_mix64(bh_mix64(s->seed ^ ip->family, bh_get_le64(ip->octets)),
+                                bh_get_le64(ip->octets + 8)) |
+                       1;
     if ((s->sources + 1) * 4 > s->source_mask * 3 && !s->sources_full) {
         grow_sources(s);
     }
@@ -234,7 +236,8 @@ put_countries(const struct summary *s, unsigned top, struct bh_buf *to)
         struct kobold_value info;
         if (kobold_value_info(s->countries, (uint16_t)best[k].key, &info)) {
             const bool is_place = info.kind == KOBOLD_COUNTRY || info.kind == KOBOLD_REGION;
-            bh_buf_printf(to, "%s%s:%" PRIu64, any ? "," : "", is_place ? info.code : "none", best[k].count);
+            bh_buf_printf(to, "%s%s:%" PRIu64, any ? "," : "", is_place ? info.code : "none",
+                          best[k].count);
             any = true;
         }
     }
@@ -249,8 +252,8 @@ put_ports(const struct summary *s, unsigned top, struct bh_buf *to)
         put_into(best, top, s->by_port[1][port], port | 65536);
     }
     for (unsigned k = 0; k < top && best[k].count > 0; k++) {
-        bh_buf_printf(to, "%s%u/%s:%" PRIu64, k > 0 ? "," : "", best[k].key & 65535, best[k].key > 65535 ? "udp" : "tcp",
-                      best[k].count);
+        bh_buf_printf(to, "%s%u/%s:%" PRIu64, k > 0 ? "," : "", best[k].key & 65535,
+                      best[k].key > 65535 ? "udp" : "tcp", best[k].count);
     }
 }
 
@@ -262,14 +265,18 @@ summary_put(const struct summary *s, unsigned top, struct bh_buf *to)
         *lines_put_time(from, s->first_ns - s->first_ns % 1000) = '\0';
         *lines_put_time(until, s->last_ns - s->last_ns % 1000) = '\0';
     }
-    bh_buf_printf(to, "[summary@32473 from=\"%s\" to=\"%s\" records=\"%" PRIu64 "\" packets=\"%" PRIu64 "\" bytes=\"%" PRIu64
-                      "\" accesses=\"%" PRIu64 "\" sources=\"%" PRIu32 "\" complete=\"%" PRIu64 "\" refused=\"%" PRIu64
-                      "\" pings=\"%" PRIu64 "\" countries=\"",
-                  from, until, s->records, s->packets, s->bytes, s->accesses, s->sources, s->complete, s->refused, s->pings);
+    bh_buf_printf(to,
+                  "[summary@32473 from=\"%s\" to=\"%s\" records=\"%" PRIu64 "\" packets=\"%" PRIu64
+                  "\" bytes=\"%" PRIu64 "\" accesses=\"%" PRIu64 "\" sources=\"%" PRIu32
+                  "\" complete=\"%" PRIu64 "\" refused=\"%" PRIu64 "\" pings=\"%" PRIu64
+                  "\" countries=\"",
+                  from, until, s->records, s->packets, s->bytes, s->accesses, s->sources,
+                  s->complete, s->refused, s->pings);
     put_countries(s, top, to);
     bh_buf_puts(to, "\" ports=\"");
     put_ports(s, top, to);
-    bh_buf_printf(to, "\"] %" PRIu64 " accesses of %s%" PRIu32 " sources", s->accesses, s->sources_full ? "at least " : "", s->sources);
+    bh_buf_printf(to, "\"] %" PRIu64 " accesses of %s%" PRIu32 " sources", s->accesses,
+                  s->sources_full ? "at least " : "", s->sources);
     if (s->accesses > 0) {
         bh_buf_puts(to, s->value_count > 0 ? "; countries " : "");
         put_countries(s, top, to);

@@ -23,7 +23,8 @@
 
 #define WAITING 64U
 #define RETRY_NS 2000000000LL
-#define IDLE_NS 45000000000LL /* verdicts come within 30 s: an hour that ended so long ago is whole */
+#define IDLE_NS                                                                                    \
+    45000000000LL /* verdicts come within 30 s: an hour that ended so long ago is whole */
 #define LATE_NS 5000000000LL
 
 struct message {
@@ -111,7 +112,8 @@ facility(const struct bh_output *o)
 }
 
 static void
-put_header(struct bh_output *o, const struct syslog *s, unsigned severity, const char *id, struct bh_buf *to)
+put_header(struct bh_output *o, const struct syslog *s, unsigned severity, const char *id,
+           struct bh_buf *to)
 {
     char time[40];
     const struct bh_output_run *run = bh_output_run(o);
@@ -191,17 +193,22 @@ send_health(struct bh_output *o, struct syslog *s)
     struct bh_buf text = { 0 };
     const bool lost = all_lost(h) > all_lost(&s->told);
     put_header(o, s, lost ? 4 : 6, "HEALTH", &text);
-    bh_buf_printf(&text, "[health@32473 frames=\"%" PRIu64 "\" own=\"%" PRIu64 "\" duplicates=\"%" PRIu64 "\"", h->frames, h->own,
-                  h->duplicates);
+    bh_buf_printf(&text,
+                  "[health@32473 frames=\"%" PRIu64 "\" own=\"%" PRIu64 "\" duplicates=\"%" PRIu64
+                  "\"",
+                  h->frames, h->own, h->duplicates);
     for (unsigned k = 0; k < BH_GAP_KINDS; k++) {
         bh_buf_printf(&text, " lost-%s=\"%" PRIu64 "\"", bh_gap_name(k), h->lost[k]);
     }
-    bh_buf_printf(&text, " gaps=\"%u\" clock-steps=\"%" PRIu64 "\"] ", h->gap_count, h->clock_steps);
+    bh_buf_printf(&text, " gaps=\"%u\" clock-steps=\"%" PRIu64 "\"] ", h->gap_count,
+                  h->clock_steps);
     if (lost) {
-        bh_buf_printf(&text, "%" PRIu64 " packets lost since the last message, %" PRIu64 " of the run",
+        bh_buf_printf(&text,
+                      "%" PRIu64 " packets lost since the last message, %" PRIu64 " of the run",
                       all_lost(h) - all_lost(&s->told), all_lost(h));
     } else {
-        bh_buf_printf(&text, "%" PRIu64 " frames seen, %" PRIu64 " packets lost", h->frames, all_lost(h));
+        bh_buf_printf(&text, "%" PRIu64 " frames seen, %" PRIu64 " packets lost", h->frames,
+                      all_lost(h));
     }
     enqueue(o, s, &text);
     bh_buf_done(&text);
@@ -245,8 +252,11 @@ is_ready(struct bh_output *o, struct syslog *s)
         if (s->now_ns < s->retry_ns) {
             return false;
         }
-        s->fd = socket(s->peer.ss_family, (s->is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (s->fd < 0 || (bh_output_connect(o, s->fd, (const struct sockaddr *)&s->peer, s->peer_len) != 0 && errno != EINPROGRESS)) {
+        s->fd = socket(s->peer.ss_family,
+                       (s->is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (s->fd < 0 ||
+            (bh_output_connect(o, s->fd, (const struct sockaddr *)&s->peer, s->peer_len) != 0 &&
+             errno != EINPROGRESS)) {
             say_unreachable(o, s, errno);
             return false;
         }
@@ -289,7 +299,8 @@ pump(struct bh_output *o, struct syslog *s)
     }
     while (s->count > 0 && is_ready(o, s)) {
         struct message *m = &s->queue[s->first];
-        const ssize_t n = send(s->fd, m->text + m->done, m->len - m->done, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t n =
+            send(s->fd, m->text + m->done, m->len - m->done, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0) {
             if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
                 return;
@@ -331,9 +342,12 @@ find_peer(struct bh_output *o, struct syslog *s)
     } else {
         char host[256];
         const char *colon = strrchr(to, ':');
-        struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = s->is_tcp ? SOCK_STREAM : SOCK_DGRAM }, *list = NULL;
+        struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                  .ai_socktype = s->is_tcp ? SOCK_STREAM : SOCK_DGRAM },
+                        *list = NULL;
         const bool bracketed = to[0] == '[' && colon != NULL && colon > to + 1 && colon[-1] == ']';
-        if (colon == NULL || colon == to || colon[1] == '\0' || (size_t)(colon - to) >= sizeof host ||
+        if (colon == NULL || colon == to || colon[1] == '\0' ||
+            (size_t)(colon - to) >= sizeof host ||
             (!bracketed && memchr(to, ':', (size_t)(colon - to)) != NULL)) {
             r = bh_error_set(&err, BH_EUSAGE, to, "must be host:port, [address]:port or a path",
                              "ホスト:ポート、[アドレス]:ポート、またはパスを指定してください");
@@ -341,7 +355,8 @@ find_peer(struct bh_output *o, struct syslog *s)
             snprintf(host, sizeof host, "%.*s", (int)(colon - to - 2 * bracketed), to + bracketed);
             const int failed = getaddrinfo(host, colon + 1, &hints, &list);
             if (failed != 0) {
-                r = bh_error_set(&err, -ENOENT, to, "is not known: %s", "が見つかりません: %s", gai_strerror(failed));
+                r = bh_error_set(&err, -ENOENT, to, "is not known: %s", "が見つかりません: %s",
+                                 gai_strerror(failed));
             } else {
                 memcpy(&s->peer, list->ai_addr, list->ai_addrlen);
                 s->peer_len = list->ai_addrlen;
@@ -364,7 +379,8 @@ syslog_open(struct bh_output *o)
     }
     bh_output_set_state(o, s);
     s->fd = -1;
-    s->is_tcp = strcmp(bh_output_text(o, "transport"), "tcp") == 0 && bh_output_text(o, "to")[0] != '/';
+    s->is_tcp =
+        strcmp(bh_output_text(o, "transport"), "tcp") == 0 && bh_output_text(o, "to")[0] != '/';
     s->summary = summary_new();
     return s->summary == NULL ? -ENOMEM : find_peer(o, s);
 }

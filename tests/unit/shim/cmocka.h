@@ -27,11 +27,26 @@ struct CMUnitTest {
 static jmp_buf shim_out;
 enum { SHIM_FAILED = 1, SHIM_SKIPPED = 2 };
 
-#define cmocka_unit_test(f) { #f, f, NULL, NULL, NULL }
-#define cmocka_unit_test_setup(f, setup) { #f, f, setup, NULL, NULL }
-#define cmocka_unit_test_teardown(f, teardown) { #f, f, NULL, teardown, NULL }
-#define cmocka_unit_test_setup_teardown(f, setup, teardown) { #f, f, setup, teardown, NULL }
-#define cmocka_unit_test_prestate(f, state) { #f, f, NULL, NULL, state }
+#define cmocka_unit_test(f)                                                                        \
+    {                                                                                              \
+#f, f, NULL, NULL, NULL                                                                    \
+    }
+#define cmocka_unit_test_setup(f, setup)                                                           \
+    {                                                                                              \
+#f, f, setup, NULL, NULL                                                                   \
+    }
+#define cmocka_unit_test_teardown(f, teardown)                                                     \
+    {                                                                                              \
+#f, f, NULL, teardown, NULL                                                                \
+    }
+#define cmocka_unit_test_setup_teardown(f, setup, teardown)                                        \
+    {                                                                                              \
+#f, f, setup, teardown, NULL                                                               \
+    }
+#define cmocka_unit_test_prestate(f, state)                                                        \
+    {                                                                                              \
+#f, f, NULL, NULL, state                                                                   \
+    }
 
 static inline _Noreturn void
 shim_fail(const char *file, int line, const char *what)
@@ -42,12 +57,12 @@ shim_fail(const char *file, int line, const char *what)
 
 #define SHIM_CHECK(ok, what) ((ok) ? (void)0 : shim_fail(__FILE__, __LINE__, what))
 #define fail() shim_fail(__FILE__, __LINE__, "fail()")
-#define fail_msg(...)                                                                             \
-    do {                                                                                          \
-        printf("# ");                                                                             \
-        printf(__VA_ARGS__);                                                                      \
-        printf("\n");                                                                             \
-        shim_fail(__FILE__, __LINE__, "fail_msg()");                                              \
+#define fail_msg(...)                                                                              \
+    do {                                                                                           \
+        printf("# ");                                                                              \
+        printf(__VA_ARGS__);                                                                       \
+        printf("\n");                                                                              \
+        shim_fail(__FILE__, __LINE__, "fail_msg()");                                               \
     } while (0)
 #define skip() longjmp(shim_out, SHIM_SKIPPED)
 #define print_message(...) printf(__VA_ARGS__)
@@ -65,10 +80,12 @@ shim_compare(uintmax_t a, const char *op, uintmax_t b, const char *what, const c
 }
 
 static inline void
-shim_range(uintmax_t v, uintmax_t low, uintmax_t high, int want_inside, const char *what, const char *file, int line)
+shim_range(uintmax_t v, uintmax_t low, uintmax_t high, int want_inside, const char *what,
+           const char *file, int line)
 {
     if ((v >= low && v <= high) != want_inside) {
-        printf("# 0x%jx %s 0x%jx .. 0x%jx does not hold\n", v, want_inside ? "in" : "not in", low, high);
+        printf("# 0x%jx %s 0x%jx .. 0x%jx does not hold\n", v, want_inside ? "in" : "not in", low,
+               high);
         shim_fail(file, line, what);
     }
 }
@@ -82,7 +99,7 @@ shim_float(double a, double b, double epsilon, const char *what, const char *fil
     }
 }
 
-#define SHIM_INT(a, op, b)                                                                        \
+#define SHIM_INT(a, op, b)                                                                         \
     shim_compare((uintmax_t)(a), op, (uintmax_t)(b), #a " " op " " #b, __FILE__, __LINE__)
 #define assert_true(c) SHIM_CHECK(!!(c), #c)
 #define assert_false(c) SHIM_CHECK(!(c), "not " #c)
@@ -93,9 +110,9 @@ shim_float(double a, double b, double epsilon, const char *what, const char *fil
 #define assert_ptr_equal(a, b) SHIM_CHECK((const void *)(a) == (const void *)(b), #a " == " #b)
 #define assert_ptr_not_equal(a, b) SHIM_CHECK((const void *)(a) != (const void *)(b), #a " != " #b)
 #define assert_return_code(rc, error) SHIM_CHECK((rc) >= 0, #rc " >= 0")
-#define assert_in_range(v, low, high)                                                             \
+#define assert_in_range(v, low, high)                                                              \
     shim_range((uintmax_t)(v), (uintmax_t)(low), (uintmax_t)(high), 1, #v, __FILE__, __LINE__)
-#define assert_not_in_range(v, low, high)                                                         \
+#define assert_not_in_range(v, low, high)                                                          \
     shim_range((uintmax_t)(v), (uintmax_t)(low), (uintmax_t)(high), 0, #v, __FILE__, __LINE__)
 #define assert_float_equal(a, b, e) shim_float((a), (b), (e), #a " == " #b, __FILE__, __LINE__)
 #define assert_double_equal(a, b, e) shim_float((a), (b), (e), #a " == " #b, __FILE__, __LINE__)
@@ -132,7 +149,8 @@ shim_run_one(const struct CMUnitTest *t, void *group_state)
 }
 
 static inline int
-shim_run(const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup, CMFixtureFunction teardown)
+shim_run(const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup,
+         CMFixtureFunction teardown)
 {
     void *state = NULL;
     int failed = 0;
@@ -156,9 +174,9 @@ shim_run(const struct CMUnitTest *tests, size_t count, CMFixtureFunction setup, 
     return failed;
 }
 
-#define cmocka_run_group_tests(tests, setup, teardown)                                            \
+#define cmocka_run_group_tests(tests, setup, teardown)                                             \
     shim_run(tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
-#define cmocka_run_group_tests_name(name, tests, setup, teardown)                                 \
+#define cmocka_run_group_tests_name(name, tests, setup, teardown)                                  \
     shim_run(tests, sizeof(tests) / sizeof((tests)[0]), setup, teardown)
 
 #endif
