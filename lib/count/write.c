@@ -250,19 +250,30 @@ put_text_member(struct writing *w, const char *key, const char *text)
     bh_buf_puts(w->out, ",\n");
 }
 
+/* As asked, else from the first to the last that counted; INT64_MIN, INT64_MAX: nothing did. */
 static void
 period_of(const struct writing *w, int64_t *start, int64_t *end)
 {
     const bool any = w->c->first_ns <= w->c->last_ns;
-    *start = w->a->start_ns != INT64_MIN ? w->a->start_ns : any ? w->c->first_ns : 0;
-    *end = w->a->end_ns != INT64_MAX ? w->a->end_ns : any ? w->c->last_ns : 0;
+    *start = w->a->start_ns != INT64_MIN || !any ? w->a->start_ns : w->c->first_ns;
+    *end = w->a->end_ns != INT64_MAX || !any ? w->a->end_ns : w->c->last_ns;
+}
+
+static void
+put_time_member(struct writing *w, const char *name, int64_t ns)
+{
+    char text[BH_CLOCK_MAX];
+    if (ns == INT64_MIN || ns == INT64_MAX) {
+        bh_buf_printf(w->out, "\"%s\": null, ", name);
+    } else {
+        bh_buf_printf(w->out, "\"%s\": \"%s\", ", name, bh_zone_format(ns, text));
+    }
 }
 
 static void
 write_json(struct writing *w)
 {
     const struct bh_count *c = w->c;
-    char text[BH_CLOCK_MAX];
     int64_t start, end;
     period_of(w, &start, &end);
     bh_buf_puts(w->out, "{\n  \"schema\": \"beholder.count/1\",\n  \"by\": [");
@@ -270,9 +281,10 @@ write_json(struct writing *w)
         bh_buf_puts(w->out, k > 0 ? ", " : "");
         bh_buf_put_json(w->out, c->keys[k].name, strlen(c->keys[k].name));
     }
-    bh_buf_printf(w->out, "],\n  \"count\": \"%s\",\n  \"period\": {\"start\": \"%s\", ",
-                  what_word(w, false), bh_zone_format(start, text));
-    bh_buf_printf(w->out, "\"end\": \"%s\", \"timezone\": ", bh_zone_format(end, text));
+    bh_buf_printf(w->out, "],\n  \"count\": \"%s\",\n  \"period\": {", what_word(w, false));
+    put_time_member(w, "start", start);
+    put_time_member(w, "end", end);
+    bh_buf_puts(w->out, "\"timezone\": ");
     bh_buf_put_json(w->out, w->a->zone, strlen(w->a->zone));
     bh_buf_puts(w->out, "},\n");
     put_text_member(w, "home", w->a->home);
@@ -390,8 +402,11 @@ put_opening(struct writing *w, struct bh_buf *out)
     put_grouped(out, c->total);
     bh_buf_printf(out, is_ja(w) ? " 件 (%s)、グループ " : " %s in ", what_word(w, true));
     put_grouped(out, c->group_count);
-    bh_buf_printf(out, is_ja(w) ? " 個。%s から %s まで (%s)" : " groups, %s to %s (%s)",
-                  bh_zone_format_short(start, from), bh_zone_format_short(end, to), w->a->zone);
+    bh_buf_puts(out, is_ja(w) ? " 個" : " groups");
+    if (start != INT64_MIN && end != INT64_MAX) {
+        bh_buf_printf(out, is_ja(w) ? "。%s から %s まで (%s)" : ", %s to %s (%s)",
+                      bh_zone_format_short(start, from), bh_zone_format_short(end, to), w->a->zone);
+    }
     if (w->a->filter != NULL && w->a->filter[0] != '\0') {
         bh_buf_puts(out, is_ja(w) ? "。フィルター: " : "; filter: ");
         bh_buf_put_safe(out, w->a->filter, strlen(w->a->filter));
