@@ -142,7 +142,7 @@ cell_of(uint32_t place, unsigned proto, unsigned port)
     return place << 17 | (uint32_t)(proto != BH_PROTO_TCP) << 16 | port;
 }
 
-static inline void
+static BH_ALWAYS_INLINE void /* by force: see ask_for() of rolled.c */
 cell_prefetch(const struct cells *c, uint32_t cell)
 {
     const struct digit_row *r = &c->both.level[0][cell / DIGIT_KEYS];
@@ -300,7 +300,7 @@ pair_place(const struct pairs *p, uint64_t hash)
     return (uint32_t)((hash >> 32) * p->slots >> 32); /* any number of slots */
 }
 
-static inline void
+static BH_ALWAYS_INLINE void
 pairs_prefetch(const struct pairs *p, uint64_t hash)
 {
     BH_PREFETCH_WRITE(&p->tag[pair_place(p, hash)]);
