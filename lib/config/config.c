@@ -523,8 +523,8 @@ bh_config_output_mark(const struct bh_config *c, size_t index)
     }
     for (size_t k = 0; k < s->setting_count; k++) {
         mark = mark_text(mark_text(mark, s->settings[k].name), s->settings[k].value);
-        for (uint32_t m = 0; m < s->module->setting_count;
-             m++) { /* another secret in a file of the same name */
+        /* another secret in a file of the same name */
+        for (uint32_t m = 0; m < s->module->setting_count; m++) {
             const struct bh_setting *setting = &s->module->settings[m];
             if (setting->type == BH_SETTING_SECRET &&
                 strcmp(setting->name, s->settings[k].name) == 0) {

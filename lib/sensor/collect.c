@@ -108,8 +108,8 @@ take_output(const struct sensor *s, size_t k, struct status *t)
     for (unsigned n = 0; n < BH_OUTPUT_OWN; n++) {
         memcpy(to->own_name[n], h->own_name[n], BH_OUTPUT_OWN_NAME - 1);
         to->own[n] = get(&h->own[n]);
-        for (char *c = to->own_name[n]; *c != '\0';
-             c++) { /* shared memory: anything may stand there */
+        /* shared memory: anything may stand there */
+        for (char *c = to->own_name[n]; *c != '\0'; c++) {
             const bool good = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' ||
                               (c > to->own_name[n] && *c >= '0' && *c <= '9');
             *c = good ? *c : '_';

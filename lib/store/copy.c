@@ -44,8 +44,8 @@ bh_store_segments(const char *dir, struct bh_store_segment **ret_list, size_t *r
         return bh_error_set(err, BH_EFORMAT, dir, "this directory holds no packet log",
                             "このディレクトリにはパケットログがありません");
     }
-    for (unsigned tries = 0; r == -ENOENT && tries < 20;
-         tries++) { /* it may be written meanwhile */
+    /* it may be written meanwhile */
+    for (unsigned tries = 0; r == -ENOENT && tries < 20; tries++) {
         r = files_open(dir, &files, &n, err);
     }
     if (r != 0) {
