@@ -426,7 +426,9 @@ settle(struct summed *s, struct bh_store_range *files, size_t n, const char **re
         return -ENOMEM;
     }
     mark_divided(s);
-    qsort(s->unit, s->units, sizeof *s->unit, compare_units);
+    if (s->units > 0) {
+        qsort(s->unit, s->units, sizeof *s->unit, compare_units);
+    }
     const size_t units = s->units;
     int r = mark_read(s, list, n, &n) ? find_known(s, list, n) : 0;
     free(list);
