@@ -175,7 +175,7 @@ class Result:
 
 
 def in_namespace(name):
-    """What begins a command inside a named network namespace. "ip netns exec" would mount /sys anew, which a chroot refuses."""
+    """What begins a command inside a named network namespace. "ip netns exec" and "ip -n" mount /sys anew, which a chroot refuses."""
     return ("nsenter", "--net=/run/netns/" + name)
 
 
